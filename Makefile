@@ -1,0 +1,33 @@
+# make demo    the whole job on a simulated cohort: tables and pictures in demo_output/
+# make test    ruff, mypy, and the tests
+# Both first create a virtual environment in .venv with the package in it, once.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo_output
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint docs clean
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,test]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/segan_nnunet demo $(DEMO)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/make_datasets.py
+
+clean:
+	rm -rf $(VENV) demo_output

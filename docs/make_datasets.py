@@ -1,0 +1,43 @@
+"""Puts the tables of all releases into docs/datasets.md, between its two marks: `make docs`."""
+
+from pathlib import Path
+
+from segan_nnunet.data.releases import Release, file_ending
+from segan_nnunet.data.tables import available_releases, load_release
+
+PAGE = Path(__file__).parent / "datasets.md"
+START, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
+
+
+def rows(release: Release) -> tuple[str, str]:
+    """One row of what the release is, and one of what its labels mean."""
+    channels = ", ".join(f"**{name}**" if name in release.default_channels else name for name in release.channels)
+    template = next(iter(release.channels.values())).templates[0].replace("|", "\\|")
+    upload = release.submission.file.replace("{ending}", file_ending(Path(template.replace("*", ".gz"))))
+    what = f"| `{release.key}` | {release.title} | `{template}` | {channels} | `{upload}` |"
+    labels = ", ".join(f"{value} → {release.label_mapping[value]} {name}" for name, value in release.labels.items())
+    regions = "; ".join(
+        f"{region} = {'+'.join(str(release.labels[label]) for label in labels)}"
+        for region, labels in release.regions.items()
+    )
+    return what, f"| `{release.key}` | {labels} | {regions} | {release.quirks} |"
+
+
+def tables() -> str:
+    """Both tables, in Markdown."""
+    releases = [rows(load_release(key)) for key in available_releases()]
+    what = ["| release | title | first channel's files | channels | submission |", "| --- | --- | --- | --- | --- |"]
+    labels = ["| release | labels | regions (values in the release) | quirks |", "| --- | --- | --- | --- |"]
+    what += [row for row, _ in releases]
+    labels += [row for _, row in releases]
+    return "\n".join(what) + "\n\n" + "\n".join(labels) + "\n"
+
+
+def page(text: str) -> str:
+    """The page with its tables made anew."""
+    before, _, rest = text.partition(START)
+    return before + START + tables() + END + rest.partition(END)[2]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,202 @@
+"""`segan_nnunet VERB`: parse, call one function, print. Every verb is a function that a notebook can call.
+
+Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from segan_nnunet.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="SegAN for nnU-Net: BRATS in, trained segmentors and a head-to-head comparison out.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SEVERAL_VALUES = {"-c", "-tr", "-p", "--channels", "--patch-size", "--folds"}
+
+DatasetId = Annotated[int, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")]
+
+
+def expand_values(arguments: list[str]) -> list[str]:
+    """Turn nnU-Net's way of giving several values, `-tr A B`, into `-tr A -tr B`."""
+    expanded: list[str] = []
+    option = ""
+    count = 0
+    for argument in arguments:
+        if argument.startswith("-") and not argument.lstrip("-").isdigit():
+            option, count = argument, 0
+        elif option in SEVERAL_VALUES:
+            if count:
+                expanded.append(option)
+            count += 1
+        expanded.append(argument)
+    return expanded
+
+
+def main() -> None:
+    """Run the command line; what the user can put right is printed as one message, without a traceback."""
+    try:
+        app(expand_values(sys.argv[1:]), prog_name="segan_nnunet")
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"segan_nnunet: {error}", style="red", markup=False)
+        sys.exit(1)
+
+
+@app.command("trainer-folder")
+def trainer_folder() -> None:
+    """Print the folder of our trainers: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)"."""
+    from segan_nnunet.catalogues import catalogue_folder
+
+    print(catalogue_folder("trainers"))
+
+
+@app.command()
+def convert(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="RELEASE SOURCE", help="E.g. brats2015 FOLDER, or auto FOLDER")
+    ] = None,
+    dataset_id: Annotated[int | None, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")] = None,
+    channels: Annotated[list[str] | None, typer.Option("--channels", help="Channels to take, in this order.")] = None,
+    layout: Annotated[Path | None, typer.Option("--layout", help="A table of your own instead of RELEASE.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Exclusive labels instead of regions.")] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the images instead of linking them.")] = False,
+    geometry_from: Annotated[
+        str | None, typer.Option(help="`image`: a truth whose header alone is wrong takes its image's geometry.")
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out cases that break a rule.")] = False,
+    list_releases: Annotated[bool, typer.Option("--list", help="Show the releases and end.")] = False,
+) -> None:
+    """Turn a BRATS release into a dataset in nnUNet_raw. With --layout, give only SOURCE."""
+    from segan_nnunet.data import conversion, tables
+
+    if list_releases:
+        for key in tables.available_releases():
+            release = tables.load_release(key)
+            print(f"{key:17} {release.title}: {', '.join(release.channels)}; {', '.join(release.regions)}")
+        return
+    given = arguments or []
+    if len(given) != (1 if layout else 2) or dataset_id is None:
+        raise InputError("give `RELEASE SOURCE -d ID`, or `SOURCE --layout FILE.toml -d ID`; --list shows the releases")
+    if geometry_from not in (None, "image"):
+        raise InputError(f"--geometry-from takes `image`, not '{geometry_from}'")
+    source = Path(given[-1])
+    if layout:
+        release = tables.read_layout(layout)
+    elif given[0] == "auto":
+        release = tables.recognise(source)
+        print(f"This is {release.title} ({release.key}).")
+    else:
+        release = tables.load_release(given[0])
+    options = conversion.Options(tuple(channels or ()), copy, labels, geometry_from == "image", skip_bad)
+    made = conversion.convert(release, source, dataset_id, options)
+    print(f"{made.folder}: {len(made.training)} training cases, images {'copied' if made.copied else 'linked'}")
+    if made.test:
+        print(f"{len(made.test)} cases have no truth and went to imagesTs, the first {made.test[0]}")
+    if made.empty:
+        print(f"{len(made.empty)} cases have an empty truth: {', '.join(made.empty)}")
+    if made.left_out:
+        print(f"{len(made.left_out)} cases were left out; {conversion.LEFT_OUT_TABLE} says why")
+    print(f"Next: segan_nnunet plan -d {dataset_id}")
+
+
+@app.command()
+def plan(
+    dataset_id: DatasetId,
+    configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
+    width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per step. [default: 64 in 2-D]")] = None,
+    patch_size: Annotated[list[int] | None, typer.Option(help="Voxels per axis. [default: 160 160 in 2-D]")] = None,
+    plans_name: Annotated[str, typer.Option("--plans-name", help="Name of the plans.")] = "SegANPlans",
+    processes: Annotated[int | None, typer.Option("-np", help="Processes for preprocessing.")] = None,
+) -> None:
+    """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans."""
+    from segan_nnunet.experiments import plans
+
+    path = plans.plan(
+        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name=plans_name,
+        num_processes=processes,
+    )  # fmt: skip
+    print(f"{path}\nNext: nnUNetv2_train {dataset_id} 2d 0 -tr SegANTrainer -p {plans_name}")
+
+
+@app.command()
+def split(
+    dataset_id: DatasetId,
+    folds: Annotated[int, typer.Option("-k", help="Number of folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the shuffling.")] = 12345,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing splits.")] = False,
+    scheme: Annotated[str, typer.Option(help="kfold, or holdout: the paper's 9:1 per grade.")] = "kfold",
+) -> None:
+    """Write splits_final.json: patients, never scans, are split, grades spread evenly."""
+    from segan_nnunet.data import splits
+
+    print(splits.write_splits(dataset_id, folds, seed, overwrite, scheme).to_string(index=False))
+
+
+@app.command()
+def submission(
+    predictions: Annotated[Path, typer.Argument(help="Folder of predictions, as nnUNetv2_predict writes it.")],
+    dataset_id: DatasetId,
+    output: Annotated[Path, typer.Option("-o", help="New folder for the files to upload; a .zip is put beside it.")],
+    description: Annotated[str, typer.Option(help="Goes into file names where the evaluation wants one.")] = "SegAN",
+    layout: Annotated[Path | None, typer.Option("--layout", help="The table, if you converted with one.")] = None,
+) -> None:
+    """Turn predictions into what the online evaluation takes: original label values, names and format."""
+    from segan_nnunet.data import submission as upload
+
+    made = upload.make_submission(dataset_id, predictions, output, description, layout)
+    print(f"{made.folder}: {len(made.files)} files, for example {made.files[0].name}\n{made.archive}")
+
+
+@app.command()
+def simulate(
+    release: Annotated[str, typer.Argument(help="E.g. brats2015; convert --list shows them.")],
+    folder: Annotated[Path, typer.Argument(help="The release's folder is made in here.")],
+    cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    no_truth: Annotated[bool, typer.Option("--no-truth", help="Write test cases.")] = False,
+) -> None:
+    """Write a simulated release in its own layout: small brains with tumours, and no patient's data."""
+    from segan_nnunet.data import simulation
+
+    print(simulation.simulate_release(folder, cases, seed, release, not no_truth))
+
+
+@app.command()
+def compare(
+    dataset_id: DatasetId,
+    configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
+    trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: all trained]")] = None,
+    plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: all trained]")] = None,
+    folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Folder for table and figures.")] = None,
+) -> None:
+    """Compare trainers on their validation cases: Table 1 and Figure 3."""
+    from segan_nnunet.evaluation import comparison
+
+    made = comparison.compare(dataset_id, configuration, trainers, plans, folds, output)
+    print(made.table)
+    for path in made.files:
+        print(path)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Everything is kept here for inspection.")] = Path("segan_demo"),
+    cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps. [default: cuda if there is one]")] = None,
+) -> None:
+    """Run the whole job on a simulated BRATS 2015 release: convert, plan, train both trainers, compare."""
+    from segan_nnunet.experiments import demo as experiment
+
+    experiment.run_demo(folder, cases, seed, device)

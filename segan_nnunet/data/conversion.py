@@ -1,0 +1,275 @@
+"""From a release, as the challenge gave it, to a dataset in nnUNet_raw.
+
+Images are linked, not copied. Every problem of every case is found before anything stands under its final name.
+"""
+
+import csv
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
+
+from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
+from segan_nnunet.data.environment import existing_datasets, nnunet_folder
+from segan_nnunet.data.progress import progress_bar
+from segan_nnunet.data.releases import CaseFiles, Release
+from segan_nnunet.errors import InputError
+
+CASE_TABLE = "cases.csv"
+LEFT_OUT_TABLE = "left_out.csv"
+MOST_PROBLEMS_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion made.
+
+    Attributes:
+        folder: the dataset in nnUNet_raw.
+        training, test: ids of the cases with and without truth.
+        empty: ids of the training cases whose truth has no foreground.
+        left_out: problems of each case that was left out, by case id.
+        copied: whether images had to be copied, because asked for, because links are not to be had, or because several
+            channels lie in one file.
+    """
+
+    folder: Path
+    training: list[str]
+    test: list[str]
+    empty: list[str]
+    left_out: dict[str, list[str]]
+    copied: bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert.
+
+    Attributes:
+        channels: names of the channels to take, in this order; the release's default if empty.
+        copy: copy the images instead of linking them.
+        plain_labels: make a dataset of exclusive labels instead of regions.
+        geometry_from_image: accept a truth of the right size whose spacing, origin or direction differ.
+        skip_bad: leave out the cases that break a rule, and convert the rest.
+    """
+
+    channels: Sequence[str] = field(default_factory=tuple)
+    copy: bool = False
+    plain_labels: bool = False
+    geometry_from_image: bool = False
+    skip_bad: bool = False
+
+
+def convert(release: Release, source: Path, dataset_id: int, options: Options | None = None) -> Conversion:
+    """Make nnUNet_raw/DatasetXXX_Name from a release.
+
+    Cases without truth are test cases. A table of the cases (patient, grade, time point, sources) is written beside
+    dataset.json.
+
+    Args:
+        release: how the release is laid out.
+        source: the folder into which it was unpacked.
+        dataset_id: nnU-Net's number for the dataset, 1 to 999.
+        options: channels, links, labels, and what to forgive.
+
+    Raises:
+        InputError: nnUNet_raw is not set, the id is taken, a channel is unknown, the source is missing or of another
+            release, or cases break a rule; all problems of all cases are in the message. Nothing is left behind.
+    """
+    options = options or Options()
+    channels = tuple(options.channels) or release.default_channels
+    if unknown := [name for name in channels if name not in release.channels]:
+        raise InputError(f"{release.title} has no channel {', '.join(unknown)}; it has {', '.join(release.channels)}")
+    if not 1 <= dataset_id <= 999:
+        raise InputError(f"dataset id {dataset_id} is not between 1 and 999")
+    raw = nnunet_folder("nnUNet_raw")
+    if taken := existing_datasets(dataset_id):
+        raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d, or remove that folder")
+    found = list(release.find_cases(source).values())
+    ending, reports = examine(found, channels, release, options)
+    left_out = {case_id: report.problems for case_id, report in reports.items() if report.problems}
+    cases = [case for case in found if case.case_id not in left_out]
+    training = [case.case_id for case in cases if case.truth]
+    if not training:
+        raise InputError(
+            f"of the {len(found)} cases below {source} none is fit for training: "
+            f"{len(left_out)} break a rule, the others have no truth, named like {' or '.join(release.truth)}"
+        )
+
+    folder = raw / f"Dataset{dataset_id:03d}_{release.name}"
+    partial = raw / f".{folder.name}.partial"  # nnU-Net looks for names that begin with Dataset
+    shutil.rmtree(partial, ignore_errors=True)  # of a conversion that was killed
+    try:
+        copied = write_dataset(partial, cases, reports, channels, ending, release, options)
+        if left_out:
+            write_left_out(partial / LEFT_OUT_TABLE, left_out)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Conversion(
+        folder,
+        training,
+        test=[case.case_id for case in cases if not case.truth],
+        empty=[case_id for case_id in training if reports[case_id].empty_truth],
+        left_out=left_out,
+        copied=copied,
+    )
+
+
+def examine(
+    cases: Sequence[CaseFiles], channels: Sequence[str], release: Release, options: Options
+) -> tuple[str, dict[str, CaseReport]]:
+    """Check all cases. Returns the files' common ending, and a report for each case id.
+
+    Raises:
+        InputError: cases break a rule and are not to be skipped; with every problem of every case.
+    """
+    reports = check_cases(cases, channels, release, options.geometry_from_image)
+    ending, of_endings = common_ending(cases, channels)
+    for case_id, problem in of_endings.items():
+        reports[case_id].problems.append(problem)
+    problems = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
+    if problems and not options.skip_bad:
+        shown = problems[:MOST_PROBLEMS_SHOWN]
+        if len(problems) > len(shown):
+            shown.append(f"... and {len(problems) - len(shown)} more")
+        raise InputError(
+            f"{release.title} cannot be converted: {len(problems)} problems. Mend or move away these cases and convert "
+            "again, or leave them out with --skip-bad; nothing was written.\n  " + "\n  ".join(shown)
+        )
+    return ending, reports
+
+
+def nnunet_labels(
+    release: Release, plain: bool = False
+) -> tuple[dict[str, int | tuple[int, ...]], tuple[int, ...] | None]:
+    """Return nnU-Net's `labels` and `regions_class_order` of a release.
+
+    regions_class_order is the value WRITTEN where a region is the last that holds: for each region the smallest of
+    its labels that is in no later region.
+
+    Args:
+        release: whose labels.
+        plain: exclusive labels instead of regions; there is no regions_class_order then.
+
+    Raises:
+        InputError: a region lies wholly inside later ones, so that no value is left to write for it.
+    """
+    labels: dict[str, int | tuple[int, ...]] = {"background": 0}
+    if plain:
+        return {**labels, **{name: release.label_mapping[value] for name, value in release.labels.items()}}, None
+    regions = {
+        name: tuple(sorted(release.label_mapping[release.labels[label]] for label in members))
+        for name, members in release.regions.items()
+    }
+    written = []
+    for index, (name, values) in enumerate(regions.items()):
+        later = {value for region in list(regions.values())[index + 1 :] for value in region}
+        own = [value for value in values if value not in later]
+        if not own:
+            raise InputError(f"region '{name}' of {release.title} lies inside later regions; put it after them")
+        written.append(own[0])
+    labels |= {name: region if len(region) > 1 else region[0] for name, region in regions.items()}
+    return labels, tuple(written)
+
+
+def write_dataset(
+    folder: Path,
+    cases: Sequence[CaseFiles],
+    reports: Mapping[str, CaseReport],
+    channels: Sequence[str],
+    ending: str,
+    release: Release,
+    options: Options,
+) -> bool:
+    """Write a dataset whose cases are in order. Returns whether images were copied."""
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    if any(not case.truth for case in cases):
+        (folder / "imagesTs").mkdir()
+    identity = all(value == index for value, index in release.label_mapping.items())
+    copied = False
+    with progress_bar("writing", len(cases)) as advance:
+        for case in cases:
+            images = folder / ("imagesTr" if case.truth else "imagesTs")
+            for index, name in enumerate(channels):
+                target = images / f"{case.case_id}_{index:04d}{ending}"
+                volume = release.channels[name].volume
+                if volume is None:
+                    copied |= place(case.images[name][0], target, options.copy)
+                else:
+                    sitk.WriteImage(sitk.ReadImage(str(case.images[name][0]))[..., volume], str(target), True)
+                    copied = True
+            if case.truth:
+                target = folder / "labelsTr" / f"{case.case_id}{ending}"
+                if identity and not reports[case.case_id].rewrite_truth and case.truth[0].name.endswith(ending):
+                    place(case.truth[0], target, options.copy)
+                else:
+                    geometry = images / f"{case.case_id}_0000{ending}" if options.geometry_from_image else None
+                    rewrite_labels(case.truth[0], target, release.label_mapping, geometry)
+            advance()
+    labels, regions_class_order = nnunet_labels(release, options.plain_labels)
+    generate_dataset_json(
+        str(folder),
+        channel_names=dict(enumerate(channels)),
+        labels=labels,
+        regions_class_order=regions_class_order,
+        num_training_cases=sum(bool(case.truth) for case in cases),
+        file_ending=ending,
+        dataset_name=release.name,
+        description=release.title,
+        reference=release.reference,
+        license=release.licence,
+        converted_by="segan_nnunet convert",
+        brats_release=release.key,
+        original_labels={str(index): value for value, index in release.label_mapping.items()},
+    )
+    write_case_table(folder / CASE_TABLE, cases, list(release.channels))
+    return copied
+
+
+def place(source: Path, target: Path, copy: bool) -> bool:
+    """Link a file, or copy it if asked to or if links cannot be had. Returns whether it was copied."""
+    if not copy:
+        try:
+            target.symlink_to(source.resolve())
+            return False
+        except OSError:
+            pass  # a file system without links
+    shutil.copyfile(source, target)
+    return True
+
+
+def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], geometry_of: Path | None = None) -> None:
+    """Write a truth with other values, as 8-bit integers, with the geometry of another image if one is given."""
+    image = sitk.ReadImage(str(source))
+    values = sitk.GetArrayFromImage(image)
+    labels = np.zeros(values.shape, dtype=np.uint8)
+    for value, index in mapping.items():
+        labels[values == value] = index
+    result = sitk.GetImageFromArray(labels)
+    result.CopyInformation(sitk.ReadImage(str(geometry_of)) if geometry_of else image)
+    sitk.WriteImage(result, str(target), True)
+
+
+def write_case_table(path: Path, cases: Iterable[CaseFiles], channels: Sequence[str]) -> None:
+    """Write one row per case: id, patient, grade, time point, and the sources of truth and of all channels found."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "patient", "grade", "timepoint", "truth", *channels])
+        for case in cases:
+            truth = case.truth[0].resolve() if case.truth else ""
+            images = [case.images[channel][0].resolve() if case.images[channel] else "" for channel in channels]
+            writer.writerow([case.case_id, case.patient_id, case.grade, case.timepoint, truth, *images])
+
+
+def write_left_out(path: Path, left_out: Mapping[str, Sequence[str]]) -> None:
+    """Write one row per problem of a case that was left out."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "problem"])
+        writer.writerows([case_id, problem] for case_id, problems in left_out.items() for problem in problems)

@@ -1,0 +1,47 @@
+"""nnU-Net's folders, asked for before any work begins."""
+
+import os
+from pathlib import Path
+
+from segan_nnunet.errors import InputError
+
+
+def nnunet_folder(variable: str) -> Path:
+    """Return the folder that nnUNet_raw, nnUNet_preprocessed or nnUNet_results names.
+
+    Raises:
+        InputError: the variable is not set.
+    """
+    value = os.environ.get(variable)
+    if not value:
+        raise InputError(
+            f"{variable} is not set. nnU-Net keeps its data in three folders; name them first: "
+            "export nnUNet_raw=... nnUNet_preprocessed=... nnUNet_results=..."
+        )
+    return Path(value)
+
+
+def existing_datasets(dataset_id: int) -> list[Path]:
+    """Folders of a dataset id, in whichever of nnU-Net's three folders are set."""
+    found: list[Path] = []
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        if value := os.environ.get(variable):
+            found += sorted(Path(value).glob(f"Dataset{dataset_id:03d}_*"))
+    return found
+
+
+def dataset_name(dataset_id: int) -> str:
+    """Return the name, DatasetXXX_Name, of a dataset that exists.
+
+    Raises:
+        InputError: no dataset has this id, or two names share it.
+    """
+    names = sorted({folder.name for folder in existing_datasets(dataset_id)})
+    if not names:
+        raise InputError(
+            f"there is no dataset {dataset_id} in nnU-Net's folders; make it first: segan_nnunet convert ... -d "
+            f"{dataset_id}"
+        )
+    if len(names) > 1:
+        raise InputError(f"dataset id {dataset_id} has {len(names)} names: {', '.join(names)}. Rename or remove one.")
+    return names[0]

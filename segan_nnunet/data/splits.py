@@ -1,0 +1,122 @@
+"""Which cases train and which validate: patients, never scans, are split.
+
+nnU-Net's own default splits cases, and lets two scans of one patient fall on both sides.
+"""
+
+import json
+import os
+import warnings
+
+import pandas as pd
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+from segan_nnunet.data.conversion import CASE_TABLE
+from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.errors import InputError
+
+SPLITS_FILE = "splits_final.json"
+SCHEMES = ("kfold", "holdout")
+HELD_OUT = 0.1  # of the patients of each grade, as in the paper
+
+
+def kfold(cases: pd.DataFrame, folds: int, seed: int) -> list[dict[str, list[str]]]:
+    """Split cases into folds, every patient in one validation set, grades spread evenly where they are known.
+
+    Args:
+        cases: the case table, one row per training case, with columns case, patient, grade.
+        folds: number of folds.
+        seed: of the shuffling.
+
+    Returns:
+        nnU-Net's splits: per fold the ids of its training and validation cases.
+
+    Raises:
+        InputError: fewer patients than folds.
+    """
+    patients = cases.drop_duplicates("patient")
+    if not 2 <= folds <= len(patients):
+        raise InputError(f"{folds} folds cannot be made of {len(patients)} patients: choose 2 to {len(patients)}")
+    of_grade = patients["grade"].value_counts()
+    # where every grade has fewer patients than there are folds there is nothing to spread evenly
+    stratified = "" not in of_grade and len(of_grade) > 1 and of_grade.max() >= folds
+    splitter = (StratifiedKFold if stratified else KFold)(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # with fewer patients of a grade than folds some folds lack that grade, which the table of folds shows
+        warnings.filterwarnings("ignore", message="The least populated class")
+        held_out = [
+            set(patients["patient"].to_numpy()[part]) for _, part in splitter.split(patients, patients["grade"])
+        ]
+    return [split_by_patients(cases, fold) for fold in held_out]
+
+
+def split_by_patients(cases: pd.DataFrame, held_out: set[str]) -> dict[str, list[str]]:
+    """Return the cases of the held-out patients as validation, all others as training."""
+    validates = cases["patient"].isin(held_out)
+    return {"train": sorted(cases["case"][~validates]), "val": sorted(cases["case"][validates])}
+
+
+def holdout(cases: pd.DataFrame, seed: int) -> list[dict[str, list[str]]]:
+    """Split cases once, as in Section 3: at random 9:1, for each grade separately, by patients.
+
+    Args:
+        cases: as for `kfold`.
+        seed: of the choice.
+
+    Raises:
+        InputError: a grade has a single patient, who cannot be on both sides.
+    """
+    held_out: set[str] = set()
+    for grade, of_grade in cases.groupby("grade"):
+        if of_grade["patient"].nunique() < 2:
+            raise InputError(f"grade '{grade}' has a single patient; a holdout needs two. Use --scheme kfold.")
+        patients = sorted(of_grade["patient"].unique())
+        held_out |= set(train_test_split(patients, test_size=HELD_OUT, random_state=seed)[1])
+    return [split_by_patients(cases, held_out)]
+
+
+def write_splits(
+    dataset_id: int, folds: int = 5, seed: int = 12345, overwrite: bool = False, scheme: str = "kfold"
+) -> pd.DataFrame:
+    """Write splits_final.json where nnU-Net reads it, from the case table that `convert` wrote.
+
+    Args:
+        dataset_id: a converted dataset.
+        folds: number of folds of `kfold`.
+        seed: of everything random.
+        overwrite: replace other splits that are there.
+        scheme: `kfold`, or `holdout` for the paper's 9:1.
+
+    Returns:
+        One row per fold: validation cases, patients, and cases of each grade.
+
+    Raises:
+        InputError: the dataset or its case table is missing, or other splits exist and `overwrite` is False.
+    """
+    name = dataset_name(dataset_id)
+    table = nnunet_folder("nnUNet_raw") / name / CASE_TABLE
+    if not table.is_file():
+        raise InputError(f"{table} is missing; it is written by `segan_nnunet convert` and says who is the patient")
+    cases = pd.read_csv(table, dtype=str, keep_default_na=False)
+    cases = cases[cases["truth"] != ""]
+    if scheme not in SCHEMES:
+        raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
+    splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)
+    path = nnunet_folder("nnUNet_preprocessed") / name / SPLITS_FILE
+    if path.is_file() and json.loads(path.read_text()) != splits and not overwrite:
+        raise InputError(f"{path} holds other splits, perhaps of finished trainings; --overwrite replaces them")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(splits, indent=4))
+    os.replace(partial, path)
+    return summary(splits, cases)
+
+
+def summary(splits: list[dict[str, list[str]]], cases: pd.DataFrame) -> pd.DataFrame:
+    """Count the validation cases, patients and grades of each fold."""
+    rows = []
+    for fold, split in enumerate(splits):
+        held_out = cases[cases["case"].isin(split["val"])]
+        grades = held_out["grade"].replace("", "unknown").value_counts().to_dict()
+        row = {"fold": fold, "training": len(split["train"]), "validation": len(held_out)}
+        rows.append({**row, "patients": held_out["patient"].nunique(), **grades})
+    return pd.DataFrame(rows).fillna(0).astype(int)

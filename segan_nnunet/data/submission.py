@@ -1,0 +1,152 @@
+"""From predictions to what the online evaluation takes: original label values, names, format and geometry."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+
+from segan_nnunet.data.conversion import CASE_TABLE
+from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.releases import Release
+from segan_nnunet.data.tables import load_release, read_layout
+from segan_nnunet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was made: a folder of files, and one archive of them."""
+
+    folder: Path
+    files: list[Path]
+    archive: Path
+
+
+def make_submission(
+    dataset_id: int, predictions: Path, output: Path, description: str = "SegAN", layout: Path | None = None
+) -> Upload:
+    """Write every prediction as the online evaluation of its release wants it, and one archive of them all.
+
+    Voxels are signed 16-bit, as the evaluation of 2013 and 2015 demands and the others accept. The geometry is that of
+    the case's source image.
+
+    Args:
+        dataset_id: the dataset that was converted from the release.
+        predictions: a folder as nnUNetv2_predict writes it, or a fold's `validation`.
+        output: a new folder; the archive gets its name with .zip.
+        description: for file names that carry one.
+        layout: the user's own table, if the dataset was converted with it.
+
+    Raises:
+        InputError: no predictions, predictions of unknown cases, test cases without one, unknown labels, or a size
+            that is not the source image's; with every problem. Nothing is left behind.
+    """
+    if output.exists() or archive_of(output).exists():
+        raise InputError(f"{output} or its .zip exists; choose a new folder with -o")
+    raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
+    dataset = json.loads((raw / "dataset.json").read_text())
+    release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
+    ending = dataset["file_ending"]
+    cases = pd.read_csv(raw / CASE_TABLE, dtype=str, keep_default_na=False).set_index("case")
+    files = {path.name.removesuffix(ending): path for path in sorted(predictions.glob(f"*{ending}"))}
+    check_cases(files, cases, predictions, ending)
+
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    original = {int(index): value for index, value in dataset["original_labels"].items()}
+    try:
+        problems = []
+        for case_id, path in files.items():
+            name = submission_name(case_id, cases.loc[case_id], release, ending, description)
+            problems += write_segmentation(path, partial / name, original, source_image(cases.loc[case_id], release))
+        if problems:
+            raise InputError("the predictions cannot be submitted:\n  " + "\n  ".join(problems))
+        written = sorted(partial.iterdir())
+        if len(written) != len(files):
+            raise InputError(
+                f"{len(files)} predictions would make {len(written)} files: two cases share a name like "
+                f"{written[0].name}; the table's [submission] must tell them apart"
+            )
+        archive = Path(shutil.make_archive(str(partial), "zip", partial))
+        os.replace(archive, archive_of(output))
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Upload(output, sorted(output.iterdir()), archive_of(output))
+
+
+def archive_of(output: Path) -> Path:
+    """Return the archive's path for an output folder."""
+    return output.with_name(f"{output.name}.zip")
+
+
+def check_cases(files: dict[str, Path], cases: pd.DataFrame, predictions: Path, ending: str) -> None:
+    """Check that the predictions are of known cases, and of all test cases if of any.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not files:
+        raise InputError(f"there is no prediction, a file ending in {ending}, in {predictions}")
+    if unknown := sorted(set(files) - set(cases.index)):
+        raise InputError(f"{files[unknown[0]]} is of no case of the dataset (cases.csv); {len(unknown)} such files")
+    test_cases = set(cases.index[cases["truth"] == ""])
+    missing = sorted(test_cases - set(files))
+    if test_cases & set(files) and missing:
+        raise InputError(
+            f"{len(missing)} of {len(test_cases)} test cases have no prediction in {predictions}: "
+            f"{', '.join(missing[:5])}. The evaluation counts a missing case as wrong; predict all of imagesTs."
+        )
+
+
+def source_image(case: pd.Series, release: Release) -> Path:
+    """Return the first of the release's images that the case has.
+
+    Raises:
+        InputError: it was moved away since the conversion.
+    """
+    path = next(Path(case[name]) for name in release.channels if case.get(name))
+    if not path.is_file():
+        raise InputError(f"{path}, whose geometry the submission needs, was moved away since the conversion")
+    return path
+
+
+def submission_name(case_id: str, case: pd.Series, release: Release, ending: str, description: str) -> str:
+    """Return the file name that the online evaluation expects of a case."""
+    values = {"case": case_id, "ending": ending, "description": description}
+    channel = release.submission.fields_of
+    if channel:
+        patterns = [pattern for name, pattern in release.patterns if name == channel]
+        matches = [match for pattern in patterns if (match := pattern.search(Path(case[channel]).as_posix()))]
+        if not matches:
+            raise InputError(f"{case_id} has no {channel} image in cases.csv, whose number names its submission")
+        values |= matches[0].groupdict()
+    return release.submission.file.format_map(values)
+
+
+def write_segmentation(prediction: Path, target: Path, original: dict[int, int], source: Path) -> list[str]:
+    """Write one prediction in the release's label values, with its source's geometry. Returns what is wrong with it."""
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(prediction)))
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(source))
+    reader.ReadImageInformation()
+    size = reader.GetSize()[:3]
+    if labels.shape != size[::-1]:
+        return [f"{prediction} has the size {labels.shape[::-1]}, its source image {size}: {source}"]
+    if unknown := sorted(set(np.unique(labels).tolist()) - set(original)):
+        return [f"{prediction} has the labels {', '.join(map(str, unknown))}, which the dataset does not know"]
+    values = np.zeros(labels.shape, np.int16)
+    for index, value in original.items():
+        values[labels == index] = value
+    result = sitk.GetImageFromArray(values)
+    result.SetSpacing(reader.GetSpacing()[:3])
+    result.SetOrigin(reader.GetOrigin()[:3])
+    dimension = reader.GetDimension()
+    result.SetDirection(np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3].ravel().tolist())
+    sitk.WriteImage(result, str(target), True)
+    return []

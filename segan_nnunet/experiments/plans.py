@@ -1,0 +1,154 @@
+"""SegANPlans: nnU-Net's plans with Figure 1's segmentor as the network, on the same preprocessed data."""
+
+import json
+import os
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.errors import InputError
+
+NNUNET_PLANS = "nnUNetPlans"
+SEGAN_PLANS = "SegANPlans"
+PAPER_WIDTH = 64
+PAPER_PATCH = 160
+PAPER_BATCH = 64
+STAGES = 4
+SIZE_MULTIPLE = 2**STAGES
+
+
+def plan(
+    dataset_id: int,
+    configurations: Sequence[str] = ("2d",),
+    width: int = PAPER_WIDTH,
+    batch_size: int | None = None,
+    patch_size: Sequence[int] | None = None,
+    plans_name: str = SEGAN_PLANS,
+    num_processes: int | None = None,
+) -> Path:
+    """Plan and preprocess a dataset with nnU-Net where that is missing, and write SegANPlans.json beside its plans.
+
+    Args:
+        dataset_id: a dataset in nnUNet_raw.
+        configurations: nnU-Net's configurations, such as 2d and 3d_fullres.
+        width: feature maps of the segmentor's first block; the next ones have 2, 4 and 8 times as many.
+        batch_size, patch_size: see `segan_configuration`.
+        plans_name: name of the plans to write.
+        num_processes: for preprocessing; by default nnUNet_def_n_proc, or one per processor.
+
+    Returns:
+        The plans file.
+
+    Raises:
+        InputError: the dataset is missing, or a configuration is not in nnU-Net's plans.
+    """
+    name = dataset_name(dataset_id)
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / name
+    if num_processes is None:
+        num_processes = int(os.environ.get("nnUNet_def_n_proc", os.cpu_count() or 1))
+    plan_with_nnunet(dataset_id, preprocessed, num_processes)
+    nnunet_plans = json.loads((preprocessed / f"{NNUNET_PLANS}.json").read_text())
+    path = preprocessed / f"{plans_name}.json"
+    earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
+    plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
+    plans["configurations"] = {**earlier, **plans["configurations"]}
+    for configuration in configurations:
+        preprocess_with_nnunet(dataset_id, preprocessed, nnunet_plans, configuration, num_processes)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(plans, indent=4))
+    os.replace(partial, path)
+    return path
+
+
+def segan_plans(
+    nnunet_plans: dict[str, Any],
+    configurations: Sequence[str],
+    width: int = PAPER_WIDTH,
+    batch_size: int | None = None,
+    patch_size: Sequence[int] | None = None,
+    plans_name: str = SEGAN_PLANS,
+) -> dict[str, Any]:
+    """Derive SegAN's plans from nnU-Net's: all but network, patch and batch stays, the data identifier included.
+
+    Raises:
+        InputError: a configuration is not in nnU-Net's plans.
+    """
+    plans = {**deepcopy(nnunet_plans), "plans_name": plans_name, "configurations": {}}
+    for name in configurations:
+        if name not in nnunet_plans["configurations"]:
+            raise InputError(
+                f"nnU-Net planned no configuration '{name}' for {nnunet_plans['dataset_name']}; "
+                f"it planned {', '.join(nnunet_plans['configurations'])}"
+            )
+        configuration = deepcopy(nnunet_plans["configurations"][name])
+        if "inherits_from" in configuration:
+            raise InputError(f"'{name}' is the second stage of a cascade, which SegANPlans do not have")
+        plans["configurations"][name] = segan_configuration(configuration, width, batch_size, patch_size)
+    return plans
+
+
+def segan_configuration(
+    configuration: dict[str, Any],
+    width: int = PAPER_WIDTH,
+    batch_size: int | None = None,
+    patch_size: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Put Figure 1's segmentor into one of nnU-Net's configurations.
+
+    Args:
+        configuration: nnU-Net's, with its planned patch_size and batch_size.
+        width: feature maps of the first block.
+        batch_size: samples per step; by default the paper's 64 in 2-D, nnU-Net's own in 3-D.
+        patch_size: voxels per axis; by default the paper's 160 in 2-D, and never more than the largest multiple of 16
+            that nnU-Net's planned patch allows.
+
+    Raises:
+        InputError: a patch that is not a multiple of 16 or has another number of axes.
+    """
+    planned = configuration["patch_size"]
+    dimension = len(planned)
+    if patch_size is None:
+        most = PAPER_PATCH if dimension == 2 else max(planned)
+        patch_size = [max(SIZE_MULTIPLE, min(most, size) // SIZE_MULTIPLE * SIZE_MULTIPLE) for size in planned]
+    elif len(patch_size) != dimension or any(size < 1 or size % SIZE_MULTIPLE for size in patch_size):
+        raise InputError(
+            f"patch size {' '.join(map(str, patch_size))} does not fit: it needs {dimension} numbers, each a multiple "
+            f"of {SIZE_MULTIPLE}; nnU-Net planned {' '.join(map(str, planned))}"
+        )
+    if batch_size is None:
+        batch_size = PAPER_BATCH if dimension == 2 else configuration["batch_size"]
+    architecture = {
+        "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
+        "arch_kwargs": {
+            "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
+            "features_per_stage": [width * 2**stage for stage in range(STAGES)],
+        },
+        "_kw_requires_import": ["conv_op"],
+    }
+    return {**configuration, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
+
+
+def plan_with_nnunet(dataset_id: int, preprocessed: Path, num_processes: int) -> None:
+    """Extract nnU-Net's fingerprint and make its default plans, where they are missing."""
+    if (preprocessed / f"{NNUNET_PLANS}.json").is_file():
+        return
+    nnunet_folder("nnUNet_raw")
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
+
+    nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)
+    nnunet.plan_experiments([dataset_id])
+
+
+def preprocess_with_nnunet(
+    dataset_id: int, preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int
+) -> None:
+    """Preprocess a configuration with nnU-Net, unless all its cases are there."""
+    training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
+    folder = preprocessed / plans["configurations"][configuration]["data_identifier"]
+    if len(list(folder.glob("*.pkl"))) == training:  # nnU-Net writes a case's .pkl after its voxels
+        return
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
+
+    nnunet.preprocess([dataset_id], NNUNET_PLANS, [configuration], [num_processes])

@@ -1,0 +1,51 @@
+"""The downward path that segmentor and critic share (Figure 1 of the paper)."""
+
+from collections.abc import Sequence
+
+from dynamic_network_architectures.building_blocks.helper import get_matching_batchnorm
+from dynamic_network_architectures.initialization.weight_init import InitWeights_He
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.2  # the paper gives none; this is the slope in the authors' released code
+
+
+class Encoder(nn.Module):
+    """Blocks of Conv 4x4 stride 2, BatchNorm, LeakyReLU; the first block has no BatchNorm (Figure 1).
+
+    Shapes: (B, C, *S) -> one tensor (B, features, *S / 2^stage) per stage. Every size in S must be even at every stage.
+
+    Args:
+        input_channels: C.
+        features_per_stage: number of feature maps of each block.
+        conv_op: nn.Conv2d or nn.Conv3d; decides the dimension of everything else.
+    """
+
+    def __init__(self, input_channels: int, features_per_stage: Sequence[int], conv_op: type[nn.Module]) -> None:
+        super().__init__()
+        batch_norm = get_matching_batchnorm(conv_op)
+        stages: list[nn.Module] = []
+        for stage, features in enumerate(features_per_stage):
+            layers: list[nn.Module] = [conv_op(input_channels, features, kernel_size=4, stride=2, padding=1)]
+            if stage > 0:
+                layers.append(batch_norm(features))
+            layers.append(nn.LeakyReLU(LEAKY_SLOPE, inplace=True))
+            stages.append(nn.Sequential(*layers))
+            input_channels = features
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the output of every stage, the largest first."""
+        outputs = []
+        for stage in self.stages:
+            x = stage(x)
+            outputs.append(x)
+        return outputs
+
+
+def initialize_weights(module: nn.Module) -> None:
+    """Draw a convolution's weights as U-net and nnU-Net do (He et al., 2015); batch norm starts as the identity.
+
+    DCGAN's N(0, 0.02), which the authors' released code applies, is far too small for narrow layers: S then learns so
+    slowly that the loss first drives every probability to 0, from where sigmoids hardly come back.
+    """
+    InitWeights_He(LEAKY_SLOPE)(module)

@@ -1,0 +1,91 @@
+"""The paper's softmax baseline on nested regions.
+
+BRATS regions nest, whole ⊃ core ⊃ enhancing. R nested regions, the outermost first, are R + 1 exclusive classes: class
+0 is background, class k is in the first k regions and in no other. With the background's logit fixed at 0, R class
+logits z_1..z_R make a softmax over them all, and region r is the union of the classes k >= r.
+
+B batch, R regions, *S space.
+"""
+
+from collections.abc import Collection, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segan_nnunet.errors import InputError
+
+SMALLEST_GAP = 1e-6  # between two nested logits, below which float32 cannot tell them apart
+
+
+def nesting_order(regions: Sequence[Collection[int]], names: Sequence[str]) -> list[int]:
+    """Return the indices of the regions, the outermost first.
+
+    Args:
+        regions: label values of each region.
+        names: their names, for the error.
+
+    Raises:
+        InputError: two regions of which neither contains the other, with their names.
+    """
+    order = sorted(range(len(regions)), key=lambda index: -len(set(regions[index])))
+    for outer, inner in zip(order, order[1:], strict=False):
+        if not set(regions[inner]) < set(regions[outer]):
+            raise InputError(
+                f"the softmax baseline needs regions that nest, but '{names[inner]}' {sorted(regions[inner])} is not "
+                f"a proper part of '{names[outer]}' {sorted(regions[outer])}. Leave one of them out of the dataset's "
+                "labels, or train with SegANTrainer, whose regions are independent."
+            )
+    return order
+
+
+def region_logits(class_logits: Tensor) -> Tensor:
+    """Logits of the regions' probabilities, outermost region first.
+
+    P(region r) = Σ_{k>=r} exp z_k / (1 + Σ_k exp z_k); its logit is log Σ_{k>=r} exp z_k − log(1 + Σ_{k<r} exp z_k).
+    Nested by construction: the logits do not increase from one region to the next.
+
+    Args:
+        class_logits: z, (B, R, *S), any float type.
+
+    Returns:
+        (B, R, *S), float32.
+    """
+    inside = class_logits.float()
+    inside = torch.logcumsumexp(inside.flip(1), dim=1).flip(1)  # log Σ_{k>=r} exp z_k
+    outside = F.pad(class_logits.float()[:, :-1], (0, 0) * (class_logits.ndim - 2) + (1, 0))  # 0, z_1 .. z_{R-1}
+    return inside - torch.logcumsumexp(outside, dim=1)
+
+
+def class_log_probabilities(nested_logits: Tensor) -> Tensor:
+    """Log probabilities of the R + 1 exclusive classes from the logits of the nested regions.
+
+    P(class k) = σ(l_k) − σ(l_{k+1}), with σ(l_0) = 1 and σ(l_{R+1}) = 0, in the form that does not cancel:
+    σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)).
+
+    Args:
+        nested_logits: l, (B, R, *S), as `region_logits` returns them.
+
+    Returns:
+        (B, R + 1, *S).
+    """
+    inside = F.logsigmoid(nested_logits)  # log σ(l_k), k = 1 .. R
+    outside = F.logsigmoid(-nested_logits)  # log (1 − σ(l_k))
+    gap = (nested_logits[:, :-1] - nested_logits[:, 1:]).clamp_min(SMALLEST_GAP)
+    between = inside[:, :-1] + outside[:, 1:] + torch.log(-torch.expm1(-gap))
+    return torch.cat((outside[:, :1], between, inside[:, -1:]), dim=1)
+
+
+def nested_cross_entropy(nested_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Softmax cross-entropy −mean log P(true class), a scalar in [0, inf).
+
+    Args:
+        nested_logits: (B, R, *S), outermost region first.
+        masks: true masks of the regions in the same order, (B, R, *S) of 0 and 1.
+        valid: (B, 1, *S) of 0 and 1, the voxels that count; all by default.
+    """
+    true_class = masks.sum(1).long()  # the number of regions around a voxel
+    loss = F.nll_loss(class_log_probabilities(nested_logits), true_class, reduction="none")  # (B, *S)
+    if valid is None:
+        return loss.mean()
+    return (loss * valid[:, 0]).sum() / valid.sum().clamp_min(1)

@@ -1,0 +1,173 @@
+"""How nnU-Net's loop plays the game of Eq. 2."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dynamic_network_architectures.building_blocks.helper import convert_dim_to_conv_op
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from segan_nnunet.networks.critic import PAPER_CRITIC_FEATURES
+from segan_nnunet.objective import CriticPerRegion, LabelSpace, SegmentorLoss, clamp_weights, rescale_intensities
+from segan_nnunet.training.plugin_trainer import PluginTrainer
+from segan_nnunet.training.progress import plot_game
+
+
+class AdversarialTrainer(PluginTrainer):
+    """Trains the planned network as segmentor against critics, with the multi-scale L1 loss alone (Sections 2.1, 2.3).
+
+    Each step is one of the critics (maximise, then clamp) and then one of the segmentor (minimise, with gradients
+    that come only through the critics). The segmentor does not change between the two, so its output is computed once
+    and serves both: the parameters become those of the authors' loop, which computes it twice.
+
+    Attributes:
+        critic_clamp: limit of the critics' weights, "e.g." 0.01 in the paper (Section 2.4).
+        clamp_batch_norm: whether it holds for batch norm's scales and shifts too, as in the authors' code.
+    """
+
+    critic_clamp = 0.01
+    clamp_batch_norm = False
+
+    critic: nn.Module
+
+    def build_critic(self) -> nn.Module:
+        """The critic whose forward maps (image, S(x), y) to distances (regions, layers)."""
+        return CriticPerRegion(
+            self.label_space.num_maps,
+            self.num_input_channels,
+            self.critic_features(),
+            convert_dim_to_conv_op(len(self.configuration_manager.patch_size)),
+        )
+
+    def critic_features(self) -> tuple[int, ...]:
+        """Feature maps of the critic's blocks: those of the planned network's first stages, which are the paper's."""
+        planned = self.configuration_manager.network_arch_init_kwargs.get("features_per_stage", PAPER_CRITIC_FEATURES)
+        return tuple(planned[: len(PAPER_CRITIC_FEATURES)])
+
+    def initialize(self) -> None:
+        """Build both players and their optimisers."""
+        super().initialize()
+        self.critic_optimizer, self.critic_lr_scheduler = self.optimizer_for(self.critic)
+        self.critic_grad_scaler = None if self.grad_scaler is None else torch.amp.GradScaler("cuda")
+        if self.is_ddp:
+            self.critic = nn.SyncBatchNorm.convert_sync_batchnorm(self.critic)
+            self.critic = DistributedDataParallel(self.critic, device_ids=[self.local_rank])
+            self.loss.critic = self.critic.module
+        for key in ("critic_losses", "distance_per_layer"):
+            self.logger.local_logger.my_fantastic_logging.setdefault(key, [])
+
+    def _build_loss(self) -> SegmentorLoss:
+        """The critic is the loss: nnU-Net asks for it here, after the network."""
+        self.label_space = LabelSpace.of(self.label_manager)
+        self.critic = self.build_critic().to(self.device)
+        if self._do_i_compile():
+            self.critic.compile()  # in place: what is saved and loaded stays the plain module
+        return SegmentorLoss(self.critic, self.label_space)
+
+    def on_train_epoch_start(self) -> None:
+        """Put both players into training, at this epoch's learning rate."""
+        super().on_train_epoch_start()
+        self.critic.train()
+        self.critic_lr_scheduler.step(self.current_epoch)
+
+    def train_step(self, batch: dict) -> dict[str, Any]:
+        """One round of the game: the critic's phase, then the segmentor's."""
+        data = batch["data"].to(self.device, non_blocking=True)
+        target = batch["target"].to(self.device, non_blocking=True)
+        image = rescale_intensities(data)
+        with self.autocast():
+            output = self.network(data)
+        predicted, truth = self.label_space.label_maps(output, target)
+
+        critic_distances = self.critic_phase(image, predicted.detach(), truth)
+        distances = self.segmentor_phase(image, predicted, truth).cpu().numpy()
+        return {"loss": distances.mean(), "critic_loss": -critic_distances.mean().item(), "distances": distances}
+
+    def critic_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Train C for one step with S fixed: max over θ_C of Eq. 2, then clamp. Returns the distances before it.
+
+        Args:
+            image: (B, C, *S), as `rescale_intensities` returns it.
+            predicted: S(x), (B, R, *S), detached.
+            truth: y, (B, R, *S).
+
+        Returns:
+            (R, L), per region and layer of the critic.
+        """
+        self.critic.requires_grad_(True)
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            distances = self.critic(image, predicted, truth)
+        self.descend(-distances.mean(), self.critic_optimizer, self.critic_grad_scaler)
+        clamp_weights(self.critic, self.critic_clamp, self.clamp_batch_norm)
+        return distances.detach()
+
+    def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Train S for one step with C fixed: min over θ_S of Eq. 2. As `critic_phase`; S is reached via `predicted`."""
+        self.critic.requires_grad_(False)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            # unwrapped: DDP would wait for gradients of the critic, which gets none here
+            distances = self.unwrapped(self.critic)(image, predicted, truth)
+        self.descend(distances.mean(), self.optimizer, self.grad_scaler)
+        return distances.detach()
+
+    def descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
+        """One step of gradient descent, through the player's gradient scaler where it has one."""
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Log the critic's side of the epoch beside nnU-Net's train_losses, which is the segmentor's."""
+        super().on_train_epoch_end(train_outputs)
+        # (1 + regions x layers,) per step
+        steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in train_outputs])
+        means = torch.from_numpy(steps.mean(0)).to(self.device, torch.float32)
+        if self.is_ddp:
+            dist.all_reduce(means)
+            means /= dist.get_world_size()
+        critic_loss, *distances = means.tolist()
+        per_layer = np.reshape(distances, train_outputs[0]["distances"].shape).mean(0)
+        self.logger.log("critic_losses", critic_loss, self.current_epoch)
+        self.logger.log("distance_per_layer", per_layer.tolist(), self.current_epoch)
+
+    def on_validation_epoch_start(self) -> None:
+        """Put both players into evaluation."""
+        super().on_validation_epoch_start()
+        self.critic.eval()
+
+    def validation_step(self, batch: dict) -> dict[str, Any]:
+        """Validate as nnU-Net does; the loss is the segmentor's, under the critics of this epoch."""
+        with self.autocast(), self.loss.looking_at(batch["data"].to(self.device, non_blocking=True)):
+            return super().validation_step(batch)
+
+    def on_epoch_end(self) -> None:
+        """Draw the game beside nnU-Net's progress.png."""
+        super().on_epoch_end()
+        if self.local_rank == 0:
+            plot_game(self.logger.get_checkpoint(), Path(self.output_folder) / "progress_game.png")
+
+    def plugin_state(self) -> dict[str, Any]:
+        """Add the critic and its optimiser: without them a resumed training would start a new game."""
+        return {
+            **super().plugin_state(),
+            "critic_weights": self.bare(self.critic).state_dict(),
+            "critic_optimizer_state": self.critic_optimizer.state_dict(),
+            "critic_grad_scaler_state": self.critic_grad_scaler and self.critic_grad_scaler.state_dict(),
+        }
+
+    def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the critic and its optimiser too."""
+        self.bare(self.critic).load_state_dict(checkpoint["critic_weights"])
+        self.critic_optimizer.load_state_dict(checkpoint["critic_optimizer_state"])
+        if self.critic_grad_scaler is not None and checkpoint["critic_grad_scaler_state"] is not None:
+            self.critic_grad_scaler.load_state_dict(checkpoint["critic_grad_scaler_state"])
+        super().load_plugin_state(checkpoint)

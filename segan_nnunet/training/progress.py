@@ -1,0 +1,55 @@
+"""What one sees of a training: a line per epoch, and a picture of the game."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+
+def time_left(starts: Sequence[float], ends: Sequence[float], num_epochs: int, window: int = 10) -> timedelta:
+    """Estimate the time until the last epoch, from the mean duration of the last `window` epochs (times in s)."""
+    durations = [end - start for start, end in zip(starts, ends, strict=False)][-window:]
+    return timedelta(seconds=round(sum(durations) / len(durations) * (num_epochs - len(ends))))
+
+
+def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
+    """One line on the last epoch: both players' losses, validation Dice per region, time taken and time left.
+
+    Args:
+        log: nnU-Net's local log, one value per epoch and key; `critic_losses` only where there is a critic.
+        num_epochs: epochs of the whole training.
+    """
+    epoch = len(log["epoch_end_timestamps"])
+    critic = f"  critic loss {log['critic_losses'][-1]:.4f}" if "critic_losses" in log else ""
+    dice = " ".join(f"{value:.3f}" for value in log["dice_per_class_or_region"][-1])
+    taken = log["epoch_end_timestamps"][-1] - log["epoch_start_timestamps"][-1]
+    left = time_left(log["epoch_start_timestamps"], log["epoch_end_timestamps"], num_epochs)
+    return (
+        f"epoch {epoch}/{num_epochs}  segmentor loss {log['train_losses'][-1]:.4f}{critic}  "
+        f"validation loss {log['val_losses'][-1]:.4f}  pseudo Dice {dice}  {taken:.1f} s  time left {left}"
+    )
+
+
+def plot_game(log: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Draw both players' losses and the distance at each layer of the critic, per epoch, into one picture."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = range(1, len(log["critic_losses"]) + 1)
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # nnU-Net's progress.png leaves very large letters behind
+        figure = Figure(figsize=(9, 7), layout="constrained")
+        players, layers = figure.subplots(2, 1, sharex=True)
+        players.plot(epochs, log["train_losses"], color="#0072B2", marker=".", label="segmentor minimises L")
+        players.plot(epochs, log["critic_losses"], color="#D55E00", marker=".", label="critic minimises −L")
+        players.axhline(0, color="0.7", linewidth=0.8)
+        players.set_ylabel("loss")
+        for layer, distances in enumerate(zip(*log["distance_per_layer"], strict=True)):
+            label = "layer 0, the masked image" if layer == 0 else f"layer {layer}"
+            layers.plot(epochs, distances, marker=".", label=label)
+        layers.set(xlabel="epoch", ylabel="mean absolute difference", yscale="log")
+        layers.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axes in (players, layers):
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        figure.savefig(path, dpi=100)

@@ -1,0 +1,57 @@
+"""Small hand-made files in BRATS 2015's layout, and in a user's own."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+SIZE = (6, 5, 4)  # x, y, z
+MODALITIES = ("Flair", "T1", "T1c", "T2")
+VALUES = np.arange(np.prod(SIZE)).reshape(SIZE[::-1])
+
+
+def write_volume(path: Path, values: np.ndarray, spacing: float = 1.0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = sitk.GetImageFromArray(values)
+    picture.SetSpacing([spacing] * 3)
+    sitk.WriteImage(picture, str(path))
+
+
+def write_2015_case(
+    release: Path,
+    grade: str,
+    case: str,
+    number: int,
+    truth: bool = True,
+    without: str = "",
+    label_type: type = np.int16,
+) -> Path:
+    """One case in BRATS 2015's layout; its labels are all of 0 to 4."""
+    folder = release / grade / case
+    for offset, modality in enumerate(MODALITIES):
+        if modality != without:
+            name = f"VSD.Brain.XX.O.MR_{modality}.{number + offset}"
+            values = np.full(SIZE[::-1], 100 + offset, np.int16)
+            values[0, 0, 0] = number  # no two cases are the same
+            write_volume(folder / name / f"{name}.mha", values)
+    if truth:
+        name = f"VSD.Brain_3more.XX.O.OT.{number + 4}"
+        labels: np.ndarray = (np.arange(np.prod(SIZE)) % 5).reshape(SIZE[::-1]).astype(label_type)
+        write_volume(folder / name / f"{name}.mha", labels)
+    return folder
+
+
+def write_own_case(folder: Path, case: str, labels: np.ndarray) -> None:
+    write_volume(folder / case / "t1c.nii.gz", np.ones(SIZE[::-1], np.float32))
+    write_volume(folder / case / "seg.nii.gz", labels)
+
+
+def overwrite(release: Path, case: str, what: str, values: np.ndarray) -> Path:
+    """Replace one file of a case by other voxels; returns the file."""
+    path = next(release.rglob(f"{case}/*{what}*/*.mha"))
+    write_volume(path, values)
+    return path
+
+
+def no_dataset_left(folders: Path) -> bool:
+    return not list((folders / "nnUNet_raw").iterdir())

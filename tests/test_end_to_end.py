@@ -1,0 +1,199 @@
+"""The job through the real commands, each in a process of its own, on a small simulated release."""
+
+import json
+import os
+import signal
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+import torch
+
+from segan_nnunet.data.simulation import simulate_release
+from tests.conftest import Commands
+
+pytestmark = pytest.mark.end_to_end
+
+TRAIN = ("nnUNetv2_train", "15", "2d", "0", "-device", "cpu")
+SEGAN = "SegANTrainer_short__SegANPlans__2d"
+NAME = "Dataset015_BRATS2015"
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """A simulated release, converted, planned for a tiny segmentor, and split."""
+    folder = tmp_path_factory.mktemp("end_to_end")
+    release = simulate_release(folder, cases=5, seed=1)
+    run = Commands(folder)
+    run("segan_nnunet", "convert", "brats2015", str(release), "-d", "15", "--channels", "T1c", "FLAIR")
+    run("segan_nnunet", "plan", "-d", "15", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
+    run("segan_nnunet", "split", "-d", "15", "-k", "5")
+    return run
+
+
+def results(commands: Commands, model: str) -> Path:
+    return commands.folder / "nnUNet_results" / NAME / model / "fold_0"
+
+
+def wait_for(path: Path, seconds: int = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.is_file():
+        assert time.monotonic() < deadline, f"{path} did not appear in {seconds} s"
+        time.sleep(0.2)
+
+
+def test_plans_share_the_preprocessed_data(commands: Commands) -> None:
+    preprocessed = commands.folder / "nnUNet_preprocessed" / NAME
+    ours, theirs = (
+        json.loads((preprocessed / f"{plans}.json").read_text())["configurations"]["2d"]
+        for plans in ("SegANPlans", "nnUNetPlans")
+    )
+    assert ours["data_identifier"] == theirs["data_identifier"]
+    before = {path: path.stat().st_mtime_ns for path in (preprocessed / ours["data_identifier"]).iterdir()}
+    commands("segan_nnunet", "plan", "-d", "15", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing is preprocessed again"
+
+
+def test_segan_is_killed_continues_the_same_game_and_predicts(commands: Commands) -> None:
+    fold = results(commands, SEGAN)
+    latest = fold / "checkpoint_latest.pth"
+    training = commands.start(*TRAIN, "-tr", "SegANTrainer_short", "-p", "SegANPlans")
+    try:
+        wait_for(latest)
+    finally:
+        os.killpg(training.pid, signal.SIGKILL)
+        training.wait()
+    epochs_done = torch.load(latest, weights_only=False)["current_epoch"]
+    assert 1 <= epochs_done < 12, "the training was interrupted"
+
+    commands(*TRAIN, "-tr", "SegANTrainer_short", "-p", "SegANPlans", "--c")
+    checkpoint = torch.load(fold / "checkpoint_final.pth", weights_only=False)
+    log = checkpoint["logging"]
+    assert len(log["train_losses"]) == len(log["critic_losses"]) == len(log["distance_per_layer"]) == 12
+    steps = {int(state["step"]) for state in checkpoint["critic_optimizer_state"]["state"].values()}
+    assert steps == {12 * 50}, "the critic's optimiser counts the steps before the kill too"
+    assert not latest.exists() and not list(fold.glob(".checkpoint*"))
+    continued = max(fold.glob("training_log*.txt"), key=lambda path: path.stat().st_mtime).read_text()
+    assert f"epoch {epochs_done + 1}/12  segmentor loss" in continued and "time left" in continued
+    assert f"epoch {epochs_done}/12" not in continued
+    for picture in ("progress.png", "progress_game.png"):
+        assert (fold / picture).read_bytes().startswith(b"\x89PNG")
+    assert json.loads((fold / "validation" / "summary.json").read_text())["metric_per_case"]
+
+    case = next((fold / "validation").glob("*.mha"))
+    predicted = predict(commands, "SegANTrainer_short", "SegANPlans", case.stem)
+    validated = sitk.GetArrayFromImage(sitk.ReadImage(str(case)))
+    # validation runs in the training's bfloat16, prediction in float32: a voxel at the threshold may differ
+    assert (predicted != validated).mean() < 0.002
+    assert set(np.unique(predicted)) <= {0, 1, 2, 4}
+
+
+def predict(commands: Commands, trainer: str, plans: str, case: str) -> np.ndarray:
+    """Predict one case with nnUNetv2_predict, in a new process."""
+    images, output = (commands.folder / f"{part}_{trainer}_{plans}" for part in ("input", "output"))
+    images.mkdir()
+    for image in (commands.folder / "nnUNet_raw" / NAME / "imagesTr").glob(f"{case}_*.mha"):
+        (images / image.name).symlink_to(image.resolve())
+    model = ("-d", "15", "-c", "2d", "-f", "0", "-tr", trainer, "-p", plans, "-device", "cpu")
+    commands("nnUNetv2_predict", "-i", str(images), "-o", str(output), *model, "-npp", "1", "-nps", "1")
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(output / f"{case}.mha")))
+
+
+def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) -> None:
+    commands(*TRAIN, "-tr", "UNetSoftmaxTrainer_short", "-p", "SegANPlans")
+    fold = results(commands, "UNetSoftmaxTrainer_short__SegANPlans__2d")
+    case = next((fold / "validation").glob("*.mha"))
+    predicted = predict(commands, "UNetSoftmaxTrainer_short", "SegANPlans", case.stem)
+    reference = sitk.GetArrayFromImage(
+        sitk.ReadImage(str(commands.folder / "nnUNet_raw" / NAME / "labelsTr" / case.name))
+    )
+    overlap = ((predicted > 0) & (reference > 0)).sum()
+    assert 2 * overlap / ((predicted > 0).sum() + (reference > 0).sum()) > 0.5, "600 steps find most of the tumour"
+
+    if not (results(commands, SEGAN) / "validation" / "summary.json").is_file():
+        commands(*TRAIN, "-tr", "SegANTrainer_short", "-p", "SegANPlans")
+    printed = commands("segan_nnunet", "compare", "-d", "15", "-tr", "SegANTrainer_short", "UNetSoftmaxTrainer_short")
+    assert "| SegANTrainer_short |" in printed and "| UNetSoftmaxTrainer_short |" in printed
+    folder = commands.folder / "nnUNet_results" / NAME / "comparison__2d"
+    cases = pd.read_csv(folder / "cases.csv").set_index(["method", "region"])
+    summary = json.loads((fold / "validation" / "summary.json").read_text())
+    for key, region in (("(1, 2, 3, 4)", "whole tumor"), ("(1, 3, 4)", "tumor core"), ("4", "enhancing tumor")):
+        ours = cases.loc[("UNetSoftmaxTrainer_short", region), "Dice"].mean()
+        assert ours == pytest.approx(summary["mean"][key]["Dice"], nan_ok=True), "our Dice is nnU-Net's"
+    assert (folder / "figure3.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands: Commands) -> None:
+    """As the README shows it: three lines in a folder of one's own; here with fewer steps and nnU-Net's own U-Net."""
+    own = commands.folder / "my_trainers"
+    own.mkdir()
+    (own / "my_segan.py").write_text(
+        "from segan_nnunet.training import AdversarialTrainer\n\n"
+        "class MySegAN(AdversarialTrainer):\n"
+        "    num_epochs, num_iterations_per_epoch, num_val_iterations_per_epoch, initial_lr = 1, 4, 1, 1e-3\n"
+    )
+    ours = commands.environment["nnUNet_extTrainer"]
+    commands.environment["nnUNet_extTrainer"] = os.pathsep.join((ours, str(own)))
+    try:
+        commands(*TRAIN, "-tr", "MySegAN", "-p", "nnUNetPlans")
+        fold = results(commands, "MySegAN__nnUNetPlans__2d")
+        case = next((fold / "validation").glob("*.mha"))
+        predicted = predict(commands, "MySegAN", "nnUNetPlans", case.stem)
+        assert predicted.shape == sitk.GetArrayFromImage(sitk.ReadImage(str(case))).shape
+    finally:
+        commands.environment["nnUNet_extTrainer"] = ours
+
+
+def test_without_the_trainer_folder_nnunet_names_the_variable(commands: Commands) -> None:
+    folder = commands.environment.pop("nnUNet_extTrainer")
+    try:
+        output = commands(*TRAIN, "-tr", "SegANTrainer", "-p", "SegANPlans", succeeds=False)
+        assert "Could not find requested nnunet trainer SegANTrainer" in output and "nnUNet_extTrainer" in output
+    finally:
+        commands.environment["nnUNet_extTrainer"] = folder
+
+
+def test_deep_supervision_on_segan_plans_is_refused_at_once(commands: Commands) -> None:
+    output = commands(*TRAIN, "-tr", "nnUNetTrainer", "-p", "SegANPlans", succeeds=False)
+    assert "nnUNetTrainerNoDeepSupervision" in output
+
+
+def test_errors_are_one_message_without_a_traceback(commands: Commands) -> None:
+    for command in (
+        ("convert", "brats2015", "/nowhere", "-d", "16"),
+        ("convert", "brats2015", "-d", "16"),
+        ("plan", "-d", "99"),
+        ("compare", "-d", "15", "-tr", "Typo"),
+    ):
+        output = commands("segan_nnunet", *command, succeeds=False)
+        assert output.startswith("segan_nnunet: ") and "Traceback" not in output
+
+
+def test_six_patients_are_converted_with_a_table_of_one_s_own(six_patients: Path, tmp_path: Path) -> None:
+    run = Commands(tmp_path)
+    layout = Path(__file__).parents[1] / "docs" / "six_patients.toml"
+    printed = run("segan_nnunet", "convert", str(six_patients), "--layout", str(layout), "-d", "16")
+    assert "6 training cases, images linked" in printed
+    dataset = tmp_path / "nnUNet_raw" / "Dataset016_SixPatients"
+    assert len(list((dataset / "imagesTr").iterdir())) == 12
+    table = run("segan_nnunet", "split", "-d", "16", "-k", "3").split()
+    assert table.count("2") >= 6  # two patients held out in each of three folds
+
+
+def test_wheel_holds_both_catalogues(tmp_path: Path, python: str) -> None:
+    root = Path(__file__).parents[1]
+    run = Commands(tmp_path)
+    run(python, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(root))
+    names = zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).namelist()
+    assert "segan_nnunet/trainers/segan_trainers.py" in names
+    assert "segan_nnunet/dataset_conversion/brats2015.toml" in names
+    assert not [name for name in names if name.startswith(("tests", "trainers", "dataset_conversion"))]
+    run(python, "-m", "zipfile", "-e", str(next((tmp_path / "dist").glob("*.whl"))), str(tmp_path / "installed"))
+    run.environment["PYTHONPATH"] = str(tmp_path / "installed")
+    code = "import segan_nnunet.catalogues as c; print(c.catalogue_folder('trainers'))"
+    run.environment["PYTHONSAFEPATH"] = "1"
+    assert run(python, "-c", code).strip() == str(tmp_path / "installed" / "segan_nnunet" / "trainers")

@@ -1,0 +1,301 @@
+"""The adversarial trainer's two phases, on a small trainer in this process."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.objective import mask_image, rescale_intensities
+from segan_nnunet.training import AdversarialTrainer, PluginTrainer, ShortSchedule, SoftmaxTrainer
+
+LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
+
+
+class GameTrainer(AdversarialTrainer):
+    num_epochs = 3
+    num_iterations_per_epoch = 2
+    initial_lr = 1e-3
+
+
+class BaselineTrainer(SoftmaxTrainer):
+    num_epochs = 3
+    initial_lr = 1e-3
+
+
+def build(trainer: type[PluginTrainer], folders: Path, labels: dict[str, Any] = LABELS) -> Any:
+    """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4."""
+    preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
+    preprocessed.mkdir(parents=True, exist_ok=True)
+    (preprocessed / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
+    configuration = {
+        "data_identifier": "nnUNetPlans_2d",
+        "batch_size": 4,
+        "patch_size": [32, 32],
+        "architecture": {
+            "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
+            "arch_kwargs": {"conv_op": "torch.nn.modules.conv.Conv2d", "features_per_stage": [4, 8, 16, 32]},
+            "_kw_requires_import": ["conv_op"],
+        },
+    }
+    plans = {
+        "dataset_name": "Dataset001_Tiny",
+        "plans_name": "SegANPlans",
+        "configurations": {"2d": configuration},
+        "continue_training": False,
+    }
+    dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": [2, 1, 4]}
+    built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device("cpu"))
+    torch.manual_seed(0)
+    built.initialize()
+    return built
+
+
+@pytest.fixture
+def trainer(nnunet_folders: Path) -> Any:
+    return build(GameTrainer, nnunet_folders)
+
+
+def a_batch(seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 5, (4, 32, 32), generator=generator)
+    target = torch.stack([labels > 0, (labels > 0) & (labels != 2), labels == 4], 1)
+    return {"data": torch.randn(4, 2, 32, 32, generator=generator), "target": target}
+
+
+def parameters(module: nn.Module) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def play(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
+    trainer.network.train()
+    trainer.critic.train()
+    return trainer.train_step(batch)
+
+
+def the_authors_loop(trainer: Any, batch: dict[str, torch.Tensor], rounds: int) -> tuple[nn.Module, nn.Module]:
+    """Their loop, plainly: the segmentor runs twice a round, nothing is frozen, all in float32."""
+    segmentor, critics = copy.deepcopy(trainer.network).train(), copy.deepcopy(trainer.critic).train()
+    optimizer_s = torch.optim.RMSprop(segmentor.parameters(), lr=trainer.initial_lr)
+    optimizer_c = torch.optim.RMSprop(critics.parameters(), lr=trainer.initial_lr)
+    image, truth = rescale_intensities(batch["data"]), batch["target"].float()
+
+    def distance(output: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(())
+        for region, critic in enumerate(critics.critics):
+            predicted_features = critic(mask_image(image, output[:, region : region + 1]))
+            true_features = critic(mask_image(image, truth[:, region : region + 1]))
+            for a, b in zip(predicted_features, true_features, strict=True):
+                total = total + torch.mean(torch.abs(a - b)) / len(predicted_features)
+        return total / len(critics.critics)
+
+    for _ in range(rounds):
+        critics.zero_grad()
+        (-distance(torch.sigmoid(segmentor(batch["data"])).detach())).backward()
+        optimizer_c.step()
+        for p in critics.parameters():
+            p.data.clamp_(-trainer.critic_clamp, trainer.critic_clamp)
+        segmentor.zero_grad()
+        distance(torch.sigmoid(segmentor(batch["data"]))).backward()
+        optimizer_s.step()
+    return segmentor, critics
+
+
+def test_one_round_equals_the_authors_loop(trainer: Any) -> None:
+    trainer.autocast_dtype = None  # float32
+    trainer.clamp_batch_norm = True  # as they do
+    batch = a_batch()
+    segmentor, critics = the_authors_loop(trainer, batch, rounds=1)
+    before = parameters(trainer.network)
+    play(trainer, batch)
+    for ours, theirs in ((trainer.network, segmentor), (trainer.critic, critics)):
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+    assert max((a - b).abs().max() for a, b in zip(before, trainer.network.parameters(), strict=True)) > 1e-4
+
+
+def test_each_player_moves_in_its_own_phase_only(trainer: Any) -> None:
+    batch = a_batch()
+    image = rescale_intensities(batch["data"])
+    predicted, truth = trainer.label_space.label_maps(trainer.network(batch["data"]), batch["target"])
+
+    def moved(before: list[torch.Tensor], module: nn.Module) -> bool:
+        return any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
+    segmentor, critic = parameters(trainer.network), parameters(trainer.critic)
+    trainer.critic_phase(image, predicted.detach(), truth)
+    assert moved(critic, trainer.critic) and not moved(segmentor, trainer.network)
+    critic = parameters(trainer.critic)
+    trainer.segmentor_phase(image, predicted, truth)
+    assert moved(segmentor, trainer.network) and not moved(critic, trainer.critic)
+
+
+def test_critic_climbs_and_segmentor_descends_the_same_distance(trainer: Any) -> None:
+    trainer.autocast_dtype = None
+    trainer.critic_clamp = 10.0  # the clamp would undo the climb of a fresh critic
+    for optimizer in (trainer.optimizer, trainer.critic_optimizer):
+        optimizer.param_groups[0]["lr"] = 1e-5  # small enough for the first order to hold
+    batch = a_batch()
+    image = rescale_intensities(batch["data"])
+    trainer.network.train()
+
+    def distance() -> float:
+        with torch.no_grad():
+            maps = trainer.label_space.label_maps(trainer.network(batch["data"]), batch["target"])
+            return trainer.critic(image, *maps).mean().item()
+
+    start = distance()
+    predicted, truth = trainer.label_space.label_maps(trainer.network(batch["data"]), batch["target"])
+    trainer.critic_phase(image, predicted.detach(), truth)
+    climbed = distance()
+    trainer.segmentor_phase(image, predicted, truth)
+    assert start < climbed > distance()
+
+
+def test_gradient_reaches_the_segmentor_through_the_critics_alone(trainer: Any) -> None:
+    batch = a_batch()
+    play(trainer, batch)
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trainer.network.decoder.seg_layers.parameters())
+    before = [p.grad.clone() for p in trainer.network.parameters()]
+    for layer in (m for m in trainer.critic.modules() if isinstance(m, nn.Conv2d)):
+        nn.init.zeros_(layer.weight)  # a blind critic passes on the gradient of layer 0 only
+    trainer.critic_optimizer.param_groups[0]["lr"] = 0.0
+    play(trainer, batch)
+    after = [p.grad for p in trainer.network.parameters()]
+    assert any(not torch.allclose(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_critic_weights_stay_inside_the_clamp(trainer: Any) -> None:
+    for seed in range(3):
+        play(trainer, a_batch(seed))
+        convolutions = [m for m in trainer.critic.modules() if isinstance(m, nn.Conv2d)]
+        weights = [p for m in convolutions for p in m.parameters()]
+        assert len(weights) == 3 * 3 * 2  # regions, blocks, weight and bias
+        assert max(p.abs().max().item() for p in weights) <= trainer.critic_clamp
+
+
+def test_losses_of_both_players_are_reported(trainer: Any) -> None:
+    outputs = [play(trainer, a_batch(seed)) for seed in range(2)]
+    for output in outputs:
+        assert output["distances"].shape == (3, 4)  # regions, layers
+        assert output["loss"] == pytest.approx(output["distances"].mean())
+        assert output["critic_loss"] < 0 < output["loss"]
+    trainer.on_train_epoch_end(outputs)
+    log = trainer.logger.get_checkpoint()
+    assert log["critic_losses"][0] == pytest.approx(sum(o["critic_loss"] for o in outputs) / 2, rel=1e-5)
+    assert sum(log["distance_per_layer"][0]) / 4 == pytest.approx(float(log["train_losses"][0]), rel=1e-5)
+
+
+def test_paper_s_settings() -> None:
+    assert (AdversarialTrainer.initial_lr, AdversarialTrainer.lr_decay_exponent) == (2e-5, 0.0)
+    assert AdversarialTrainer.critic_clamp == 0.01
+
+
+def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet_folders: Path) -> None:
+    class Short(ShortSchedule, AdversarialTrainer):
+        pass
+
+    def rates(trainer: Any) -> list[tuple[float, float]]:
+        result = []
+        for epoch in range(3):
+            trainer.current_epoch = epoch
+            trainer.on_train_epoch_start()
+            players = (trainer.optimizer, trainer.critic_optimizer)
+            result.append(tuple(player.param_groups[0]["lr"] for player in players))
+        return result
+
+    assert rates(build(AdversarialTrainer, nnunet_folders)) == [(2e-5, 2e-5)] * 3
+    expected = [1e-3 * (1 - epoch / ShortSchedule.num_epochs) ** 0.9 for epoch in range(3)]
+    assert rates(build(Short, nnunet_folders)) == [pytest.approx((rate, rate)) for rate in expected]
+
+
+def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: Path) -> None:
+    trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
+    path = nnunet_folders / "checkpoint.pth"
+    trainer.save_checkpoint(str(path))
+    drawn = torch.rand(3)
+
+    other = build(GameTrainer, nnunet_folders)
+    play(other, a_batch(7))
+    other.load_checkpoint(str(path))
+    assert torch.equal(torch.rand(3), drawn), "random numbers go on where they were"
+    for seed in (3, 4):  # and so do both players: equal now, and after further rounds
+        for ours, theirs in ((trainer.network, other.network), (trainer.critic, other.critic)):
+            for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+                assert torch.equal(a, b), name
+        play(trainer, a_batch(seed))
+        play(other, a_batch(seed))
+    assert other.logger.get_checkpoint()["critic_losses"] == trainer.logger.get_checkpoint()["critic_losses"]
+
+
+def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnunet_folders: Path) -> None:
+    path = nnunet_folders / "checkpoint.pth"
+    trainer.save_checkpoint(str(path))
+    checkpoint = torch.load(path, weights_only=False)
+    assert checkpoint["network_weights"].keys() == trainer.network.state_dict().keys()
+    network = GameTrainer.build_network_architecture(
+        trainer.plans_manager, trainer.configuration_manager, 2, 3, enable_deep_supervision=False
+    )
+    network.load_state_dict(checkpoint["network_weights"])  # as nnUNetv2_predict does, strictly
+    assert checkpoint["critic_weights"].keys() == trainer.critic.state_dict().keys()
+    assert checkpoint["critic_optimizer_state"]["param_groups"]
+
+
+def test_a_checkpoint_is_replaced_whole_or_not_at_all(
+    trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nnunet_folders / "checkpoint.pth"
+    trainer.save_checkpoint(str(path))
+    whole = path.read_bytes()
+    write = torch.save
+
+    def fail_on_disk(value: Any, file: Any) -> None:
+        if hasattr(file, "name"):  # not the buffer in memory
+            file.write(b"half a checkpoint")
+            raise OSError("disk full")
+        write(value, file)
+
+    monkeypatch.setattr(torch, "save", fail_on_disk)
+    with pytest.raises(OSError, match="disk full"):
+        trainer.save_checkpoint(str(path))
+    assert path.read_bytes() == whole
+    assert not list(nnunet_folders.glob(".checkpoint*")), "nothing half-written stays behind"
+
+
+def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:
+    path = nnunet_folders / "checkpoint.pth"
+    trainer.save_checkpoint(str(path))
+    checkpoint = torch.load(path, weights_only=False)
+    del checkpoint["critic_weights"]
+    torch.save(checkpoint, path)
+    with pytest.raises(InputError, match="critic_weights.*-pretrained_weights"):
+        trainer.load_checkpoint(str(path))
+
+
+def test_softmax_baseline_answers_in_the_dataset_s_order_of_regions(nnunet_folders: Path) -> None:
+    inside_out = {"background": 0, "enhancing tumor": 4, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4]}
+    trainer = build(BaselineTrainer, nnunet_folders, inside_out)
+    assert trainer.region_order() == [1, 2, 0]
+    trainer.network.nesting_rank.copy_(torch.tensor([2, 0, 1]))
+    enhancing, whole, core = trainer.network(torch.randn(2, 2, 32, 32)).unbind(1)
+    assert (whole >= core).all() and (core >= enhancing).all()
+    assert "nesting_rank" in trainer.network.state_dict(), "prediction learns the order from the weights"
+
+
+def test_softmax_baseline_learns_a_batch(nnunet_folders: Path) -> None:
+    trainer = build(BaselineTrainer, nnunet_folders)
+    trainer.network.train()
+    batch = a_batch()
+    batch["target"] = torch.stack([batch["data"][:, 0] > t for t in (0.0, 0.5, 1.0)], 1)
+    losses = [float(trainer.train_step(batch)["loss"]) for _ in range(30)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_softmax_baseline_refuses_regions_that_do_not_nest(nnunet_folders: Path) -> None:
+    apart = {"background": 0, "whole tumor": [1, 2], "tumor core": [2, 3], "cavity": 4}
+    with pytest.raises(InputError, match="'tumor core'.*'whole tumor'|'whole tumor'.*'tumor core'"):
+        build(BaselineTrainer, nnunet_folders, apart)

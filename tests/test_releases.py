@@ -1,0 +1,199 @@
+"""Every release there and back: simulate → convert → nnU-Net's own check → submission of the reference itself."""
+
+import json
+import runpy
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
+
+from segan_nnunet.data import simulation
+from segan_nnunet.data.conversion import Options, convert, nnunet_labels
+from segan_nnunet.data.submission import make_submission
+from segan_nnunet.data.tables import available_releases, load_release, recognise
+from segan_nnunet.errors import InputError
+
+GRADED = {"brats2012", "brats2013", "brats2015", "brats2017", "brats2018", "brats2019", "brats2020"}
+RARE = {"enhancing tumor", "resection cavity"}  # a low grade tumour may have neither
+AMBIGUOUS = {"brats2023-gli", "brats2024-gli"}  # the same names, other labels
+
+
+def voxels(path: Path | str) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+@pytest.mark.parametrize("key", available_releases())
+def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "LOW_GRADE_EVERY", 2)
+    source = simulation.simulate_release(tmp_path, cases=2, key=key)
+    release = load_release(key)
+    made = convert(release, source, 5)
+    assert len(made.training) == 2 and not (made.test or made.left_out or made.empty)
+    verify_dataset_integrity(str(made.folder), num_processes=1)
+
+    cases = pd.read_csv(made.folder / "cases.csv", keep_default_na=False).set_index("case")
+    assert sorted(cases["grade"]) == (["HGG", "LGG"] if key in GRADED else ["", ""])
+    assert cases["patient"].nunique() == 2
+    dataset = json.loads((made.folder / "dataset.json").read_text())
+    assert [dataset["channel_names"][str(index)] for index in range(len(release.default_channels))] == list(
+        release.default_channels
+    )
+    for case in made.training:
+        original = voxels(cases.loc[case, "truth"])
+        written = voxels(made.folder / "labelsTr" / f"{case}{dataset['file_ending']}")
+        assert original.any()
+        for region, labels in release.regions.items():
+            values = [release.labels[label] for label in labels]
+            assert np.isin(original, values).any() or region in RARE, region
+            np.testing.assert_array_equal(np.isin(written, dataset["labels"][region]), np.isin(original, values))
+
+    upload = make_submission(5, made.folder / "labelsTr", tmp_path / "upload")
+    assert len(upload.files) == 2
+    assert sorted(zipfile.ZipFile(upload.archive).namelist()) == [path.name for path in upload.files]
+    for case in made.training:
+        name = f"{case}{dataset['file_ending']}"
+        if key in ("brats2013", "brats2015"):
+            number = Path(cases.loc[case, "FLAIR"]).name.split(".")[-2]
+            name = f"VSD.SegAN.{number}.mha"
+        image, original_image = (
+            sitk.ReadImage(str(path)) for path in (tmp_path / "upload" / name, cases.loc[case, "truth"])
+        )
+        assert image.GetPixelID() == sitk.sitkInt16
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(original_image))
+        for what in ("GetSpacing", "GetOrigin", "GetDirection"):
+            assert getattr(image, what)() == getattr(original_image, what)()
+
+
+@pytest.mark.parametrize("key", available_releases())
+def test_auto_finds_the_release_by_its_layout(key: str, tmp_path: Path) -> None:
+    release = load_release(key)
+    volume = np.ones((2, 2, 2), np.int16)
+    volumes = {name: volume for name in release.channels}
+    simulation.write_case(release, tmp_path / release.example["folder"], 1, "HGG", volumes, volume)
+    if key in AMBIGUOUS:
+        with pytest.raises(InputError, match=r"several releases: brats2023-gli \(1 cases\), brats2024-gli \(1 cases\)"):
+            recognise(tmp_path)
+    else:
+        assert recognise(tmp_path).key == key
+
+
+def test_the_page_of_releases_is_made_from_the_tables() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    written = (docs / "datasets.md").read_text(encoding="utf-8")
+    assert written == runpy.run_path(str(docs / "make_datasets.py"))["page"](written), "run `make docs`"
+
+
+def test_auto_says_what_it_considered(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="considered: brats2012, brats2013.*--layout"):
+        recognise(tmp_path)
+
+
+def test_nnunet_s_own_converters_give_the_same_labels() -> None:
+    """Its BraTS 2021 script maps 2 to 1, 1 to 2 and 4 to 3; in MSD and BraTS 2023 the values stay."""
+    from nnunetv2.dataset_conversion.Dataset137_BraTS21 import convert_labels_back_to_BraTS
+
+    for key in ("brats2017", "brats2018", "brats2019", "brats2020", "brats2021"):
+        back = {index: value for value, index in load_release(key).label_mapping.items()}
+        ours = np.array([back[index] for index in range(4)])
+        np.testing.assert_array_equal(ours, convert_labels_back_to_BraTS(np.arange(4)))
+    labels, order = nnunet_labels(load_release("brats2021"))
+    assert labels == {"background": 0, "whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing tumor": 3}
+    assert order == (1, 2, 3)
+    for key in ("msd-task01", "brats2023-gli", "brats2024-gli"):
+        assert all(value == index for value, index in load_release(key).label_mapping.items())
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [("brats2023-ped", ("enhancing tumor", "edema")), ("brats2024-gli", ("resection cavity", "enhancing tumor"))],
+)
+def test_label_4_is_another_thing_in_another_release(key: str, names: tuple[str, str]) -> None:
+    labels = load_release(key).labels
+    assert [labels[name] for name in names] == ([1, 4] if key == "brats2023-ped" else [4, 3])
+    assert load_release("brats2021").labels["enhancing tumor"] == 4
+
+
+def test_case_355_of_brats_2020_in_kaggle_s_copy(tmp_path: Path, nnunet_folders: Path) -> None:
+    source = simulation.simulate_release(tmp_path, cases=1, key="brats2020")
+    case = source / "BraTS20_Training_001"
+    for path in list(case.iterdir()):  # not compressed, and one truth with the name of its first life
+        name = "W39_1998.09.19_Segm.nii" if "_seg" in path.name else path.name.removesuffix(".gz")
+        sitk.WriteImage(sitk.ReadImage(str(path)), str(case / name))
+        path.unlink()
+    made = convert(load_release("brats2020"), source, 5)
+    assert made.training == ["BraTS20_Training_001"]
+    assert json.loads((made.folder / "dataset.json").read_text())["file_ending"] == ".nii"
+
+
+def test_plain_labels(tmp_path: Path, nnunet_folders: Path) -> None:
+    source = simulation.simulate_release(tmp_path, cases=1, key="brats2021")
+    made = convert(load_release("brats2021"), source, 5, Options(plain_labels=True))
+    dataset = json.loads((made.folder / "dataset.json").read_text())
+    assert dataset["labels"] == {
+        "background": 0,
+        "edema": 1,
+        "necrotic and non-enhancing tumor": 2,
+        "enhancing tumor": 3,
+    }
+    assert "regions_class_order" not in dataset
+
+
+class TestSubmission:
+    @pytest.fixture
+    def predictions(self, tmp_path: Path, nnunet_folders: Path) -> Path:
+        """One training case, two test cases with a prediction each."""
+        simulation.simulate_release(tmp_path / "train", cases=1, key="brats2021")
+        source = simulation.simulate_release(tmp_path / "test", cases=3, key="brats2021", with_truth=False)
+        for path in (tmp_path / "train").rglob("BraTS2021_00001"):  # case 1 has the truth
+            for file in path.iterdir():
+                (source / path.name / file.name).write_bytes(file.read_bytes())
+        made = convert(load_release("brats2021"), source, 5)
+        assert len(made.test) == 2
+        predictions = tmp_path / "predictions"
+        predictions.mkdir()
+        shape = voxels(made.folder / "imagesTs" / f"{made.test[0]}_0000.nii.gz").shape
+        for case in made.test:
+            labels = np.zeros(shape, np.uint8)
+            labels[0, 0, :4] = (0, 1, 2, 3)
+            sitk.WriteImage(sitk.GetImageFromArray(labels), str(predictions / f"{case}.nii.gz"))
+        return predictions
+
+    def test_predictions_of_test_cases(self, predictions: Path, tmp_path: Path) -> None:
+        upload = make_submission(5, predictions, tmp_path / "out")
+        assert [path.name for path in upload.files] == ["BraTS2021_00002.nii.gz", "BraTS2021_00003.nii.gz"]
+        assert voxels(upload.files[0])[0, 0, :4].tolist() == [0, 2, 1, 4]
+        assert sitk.ReadImage(str(upload.files[0])).GetSpacing() == (2.0, 2.0, 2.0), "the source's geometry"
+
+    def test_a_missing_test_case(self, predictions: Path, tmp_path: Path) -> None:
+        (predictions / "BraTS2021_00003.nii.gz").unlink()
+        self.refused(predictions, tmp_path, "1 of 2 test cases have no prediction.*BraTS2021_00003.*predict all")
+
+    def test_an_unknown_case(self, predictions: Path, tmp_path: Path) -> None:
+        (predictions / "BraTS2021_00003.nii.gz").rename(predictions / "other.nii.gz")
+        self.refused(predictions, tmp_path, "other.nii.gz is of no case of the dataset")
+
+    def test_another_size(self, predictions: Path, tmp_path: Path) -> None:
+        path = predictions / "BraTS2021_00003.nii.gz"
+        sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(path))
+        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the size \(5, 4, 3\), its source image")
+
+    def test_unknown_labels(self, predictions: Path, tmp_path: Path) -> None:
+        path = predictions / "BraTS2021_00002.nii.gz"
+        sitk.WriteImage(sitk.GetImageFromArray(np.full(voxels(path).shape, 7, np.uint8)), str(path))
+        self.refused(predictions, tmp_path, "BraTS2021_00002.nii.gz has the labels 7")
+
+    def test_no_prediction(self, predictions: Path, tmp_path: Path) -> None:
+        self.refused(tmp_path, tmp_path, "no prediction, a file ending in .nii.gz")
+
+    def test_an_existing_output(self, predictions: Path, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="exists; choose a new folder"):
+            make_submission(5, predictions, predictions)
+
+    def refused(self, predictions: Path, tmp_path: Path, match: str) -> None:
+        with pytest.raises(InputError, match=match):
+            make_submission(5, predictions, tmp_path / "out")
+        assert not list(tmp_path.glob("*out*")), "nothing is left behind"

@@ -1,0 +1,109 @@
+"""Splits: patients, never scans, on either side."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from nnunetv2.utilities.crossval_split import generate_crossval_split
+
+from segan_nnunet.data.conversion import convert
+from segan_nnunet.data.splits import holdout, kfold, write_splits
+from segan_nnunet.data.tables import load_release
+from segan_nnunet.errors import InputError
+
+
+def case_table(patients: int, scans: int = 2) -> pd.DataFrame:
+    rows = [
+        {"case": f"p{p}_{s}", "patient": f"p{p}", "grade": "LGG" if p % 3 == 0 else "HGG", "truth": "x"}
+        for p in range(patients)
+        for s in range(scans)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_patients_are_never_on_both_sides_and_every_case_is_held_out_once() -> None:
+    cases = case_table(15)
+    splits = kfold(cases, 5, seed=1)
+    held_out: list[str] = []
+    for fold in splits:
+        patients = [{case.split("_")[0] for case in fold[side]} for side in ("train", "val")]
+        assert not patients[0] & patients[1]
+        grades = cases.set_index("case").loc[fold["val"], "grade"]
+        assert (grades == "LGG").sum() == 2, "5 of 15 patients are low grade: one patient of two scans in each fold"
+        held_out += fold["val"]
+    assert sorted(held_out) == sorted(cases["case"])
+
+
+def test_splits_are_written_where_nnunet_reads_them_and_not_overwritten(
+    release_2015: Path, nnunet_folders: Path
+) -> None:
+    convert(load_release("brats2015"), release_2015, 15)
+    table = write_splits(15, folds=2)
+    assert list(table["patients"]) == [1, 1] and table["HGG"].sum() == 2 and table["LGG"].sum() == 1
+    path = nnunet_folders / "nnUNet_preprocessed" / "Dataset015_BRATS2015" / "splits_final.json"
+    splits = json.loads(path.read_text())
+    assert len(splits) == 2
+    write_splits(15, folds=2)  # the same again is no harm
+    path.write_text("[]")
+    with pytest.raises(InputError, match="holds other splits.*--overwrite"):
+        write_splits(15, folds=2)
+    write_splits(15, folds=2, overwrite=True)
+    assert json.loads(path.read_text()) == splits
+
+
+def test_nnunet_s_default_split_would_leak_patients() -> None:
+    cases = case_table(100, scans=2)
+    patient = cases.set_index("case")["patient"]
+
+    def leaked(splits: list[dict[str, list[str]]]) -> list[int]:
+        return [len(set(patient[fold["train"]]) & set(patient[fold["val"]])) for fold in splits]
+
+    assert leaked(kfold(cases, 5, seed=12345)) == [0] * 5
+    default = leaked(generate_crossval_split(sorted(cases["case"]), seed=12345, n_splits=5))
+    assert min(default) > 20, "of about 40 scans that a fold holds out, most have their twin in the training set"
+
+
+def test_holdout_takes_a_tenth_of_each_grade_s_patients() -> None:
+    cases = case_table(60)  # 20 low and 40 high grade patients, of two scans each
+    (split,) = holdout(cases, seed=3)
+    patients = [{case.split("_")[0] for case in split[side]} for side in ("train", "val")]
+    assert not patients[0] & patients[1] and len(patients[0] | patients[1]) == 60
+    grades = cases.set_index("case").loc[split["val"], "grade"].value_counts()
+    assert grades.to_dict() == {"HGG": 8, "LGG": 4}
+    assert holdout(cases, seed=3) == [split] != holdout(cases, seed=4)
+
+
+def test_holdout_of_a_single_patient_of_a_grade() -> None:
+    with pytest.raises(InputError, match="grade 'LGG' has a single patient.*--scheme kfold"):
+        holdout(case_table(3), seed=0)
+
+
+def test_grades_are_balanced_to_within_one_patient_per_fold() -> None:
+    rng = np.random.default_rng(0)
+    rows = []  # as BRATS 2015: 220 high and 54 low grade scans, some patients with several
+    for grade, scans in (("HGG", 220), ("LGG", 54)):
+        while scans > 0:
+            of_patient = min(scans, int(rng.integers(1, 4)))
+            rows += [
+                {"case": f"{grade}{scans}_{s}", "patient": f"{grade}{scans}", "grade": grade} for s in range(of_patient)
+            ]
+            scans -= of_patient
+    cases = pd.DataFrame(rows)
+    for grade in ("HGG", "LGG"):
+        of_grade = cases[cases["grade"] == grade]
+        counts = [
+            of_grade[of_grade["case"].isin(fold["val"])]["patient"].nunique() for fold in kfold(cases, 5, seed=12345)
+        ]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_as_many_folds_as_patients_of_two_grades() -> None:
+    splits = kfold(case_table(5, scans=1), 5, seed=0)
+    assert sorted(fold["val"] for fold in splits) == [[f"p{p}_0"] for p in range(5)]
+
+
+def test_more_folds_than_patients() -> None:
+    with pytest.raises(InputError, match="5 folds cannot be made of 3 patients"):
+        kfold(case_table(3), 5, seed=0)
