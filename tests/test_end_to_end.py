@@ -67,11 +67,11 @@ def test_segan_is_killed_continues_the_same_game_and_predicts(commands: Commands
     finally:
         os.killpg(training.pid, signal.SIGKILL)
         training.wait()
-    epochs_done = torch.load(latest, weights_only=False)["current_epoch"]
+    epochs_done = torch.load(latest, weights_only=True)["current_epoch"]
     assert 1 <= epochs_done < 12, "the training was interrupted"
 
     commands(*TRAIN, "-tr", "SegANTrainer_short", "-p", "SegANPlans", "--c")
-    checkpoint = torch.load(fold / "checkpoint_final.pth", weights_only=False)
+    checkpoint = torch.load(fold / "checkpoint_final.pth", weights_only=True)
     log = checkpoint["logging"]
     assert len(log["train_losses"]) == len(log["critic_losses"]) == len(log["distance_per_layer"]) == 12
     steps = {int(state["step"]) for state in checkpoint["critic_optimizer_state"]["state"].values()}

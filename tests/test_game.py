@@ -1,19 +1,19 @@
 """The adversarial trainer's two phases, on a small trainer in this process."""
 
 import copy
-import json
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.objective import mask_image, rescale_intensities
-from segan_nnunet.training import AdversarialTrainer, PluginTrainer, ShortSchedule, SoftmaxTrainer
-
-LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
+from segan_nnunet.training import AdversarialTrainer, ShortSchedule, SoftmaxTrainer
+from tests.small_trainers import a_batch, build, parameters, play
 
 
 class GameTrainer(AdversarialTrainer):
@@ -27,54 +27,9 @@ class BaselineTrainer(SoftmaxTrainer):
     initial_lr = 1e-3
 
 
-def build(trainer: type[PluginTrainer], folders: Path, labels: dict[str, Any] = LABELS) -> Any:
-    """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4."""
-    preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
-    preprocessed.mkdir(parents=True, exist_ok=True)
-    (preprocessed / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
-    configuration = {
-        "data_identifier": "nnUNetPlans_2d",
-        "batch_size": 4,
-        "patch_size": [32, 32],
-        "architecture": {
-            "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
-            "arch_kwargs": {"conv_op": "torch.nn.modules.conv.Conv2d", "features_per_stage": [4, 8, 16, 32]},
-            "_kw_requires_import": ["conv_op"],
-        },
-    }
-    plans = {
-        "dataset_name": "Dataset001_Tiny",
-        "plans_name": "SegANPlans",
-        "configurations": {"2d": configuration},
-        "continue_training": False,
-    }
-    dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": [2, 1, 4]}
-    built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device("cpu"))
-    torch.manual_seed(0)
-    built.initialize()
-    return built
-
-
 @pytest.fixture
 def trainer(nnunet_folders: Path) -> Any:
     return build(GameTrainer, nnunet_folders)
-
-
-def a_batch(seed: int = 0) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 5, (4, 32, 32), generator=generator)
-    target = torch.stack([labels > 0, (labels > 0) & (labels != 2), labels == 4], 1)
-    return {"data": torch.randn(4, 2, 32, 32, generator=generator), "target": target}
-
-
-def parameters(module: nn.Module) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in module.parameters()]
-
-
-def play(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
-    trainer.network.train()
-    trainer.critic.train()
-    return trainer.train_step(batch)
 
 
 def the_authors_loop(trainer: Any, batch: dict[str, torch.Tensor], rounds: int) -> tuple[nn.Module, nn.Module]:
@@ -182,11 +137,11 @@ def test_losses_of_both_players_are_reported(trainer: Any) -> None:
     outputs = [play(trainer, a_batch(seed)) for seed in range(2)]
     for output in outputs:
         assert output["distances"].shape == (3, 4)  # regions, layers
-        assert output["loss"] == pytest.approx(output["distances"].mean())
+        assert float(output["loss"]) == pytest.approx(float(output["distances"].mean()))
         assert output["critic_loss"] < 0 < output["loss"]
     trainer.on_train_epoch_end(outputs)
     log = trainer.logger.get_checkpoint()
-    assert log["critic_losses"][0] == pytest.approx(sum(o["critic_loss"] for o in outputs) / 2, rel=1e-5)
+    assert log["critic_losses"][0] == pytest.approx(float(sum(o["critic_loss"] for o in outputs)) / 2, rel=1e-5)
     assert sum(log["distance_per_layer"][0]) / 4 == pytest.approx(float(log["train_losses"][0]), rel=1e-5)
 
 
@@ -217,12 +172,16 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
     trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
-    drawn = torch.rand(3)
+    drawn = torch.rand(3), np.random.rand(3).tolist(), random.random()
 
     other = build(GameTrainer, nnunet_folders)
     play(other, a_batch(7))
     other.load_checkpoint(str(path))
-    assert torch.equal(torch.rand(3), drawn), "random numbers go on where they were"
+    for draw in (lambda: torch.rand(5), lambda: np.random.rand(5), random.random):
+        draw()  # as nnU-Net does when it starts its loaders, after it has read the checkpoint
+    other.on_epoch_start()
+    again = torch.rand(3), np.random.rand(3).tolist(), random.random()
+    assert torch.equal(again[0], drawn[0]) and again[1:] == drawn[1:], "random numbers go on where they were"
     for seed in (3, 4):  # and so do both players: equal now, and after further rounds
         for ours, theirs in ((trainer.network, other.network), (trainer.critic, other.critic)):
             for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
@@ -235,7 +194,7 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
 def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
-    checkpoint = torch.load(path, weights_only=False)
+    checkpoint = torch.load(path, weights_only=True)
     assert checkpoint["network_weights"].keys() == trainer.network.state_dict().keys()
     network = GameTrainer.build_network_architecture(
         trainer.plans_manager, trainer.configuration_manager, 2, 3, enable_deep_supervision=False
@@ -269,7 +228,7 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
 def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
-    checkpoint = torch.load(path, weights_only=False)
+    checkpoint = torch.load(path, weights_only=True)
     del checkpoint["critic_weights"]
     torch.save(checkpoint, path)
     with pytest.raises(InputError, match="critic_weights.*-pretrained_weights"):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from segan_nnunet.networks.encoder import Encoder, initialize_weights
 
 PAPER_CRITIC_FEATURES = (64, 128, 256)
+PAPER_LAYERS = (0, 1, 2, 3)
 
 
 class Critic(nn.Module):
@@ -22,6 +23,8 @@ class Critic(nn.Module):
         input_channels: C, the number of channels of the masked image.
         features_per_stage: feature maps of the blocks. Figure 1 prints none; the segmentor's first three are used.
         conv_op: nn.Conv2d or nn.Conv3d.
+        layers: the layers whose features are returned; s0 and s3 of Section 3.1 are (0,) and (3,). Blocks above the
+            last of them are not built: a critic of layer 0 alone has no weights.
     """
 
     def __init__(
@@ -29,11 +32,14 @@ class Critic(nn.Module):
         input_channels: int,
         features_per_stage: Sequence[int] = PAPER_CRITIC_FEATURES,
         conv_op: type[nn.Module] = nn.Conv2d,
+        layers: Sequence[int] = PAPER_LAYERS,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(input_channels, features_per_stage, conv_op)
+        self.layers = tuple(layers)
+        self.encoder = Encoder(input_channels, features_per_stage[: max(layers)], conv_op)
         self.apply(initialize_weights)
 
     def forward(self, masked_image: Tensor) -> list[Tensor]:
-        """Return the features of all layers, layer 0 first."""
-        return [masked_image, *self.encoder(masked_image)]
+        """Return the features of the chosen layers, in their order."""
+        features = [masked_image, *self.encoder(masked_image)]
+        return [features[layer] for layer in self.layers]

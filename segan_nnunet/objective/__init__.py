@@ -1,13 +1,23 @@
-from segan_nnunet.objective.game import CriticPerRegion, SegmentorLoss, clamp_weights
+from segan_nnunet.objective.game import CriticPerRegion, JointCritic, SegmentorLoss, clamp_weights, mean_distance
 from segan_nnunet.objective.label_space import LabelSpace
-from segan_nnunet.objective.multiscale_l1 import layer_distances, mask_image, rescale_intensities
+from segan_nnunet.objective.multiscale_l1 import (
+    layer_distances,
+    mask_image,
+    mask_image_jointly,
+    rescale_intensities,
+)
+from segan_nnunet.objective.soft_dice import soft_dice_distance
 
 __all__ = [
     "CriticPerRegion",
+    "JointCritic",
     "LabelSpace",
     "SegmentorLoss",
     "clamp_weights",
     "layer_distances",
     "mask_image",
+    "mask_image_jointly",
+    "mean_distance",
     "rescale_intensities",
+    "soft_dice_distance",
 ]

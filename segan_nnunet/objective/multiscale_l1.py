@@ -35,6 +35,11 @@ def mask_image(image: Tensor, mask: Tensor) -> Tensor:
     return image * mask
 
 
+def mask_image_jointly(image: Tensor, masks: Tensor) -> Tensor:
+    """x∘y of every label map, concatenated (S3-1C of Section 3.1): (B, C, *S) and (B, R, *S) -> (B, R·C, *S)."""
+    return (image[:, None] * masks[:, :, None]).flatten(1, 2)  # (B, R, C, *S) -> (B, R·C, *S)
+
+
 def layer_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
     """The terms of Eq. 3: the mean absolute difference of each layer's features, float32 of shape (L,).
 

@@ -89,3 +89,18 @@ def nested_cross_entropy(nested_logits: Tensor, masks: Tensor, valid: Tensor | N
     if valid is None:
         return loss.mean()
     return (loss * valid[:, 0]).sum() / valid.sum().clamp_min(1)
+
+
+def label_cross_entropy(logits: Tensor, target: Tensor, ignore_label: int | None = None) -> Tensor:
+    """Softmax cross-entropy over plain labels, a scalar in [0, inf); in float32.
+
+    Args:
+        logits: (B, classes, *S), background first.
+        target: label values (B, 1, *S).
+        ignore_label: the value of voxels that count nowhere.
+    """
+    true_class = target[:, 0].long()
+    if ignore_label is None:
+        return F.cross_entropy(logits.float(), true_class)
+    total = F.cross_entropy(logits.float(), true_class, ignore_index=ignore_label, reduction="sum")
+    return total / (true_class != ignore_label).sum().clamp_min(1)

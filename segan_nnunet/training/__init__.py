@@ -1,6 +1,18 @@
 from segan_nnunet.training.adversarial_trainer import AdversarialTrainer
+from segan_nnunet.training.augmentation import PaperAugmentation
+from segan_nnunet.training.dice_trainer import AdversarialDiceTrainer
 from segan_nnunet.training.plugin_trainer import PluginTrainer
-from segan_nnunet.training.schedules import ShortSchedule
+from segan_nnunet.training.schedules import ShortSchedule, other_lengths
+from segan_nnunet.training.separate_trainer import SeparateTrainer
 from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
 
-__all__ = ["AdversarialTrainer", "PluginTrainer", "ShortSchedule", "SoftmaxTrainer"]
+__all__ = [
+    "AdversarialDiceTrainer",
+    "AdversarialTrainer",
+    "PaperAugmentation",
+    "PluginTrainer",
+    "SeparateTrainer",
+    "ShortSchedule",
+    "SoftmaxTrainer",
+    "other_lengths",
+]

@@ -1,7 +1,9 @@
 """How nnU-Net's loop plays the game of Eq. 2."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,10 +12,21 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from segan_nnunet.networks.critic import PAPER_CRITIC_FEATURES
-from segan_nnunet.objective import CriticPerRegion, LabelSpace, SegmentorLoss, clamp_weights, rescale_intensities
+from segan_nnunet.errors import InputError
+from segan_nnunet.networks.critic import PAPER_CRITIC_FEATURES, PAPER_LAYERS
+from segan_nnunet.objective import (
+    CriticPerRegion,
+    JointCritic,
+    LabelSpace,
+    SegmentorLoss,
+    clamp_weights,
+    mean_distance,
+    rescale_intensities,
+)
 from segan_nnunet.training.plugin_trainer import PluginTrainer
 from segan_nnunet.training.progress import plot_game
+
+DISTANCES = {"distance_per_layer": 0, "distance_per_region": 1}  # key of the log: the axis of (R, L) averaged over
 
 
 class AdversarialTrainer(PluginTrainer):
@@ -24,22 +37,39 @@ class AdversarialTrainer(PluginTrainer):
     and serves both: the parameters become those of the authors' loop, which computes it twice.
 
     Attributes:
+        critic_class: CriticPerRegion (3C) or JointCritic (1C).
+        critic_layers: the critic's layers that are compared, 0 the masked image itself (Section 2.2).
         critic_clamp: limit of the critics' weights, "e.g." 0.01 in the paper (Section 2.4).
         clamp_batch_norm: whether it holds for batch norm's scales and shifts too, as in the authors' code.
     """
 
+    critic_class: ClassVar[type[CriticPerRegion | JointCritic]] = CriticPerRegion
+    critic_layers: ClassVar[Sequence[int]] = PAPER_LAYERS
     critic_clamp = 0.01
     clamp_batch_norm = False
 
     critic: nn.Module
 
     def build_critic(self) -> nn.Module:
-        """The critic whose forward maps (image, S(x), y) to distances (regions, layers)."""
-        return CriticPerRegion(
+        """The critic whose forward maps (image, S(x), y) to distances (regions, layers).
+
+        Raises:
+            InputError: the patch is too small for the critic's blocks, each of which halves it.
+        """
+        patch = self.configuration_manager.patch_size
+        smallest = 2 ** max(self.critic_layers)
+        if min(patch) < smallest:
+            raise InputError(
+                f"the planned patch {' x '.join(map(str, patch))} is too small: the critic halves every axis "
+                f"{max(self.critic_layers)} times and needs {smallest} voxels. Plan a larger one: "
+                "segan_nnunet plan --patch-size"
+            )
+        return self.critic_class(
             self.label_space.num_maps,
             self.num_input_channels,
             self.critic_features(),
-            convert_dim_to_conv_op(len(self.configuration_manager.patch_size)),
+            convert_dim_to_conv_op(len(patch)),
+            self.critic_layers,
         )
 
     def critic_features(self) -> tuple[int, ...]:
@@ -52,12 +82,10 @@ class AdversarialTrainer(PluginTrainer):
         super().initialize()
         self.critic_optimizer, self.critic_lr_scheduler = self.optimizer_for(self.critic)
         self.critic_grad_scaler = None if self.grad_scaler is None else torch.amp.GradScaler("cuda")
-        if self.is_ddp:
-            self.critic = nn.SyncBatchNorm.convert_sync_batchnorm(self.critic)
-            self.critic = DistributedDataParallel(self.critic, device_ids=[self.local_rank])
-            self.loss.critic = self.critic.module
-        for key in ("critic_losses", "distance_per_layer"):
-            self.logger.local_logger.my_fantastic_logging.setdefault(key, [])
+        if self.is_ddp and any(True for _ in self.critic.parameters()):
+            self.critic = self.distributed(nn.SyncBatchNorm.convert_sync_batchnorm(self.critic))
+            self.loss.critic = self.unwrapped(self.critic)
+        self.fill_log(epochs=0)
 
     def _build_loss(self) -> SegmentorLoss:
         """The critic is the loss: nnU-Net asks for it here, after the network."""
@@ -65,7 +93,34 @@ class AdversarialTrainer(PluginTrainer):
         self.critic = self.build_critic().to(self.device)
         if self._do_i_compile():
             self.critic.compile()  # in place: what is saved and loaded stays the plain module
-        return SegmentorLoss(self.critic, self.label_space)
+        return SegmentorLoss(self.critic, self.label_space, self.segmentor_objective)
+
+    def segmentor_objective(self, distances: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """What S minimises: the mean distance of Eq. 2, and no other term.
+
+        Args:
+            distances: (R, L), as the critic returns them.
+            predicted: S(x), (B, R, *S).
+            truth: y, (B, R, *S).
+        """
+        return mean_distance(distances, predicted, truth)
+
+    def distributed(self, module: nn.Module) -> DistributedDataParallel:
+        """Share a player's gradients among the processes of DDP."""
+        return DistributedDataParallel(module, device_ids=[self.local_rank] if self.device.type == "cuda" else None)
+
+    def fill_log(self, epochs: int) -> None:
+        """Give our keys of the log a value for each of so many epochs, NaN where a checkpoint has none."""
+        widths = dict(zip(("critic_losses", *DISTANCES), (None, *self.log_widths()), strict=True))
+        log = self.logger.local_logger.my_fantastic_logging
+        for key, width in widths.items():
+            values = log.setdefault(key, [])
+            values += [math.nan if width is None else [math.nan] * width for _ in range(epochs - len(values))]
+
+    def log_widths(self) -> tuple[int, int]:
+        """How many layers and how many regions the distances are logged of."""
+        regions = 1 if issubclass(self.critic_class, JointCritic) else self.label_space.num_maps
+        return len(self.critic_layers), regions
 
     def on_train_epoch_start(self) -> None:
         """Put both players into training, at this epoch's learning rate."""
@@ -83,8 +138,14 @@ class AdversarialTrainer(PluginTrainer):
         predicted, truth = self.label_space.label_maps(output, target)
 
         critic_distances = self.critic_phase(image, predicted.detach(), truth)
-        distances = self.segmentor_phase(image, predicted, truth).cpu().numpy()
-        return {"loss": distances.mean(), "critic_loss": -critic_distances.mean().item(), "distances": distances}
+        loss, distances = self.segmentor_phase(image, predicted, truth)
+        # tensors: moving them to the CPU here would make every step wait for the GPU
+        return {
+            "loss": loss,
+            "critic_loss": -critic_distances.mean(),
+            "distances": distances,
+            "cases": list(batch.get("keys", ())),
+        }
 
     def critic_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
         """Train C for one step with S fixed: max over θ_C of Eq. 2, then clamp. Returns the distances before it.
@@ -105,18 +166,24 @@ class AdversarialTrainer(PluginTrainer):
         clamp_weights(self.critic, self.critic_clamp, self.clamp_batch_norm)
         return distances.detach()
 
-    def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Train S for one step with C fixed: min over θ_S of Eq. 2. As `critic_phase`; S is reached via `predicted`."""
+    def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Train S for one step with C fixed: min over θ_S of Eq. 2. Returns its loss, and the distances.
+
+        Args: as `critic_phase`, but for S(x), through which S is reached.
+        """
         self.critic.requires_grad_(False)
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             # unwrapped: DDP would wait for gradients of the critic, which gets none here
             distances = self.unwrapped(self.critic)(image, predicted, truth)
-        self.descend(distances.mean(), self.optimizer, self.grad_scaler)
-        return distances.detach()
+        loss = self.segmentor_objective(distances, predicted, truth)
+        self.descend(loss, self.optimizer, self.grad_scaler)
+        return loss.detach(), distances.detach()
 
     def descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
         """One step of gradient descent, through the player's gradient scaler where it has one."""
+        if not loss.requires_grad:
+            return  # a critic of layer 0 alone has nothing to learn
         if scaler is None:
             loss.backward()
             optimizer.step()
@@ -127,17 +194,22 @@ class AdversarialTrainer(PluginTrainer):
 
     def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
         """Log the critic's side of the epoch beside nnU-Net's train_losses, which is the segmentor's."""
-        super().on_train_epoch_end(train_outputs)
+        outputs = [
+            {key: value.cpu().numpy() if isinstance(value, Tensor) else value for key, value in output.items()}
+            for output in train_outputs
+        ]
+        super().on_train_epoch_end(outputs)
         # (1 + regions x layers,) per step
-        steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in train_outputs])
+        steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in outputs])
         means = torch.from_numpy(steps.mean(0)).to(self.device, torch.float32)
         if self.is_ddp:
             dist.all_reduce(means)
             means /= dist.get_world_size()
         critic_loss, *distances = means.tolist()
-        per_layer = np.reshape(distances, train_outputs[0]["distances"].shape).mean(0)
+        per_region_and_layer = np.reshape(distances, outputs[0]["distances"].shape)
         self.logger.log("critic_losses", critic_loss, self.current_epoch)
-        self.logger.log("distance_per_layer", per_layer.tolist(), self.current_epoch)
+        for key, other_axis in DISTANCES.items():
+            self.logger.log(key, per_region_and_layer.mean(other_axis).tolist(), self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
         """Put both players into evaluation."""
@@ -153,7 +225,9 @@ class AdversarialTrainer(PluginTrainer):
         """Draw the game beside nnU-Net's progress.png."""
         super().on_epoch_end()
         if self.local_rank == 0:
-            plot_game(self.logger.get_checkpoint(), Path(self.output_folder) / "progress_game.png")
+            regions = self.map_names() if self.log_widths()[1] > 1 else ["all regions"]
+            path = Path(self.output_folder) / "progress_game.png"
+            plot_game(self.logger.get_checkpoint(), self.critic_layers, regions, path)
 
     def plugin_state(self) -> dict[str, Any]:
         """Add the critic and its optimiser: without them a resumed training would start a new game."""
@@ -171,3 +245,8 @@ class AdversarialTrainer(PluginTrainer):
         if self.critic_grad_scaler is not None and checkpoint["critic_grad_scaler_state"] is not None:
             self.critic_grad_scaler.load_state_dict(checkpoint["critic_grad_scaler_state"])
         super().load_plugin_state(checkpoint)
+        self.fill_log(self.current_epoch)
+
+    def player_weights(self, checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The weights of both players in a checkpoint."""
+        return {**super().player_weights(checkpoint), "critic": checkpoint["critic_weights"]}

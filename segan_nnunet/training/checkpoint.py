@@ -1,7 +1,8 @@
-"""Checkpoints that are either whole or not there."""
+"""Checkpoints that are either whole or not there, and that hold nothing but tensors and plain values."""
 
 import io
 import os
+import pickle
 import random
 import tempfile
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from segan_nnunet.errors import InputError
+
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint under a temporary name, flush it to the disk, and rename it.
 
     Killed at any moment, the file `path` holds either the old checkpoint or the new one.
     """
+    for stale in path.parent.glob(f".{path.name}.*"):
+        stale.unlink()  # of a process killed while writing; one training writes into a folder at a time
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
-            torch.save(checkpoint, file)
+            torch.save(plain(checkpoint), file)
             file.flush()
             os.fsync(file.fileno())
             os.replace(file.name, path)
@@ -27,11 +32,43 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
             raise
 
 
+def plain(value: Any) -> Any:
+    """Turn NumPy's scalars and arrays, at any depth, into numbers and tensors, which load with weights_only=True."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.astype(np.int64) if value.dtype.kind == "u" else value.copy())
+    if isinstance(value, dict):
+        return type(value)((plain(key), plain(entry)) for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(entry) for entry in value)
+    return value
+
+
 def read_buffer(buffer: io.BytesIO) -> dict[str, Any]:
     """Read back a checkpoint that nnU-Net has written into memory."""
     buffer.seek(0)
-    # weights_only=False: nnU-Net keeps its initialisation arguments and log in there, which are not tensors
+    # weights_only=False: this process wrote it a moment ago, and nnU-Net's log holds NumPy's scalars
     return torch.load(buffer, map_location="cpu", weights_only=False)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of ours; nothing in the file can run code.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds more than tensors and plain values.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}; train without --c first")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} was not written by a trainer of this package: it holds Python objects, which only nnU-Net's own "
+            "trainers load. To start from its weights use -pretrained_weights."
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
 
 
 def random_states() -> dict[str, Any]:
@@ -47,7 +84,8 @@ def random_states() -> dict[str, Any]:
 def restore_random_states(states: dict[str, Any]) -> None:
     """Put all random generators back to the given states; CUDA's only on as many devices as there were."""
     random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
+    algorithm, keys, *rest = states["numpy"]
+    np.random.set_state((algorithm, np.asarray(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(states["torch"].cpu())
     cuda = [state.cpu() for state in states["cuda"]]
     if cuda and torch.cuda.is_available() and torch.cuda.device_count() == len(cuda):

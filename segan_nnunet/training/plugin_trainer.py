@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.training import checkpoint as checkpoints
+from segan_nnunet.training.divergence import check_losses, check_weights
 from segan_nnunet.training.progress import epoch_line
 
 
@@ -40,6 +41,7 @@ class PluginTrainer(nnUNetTrainer):
     a class attribute of the same name wins, so that a variant needs no __init__ of its own.
 
     Attributes:
+        optimizer_class, optimizer_settings: of both players; RMSProp in the paper (Section 2.3).
         initial_lr: learning rate; 2e-5 in the paper (Section 2.3).
         lr_decay_exponent: exponent of nnU-Net's polynomial decay; 0 is a constant rate, as in the paper.
         save_every: epochs between two checkpoints from which `--c` continues.
@@ -55,6 +57,8 @@ class PluginTrainer(nnUNetTrainer):
         "enable_deep_supervision",
     )
 
+    optimizer_class: ClassVar[type[torch.optim.Optimizer]] = torch.optim.RMSprop
+    optimizer_settings: ClassVar[dict[str, Any]] = {}
     initial_lr = 2e-5
     lr_decay_exponent = 0.0
     save_every = 1
@@ -75,6 +79,21 @@ class PluginTrainer(nnUNetTrainer):
         self.autocast_dtype = autocast_dtype(self.device)
         if self.autocast_dtype is not torch.float16:
             self.grad_scaler = None  # only float16 gradients underflow
+        self.saved_random_states: dict[str, Any] | None = None
+
+    def initialize(self) -> None:
+        """Refuse what these trainers cannot do, and build what nnU-Net builds.
+
+        Raises:
+            InputError: the configuration is the second stage of a cascade.
+        """
+        if self.is_cascaded:
+            raise InputError(
+                f"{self.configuration_name} is the second stage of a cascade, which {type(self).__name__} does not "
+                "train: its critics would look at the first stage's answer as if it were an image. Train 3d_fullres "
+                "or 3d_lowres, or the cascade with nnU-Net's own trainers."
+            )
+        super().initialize()
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision in which this device trains."""
@@ -83,17 +102,42 @@ class PluginTrainer(nnUNetTrainer):
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
-        """RMSProp for the network (Section 2.3)."""
+        """The segmentor's optimiser."""
         return self.optimizer_for(self.network)
 
     def optimizer_for(self, module: nn.Module) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """The optimiser and the learning rate schedule of one player."""
-        optimizer = torch.optim.RMSprop(module.parameters(), lr=self.initial_lr)
+        # as a group: a critic of layer 0 alone has no weights, and torch refuses an empty list of them
+        group: list[dict[str, Any]] = [{"params": list(module.parameters())}]
+        optimizer = self.optimizer_class(group, lr=self.initial_lr, **self.optimizer_settings)  # type: ignore[call-arg]  # torch's base class has no lr
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs, self.lr_decay_exponent)
 
+    def map_names(self) -> list[str]:
+        """Names of the label maps, in their order: regions as dataset.json lists them, plain labels by value."""
+        values = {name: v for name, v in self.label_manager.label_dict.items() if name not in ("background", "ignore")}
+        return list(values) if self.label_manager.has_regions else sorted(values, key=lambda name: values[name])
+
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
-        """Keep deep supervision as this trainer has it: nnU-Net turns it on again after a validation."""
-        super().set_deep_supervision_enabled(enabled and self.enable_deep_supervision)
+        """Leave a network without deep supervision alone: it may have no such switch, and needs none."""
+        if self.enable_deep_supervision:
+            super().set_deep_supervision_enabled(enabled)
+
+    def on_epoch_start(self) -> None:
+        """After a resume, let the random numbers go on where they were: nnU-Net draws some to start its loaders."""
+        if self.saved_random_states is not None:
+            checkpoints.restore_random_states(self.saved_random_states)
+            self.saved_random_states = None
+        super().on_epoch_start()
+
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Stop a training that has diverged."""
+        check_losses(train_outputs, self.current_epoch, "training")
+        super().on_train_epoch_end(train_outputs)
+
+    def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
+        """Stop a training that has diverged."""
+        check_losses(val_outputs, self.current_epoch, "validation")
+        super().on_validation_epoch_end(val_outputs)
 
     def on_epoch_end(self) -> None:
         """Report the epoch in one line, after nnU-Net has logged and saved it."""
@@ -110,8 +154,13 @@ class PluginTrainer(nnUNetTrainer):
         return {"random_states": checkpoints.random_states()}
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
-        """Restore what `plugin_state` saved."""
-        checkpoints.restore_random_states(checkpoint["random_states"])
+        """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
+        if not self.is_ddp:
+            self.saved_random_states = checkpoint["random_states"]
+
+    def player_weights(self, checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The weights of each player in a checkpoint."""
+        return {"segmentor": checkpoint["network_weights"]}
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our additions, atomically."""
@@ -119,20 +168,19 @@ class PluginTrainer(nnUNetTrainer):
         super().save_checkpoint(buffer)
         if buffer.tell() == 0:  # checkpoints are disabled, or another process of DDP writes them
             return
-        checkpoints.save_atomically({**checkpoints.read_buffer(buffer), **self.plugin_state()}, Path(filename))
+        checkpoint = {**checkpoints.read_buffer(buffer), **self.plugin_state()}
+        check_weights(self.player_weights(checkpoint), self.current_epoch)
+        checkpoints.save_atomically(checkpoint, Path(filename))
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
         """Restore a training of the same trainer from a file; nnU-Net's own method reads no other form either.
 
         Raises:
-            InputError: the file is missing, or lacks what this trainer needs to go on.
+            InputError: the file is missing or damaged, or lacks what this trainer needs to go on.
         """
         path = Path(filename_or_checkpoint)
-        if not path.is_file():
-            raise InputError(f"there is no checkpoint {path}; train without --c first")
+        checkpoint = checkpoints.read_checkpoint(path)
         super().load_checkpoint(str(path))
-        # weights_only=False for the reason given in read_buffer
-        checkpoint = torch.load(path, map_location=self.device, weights_only=False)
         try:
             self.load_plugin_state(checkpoint)
         except KeyError as error:

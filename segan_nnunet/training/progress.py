@@ -20,18 +20,31 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
         num_epochs: epochs of the whole training.
     """
     epoch = len(log["epoch_end_timestamps"])
-    critic = f"  critic loss {log['critic_losses'][-1]:.4f}" if "critic_losses" in log else ""
+    critic, distances = "", ""
+    if "critic_losses" in log:
+        critic = f"  critic loss {log['critic_losses'][-1]:.4f}"
+        distances = "".join(
+            f"  distance per {key} " + " ".join(f"{value:.4f}" for value in log[f"distance_per_{key}"][-1])
+            for key in ("layer", "region")
+        )
     dice = " ".join(f"{value:.3f}" for value in log["dice_per_class_or_region"][-1])
     taken = log["epoch_end_timestamps"][-1] - log["epoch_start_timestamps"][-1]
     left = time_left(log["epoch_start_timestamps"], log["epoch_end_timestamps"], num_epochs)
     return (
         f"epoch {epoch}/{num_epochs}  segmentor loss {log['train_losses'][-1]:.4f}{critic}  "
-        f"validation loss {log['val_losses'][-1]:.4f}  pseudo Dice {dice}  {taken:.1f} s  time left {left}"
+        f"validation loss {log['val_losses'][-1]:.4f}{distances}  pseudo Dice {dice}  {taken:.1f} s  time left {left}"
     )
 
 
-def plot_game(log: Mapping[str, Sequence[Any]], path: Path) -> None:
-    """Draw both players' losses and the distance at each layer of the critic, per epoch, into one picture."""
+def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: Sequence[str], path: Path) -> None:
+    """Draw both players' losses and the distance per layer of the critic and per region, per epoch, in one picture.
+
+    Args:
+        log: nnU-Net's local log.
+        layers: the critic's layers, as `distance_per_layer` has them.
+        regions: names of the regions, as `distance_per_region` has them.
+        path: of the PNG.
+    """
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -39,17 +52,19 @@ def plot_game(log: Mapping[str, Sequence[Any]], path: Path) -> None:
     epochs = range(1, len(log["critic_losses"]) + 1)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # nnU-Net's progress.png leaves very large letters behind
-        figure = Figure(figsize=(9, 7), layout="constrained")
-        players, layers = figure.subplots(2, 1, sharex=True)
+        figure = Figure(figsize=(9, 10), layout="constrained")
+        players, *distances = figure.subplots(3, 1, sharex=True)
         players.plot(epochs, log["train_losses"], color="#0072B2", marker=".", label="segmentor minimises L")
         players.plot(epochs, log["critic_losses"], color="#D55E00", marker=".", label="critic minimises −L")
         players.axhline(0, color="0.7", linewidth=0.8)
         players.set_ylabel("loss")
-        for layer, distances in enumerate(zip(*log["distance_per_layer"], strict=True)):
-            label = "layer 0, the masked image" if layer == 0 else f"layer {layer}"
-            layers.plot(epochs, distances, marker=".", label=label)
-        layers.set(xlabel="epoch", ylabel="mean absolute difference", yscale="log")
-        layers.xaxis.set_major_locator(MaxNLocator(integer=True))
-        for axes in (players, layers):
+        of_layers = ["layer 0, the masked image" if layer == 0 else f"layer {layer}" for layer in layers]
+        for axes, key, names in zip(distances, ("layer", "region"), (of_layers, regions), strict=True):
+            for name, values in zip(names, zip(*log[f"distance_per_{key}"], strict=True), strict=True):
+                axes.plot(epochs, values, marker=".", label=name)
+            axes.set(ylabel=f"mean absolute difference\nper {key}", yscale="log")
+        distances[-1].set_xlabel("epoch")
+        distances[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axes in (players, *distances):
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         figure.savefig(path, dpi=100)

@@ -1,67 +1,87 @@
 """The paper's U-net baseline: the same network with the softmax loss in place of the multi-scale loss (Section 3.2)."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, nn
 
-from segan_nnunet.errors import InputError
 from segan_nnunet.objective import LabelSpace
-from segan_nnunet.objective.nested_softmax import nested_cross_entropy, nesting_order, region_logits
+from segan_nnunet.objective.nested_softmax import (
+    label_cross_entropy,
+    nested_cross_entropy,
+    nesting_order,
+    region_logits,
+)
 from segan_nnunet.training.plugin_trainer import PluginTrainer
 
 
 class NestedSoftmax(nn.Module):
     """A network whose R outputs are class logits, answering in logits of R nested regions.
 
-    nnU-Net, which applies the sigmoid to them, then sees for each region the summed probability of its classes.
+    nnU-Net, which applies the sigmoid to them, then sees for each region the summed probability of its classes. With
+    plain labels, to which nnU-Net applies the softmax itself, the outputs are left as they are.
 
     Args:
         network: maps (B, C, *S) to class logits (B, R, *S); the background's logit is 0.
-        num_regions: R.
+        num_outputs: R.
     """
 
     nesting_rank: Tensor
 
-    def __init__(self, network: nn.Module, num_regions: int) -> None:
+    def __init__(self, network: nn.Module, num_outputs: int) -> None:
         super().__init__()
         self.network = network
-        # Where each of the dataset's regions stands in the nesting, 0 the outermost. A buffer, because nnU-Net builds
-        # the network for prediction without knowing the labels: so it travels with the weights.
-        self.register_buffer("nesting_rank", torch.arange(num_regions))
+        # Where each of the dataset's regions stands in the nesting, 0 the outermost; all -1 with plain labels. A
+        # buffer, because nnU-Net builds the network for prediction without knowing the labels: so it travels with the
+        # weights. The flag spares the forward pass a look at the buffer's values, which would wait for the GPU.
+        self.register_buffer("nesting_rank", torch.arange(num_outputs))
+        self.nested = True
+        self.register_load_state_dict_post_hook(lambda module, _: module.read_rank())
 
-    @property
-    def decoder(self) -> nn.Module:
-        """The network's decoder, on which nnU-Net switches deep supervision."""
-        return self.network.get_submodule("decoder")
+    def set_order(self, order: Sequence[int] | None) -> None:
+        """Take the regions in this order, the outermost first; None for plain labels."""
+        regions = range(len(self.nesting_rank))
+        ranks = [-1 if order is None else order.index(region) for region in regions]
+        self.nesting_rank.copy_(torch.tensor(ranks))
+        self.read_rank()
+
+    def read_rank(self) -> None:
+        """Set the flag after the buffer."""
+        self.nested = bool((self.nesting_rank >= 0).all())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (B, C, *S) to logits of the regions (B, R, *S), in the dataset's order."""
-        return region_logits(self.network(x))[:, self.nesting_rank]
+        """Map images (B, C, *S) to logits of the regions, in the dataset's order, or of the labels: (B, R, *S)."""
+        logits = self.network(x)
+        return region_logits(logits)[:, self.nesting_rank] if self.nested else logits
 
 
-class NestedSoftmaxLoss(nn.Module):
-    """Softmax cross-entropy over the exclusive classes of nested regions, in the form that nnU-Net calls.
+class SoftmaxLoss(nn.Module):
+    """Softmax cross-entropy in the form that nnU-Net calls.
+
+    Over the plain labels, or over the exclusive classes of nested regions.
 
     Args:
-        label_space: the dataset's regions.
-        order: indices of the regions, the outermost first.
+        label_space: the dataset's label maps.
+        order: indices of the regions, the outermost first; None for plain labels.
     """
 
-    def __init__(self, label_space: LabelSpace, order: list[int]) -> None:
+    def __init__(self, label_space: LabelSpace, order: Sequence[int] | None) -> None:
         super().__init__()
         self.label_space = label_space
         self.order = order
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the loss for region logits (B, R, *S) and nnU-Net's target."""
+        """Return the loss for logits (B, R, *S) and nnU-Net's target."""
+        if self.order is None:
+            return label_cross_entropy(output, target, self.label_space.ignore_label)
         masks = self.label_space.masks(target)
         return nested_cross_entropy(output[:, self.order], masks[:, self.order], self.label_space.valid(target))
 
 
 class SoftmaxTrainer(PluginTrainer):
-    """Trains the planned network with softmax cross-entropy over the exclusive classes of the dataset's nested regions.
+    """Trains the planned network with softmax cross-entropy: over the labels, or the classes of nested regions.
 
     Same optimiser, schedule, batches and evaluation as the adversarial trainer: only the objective differs.
     """
@@ -80,43 +100,36 @@ class SoftmaxTrainer(PluginTrainer):
         )
         return NestedSoftmax(network, num_output_channels)
 
-    def region_order(self) -> list[int]:
-        """Indices of the dataset's regions, the outermost first.
+    def region_order(self) -> list[int] | None:
+        """Indices of the dataset's regions, the outermost first; None with plain labels.
 
         Raises:
-            InputError: the dataset has no regions, or regions that do not nest.
+            InputError: regions that do not nest.
         """
         if not self.label_manager.has_regions:
-            raise InputError(
-                f"{type(self).__name__} trains nested regions, but dataset.json of "
-                f"{self.plans_manager.dataset_name} has plain labels; nnU-Net's own trainers do softmax on those"
-            )
+            return None
         regions = [
             region if isinstance(region, tuple) else (region,) for region in self.label_manager.foreground_regions
         ]
-        names = [name for name in self.label_manager.label_dict if name not in ("background", "ignore")]
-        return nesting_order(regions, names)
+        return nesting_order(regions, self.map_names())
 
     def initialize(self) -> None:
         """Check the regions before anything is built."""
         self.region_order()
         super().initialize()
 
-    def _build_loss(self) -> NestedSoftmaxLoss:
-        return NestedSoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order())
+    def _build_loss(self) -> SoftmaxLoss:
+        return SoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order())
 
     def on_train_start(self) -> None:
         """Tell the network how the regions nest, also where pretrained weights brought another dataset's nesting."""
         super().on_train_start()
-        order = self.region_order()
-        self.bare(self.network).get_buffer("nesting_rank").copy_(
-            torch.tensor([order.index(region) for region in range(len(order))])
-        )
+        cast(NestedSoftmax, self.bare(self.network)).set_order(self.region_order())
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """nnU-Net's step, in the precision of this device."""
         with self.autocast():
-            return super().train_step(batch)
+            return {**super().train_step(batch), "cases": list(batch.get("keys", ()))}
 
     def validation_step(self, batch: dict) -> dict[str, Any]:
         """nnU-Net's validation step, in the precision of this device."""

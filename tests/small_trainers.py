@@ -1,0 +1,57 @@
+"""Small trainers on hand-made plans, played in the test's own process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segan_nnunet.training import PluginTrainer
+
+LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
+
+
+def build(trainer: type[PluginTrainer], folders: Path, labels: dict[str, Any] = LABELS) -> Any:
+    """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4."""
+    preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
+    preprocessed.mkdir(parents=True, exist_ok=True)
+    (preprocessed / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
+    configuration = {
+        "data_identifier": "nnUNetPlans_2d",
+        "batch_size": 4,
+        "patch_size": [32, 32],
+        "architecture": {
+            "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
+            "arch_kwargs": {"conv_op": "torch.nn.modules.conv.Conv2d", "features_per_stage": [4, 8, 16, 32]},
+            "_kw_requires_import": ["conv_op"],
+        },
+    }
+    plans = {
+        "dataset_name": "Dataset001_Tiny",
+        "plans_name": "SegANPlans",
+        "configurations": {"2d": configuration},
+        "continue_training": False,
+    }
+    dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": [2, 1, 4]}
+    built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device("cpu"))
+    torch.manual_seed(0)
+    built.initialize()
+    return built
+
+
+def a_batch(seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 5, (4, 32, 32), generator=generator)
+    target = torch.stack([labels > 0, (labels > 0) & (labels != 2), labels == 4], 1)
+    return {"data": torch.randn(4, 2, 32, 32, generator=generator), "target": target}
+
+
+def parameters(module: nn.Module) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def play(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
+    trainer.network.train()
+    trainer.critic.train()
+    return trainer.train_step(batch)

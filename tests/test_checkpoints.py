@@ -1,0 +1,174 @@
+"""What a checkpoint holds and refuses, and how a diverged training ends."""
+
+import io
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
+from segan_nnunet.training.checkpoint import plain, random_states, read_checkpoint, restore_random_states
+from segan_nnunet.training.divergence import TrainingDivergedError
+from tests.small_trainers import a_batch, build, play
+
+
+class Quick(AdversarialTrainer):
+    initial_lr = 1e-3
+
+
+def epoch(trainer: Any, batches: list[dict[str, Any]]) -> None:
+    """One epoch of training and validation, with nnU-Net's hooks, and the checkpoint at its end."""
+    trainer.on_epoch_start()
+    trainer.on_train_epoch_start()
+    trainer.on_train_epoch_end([trainer.train_step(batch) for batch in batches])
+    with torch.no_grad():
+        trainer.on_validation_epoch_start()
+        trainer.on_validation_epoch_end([trainer.validation_step(batch) for batch in batches])
+    trainer.on_epoch_end()
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(nnunet_folders: Path) -> None:
+    trainer = build(Quick, nnunet_folders)
+    epoch(trainer, [a_batch()])
+    path = Path(trainer.output_folder) / "checkpoint_latest.pth"
+    checkpoint = torch.load(path, weights_only=True)  # raises if it held anything else
+    assert checkpoint["logging"]["mean_fg_dice"] and checkpoint["random_states"]["numpy"]
+
+
+def test_plain_values_keep_what_they_are() -> None:
+    value = {"a": [np.float32(0.5), (np.int64(3), None)], "b": np.arange(3, dtype=np.uint32), "c": "text"}
+    made = plain(value)
+    assert made["a"] == [0.5, (3, None)] and type(made["a"][0]) is float and made["c"] == "text"
+    assert torch.equal(made["b"], torch.arange(3))
+    torch.load(io.BytesIO(pickle_of(made)), weights_only=True)
+
+
+def pickle_of(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def test_random_states_make_the_round_trip_through_a_file() -> None:
+    states = torch.load(io.BytesIO(pickle_of(plain(random_states()))), weights_only=True)
+    drawn = np.random.rand(4), torch.rand(4)
+    restore_random_states(states)
+    np.testing.assert_array_equal(np.random.rand(4), drawn[0])
+    assert torch.equal(torch.rand(4), drawn[1])
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (print, ("this must not run",))
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(
+    nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = build(Quick, nnunet_folders)
+    path = nnunet_folders / "foreign.pth"
+    torch.save({"network_weights": trainer.network.state_dict(), "init_args": Harmful()}, path)
+    with pytest.raises(InputError, match="foreign.pth was not written by a trainer of this package"):
+        trainer.load_checkpoint(str(path))
+    assert "this must not run" not in capsys.readouterr().out
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=True)
+
+
+def test_missing_and_damaged_checkpoints_are_named(nnunet_folders: Path) -> None:
+    path = nnunet_folders / "checkpoint_latest.pth"
+    with pytest.raises(InputError, match="there is no checkpoint .*checkpoint_latest.pth"):
+        read_checkpoint(path)
+    path.write_bytes(pickle_of({"a": torch.ones(1000)})[:2000])
+    with pytest.raises(InputError, match="checkpoint_latest.pth is damaged"):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_of_a_gpu_with_float16_continues_on_a_cpu(nnunet_folders: Path) -> None:
+    trainer = build(Quick, nnunet_folders)
+    play(trainer, a_batch())
+    trainer.grad_scaler, trainer.critic_grad_scaler = (torch.amp.GradScaler("cpu") for _ in range(2))
+    path = nnunet_folders / "checkpoint.pth"
+    trainer.save_checkpoint(str(path))
+    assert torch.load(path, weights_only=True)["critic_grad_scaler_state"]["scale"] > 1
+    other = build(Quick, nnunet_folders)
+    other.load_checkpoint(str(path))
+    play(other, a_batch(1))
+    assert other.grad_scaler is None and other.critic_grad_scaler is None
+    back = nnunet_folders / "back.pth"
+    other.save_checkpoint(str(back))
+    trainer.load_checkpoint(str(back))  # and back: the scalers begin anew
+    play(trainer, a_batch(2))
+
+
+def test_log_is_filled_after_a_resume_from_a_checkpoint_that_lacks_its_keys(nnunet_folders: Path) -> None:
+    trainer = build(Quick, nnunet_folders)
+    epoch(trainer, [a_batch()])
+    path = Path(trainer.output_folder) / "checkpoint_latest.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["logging"]["distance_per_region"]
+    torch.save(checkpoint, path)
+    other = build(Quick, nnunet_folders)
+    other.load_checkpoint(str(path))
+    epoch(other, [a_batch(1)])
+    log = other.logger.get_checkpoint()
+    assert {len(values) for values in log.values()} == {2}
+    before, after = log["distance_per_region"]
+    assert all(map(math.isnan, before)) and len(before) == len(after) == 3 and all(map(math.isfinite, after))
+
+
+def test_distances_per_layer_and_region_are_means_of_one_table(nnunet_folders: Path) -> None:
+    trainer = build(Quick, nnunet_folders)
+    epoch(trainer, [a_batch(seed) for seed in range(2)])
+    log = trainer.logger.get_checkpoint()
+    assert np.mean(log["distance_per_layer"][0]) == pytest.approx(np.mean(log["distance_per_region"][0]), rel=1e-5)
+    assert np.mean(log["distance_per_layer"][0]) == pytest.approx(float(log["train_losses"][0]), rel=1e-5)
+    assert (Path(trainer.output_folder) / "progress_game.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", [AdversarialTrainer, SoftmaxTrainer])
+def test_a_poisoned_case_stops_the_training_and_is_named(nnunet_folders: Path, kind: Any) -> None:
+    trainer = build(kind, nnunet_folders)
+    if kind is SoftmaxTrainer:
+        trainer.network.set_order(trainer.region_order())
+    epoch(trainer, [a_batch()])
+    latest = Path(trainer.output_folder) / "checkpoint_latest.pth"
+    good = latest.read_bytes()
+    poisoned: dict[str, Any] = {**a_batch(1), "keys": np.array(["case_7", "case_9", "case_7", "case_9"])}
+    poisoned["data"][0, 0, 3, 3] = math.nan
+    message = r"the segmentor's training loss became nan in epoch 1, step 1, on a batch of cases case_7, case_9\. "
+    with pytest.raises(TrainingDivergedError, match=message):
+        epoch(trainer, [a_batch(), poisoned])
+    assert latest.read_bytes() == good
+    again = build(kind, nnunet_folders)
+    again.load_checkpoint(str(latest))
+    with pytest.raises(TrainingDivergedError, match="validation loss"):
+        trainer.on_validation_epoch_end([{"loss": math.inf}])
+
+
+def test_weights_that_diverged_in_the_last_step_are_not_saved(nnunet_folders: Path) -> None:
+    trainer = build(Quick, nnunet_folders)
+    path = nnunet_folders / "checkpoint.pth"
+    trainer.save_checkpoint(str(path))
+    good = path.read_bytes()
+    for player, module in (("critic", trainer.critic), ("segmentor", trainer.network)):
+        with torch.no_grad():
+            next(module.parameters()).fill_(math.nan)
+        with pytest.raises(TrainingDivergedError, match=f"the {player}'s weights .* at the end of epoch 0"):
+            trainer.save_checkpoint(str(path))
+    assert path.read_bytes() == good
+
+
+def test_an_absurd_learning_rate_stops_with_the_message(nnunet_folders: Path) -> None:
+    class Absurd(AdversarialTrainer):
+        initial_lr = 1e30  # batch norm and sigmoid keep 1e6 finite, if useless, for many steps
+
+    trainer = build(Absurd, nnunet_folders)
+    with pytest.raises(TrainingDivergedError, match="segmentor's .* epoch 0.*initial_lr"):
+        epoch(trainer, [a_batch(seed) for seed in range(8)])
+    assert not list(Path(trainer.output_folder).glob("*checkpoint*"))

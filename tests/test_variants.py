@@ -1,0 +1,328 @@
+"""The ablations of Section 3.1 and the released recipe, on small trainers in this process."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.errors import InputError
+from segan_nnunet.networks import Critic
+from segan_nnunet.objective import (
+    CriticPerRegion,
+    JointCritic,
+    layer_distances,
+    mask_image,
+    mask_image_jointly,
+    rescale_intensities,
+    soft_dice_distance,
+)
+from segan_nnunet.objective.nested_softmax import label_cross_entropy
+from segan_nnunet.training import (
+    AdversarialDiceTrainer,
+    AdversarialTrainer,
+    PaperAugmentation,
+    PluginTrainer,
+    SeparateTrainer,
+    SoftmaxTrainer,
+)
+from tests.small_trainers import LABELS, a_batch, build, parameters, play
+
+PLAIN_LABELS = {"background": 0, "edema": 1, "core": 2, "enhancing": 3}
+
+
+def catalogue() -> Any:
+    """The catalogue's classes, by the way nnU-Net finds them: from a file, under a bare name."""
+    path = catalogue_folder("trainers") / "segan_trainers.py"
+    spec = importlib.util.spec_from_file_location("segan_trainers", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def gradients(module: nn.Module) -> list[torch.Tensor]:
+    return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in module.parameters()]
+
+
+@pytest.fixture
+def separate(nnunet_folders: Path) -> Any:
+    trainer = build(SeparateTrainer, nnunet_folders)
+    trainer.autocast_dtype = None
+    return trainer
+
+
+def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
+    batch = a_batch()
+    other = {"data": batch["data"], "target": batch["target"].clone()}
+    other["target"][:, 1] = ~other["target"][:, 1]  # another truth of the second region alone
+    start = {name: value.clone() for name, value in separate.network.state_dict().items()}
+    critic_start = {name: value.clone() for name, value in separate.critic.state_dict().items()}
+    found = []
+    for this in (batch, other):
+        separate.network.load_state_dict(start)
+        separate.critic.load_state_dict(critic_start)
+        separate.optimizer.state.clear()
+        separate.critic_optimizer.state.clear()
+        play(separate, this)
+        found.append(
+            [
+                (gradients(segmentor), gradients(critic))
+                for segmentor, critic in zip(separate.network.segmentors, separate.critic.critics, strict=True)
+            ]
+        )
+    for region in range(3):
+        for player in range(2):
+            pairs = zip(found[0][region][player], found[1][region][player], strict=True)
+            same = all(torch.equal(a, b) for a, b in pairs)
+            assert same == (region != 1), (region, player)
+
+
+def test_s1_1c_has_a_segmentor_of_its_own_for_each_region(separate: Any, nnunet_folders: Path) -> None:
+    single = build(AdversarialTrainer, nnunet_folders)
+    assert len(separate.network.segmentors) == len(separate.critic.critics) == 3
+    x = torch.randn(2, 2, 32, 32)
+    assert separate.network(x).shape == single.network(x).shape
+    head = separate.network.segmentors[0].decoder.seg_layers[0]
+    assert head.weight.shape[0] == 1
+
+
+def test_s3_1c_has_one_critic_of_all_masked_images(nnunet_folders: Path) -> None:
+    class Joint(AdversarialTrainer):
+        critic_class = JointCritic
+
+    trainer = build(Joint, nnunet_folders)
+    (critic,) = (module for module in trainer.critic.modules() if isinstance(module, Critic))
+    first = next(module for module in critic.modules() if isinstance(module, nn.Conv2d))
+    assert first.in_channels == 3 * 2  # R·C
+    output = play(trainer, a_batch())
+    assert output["distances"].shape == (1, 4)
+
+
+def test_joint_masking_is_every_region_s_masking_side_by_side() -> None:
+    image, maps = torch.rand(2, 2, 8, 8), torch.rand(2, 3, 8, 8)
+    joint = mask_image_jointly(image, maps)
+    apart = torch.cat([mask_image(image, maps[:, region : region + 1]) for region in range(3)], dim=1)
+    assert torch.equal(joint, apart)
+
+
+def test_s0_is_the_mean_absolute_difference_of_the_masked_images(nnunet_folders: Path) -> None:
+    class MaskedImageAlone(AdversarialTrainer):
+        critic_layers = (0,)
+
+    trainer = build(MaskedImageAlone, nnunet_folders)
+    assert not list(trainer.critic.parameters())
+    image, predicted = torch.rand(2, 2, 16, 16), torch.rand(2, 3, 16, 16)
+    truth = (torch.rand(2, 3, 16, 16) > 0.5).float()
+    expected = [(image * (predicted - truth)[:, region : region + 1]).abs().mean() for region in range(3)]
+    torch.testing.assert_close(trainer.critic(image, predicted, truth), torch.stack(expected)[:, None])
+    before = parameters(trainer.network)
+    output = play(trainer, a_batch())  # there is no critic to train, but the segmentor learns
+    assert output["distances"].shape == (3, 1) and output["critic_loss"] == pytest.approx(-output["loss"])
+    assert any(not torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
+
+
+def test_s3_compares_the_last_layer_alone() -> None:
+    torch.manual_seed(0)
+    critic = CriticPerRegion(1, 2, (4, 8, 16), nn.Conv2d, layers=(3,)).eval()
+    image, predicted, truth = torch.rand(2, 2, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
+    encoder = critic.critics[0].get_submodule("encoder")
+    expected = (encoder(image * predicted)[-1] - encoder(image * truth)[-1]).abs().mean()
+    torch.testing.assert_close(critic(image, predicted, truth), expected.view(1, 1))
+
+
+def test_soft_dice_by_hand() -> None:
+    # p = (1, 0.5), y = (1, 0): 2·1 / (1 + 0.25 + 1) = 8/9; an agreeing empty map: 1
+    predicted = torch.tensor([[[1.0, 0.5], [0.0, 0.0]]])
+    truth = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
+    assert float(soft_dice_distance(predicted, truth)) == pytest.approx((1 - 8 / 9 + 0) / 2, abs=1e-5)
+    assert soft_dice_distance(truth, truth) == pytest.approx(0, abs=1e-6)
+
+
+def test_released_recipe_adds_dice_to_the_segmentor_s_loss_alone(nnunet_folders: Path) -> None:
+    trainer = build(AdversarialDiceTrainer, nnunet_folders)
+    trainer.autocast_dtype = None
+    assert isinstance(trainer.optimizer, torch.optim.Adam) and isinstance(trainer.critic_optimizer, torch.optim.Adam)
+    for optimizer in (trainer.optimizer, trainer.critic_optimizer):
+        assert optimizer.param_groups[0]["lr"] == 2e-4 and optimizer.param_groups[0]["betas"] == (0.5, 0.999)
+    batch = a_batch()
+    with torch.no_grad():
+        predicted, truth = trainer.label_space.label_maps(trainer.network.train()(batch["data"]), batch["target"])
+        dice = soft_dice_distance(predicted, truth)
+    output = play(trainer, batch)
+    assert output["loss"] - output["distances"].mean() == pytest.approx(float(dice), abs=1e-5)
+    assert max(p.abs().max() for p in trainer.critic.parameters()) <= 0.05, "batch norm is clamped too, as released"
+    trainer.network.eval()
+    trainer.critic.eval()
+    with torch.no_grad(), trainer.loss.looking_at(batch["data"]):
+        logits = trainer.network(batch["data"])
+        maps = trainer.label_space.label_maps(logits, batch["target"])
+        game = trainer.critic(rescale_intensities(batch["data"]), *maps).mean()
+        assert trainer.loss(logits, batch["target"]) == pytest.approx(float(game + soft_dice_distance(*maps)), abs=1e-5)
+
+
+def ignoring(labels: dict[str, Any]) -> dict[str, Any]:
+    return {**labels, "ignore": 5 if labels is LABELS else 4}
+
+
+def label_batch(labels: dict[str, Any], ignored: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A batch of regions or of plain labels, with the ignored voxels (B, H, W) marked as nnU-Net marks them."""
+    batch = a_batch()
+    if isinstance(labels.get("whole tumor"), list):
+        return {**batch, "target": torch.cat((batch["target"], ignored[:, None]), 1)}
+    generator = torch.Generator().manual_seed(1)
+    values = torch.randint(0, 4, (4, 1, 32, 32), generator=generator)
+    return {**batch, "target": values.masked_fill(ignored[:, None], 4)}
+
+
+@pytest.mark.parametrize("labels", [LABELS, PLAIN_LABELS], ids=["regions", "labels"])
+@pytest.mark.parametrize("kind", [AdversarialTrainer, SeparateTrainer, AdversarialDiceTrainer, SoftmaxTrainer])
+def test_ignored_voxels_change_nothing_in_either_player(
+    nnunet_folders: Path, kind: type[PluginTrainer], labels: dict[str, Any]
+) -> None:
+    """What S says at ignored voxels must not matter: the gradient of its output is 0 there, and only there."""
+    trainer: Any = build(kind, nnunet_folders, ignoring(labels))
+    trainer.autocast_dtype = None
+    ignored = torch.zeros(4, 32, 32, dtype=torch.bool)
+    ignored[:, 8:20, 4:30] = True
+    batch = label_batch(labels, ignored)
+    trainer.on_train_epoch_start()
+    if isinstance(trainer, SoftmaxTrainer):
+        trainer.network.set_order(trainer.region_order())
+    outputs = []
+
+    def keep(module: nn.Module, args: Any, output: torch.Tensor) -> None:
+        output.retain_grad()
+        outputs.append(output)
+
+    trainer.network.register_forward_hook(keep)
+    trainer.train_step(batch)
+    (output,) = outputs
+    assert output.grad is not None
+    gradient = output.grad.abs().sum(1)
+    assert (gradient[ignored] == 0).all() and (gradient[~ignored] > 0).float().mean() > 0.9
+    if isinstance(trainer, AdversarialTrainer):
+        masks, other = (
+            trainer.label_space.label_maps(output.detach() + shift * ignored[:, None], batch["target"])
+            for shift in (0, 9)
+        )
+        assert all(torch.equal(a, b) for a, b in zip(masks, other, strict=True)), "the critics see no difference"
+
+
+def test_cross_entropy_of_plain_labels_by_hand() -> None:
+    logits = torch.tensor([[[0.0, 0.0, 5.0], [0.0, 1.0, 5.0]]])  # (1, 2 classes, 3 voxels)
+    target = torch.tensor([[[0, 1, 2]]])
+    expected = torch.tensor([0.5, torch.e / (1 + torch.e)]).log().mean().neg()
+    torch.testing.assert_close(label_cross_entropy(logits, target, ignore_label=2), expected)
+    torch.testing.assert_close(label_cross_entropy(logits[..., :2], target[..., :2]), expected)
+    assert label_cross_entropy(logits, torch.full_like(target, 2), 2) == 0, "a batch of ignored voxels alone"
+
+
+def test_softmax_baseline_on_plain_labels_is_the_planned_network(nnunet_folders: Path) -> None:
+    trainer = build(SoftmaxTrainer, nnunet_folders, PLAIN_LABELS)
+    trainer.network.set_order(trainer.region_order())
+    x = torch.randn(1, 2, 32, 32)
+    trainer.network.eval()
+    assert torch.equal(trainer.network(x), trainer.network.network(x)) and trainer.network(x).shape[1] == 4
+    rebuilt = SoftmaxTrainer.build_network_architecture(
+        trainer.plans_manager, trainer.configuration_manager, 2, 4, enable_deep_supervision=False
+    ).eval()
+    rebuilt.load_state_dict(trainer.network.state_dict())  # as nnUNetv2_predict, which does not know the labels
+    assert torch.equal(rebuilt(x), trainer.network(x))
+
+
+def test_a_game_on_depth_constant_volumes_is_the_2d_game() -> None:
+    """Kernels that look at the inner two of four slices, with half the 2-D weight each, see what 2-D kernels see."""
+    torch.manual_seed(0)
+    flat = CriticPerRegion(2, 3, (4, 8, 16), nn.Conv2d).train()
+    deep = CriticPerRegion(2, 3, (4, 8, 16), nn.Conv3d).train()
+    for name, weight in deep.state_dict().items():
+        planar = flat.state_dict()[name]
+        if weight.ndim == 5:
+            weight.zero_()
+            weight[:, :, 1:3] = planar[:, :, None] / 2
+        else:
+            weight.copy_(planar)
+    image, truth = torch.rand(2, 3, 16, 16), (torch.rand(2, 2, 16, 16) > 0.5).float()
+    predicted = torch.rand(2, 2, 16, 16, requires_grad=True)
+    volume = predicted.detach()[:, :, None].repeat(1, 1, 8, 1, 1).requires_grad_()
+    distances_2d = flat(image, predicted, truth)
+    distances_3d = deep(image[:, :, None].expand(-1, -1, 8, -1, -1), volume, truth[:, :, None].expand_as(volume))
+    torch.testing.assert_close(distances_3d, distances_2d, atol=1e-5, rtol=1e-4)
+    distances_2d.mean().backward()
+    distances_3d.mean().backward()
+    assert predicted.grad is not None and volume.grad is not None
+    torch.testing.assert_close(volume.grad.sum(2), predicted.grad, atol=1e-6, rtol=1e-3)
+
+
+def test_float16_scales_each_player_s_gradients_by_itself(nnunet_folders: Path) -> None:
+    trainer = build(AdversarialTrainer, nnunet_folders)
+    trainer.autocast_dtype = torch.float16
+    trainer.grad_scaler, trainer.critic_grad_scaler = (torch.amp.GradScaler("cpu", init_scale=2.0**s) for s in (10, 12))
+    before = parameters(trainer.network), parameters(trainer.critic)
+    play(trainer, a_batch())
+    scales = trainer.grad_scaler.get_scale(), trainer.critic_grad_scaler.get_scale()
+    assert scales == (2.0**10, 2.0**12), "neither overflowed, and they are two"
+    for values, module in zip(before, (trainer.network, trainer.critic), strict=True):
+        assert any(not torch.equal(a, b) for a, b in zip(values, module.parameters(), strict=True))
+
+
+def test_an_inner_autocast_of_nnunet_keeps_our_precision() -> None:
+    """nnU-Net opens its own autocast, without a type, inside ours; were that float16, gradients would underflow."""
+    with torch.autocast("cpu", dtype=torch.float16), torch.autocast("cpu", enabled=True):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float16
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.autocast("cpu", enabled=True):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+def every_trainer() -> Iterator[str]:
+    for name, value in vars(catalogue()).items():
+        if isinstance(value, type) and issubclass(value, PluginTrainer) and value.__module__ == "segan_trainers":
+            yield name
+
+
+def test_catalogue_has_every_trainer_in_every_length() -> None:
+    names = set(every_trainer())
+    variants = ["SegANTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0", "SegANTrainer_s3"]
+    variants += ["SegANDiceTrainer", "UNetSoftmaxTrainer", "SegANTrainer_PaperDA", "UNetSoftmaxTrainer_PaperDA"]
+    assert {f"{name}{length}" for name in variants for length in ("", "_short", "_50epochs", "_250epochs")} <= names
+    trainers = vars(catalogue())
+    assert trainers["SegANTrainer_s0_250epochs"].num_epochs == 250
+    assert trainers["SegANTrainer_s0_250epochs"].initial_lr == trainers["SegANTrainer"].initial_lr
+    assert trainers["SegANDiceTrainer_short"].initial_lr == 2e-4
+
+
+def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders: Path) -> None:
+    class Paper(PaperAugmentation, AdversarialTrainer):
+        pass
+
+    trainer = build(Paper, nnunet_folders)
+    _, dummy_2d, initial_patch, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+    assert not dummy_2d and list(initial_patch) == [32, 32] and mirror_axes is None
+    assert trainer.inference_allowed_mirroring_axes is None and trainer.oversample_foreground_percent == 0
+    transforms = trainer.get_training_transforms([32, 32], None, None, None, False, regions=[(1, 2), (2,)])
+    image, labels = torch.randn(2, 32, 32), torch.randint(0, 3, (1, 32, 32))
+    done = transforms(image=image.clone(), segmentation=labels.clone())
+    assert torch.equal(done["image"], image)
+    assert torch.equal(done["segmentation"].bool(), torch.cat((labels > 0, labels == 2)))
+
+
+def test_second_stage_of_a_cascade_and_tiny_patches_are_refused(nnunet_folders: Path) -> None:
+    trainer = build(AdversarialTrainer, nnunet_folders)
+    trainer.is_cascaded = True
+    with pytest.raises(InputError, match="second stage of a cascade.*Train 3d_fullres"):
+        trainer.initialize()
+    trainer.configuration_manager.configuration["patch_size"] = [4, 32]
+    with pytest.raises(InputError, match="patch 4 x 32 is too small.*needs 8 voxels.*--patch-size"):
+        trainer.build_critic()
+
+
+def test_layers_of_a_critic_are_those_asked_for() -> None:
+    masked = torch.rand(1, 2, 16, 16)
+    features = Critic(2, (4, 8, 16), nn.Conv2d, layers=(0, 2)).eval()(masked)
+    assert features[0] is masked and features[1].shape == (1, 8, 4, 4)
+    assert layer_distances(features, features).tolist() == [0, 0]
