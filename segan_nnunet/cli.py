@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SEVERAL_VALUES = {"-c", "-tr", "-p", "--channels", "--patch-size", "--folds"}
+SEVERAL_VALUES = {"-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--folds"}
 
 DatasetId = Annotated[int, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")]
 
@@ -155,6 +155,24 @@ def submission(
 
     made = upload.make_submission(dataset_id, predictions, output, description, layout)
     print(f"{made.folder}: {len(made.files)} files, for example {made.files[0].name}\n{made.archive}")
+
+
+@app.command()
+def export(
+    dataset_id: DatasetId,
+    trainer: Annotated[str, typer.Option("-tr", help="Trainer.")],
+    output: Annotated[Path, typer.Option("-o", help="The zip to write.")],
+    plans: Annotated[str, typer.Option("-p", help="Plans.")] = "SegANPlans",
+    configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
+    folds: Annotated[list[str] | None, typer.Option("-f", help="Folds, or all. [default: 0 1 2 3 4]")] = None,
+    checkpoint: Annotated[str, typer.Option("-chk", help="Which checkpoint.")] = "checkpoint_final.pth",
+) -> None:
+    """Write a trained model as a zip that nnU-Net installs; without this package where the network is nnU-Net's."""
+    from segan_nnunet.experiments.export import export_model
+
+    made = export_model(dataset_id, trainer, plans, configuration, folds or list("01234"), output, checkpoint)
+    needed = f"needs: {'; '.join(made.needs)}" if made.needs else "stock nnU-Net predicts with it"
+    print(f"{made.path}: {made.model}, {needed}\n{made.predict}")
 
 
 @app.command()

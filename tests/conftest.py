@@ -1,8 +1,11 @@
 """Shared by the tests: small networks, a small simulated release, and nnU-Net's commands in their own processes."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import count, zip_longest
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,7 @@ class Commands:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = nnunet_environment(folder)
+        self.counter = count()
 
     def __call__(self, *command: str, succeeds: bool = True) -> str:
         """Run a command and return what it printed; check how it ended."""
@@ -80,6 +84,30 @@ class Commands:
             f"{' '.join(command)} ended with {done.returncode}:\n{output[-4000:]}"
         )
         return output
+
+    def forked(
+        self, *commands: Sequence[str], jobs: int = 2, kill_after: Sequence[float | None] = (), **environment: str
+    ) -> list[tuple[int, str]]:
+        """Run commands in forked processes (see forked_commands.py); return their statuses and what they printed.
+
+        Args:
+            commands: as one would type them.
+            jobs: how many at once.
+            kill_after: seconds after which each command is killed with SIGKILL.
+            environment: additions to the environment.
+        """
+        logs = [self.folder / f"forked_{next(self.counter)}.log" for _ in commands]
+        request = [
+            {"argv": list(command), "log": str(log), "kill_after": seconds}
+            for command, log, seconds in zip_longest(commands, logs, kill_after)
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True, check=True,
+            input=json.dumps({"commands": request, "jobs": jobs}), env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        statuses = json.loads(done.stdout.splitlines()[-1])
+        return [(status, log.read_text()) for status, log in zip(statuses, logs, strict=True)]
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command in a process group of its own, so that it can be killed with its workers."""

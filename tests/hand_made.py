@@ -1,5 +1,7 @@
 """Small hand-made files in BRATS 2015's layout, and in a user's own."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +57,36 @@ def overwrite(release: Path, case: str, what: str, values: np.ndarray) -> Path:
 
 def no_dataset_left(folders: Path) -> bool:
     return not list((folders / "nnUNet_raw").iterdir())
+
+
+REGIONS = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
+
+
+def write_balls(folder: Path, number: int, labels: Mapping[str, object], size: int = 36) -> Path:
+    """Three cases of nested balls in noise; with an ignore label, a slab of each volume carries it."""
+    name = f"Dataset{number:03d}_Balls"
+    dataset = folder / "nnUNet_raw" / name
+    for part in ("imagesTr", "labelsTr"):
+        (dataset / part).mkdir(parents=True)
+    rng = np.random.default_rng(number)
+    grid = np.indices((size,) * 3)
+    for case in range(3):
+        centre = rng.uniform(0.4, 0.6, 3) * size
+        distance = np.sqrt(((grid - centre[:, None, None, None]) ** 2).sum(0))
+        truth = (distance < 12).astype(np.uint8) + (distance < 8) + (distance < 5)
+        for channel in range(2):
+            image = truth * (channel + 1) + rng.normal(0, 0.3, truth.shape)
+            path = dataset / "imagesTr" / f"case_{case}_{channel:04d}.nii.gz"
+            sitk.WriteImage(sitk.GetImageFromArray(image.astype(np.float32)), str(path))
+        if "ignore" in labels:
+            truth[:6] = 4
+        sitk.WriteImage(sitk.GetImageFromArray(truth), str(dataset / "labelsTr" / f"case_{case}.nii.gz"))
+    described = {
+        "channel_names": {"0": "T1c", "1": "FLAIR"},
+        "labels": labels,
+        "numTraining": 3,
+        "file_ending": ".nii.gz",
+        **({} if "edema" in labels else {"regions_class_order": [1, 2, 3]}),
+    }
+    (dataset / "dataset.json").write_text(json.dumps(described))
+    return dataset

@@ -1,6 +1,7 @@
 """Small trainers on hand-made plans, played in the test's own process."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ from segan_nnunet.training import PluginTrainer
 LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
 
 
-def build(trainer: type[PluginTrainer], folders: Path, labels: dict[str, Any] = LABELS) -> Any:
+def build(
+    trainer: type[PluginTrainer],
+    folders: Path,
+    labels: dict[str, Any] = LABELS,
+    before: Callable[[Any], None] = lambda trainer: None,
+) -> Any:
     """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4."""
     preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
     preprocessed.mkdir(parents=True, exist_ok=True)
@@ -35,6 +41,7 @@ def build(trainer: type[PluginTrainer], folders: Path, labels: dict[str, Any] = 
     }
     dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": [2, 1, 4]}
     built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device("cpu"))
+    before(built)
     torch.manual_seed(0)
     built.initialize()
     return built

@@ -67,9 +67,7 @@ class Harmful:
         return (print, ("this must not run",))
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(
-    nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint_that_would_run_code_is_refused(nnunet_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trainer = build(Quick, nnunet_folders)
     path = nnunet_folders / "foreign.pth"
     torch.save({"network_weights": trainer.network.state_dict(), "init_args": Harmful()}, path)

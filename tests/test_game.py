@@ -222,7 +222,7 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
     with pytest.raises(OSError, match="disk full"):
         trainer.save_checkpoint(str(path))
     assert path.read_bytes() == whole
-    assert not list(nnunet_folders.glob(".checkpoint*")), "nothing half-written stays behind"
+    assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"
 
 
 def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:

@@ -19,7 +19,7 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
 
     Killed at any moment, the file `path` holds either the old checkpoint or the new one.
     """
-    for stale in path.parent.glob(f".{path.name}.*"):
+    for stale in path.parent.glob(".*.pth.*"):
         stale.unlink()  # of a process killed while writing; one training writes into a folder at a time
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:

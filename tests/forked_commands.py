@@ -1,0 +1,108 @@
+"""Runs many of nnU-Net's commands, each in a process forked from one that has imported nnU-Net already.
+
+A new Python process takes seconds to import torch and nnU-Net, and so does every worker that nnU-Net spawns: with small
+trainings that is nearly all of their time. Here the commands' own entry points run in forked processes, on one thread
+each, and their workers are forked too.
+
+    python forked_commands.py < list of {"argv": [...], "log": FILE, "kill_after": seconds or null, "env": {...}}
+
+as JSON, with "jobs" of them at once. Prints the list of exit statuses, negative for a signal, as JSON.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from nnunetv2.inference.predict_from_raw_data import predict_entry_point
+from nnunetv2.run.run_training import run_training_entry
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+from segan_nnunet.cli import main
+
+ENTRY_POINTS: dict[str, Callable[[], None]] = {
+    "segan_nnunet": main,
+    "nnUNetv2_train": run_training_entry,
+    "nnUNetv2_predict": predict_entry_point,
+}
+
+
+def stay_small() -> None:
+    """One thread, and forked instead of spawned workers, in this process and its children."""
+    torch.set_num_threads(1)
+    setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010  nnU-Net sets as many as there are processors
+    forking = multiprocessing.get_context("fork")
+    setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
+
+
+def import_trainers() -> None:
+    """Import all of nnU-Net's own trainers, as its search for one of ours does: seconds, in every process."""
+    os.environ.pop("nnUNet_extTrainer", None)
+    with contextlib.suppress(RuntimeError):
+        recursive_find_trainer_class_by_name("there is no such trainer")
+
+
+def start(command: dict[str, Any]) -> int:
+    """Fork a process for a command, in a group of its own; return its number."""
+    number = os.fork()
+    if number:
+        return number
+    os.setpgid(0, 0)
+    log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1)
+    os.environ.update(command.get("env", {}))
+    sys.argv = command["argv"]
+    status = 1
+    try:
+        if command["argv"][0] not in ENTRY_POINTS:  # of the shell
+            os.execvp(command["argv"][0], command["argv"])
+        ENTRY_POINTS[command["argv"][0]]()
+        status = 0
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def run(commands: list[dict[str, Any]], jobs: int) -> list[int]:
+    """Run the commands, so many at once; return their exit statuses."""
+    statuses = [0] * len(commands)
+    waiting = list(enumerate(commands))
+    running: dict[int, tuple[int, float]] = {}  # process: index, deadline
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            index, command = waiting.pop(0)
+            deadline = time.monotonic() + (command.get("kill_after") or 600)
+            running[start(command)] = index, deadline
+        for number, (index, deadline) in list(running.items()):
+            ended, status = os.waitpid(number, os.WNOHANG)
+            if ended:
+                statuses[index] = os.waitstatus_to_exitcode(status)
+                del running[number]
+            elif time.monotonic() > deadline:
+                os.killpg(number, signal.SIGKILL)
+        time.sleep(0.01)
+    return statuses
+
+
+if __name__ == "__main__":
+    request = json.load(sys.stdin)
+    extra_trainers = os.environ["nnUNet_extTrainer"]
+    with contextlib.redirect_stdout(sys.stderr):
+        import_trainers()
+    os.environ["nnUNet_extTrainer"] = extra_trainers
+    stay_small()
+    print(json.dumps(run(request["commands"], request["jobs"])))

@@ -1,0 +1,115 @@
+"""DDP on the CPU: two processes play the same game as one with the joint batch."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
+from torch import distributed as dist
+from torch import multiprocessing, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from segan_nnunet.training import AdversarialDiceTrainer, AdversarialTrainer, SeparateTrainer
+from tests.small_trainers import a_batch, build, parameters
+
+ROUNDS = 5
+WORLD = 2
+
+
+def instance_norm(module: nn.Module) -> None:
+    """Put instance norm in place of batch norm, whose synchronised form torch has on GPUs only.
+
+    It looks at one sample at a time, so that two halves of a batch and the whole of it give the same.
+    """
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.InstanceNorm2d(child.num_features, affine=True))
+        else:
+            instance_norm(child)
+
+
+class Samplewise:
+    """In front of a trainer: both players with instance norm."""
+
+    def build_critic(self) -> nn.Module:
+        critic = super().build_critic()  # type: ignore[misc]  # of the trainer behind
+        instance_norm(critic)
+        return critic
+
+    def configure_optimizers(self) -> Any:
+        instance_norm(self.network)  # type: ignore[attr-defined]  # the trainer's; it is not yet distributed here
+        return super().configure_optimizers()  # type: ignore[misc]  # of the trainer behind
+
+
+class Game(Samplewise, AdversarialTrainer):
+    pass
+
+
+class MaskedImageAlone(Samplewise, AdversarialTrainer):
+    critic_layers = (0,)
+
+
+class Released(Samplewise, AdversarialDiceTrainer):
+    # Adam divides even rounding errors to full steps: those of biases before instance norm, whose true gradient is 0
+    optimizer_settings: ClassVar[dict[str, Any]] = {**AdversarialDiceTrainer.optimizer_settings, "eps": 1e-4}
+
+
+class Separate(Samplewise, SeparateTrainer):
+    pass
+
+
+TRAINERS = (Game, MaskedImageAlone, Released, Separate)
+
+
+def play(trainer: Any, share: slice) -> dict[str, Any]:
+    """Some rounds, each rank on its share of the batch; return the weights of both players and the epoch's log."""
+    trainer.autocast_dtype = None  # float32
+    trainer.on_train_epoch_start()
+    outputs = []
+    for seed in range(ROUNDS):
+        batch = {key: value[share] for key, value in a_batch(seed).items()}
+        outputs.append(trainer.train_step(batch))
+    trainer.on_train_epoch_end(outputs)
+    log = trainer.logger.get_checkpoint()
+    return {
+        "players": [parameters(trainer.bare(player)) for player in (trainer.network, trainer.critic)],
+        "log": [float(log["train_losses"][0]), log["critic_losses"][0], *log["distance_per_layer"][0]],
+    }
+
+
+def one_rank(rank: int, folder: str) -> None:
+    """A process of DDP. nnU-Net takes a GPU for granted there; the trainer is told otherwise."""
+    for part in ("raw", "preprocessed", "results"):
+        os.environ[f"nnUNet_{part}"] = f"{folder}/nnUNet_{part}"
+    torch.set_num_threads(1)
+    nnunet.DDP = lambda module, device_ids: DistributedDataParallel(module)
+
+    def join(trainer: Any) -> None:
+        dist.init_process_group("gloo", init_method=f"file://{folder}/{kind.__name__}", rank=rank, world_size=WORLD)
+        trainer.is_ddp, trainer.local_rank = True, rank
+
+    each = 4 // WORLD
+    for kind in TRAINERS:
+        trainer = build(kind, Path(folder), before=join)
+        torch.save(play(trainer, slice(rank * each, (rank + 1) * each)), f"{folder}/{kind.__name__}_{rank}.pth")
+        dist.destroy_process_group()
+
+
+def test_two_processes_equal_one_with_the_joint_batch(nnunet_folders: Path) -> None:
+    multiprocessing.spawn(one_rank, args=(str(nnunet_folders),), nprocs=WORLD)
+    for kind in TRAINERS:
+        alone = build(kind, nnunet_folders)
+        start = [parameters(player) for player in (alone.network, alone.critic)]
+        expected = play(alone, slice(None))
+        ranks = [torch.load(nnunet_folders / f"{kind.__name__}_{rank}.pth") for rank in range(WORLD)]
+        for player in range(2):
+            weights = [rank["players"][player] for rank in ranks]
+            for first, second, joint in zip(*weights, expected["players"][player], strict=True):
+                assert torch.equal(first, second), "both ranks hold the same parameters"
+                torch.testing.assert_close(first, joint, atol=1e-5, rtol=0)
+        moved = max((a - b).abs().max() for a, b in zip(start[0], expected["players"][0], strict=True))
+        assert moved > 1e-4, "the tolerance is small beside what the rounds did"
+        for rank in ranks:
+            assert rank["log"] == pytest.approx(expected["log"], rel=1e-3), "the log is of all ranks"

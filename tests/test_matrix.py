@@ -1,0 +1,116 @@
+"""Every trainer on regions, plain labels and regions with ignored voxels, in 2-D and 3-D, through nnU-Net's commands.
+
+The table of it in docs/trainers.md is made here: SEGAN_WRITE_DOCS=1 writes it (`make docs`), otherwise it is compared.
+"""
+
+import json
+import os
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from tests.conftest import Commands
+from tests.hand_made import REGIONS, write_balls
+from tests.test_variants import every_trainer
+
+pytestmark = pytest.mark.end_to_end
+
+DOCS = Path(__file__).parent.parent / "docs" / "trainers.md"
+MARKS = ("<!-- matrix: made by tests/test_matrix.py -->\n", "<!-- end of matrix -->")
+LABELS: dict[int, tuple[str, dict[str, object]]] = {
+    1: ("regions", REGIONS),
+    2: ("labels", {"background": 0, "edema": 1, "core": 2, "enhancing tumor": 3}),
+    3: ("regions + ignore", {**REGIONS, "ignore": 4}),
+}
+CONFIGURATIONS = ("2d", "3d_fullres")
+TINY = """
+import importlib.util
+from segan_nnunet.catalogues import catalogue_folder
+spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder("trainers") / "segan_trainers.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+settings = {"num_epochs": 2, "num_iterations_per_epoch": 2, "num_val_iterations_per_epoch": 1}
+for name, trainer in list(vars(module).items()):
+    if isinstance(trainer, type) and trainer.__module__ == "segan_trainers":
+        globals()[f"{name}_tiny"] = type(f"{name}_tiny", (trainer,), settings)
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    folder = tmp_path_factory.mktemp("matrix")
+    commands = Commands(folder)
+    for number, (_, labels) in LABELS.items():
+        write_balls(folder, number, labels)
+    (folder / "images").mkdir()
+    for path in (folder / "nnUNet_raw" / "Dataset001_Balls" / "imagesTr").glob("case_0_*"):
+        (folder / "images" / path.name).symlink_to(path)
+    (folder / "tiny").mkdir()
+    (folder / "tiny" / "tiny_trainers.py").write_text(TINY)
+    commands.environment["nnUNet_extTrainer"] += os.pathsep + str(folder / "tiny")
+    commands.environment["nnUNet_n_proc_DA"] = "0"
+    commands.environment["nnUNet_def_n_proc"] = "1"
+    plan = ("segan_nnunet", "plan", "-c", *CONFIGURATIONS, "--width", "2", "--batch-size", "2")
+    planned = commands.forked(*((*plan, "-d", str(number)) for number in LABELS))
+    assert [status for status, _ in planned] == [0] * len(LABELS), planned
+    for preprocessed in (folder / "nnUNet_preprocessed").iterdir():
+        splits = [{"train": ["case_1", "case_2"], "val": ["case_0"]}]
+        (preprocessed / "splits_final.json").write_text(json.dumps(splits))
+    return commands
+
+
+def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
+    # schedules, and the paper's augmentation with an ablation, are combinations of what is tried here
+    combined = re.compile("short|epochs|(1C|s0|s3)_PaperDA")
+    trainers = [name for name in every_trainer() if not combined.search(name)]
+    assert len(trainers) == 9
+    cells = list(product(trainers, LABELS, CONFIGURATIONS))
+    training, predicting = [], []
+    for trainer, number, configuration in cells:
+        model = ("-tr", f"{trainer}_tiny", "-p", "SegANPlans", "-device", "cpu")
+        training.append(("nnUNetv2_train", str(number), configuration, "0", *model))
+        folders = ("-i", str(run.folder / "images"), "-o", str(output(run, trainer, number, configuration)))
+        what = ("-d", str(number), "-c", configuration, "-f", "0", *model)
+        predicting.append(("nnUNetv2_predict", *folders, *what, "--disable_tta", "-npp", "0", "-nps", "0"))
+    for commands in (training, predicting):
+        failed = [
+            f"{' '.join(command)}:\n{printed[-3000:]}"
+            for command, (status, printed) in zip(commands, run.forked(*commands), strict=True)
+            if status
+        ]
+        assert not failed, "\n\n".join(failed)
+    for cell in cells:
+        check(run, *cell)
+
+    lines = ["| trainer | " + " | ".join(f"{kind}, {c}" for (kind, _), c in product(LABELS.values(), CONFIGURATIONS))]
+    lines += ["| --- |" + " :---: |" * (len(LABELS) * len(CONFIGURATIONS))]
+    lines[0] += " |"
+    lines += [f"| `{trainer}` |" + " ✓ |" * (len(LABELS) * len(CONFIGURATIONS)) for trainer in trainers]
+    text = DOCS.read_text(encoding="utf-8")
+    begin, end = (text.index(mark) for mark in MARKS)
+    made = text[:begin] + MARKS[0] + "\n".join(lines) + "\n" + text[end:]
+    if os.environ.get("SEGAN_WRITE_DOCS"):
+        DOCS.write_text(made, encoding="utf-8")
+    assert text == made or os.environ.get("SEGAN_WRITE_DOCS"), "the table in docs/trainers.md is old: `make docs`"
+
+
+def output(run: Commands, trainer: str, number: int, configuration: str) -> Path:
+    return run.folder / "predicted" / f"{trainer}_{number}_{configuration}"
+
+
+def check(run: Commands, trainer: str, number: int, configuration: str) -> None:
+    """Both epochs are logged, the validation has a score of every label map, the prediction has only real labels."""
+    model = f"{trainer}_tiny__SegANPlans__{configuration}"
+    fold = run.folder / "nnUNet_results" / f"Dataset{number:03d}_Balls" / model / "fold_0"
+    (log,) = fold.glob("training_log*.txt")
+    assert "epoch 2/2  segmentor loss" in log.read_text(), model
+    summary = json.loads((fold / "validation" / "summary.json").read_text())
+    assert len(summary["mean"]) == 3, model
+    predicted = sitk.GetArrayFromImage(
+        sitk.ReadImage(str(output(run, trainer, number, configuration) / "case_0.nii.gz"))
+    )
+    assert predicted.shape == (36, 36, 36) and set(np.unique(predicted)) <= {0, 1, 2, 3}, model
