@@ -11,6 +11,7 @@ from torch import distributed as dist
 from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from segan_nnunet.objective import Critics
 from segan_nnunet.training import AdversarialDiceTrainer, AdversarialTrainer, SeparateTrainer
 from tests.small_trainers import a_batch, build, parameters
 
@@ -33,7 +34,7 @@ def instance_norm(module: nn.Module) -> None:
 class Samplewise:
     """In front of a trainer: both players with instance norm."""
 
-    def build_critic(self) -> nn.Module:
+    def build_critic(self) -> Critics:
         critic = super().build_critic()  # type: ignore[misc]  # of the trainer behind
         instance_norm(critic)
         return critic

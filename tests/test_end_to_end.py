@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import sysconfig
 import time
+import venv
 import zipfile
 from pathlib import Path
 
@@ -99,8 +101,38 @@ def predict(commands: Commands, trainer: str, plans: str, case: str) -> np.ndarr
     for image in (commands.folder / "nnUNet_raw" / NAME / "imagesTr").glob(f"{case}_*.mha"):
         (images / image.name).symlink_to(image.resolve())
     model = ("-d", "15", "-c", "2d", "-f", "0", "-tr", trainer, "-p", plans, "-device", "cpu")
-    commands("nnUNetv2_predict", "-i", str(images), "-o", str(output), *model, "-npp", "1", "-nps", "1")
+    sequentially = ("-npp", "0", "-nps", "0", "--save_probabilities")
+    commands("nnUNetv2_predict", "-i", str(images), "-o", str(output), *model, *sequentially)
     return sitk.GetArrayFromImage(sitk.ReadImage(str(output / f"{case}.mha")))
+
+
+def predict_without_this_package(commands: Commands, archive: Path, command: str) -> dict[str, np.ndarray]:
+    """Install an exported model and predict the same images with it where nnU-Net is, and this package is not."""
+    bare = commands.folder / "bare"
+    venv.create(bare, with_pip=False)
+    (site,) = bare.glob("lib/python*/site-packages")
+    (site / "nnunet.pth").write_text(sysconfig.get_paths()["purelib"])  # an editable install's own .pth is not followed
+    python = str(bare / "bin" / "python")
+    environment = dict(commands.environment)
+    try:
+        commands.environment["nnUNet_results"] = str(bare / "results")
+        del commands.environment["nnUNet_extTrainer"]
+        (bare / "results").mkdir()
+        if "No module named" not in commands(python, "-c", "import segan_nnunet", succeeds=None):
+            pytest.skip("this package is installed among nnU-Net's own files: install it editable, as `make test` does")
+        entry = "from nnunetv2.{} import {} as run; run()"
+        install = entry.format("model_sharing.entry_points", "install_from_zip_entry_point")
+        commands(python, "-c", install, str(archive))
+        output = commands.folder / "stock"
+        (images,) = commands.folder.glob("input_MySegAN_narrow")
+        predicting = entry.format("inference.predict_from_raw_data", "predict_entry_point")
+        options = command.split()[1:]
+        options[options.index("IN")], options[options.index("OUT")] = str(images), str(output)
+        sequentially = ("-device", "cpu", "-npp", "0", "-nps", "0", "--save_probabilities")
+        commands(python, "-c", predicting, *options, *sequentially)
+        return dict(np.load(next(output.glob("*.npz"))))
+    finally:
+        commands.environment = environment
 
 
 def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) -> None:
@@ -128,7 +160,7 @@ def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) ->
 
 
 def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands: Commands) -> None:
-    """As the README shows it: three lines in a folder of one's own; here with fewer steps and nnU-Net's own U-Net."""
+    """As the README shows it: three lines in a folder of one's own; here with few steps and nnU-Net's U-Net, narrow."""
     own = commands.folder / "my_trainers"
     own.mkdir()
     (own / "my_segan.py").write_text(
@@ -138,12 +170,26 @@ def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands
     )
     ours = commands.environment["nnUNet_extTrainer"]
     commands.environment["nnUNet_extTrainer"] = os.pathsep.join((ours, str(own)))
+    preprocessed = commands.folder / "nnUNet_preprocessed" / NAME
+    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
+    plans["plans_name"] = "narrow"
+    network = plans["configurations"]["2d"]["architecture"]["arch_kwargs"]
+    network["features_per_stage"] = [max(2, features // 16) for features in network["features_per_stage"]]
+    (preprocessed / "narrow.json").write_text(json.dumps(plans))
     try:
-        commands(*TRAIN, "-tr", "MySegAN", "-p", "nnUNetPlans")
-        fold = results(commands, "MySegAN__nnUNetPlans__2d")
+        commands(*TRAIN, "-tr", "MySegAN", "-p", "narrow")
+        fold = results(commands, "MySegAN__narrow__2d")
         case = next((fold / "validation").glob("*.mha"))
-        predicted = predict(commands, "MySegAN", "nnUNetPlans", case.stem)
+        predicted = predict(commands, "MySegAN", "narrow", case.stem)
         assert predicted.shape == sitk.GetArrayFromImage(sitk.ReadImage(str(case))).shape
+
+        export = ("segan_nnunet", "export", "-d", "15", "-f", "0", "-tr", "MySegAN", "-p", "narrow", "-o")
+        printed = commands(*export, str(commands.folder / "model.zip"))
+        assert "stock nnU-Net predicts with it" in printed
+        assert "exists" in commands(*export, str(commands.folder / "model.zip"), succeeds=False)
+        stock = predict_without_this_package(commands, commands.folder / "model.zip", printed.splitlines()[-1])
+        ours = np.load(commands.folder / "output_MySegAN_narrow" / f"{case.stem}.npz")["probabilities"]
+        assert np.array_equal(stock["probabilities"], ours) and ours.std() > 0
     finally:
         commands.environment["nnUNet_extTrainer"] = ours
 

@@ -42,8 +42,8 @@ def the_authors_loop(trainer: Any, batch: dict[str, torch.Tensor], rounds: int) 
     def distance(output: torch.Tensor) -> torch.Tensor:
         total = torch.zeros(())
         for region, critic in enumerate(critics.critics):
-            predicted_features = critic(mask_image(image, output[:, region : region + 1]))
-            true_features = critic(mask_image(image, truth[:, region : region + 1]))
+            predicted_features = critic.critic(mask_image(image, output[:, region : region + 1]))
+            true_features = critic.critic(mask_image(image, truth[:, region : region + 1]))
             for a, b in zip(predicted_features, true_features, strict=True):
                 total = total + torch.mean(torch.abs(a - b)) / len(predicted_features)
         return total / len(critics.critics)

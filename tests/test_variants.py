@@ -130,7 +130,7 @@ def test_s3_compares_the_last_layer_alone() -> None:
     torch.manual_seed(0)
     critic = CriticPerRegion(1, 2, (4, 8, 16), nn.Conv2d, layers=(3,)).eval()
     image, predicted, truth = torch.rand(2, 2, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
-    encoder = critic.critics[0].get_submodule("encoder")
+    encoder = critic.critics[0].get_submodule("critic.encoder")
     expected = (encoder(image * predicted)[-1] - encoder(image * truth)[-1]).abs().mean()
     torch.testing.assert_close(critic(image, predicted, truth), expected.view(1, 1))
 

@@ -1,4 +1,4 @@
-from segan_nnunet.objective.game import CriticPerRegion, JointCritic, SegmentorLoss, clamp_weights, mean_distance
+from segan_nnunet.objective.game import CriticPerRegion, Critics, JointCritic, SegmentorLoss, clamp_weights
 from segan_nnunet.objective.label_space import LabelSpace
 from segan_nnunet.objective.multiscale_l1 import (
     layer_distances,
@@ -10,6 +10,7 @@ from segan_nnunet.objective.soft_dice import soft_dice_distance
 
 __all__ = [
     "CriticPerRegion",
+    "Critics",
     "JointCritic",
     "LabelSpace",
     "SegmentorLoss",
@@ -17,7 +18,6 @@ __all__ = [
     "layer_distances",
     "mask_image",
     "mask_image_jointly",
-    "mean_distance",
     "rescale_intensities",
     "soft_dice_distance",
 ]

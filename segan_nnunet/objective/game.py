@@ -3,7 +3,7 @@
 B batch, C image channels, R regions, L layers of the critic, *S space.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -19,10 +19,72 @@ from segan_nnunet.objective.multiscale_l1 import (
 )
 
 
-class CriticPerRegion(nn.Module):
-    """S3-3C of Section 3.1: one critic per region, each looking at the image masked by its region.
+class RegionCritic(nn.Module):
+    """A critic that looks at the image masked by one region.
 
-    A plain list of critics; one grouped convolution for all of them was measured and was slower.
+    Args:
+        critic: of masked images (B, C, *S).
+        region: index of the region.
+    """
+
+    def __init__(self, critic: Critic, region: int) -> None:
+        super().__init__()
+        self.critic = critic
+        self.region = region
+
+    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Distances of Eq. 3 between the two masked images, (1, L); arguments as `Critics`."""
+        masks = (maps[:, self.region : self.region + 1] for maps in (predicted, truth))
+        return layer_distances(*(self.critic(mask_image(image, mask)) for mask in masks))[None]
+
+
+class AllRegionsCritic(nn.Module):
+    """A critic that looks at the masked images of all regions, concatenated.
+
+    Args:
+        critic: of (B, R·C, *S).
+    """
+
+    def __init__(self, critic: Critic) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Distances of Eq. 3 between the masked images, (1, L); arguments as `Critics`."""
+        return layer_distances(*(self.critic(mask_image_jointly(image, maps)) for maps in (predicted, truth)))[None]
+
+
+class Critics(nn.Module):
+    """The segmentor's opponents.
+
+    A plain list; one grouped convolution for all of them was measured and was slower. A trainer may take them one after
+    the other, and then needs the memory of one of them only.
+
+    Args:
+        critics: each maps (image, S(x), y) to distances (1, L).
+    """
+
+    def __init__(self, critics: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+
+    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Distances of Eq. 3 between the two masked images, float32 of shape (number of critics, L).
+
+        Their mean is the loss: averaged over the layers (Eq. 3), over the batch (Eq. 2) and over the critics (Section
+        3.1). S minimises it, C maximises it. Prediction and truth go through a critic one after the other, so that
+        batch norm does not mix them.
+
+        Args:
+            image: (B, C, *S), as `rescale_intensities` returns it.
+            predicted: S(x), (B, R, *S) in [0, 1].
+            truth: y, (B, R, *S) of 0 and 1.
+        """
+        return torch.cat([critic(image, predicted, truth) for critic in self.critics])
+
+
+class CriticPerRegion(Critics):
+    """S3-3C of Section 3.1: one critic per region, each looking at the image masked by its region.
 
     Args:
         num_regions: R.
@@ -40,39 +102,14 @@ class CriticPerRegion(nn.Module):
         conv_op: type[nn.Module],
         layers: Sequence[int] = PAPER_LAYERS,
     ) -> None:
-        super().__init__()
-        self.critics = nn.ModuleList(
-            Critic(image_channels, features_per_stage, conv_op, layers) for _ in range(num_regions)
-        )
-
-    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Distances of Eq. 3 between the two masked images, float32 of shape (R, L).
-
-        Their mean is the loss: averaged over the layers (Eq. 3), over the batch (Eq. 2) and over the critics (Section
-        3.1). S minimises it, C maximises it. Prediction and truth go through the critic one after the other, so that
-        batch norm does not mix them.
-
-        Args:
-            image: (B, C, *S), as `rescale_intensities` returns it.
-            predicted: S(x), (B, R, *S) in [0, 1].
-            truth: y, (B, R, *S) of 0 and 1.
-        """
-        return torch.stack(
-            [
-                layer_distances(
-                    critic(mask_image(image, predicted[:, region : region + 1])),
-                    critic(mask_image(image, truth[:, region : region + 1])),
-                )
-                for region, critic in enumerate(self.critics)
-            ]
+        super().__init__(
+            RegionCritic(Critic(image_channels, features_per_stage, conv_op, layers), region)
+            for region in range(num_regions)
         )
 
 
-class JointCritic(nn.Module):
-    """S3-1C of Section 3.1: one critic that looks at the masked images of all regions, concatenated.
-
-    Args: as CriticPerRegion.
-    """
+class JointCritic(Critics):
+    """S3-1C of Section 3.1: one critic for all regions. Args: as CriticPerRegion."""
 
     def __init__(
         self,
@@ -82,13 +119,7 @@ class JointCritic(nn.Module):
         conv_op: type[nn.Module],
         layers: Sequence[int] = PAPER_LAYERS,
     ) -> None:
-        super().__init__()
-        self.critic = Critic(num_regions * image_channels, features_per_stage, conv_op, layers)
-
-    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Distances of Eq. 3, float32 of shape (1, L): there is one critic. Otherwise as CriticPerRegion."""
-        masked = (mask_image_jointly(image, maps) for maps in (predicted, truth))
-        return layer_distances(*(self.critic(images) for images in masked))[None]
+        super().__init__([AllRegionsCritic(Critic(num_regions * image_channels, features_per_stage, conv_op, layers))])
 
 
 @torch.no_grad()
@@ -110,31 +141,26 @@ def clamp_weights(module: nn.Module, limit: float, batch_norm: bool = False) -> 
                 parameter.clamp_(-limit, limit)
 
 
-SegmentorObjective = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def mean_distance(distances: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-    """The paper's objective of S: Eq. 2, and no other term."""
-    return distances.mean()
-
-
 class SegmentorLoss:
     """The segmentor's loss in the form that nnU-Net calls, `loss(output, target)`, for its validation.
 
     The loss also needs the image, which nnU-Net does not pass on: it is shown beforehand, with `looking_at`.
 
     Args:
-        critic: maps (image, S(x), y) to distances.
+        critics: map (image, S(x), y) to distances.
         label_space: the dataset's label maps.
-        objective: maps (distances, S(x), y) to the scalar that S minimises.
+        further_loss: maps (S(x), y) to a scalar that is added; the paper has none.
     """
 
     def __init__(
-        self, critic: nn.Module, label_space: LabelSpace, objective: SegmentorObjective = mean_distance
+        self,
+        critics: nn.Module,
+        label_space: LabelSpace,
+        further_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        self.critic = critic
+        self.critics = critics
         self.label_space = label_space
-        self.objective = objective
+        self.further_loss = further_loss
         self.image: Tensor | None = None
 
     @contextmanager
@@ -151,4 +177,5 @@ class SegmentorLoss:
         if self.image is None:
             raise RuntimeError("the segmentor's loss depends on the image: call it inside `looking_at(image)`")
         predicted, truth = self.label_space.label_maps(output, target)
-        return self.objective(self.critic(rescale_intensities(self.image), predicted, truth), predicted, truth)
+        distance = self.critics(rescale_intensities(self.image), predicted, truth).mean()
+        return distance if self.further_loss is None else distance + self.further_loss(predicted, truth)

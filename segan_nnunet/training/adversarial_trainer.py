@@ -16,11 +16,11 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.networks.critic import PAPER_CRITIC_FEATURES, PAPER_LAYERS
 from segan_nnunet.objective import (
     CriticPerRegion,
+    Critics,
     JointCritic,
     LabelSpace,
     SegmentorLoss,
     clamp_weights,
-    mean_distance,
     rescale_intensities,
 )
 from segan_nnunet.training.plugin_trainer import PluginTrainer
@@ -48,10 +48,11 @@ class AdversarialTrainer(PluginTrainer):
     critic_clamp = 0.01
     clamp_batch_norm = False
 
-    critic: nn.Module
+    critic: Critics
+    critic_parts: list[nn.Module]
 
-    def build_critic(self) -> nn.Module:
-        """The critic whose forward maps (image, S(x), y) to distances (regions, layers).
+    def build_critic(self) -> Critics:
+        """The critics, whose forward maps (image, S(x), y) to distances (critics, layers).
 
         Raises:
             InputError: the patch is too small for the critic's blocks, each of which halves it.
@@ -82,9 +83,10 @@ class AdversarialTrainer(PluginTrainer):
         super().initialize()
         self.critic_optimizer, self.critic_lr_scheduler = self.optimizer_for(self.critic)
         self.critic_grad_scaler = None if self.grad_scaler is None else torch.amp.GradScaler("cuda")
-        if self.is_ddp and any(True for _ in self.critic.parameters()):
-            self.critic = self.distributed(nn.SyncBatchNorm.convert_sync_batchnorm(self.critic))
-            self.loss.critic = self.unwrapped(self.critic)
+        self.critic_parts = list(self.critic.critics)
+        if self.is_ddp and self.has_weights(self.critic):
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.critic)
+            self.critic_parts = [self.distributed(part) for part in self.critic_parts]
         self.fill_log(epochs=0)
 
     def _build_loss(self) -> SegmentorLoss:
@@ -92,18 +94,23 @@ class AdversarialTrainer(PluginTrainer):
         self.label_space = LabelSpace.of(self.label_manager)
         self.critic = self.build_critic().to(self.device)
         if self._do_i_compile():
-            self.critic.compile()  # in place: what is saved and loaded stays the plain module
-        return SegmentorLoss(self.critic, self.label_space, self.segmentor_objective)
+            for part in self.critic.critics:
+                part.compile()  # in place: what is saved and loaded stays the plain module
+        return SegmentorLoss(self.critic, self.label_space, self.further_loss)
 
-    def segmentor_objective(self, distances: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """What S minimises: the mean distance of Eq. 2, and no other term.
+    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """What S minimises beside the distance of Eq. 2, a scalar: nothing in the paper.
 
         Args:
-            distances: (R, L), as the critic returns them.
             predicted: S(x), (B, R, *S).
             truth: y, (B, R, *S).
         """
-        return mean_distance(distances, predicted, truth)
+        return predicted.new_zeros(())
+
+    @staticmethod
+    def has_weights(module: nn.Module) -> bool:
+        """Whether there is anything to learn: critics of layer 0 alone have no weights."""
+        return any(True for _ in module.parameters())
 
     def distributed(self, module: nn.Module) -> DistributedDataParallel:
         """Share a player's gradients among the processes of DDP."""
@@ -150,6 +157,8 @@ class AdversarialTrainer(PluginTrainer):
     def critic_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
         """Train C for one step with S fixed: max over θ_C of Eq. 2, then clamp. Returns the distances before it.
 
+        Each critic is done with before the next one begins, so that the memory of one is enough for all.
+
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.
             predicted: S(x), (B, R, *S), detached.
@@ -160,35 +169,48 @@ class AdversarialTrainer(PluginTrainer):
         """
         self.critic.requires_grad_(True)
         self.critic_optimizer.zero_grad(set_to_none=True)
-        with self.autocast():
-            distances = self.critic(image, predicted, truth)
-        self.descend(-distances.mean(), self.critic_optimizer, self.critic_grad_scaler)
+        distances = []
+        for part in self.critic_parts:
+            with self.autocast():
+                distances.append(part(image, predicted, truth))
+            self.backward(-distances[-1].mean() / len(self.critic_parts), self.critic_grad_scaler)
+        if self.has_weights(self.critic):
+            self.step(self.critic_optimizer, self.critic_grad_scaler)
         clamp_weights(self.critic, self.critic_clamp, self.clamp_batch_norm)
-        return distances.detach()
+        return torch.cat(distances).detach()
 
     def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Train S for one step with C fixed: min over θ_S of Eq. 2. Returns its loss, and the distances.
+
+        The gradient of S(x) is gathered from critic to critic, and then goes once through S.
 
         Args: as `critic_phase`, but for S(x), through which S is reached.
         """
         self.critic.requires_grad_(False)
         self.optimizer.zero_grad(set_to_none=True)
-        with self.autocast():
-            # unwrapped: DDP would wait for gradients of the critic, which gets none here
-            distances = self.unwrapped(self.critic)(image, predicted, truth)
-        loss = self.segmentor_objective(distances, predicted, truth)
-        self.descend(loss, self.optimizer, self.grad_scaler)
-        return loss.detach(), distances.detach()
+        maps = predicted.detach().requires_grad_()
+        distances = []
+        for part in self.critic.critics:  # not in DDP: it would wait for gradients of the critic, which gets none here
+            with self.autocast():
+                distances.append(part(image, maps, truth))
+            self.backward(distances[-1].mean() / len(self.critic_parts), self.grad_scaler)
+        further = self.further_loss(maps, truth)
+        self.backward(further, self.grad_scaler)
+        predicted.backward(maps.grad)
+        self.step(self.optimizer, self.grad_scaler)
+        found = torch.cat(distances).detach()
+        return found.mean() + further.detach(), found
 
-    def descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
-        """One step of gradient descent, through the player's gradient scaler where it has one."""
-        if not loss.requires_grad:
-            return  # a critic of layer 0 alone has nothing to learn
+    def backward(self, loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
+        """Add the gradient of a loss, scaled where the player has a gradient scaler; none if it depends on nothing."""
+        if loss.requires_grad:
+            (loss if scaler is None else scaler.scale(loss)).backward()
+
+    def step(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
+        """One step of gradient descent."""
         if scaler is None:
-            loss.backward()
             optimizer.step()
         else:
-            scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
 
@@ -233,14 +255,14 @@ class AdversarialTrainer(PluginTrainer):
         """Add the critic and its optimiser: without them a resumed training would start a new game."""
         return {
             **super().plugin_state(),
-            "critic_weights": self.bare(self.critic).state_dict(),
+            "critic_weights": self.critic.state_dict(),
             "critic_optimizer_state": self.critic_optimizer.state_dict(),
             "critic_grad_scaler_state": self.critic_grad_scaler and self.critic_grad_scaler.state_dict(),
         }
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore the critic and its optimiser too."""
-        self.bare(self.critic).load_state_dict(checkpoint["critic_weights"])
+        self.critic.load_state_dict(checkpoint["critic_weights"])
         self.critic_optimizer.load_state_dict(checkpoint["critic_optimizer_state"])
         if self.critic_grad_scaler is not None and checkpoint["critic_grad_scaler_state"] is not None:
             self.critic_grad_scaler.load_state_dict(checkpoint["critic_grad_scaler_state"])

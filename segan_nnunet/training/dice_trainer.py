@@ -16,6 +16,6 @@ class AdversarialDiceTrainer(AdversarialTrainer):
     critic_clamp = 0.05
     clamp_batch_norm = True
 
-    def segmentor_objective(self, distances: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Add the soft Dice distance to Eq. 2."""
-        return super().segmentor_objective(distances, predicted, truth) + soft_dice_distance(predicted, truth)
+    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """The soft Dice distance, which S minimises beside Eq. 2."""
+        return soft_dice_distance(predicted, truth)
