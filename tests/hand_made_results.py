@@ -69,5 +69,6 @@ def write_folder(folder: Path, volumes: Mapping[str, np.ndarray]) -> Path:
     """A folder of segmentations, with the dataset.json that nnU-Net puts beside its predictions."""
     for case, volume in volumes.items():
         write_volume(folder / f"{case}.mha", volume)
+    folder.mkdir(exist_ok=True)
     (folder / "dataset.json").write_text(json.dumps(DATASET))
     return folder

@@ -41,7 +41,7 @@ def compare(
     folders, settings = folders or Folders(), settings or Settings()
     configurations = [configuration] if isinstance(configuration, str) else list(configuration)
     if folders.reference:
-        contest = folder_contest(dataset_id, folders)
+        contest = folder_contest(dataset_id, folders, folders.reference)
         if not output:
             raise InputError("-o is missing: the folder to write tables, pictures and report into")
     elif dataset_id is None:

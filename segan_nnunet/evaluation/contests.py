@@ -7,7 +7,7 @@ from pathlib import Path
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.labelling import read_labelling
-from segan_nnunet.evaluation.sources import Contest, folder_methods, read_grades, segmentations
+from segan_nnunet.evaluation.sources import Contest, folder_methods, read_grades, require_folder, segmentations
 from segan_nnunet.evaluation.trained_models import find_models, trained_method
 
 
@@ -52,14 +52,15 @@ def dataset_contest(
     return Contest(methods, references, labelling, images, read_grades(raw), title)
 
 
-def folder_contest(dataset_id: int | None, folders: Folders) -> Contest:
-    """Folders of predictions and of references."""
+def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) -> Contest:
+    """Folders of predictions and the folder of their references."""
     if not folders.predictions:
         raise InputError("--reference goes with --predictions NAME=FOLDER, one or several")
-    assert folders.reference is not None
+    for folder in (*folders.predictions.values(), reference, *filter(None, [folders.images])):
+        require_folder(folder)
     images = [folders.images] if folders.images else []
     grades: dict[str, str] = {}
-    candidates = [folder / "dataset.json" for folder in (*folders.predictions.values(), folders.reference.parent)]
+    candidates = [folder / "dataset.json" for folder in (*folders.predictions.values(), reference, reference.parent)]
     if dataset_id is not None:
         raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
         images += [raw / "imagesTs", raw / "imagesTr"]
@@ -70,6 +71,6 @@ def folder_contest(dataset_id: int | None, folders: Folders) -> Contest:
     if not (found := [path for path in candidates if path.is_file()]):
         raise InputError("what the label values mean is not known: give the dataset, -d ID, or --dataset-json FILE")
     labelling = read_labelling(folders.dataset_json or found[0])
-    references = segmentations(folders.reference, labelling.file_ending)
+    references = segmentations(reference, labelling.file_ending)
     methods = folder_methods(folders.predictions, labelling.file_ending)
-    return Contest(methods, references, labelling, images, grades, f"references {folders.reference.name}")
+    return Contest(methods, references, labelling, images, grades, f"references {reference.name}")

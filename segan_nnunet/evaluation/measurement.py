@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,9 +173,15 @@ def measure(cases: Sequence[Case], labelling: Labelling, processes: int | None =
             # not forked: the progress bar's thread, or a notebook's, may hold a lock at that moment
             with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
                 chunk = max(1, min(8, len(cases) // (4 * processes)))
-                for result in pool.map(measure_case, cases, [labelling] * len(cases), chunksize=chunk):
-                    results.append(result)
-                    advance()
+                try:
+                    for result in pool.map(measure_case, cases, [labelling] * len(cases), chunksize=chunk):
+                        results.append(result)
+                        advance()
+                except BrokenProcessPool as error:
+                    raise InputError(
+                        "a process that measured ended abruptly, perhaps for lack of memory; take fewer: -np 1. A "
+                        "script of your own must call `compare` below `if __name__ == '__main__':`"
+                    ) from error
     if problems := [problem for _, found in results for problem in found]:
         shown = problems[:MOST_PROBLEMS_SHOWN]
         if len(problems) > len(shown):

@@ -62,7 +62,8 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     """
     folds = {case: fold for method in contest.methods for case, fold in method.folds.items()}
     scores = scores.assign(
-        fold=scores["case"].map(folds).astype("Int64"), grade=scores["case"].map(dict(contest.grades)).fillna("")
+        fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
+        grade=[contest.grades.get(case, "") for case in scores["case"]],
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))

@@ -73,14 +73,23 @@ class Contest:
         return found
 
 
+def require_folder(folder: Path) -> None:
+    """Check that a folder is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give one that holds segmentations, one file per case")
+
+
 def segmentations(folder: Path, ending: str) -> dict[str, Path]:
     """Files of a folder of segmentations by case.
 
     Raises:
         InputError: the folder is missing, or has no such file.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give one that holds segmentations CASE{ending}")
+    require_folder(folder)
     found = {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}")) if path.is_file()}
     if not found:
         raise InputError(f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says")

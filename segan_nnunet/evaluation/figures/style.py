@@ -46,6 +46,8 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as NAME.png and NAME.pdf. Returns the files."""
     files = [folder / f"{name}{ending}" for ending in FORMATS]
     with house_style():
+        figure.draw_without_rendering()  # arranges it, once for both files
+        figure.set_layout_engine("none")
         for path in files:
             # without the date a PDF of the same data is the same file
             figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
