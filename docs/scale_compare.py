@@ -6,6 +6,7 @@ The references are the given truth shifted by some voxels, the predictions are t
 """
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -66,16 +67,22 @@ def write_cases(folder: Path, truth: sitk.Image, number: int) -> None:
         save_json(content, str(folder / name))
 
 
+def processor_seconds() -> float:
+    """Seconds on a processor, of this process and of those that it started: tells a busy machine from a slow one."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def timed(what: str, number: int, command: list[str]) -> None:
     """Run a command and print its throughput."""
-    started = time.monotonic()
+    started, cpu = time.monotonic(), processor_seconds()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    report(what, number, time.monotonic() - started)
+    report(what, number, time.monotonic() - started, processor_seconds() - cpu)
 
 
-def report(what: str, number: int, seconds: float) -> None:
+def report(what: str, number: int, seconds: float, cpu: float) -> None:
     """Print a throughput."""
-    print(f"{what}: {number} cases in {seconds:.0f} s, {number / seconds:.2f} cases per second", flush=True)
+    rate = f"{number / seconds:.2f} cases per second, {cpu / number:.2f} s of processor time per case"
+    print(f"{what}: {number} cases in {seconds:.0f} s, {rate}", flush=True)
 
 
 def measuring(folder: Path, number: int) -> None:
@@ -87,9 +94,10 @@ def measuring(folder: Path, number: int) -> None:
     )  # fmt: skip
     names = sorted(path.name for path in references.iterdir())
     cases = [Case(name.split(".")[0], references / name, {"method": predictions / name}) for name in names]
-    started = time.monotonic()
+    started, cpu = time.monotonic(), processor_seconds()
     measure(cases, read_labelling(folder / "dataset.json"), PROCESSES)
-    report("our measuring, HD95 included", number, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    report("our measuring, HD95 included", number, seconds, processor_seconds() - cpu)
     ours = [sys.executable, "-m", "segan_nnunet", "compare", "--predictions", f"method={predictions}", "--reference"]
     timed(
         "segan_nnunet compare, with statistics, pictures and report", number,
@@ -117,11 +125,12 @@ def statistics(folder: Path) -> None:
             table |= {"surface_distance_mm": 30 * (1 - found), "voxel_ml": 0.001, "diagonal_mm": 373.1}
             rows.append(pd.DataFrame(table))
     contest = Contest(methods, dict.fromkeys(ids, file), labelling, [], grades, "synthetic scores")
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     scores = add_scores(pd.concat(rows, ignore_index=True), EmptyPolicy.NNUNET)
     write_comparison(contest, scores, folder / "many", Settings())
-    seconds = time.monotonic() - started
-    print(f"tables, statistics, pictures, report of {MANY_CASES} cases x {METHODS} methods: {seconds:.0f} s")
+    seconds, cpu = time.monotonic() - started, time.process_time() - cpu
+    what = f"tables, statistics, pictures, report of {MANY_CASES} cases x {METHODS} methods"
+    print(f"{what}: {seconds:.0f} s, {cpu:.0f} s of them on the processor", flush=True)
 
 
 def main() -> None:

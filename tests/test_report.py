@@ -18,7 +18,7 @@ from PIL import Image
 from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.evaluation.figures.bars import figure2
 from segan_nnunet.evaluation.figures.curves import TrainingLog, training_curves
-from segan_nnunet.evaluation.figures.overlays import figure3
+from segan_nnunet.evaluation.figures.overlays import borders, figure3
 from segan_nnunet.evaluation.figures.points import distributions, sideways
 from segan_nnunet.evaluation.figures.style import REGION_COLOURS, looks
 from segan_nnunet.evaluation.figures.volumes import limits_of_agreement, volume_agreement
@@ -62,10 +62,22 @@ def test_outlines_are_drawn_in_the_paper_s_colours() -> None:
     drawn = axes[1].collections[0]
     yellow = np.atleast_2d(np.asarray(drawn.get_edgecolor()))[0, :3]
     np.testing.assert_allclose(yellow, to_rgb(REGION_COLOURS[0]))
-    corners = drawn.get_paths()[0].get_extents()
     # the cube takes up voxels 1 to 6: its border runs from 0.5 to 6.5
-    np.testing.assert_allclose([corners.x0, corners.y0, corners.x1, corners.y1], [0.5, 0.5, 6.5, 6.5], atol=0.08)
+    corners = np.concatenate([path.vertices for path in drawn.get_paths()])
+    np.testing.assert_allclose([corners.min(axis=0), corners.max(axis=0)], [[0.5, 0.5], [6.5, 6.5]])
+    assert len(drawn.get_paths()) == 4 * 6
     assert axes[2].get_title() == "M\nDice 1.00 –"
+
+
+def test_the_border_of_a_voxel_is_its_four_edges() -> None:
+    mask = np.zeros((3, 4), bool)
+    mask[0, 2] = True  # at y = 0, x = 2, on the volume's border
+    edges = {tuple(map(tuple, np.sort(edge, axis=0))) for edge in borders(mask)}
+    low, high, left, right = -0.5, 0.5, 1.5, 2.5
+    expected = [((left, low), (right, low)), ((left, high), (right, high))]
+    expected += [((left, low), (left, high)), ((right, low), (right, high))]
+    assert edges == set(expected)
+    assert len(borders(np.zeros((3, 3), bool))) == 0
 
 
 def test_bars_have_the_height_of_the_means() -> None:

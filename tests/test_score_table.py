@@ -83,13 +83,14 @@ def test_latex_has_as_many_cells_in_every_row_and_escapes_names() -> None:
     for command in ("toprule", "bottomrule", "midrule", "cmidrule"):
         assert f"\\{command}" in text
     assert escape_latex("a~b^c\\d{e}") == r"a\textasciitilde{}b\textasciicircum{}c\textbackslash{}d\{e\}"
+    assert escape_latex("p < 0.05") == "p $<$ 0.05", "a bare < is another sign in TeX's own font"
 
 
 def test_latex_compiles(tmp_path: Path) -> None:
     if not shutil.which("pdflatex"):
         pytest.skip("pdflatex is not installed")
     text = latex(table_of({"A_1": [0.2, 0.4], "B & 50%": [0.4, 0.5]}, "A_1", published=True)[0], "Dice", "tab:x")
-    page = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
+    page = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + text + "\\end{document}\n"
     (tmp_path / "page.tex").write_text(page, encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.labelling import Labelling
-from segan_nnunet.evaluation.measurement import Case, measure, measure_case
+from segan_nnunet.evaluation.measurement import Case, measure, measure_case, read_segmentation
 from segan_nnunet.evaluation.policy import EmptyPolicy
 from segan_nnunet.evaluation.scores import (
     add_scores,
@@ -195,6 +196,19 @@ def test_processes_measure_what_one_does(tmp_path: Path) -> None:
         write_volume(tmp_path / f"p{index}.mha", cubes(index, 1))
         cases.append(Case(f"c{index}", tmp_path / f"r{index}.mha", {"m": tmp_path / f"p{index}.mha"}))
     pd.testing.assert_frame_equal(measure(cases, LABELLING, processes=2), measure(cases, LABELLING, processes=1))
+
+
+def test_labels_are_read_from_any_type_of_number(tmp_path: Path) -> None:
+    expected = cubes(4, 2)
+    for kind in (np.uint8, np.int16, np.float32):
+        write_volume(tmp_path / "a.mha", expected.astype(kind))
+        np.testing.assert_array_equal(read_segmentation(tmp_path / "a.mha", LABELLING).labels, expected)
+    for wrong in (-1, 257, math.nan):
+        volume = expected.astype(np.float32)
+        volume[0, 0, 0] = wrong  # 257 and 1 are the same in 8 bits
+        write_volume(tmp_path / "a.mha", volume)
+        with pytest.raises(InputError, match=f"unknown label {wrong:g}"):
+            read_segmentation(tmp_path / "a.mha", LABELLING)
 
 
 def test_two_dimensional_volumes_are_scored_too(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.labelling import Labelling
-from segan_nnunet.evaluation.scores import confusion_matrix, hd95_mm, region_counts
+from segan_nnunet.evaluation.scores import confusion_matrix, foreground_box, hd95_mm, region_counts
 
 GEOMETRY_TOLERANCE = 1e-3  # mm, and of direction cosines: what rounding in a header may do
 FEWEST_CASES_PER_PROCESS = 4  # starting a process takes as long as measuring some cases
@@ -61,7 +61,10 @@ def read_segmentation(path: Path, labelling: Labelling) -> Segmentation:
         values = sitk.GetArrayFromImage(image)
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read: it is damaged, truncated, or no image; write it anew") from error
-    found = np.flatnonzero(np.bincount(values.ravel())) if values.dtype == np.uint8 else np.unique(values)
+    with np.errstate(invalid="ignore"):  # NaN is no label, and is found below
+        labels = values.astype(np.uint8)
+    # counting 8-bit values is much faster than sorting
+    found = np.flatnonzero(np.bincount(labels.ravel())) if (labels == values).all() else np.unique(values)
     if unknown := sorted(set(found.tolist()) - set(labelling.values)):
         shown = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         known = ", ".join(map(str, labelling.values))
@@ -70,7 +73,7 @@ def read_segmentation(path: Path, labelling: Labelling) -> Segmentation:
             "Map its values to those of the dataset first"
         )
     geometry = (*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection())
-    return Segmentation(values.astype(np.uint8), tuple(image.GetSpacing()[::-1]), geometry)
+    return Segmentation(labels, tuple(image.GetSpacing()[::-1]), geometry)
 
 
 def check_geometry(prediction: Segmentation, reference: Segmentation, path: Path, reference_path: Path) -> None:
@@ -108,10 +111,6 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
         reference = read_segmentation(case.reference, labelling)
     except InputError as error:
         return rows, [str(error)]
-    counted = np.ones(reference.labels.shape, bool)
-    if labelling.ignore_value is not None:
-        counted = reference.labels != labelling.ignore_value
-    truths = {name: np.isin(reference.labels, region) & counted for name, region in labelling.regions.items()}
     constant = {
         "voxel_ml": float(np.prod(reference.spacing_mm)) / 1000,
         "diagonal_mm": float(np.linalg.norm(np.multiply(reference.labels.shape, reference.spacing_mm))),
@@ -125,9 +124,14 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
         except InputError as error:
             problems.append(str(error))
             continue
-        confusion = confusion_matrix(reference.labels, prediction.labels, number)
+        box = foreground_box(reference.labels, prediction.labels)
+        truth, predicted = reference.labels[box], prediction.labels[box]
+        confusion = confusion_matrix(truth, predicted, number)
+        confusion[0, 0] += reference.labels.size - truth.size  # outside the box both are background
+        counted = truth != labelling.ignore_value
         for name, region in labelling.regions.items():
-            distance = hd95_mm(np.isin(prediction.labels, region) & counted, truths[name], reference.spacing_mm)
+            masks = (np.isin(labels, region) & counted for labels in (predicted, truth))
+            distance = hd95_mm(*masks, reference.spacing_mm)
             rows.append(
                 {
                     "method": method,

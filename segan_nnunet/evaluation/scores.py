@@ -61,6 +61,13 @@ def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
     return numerator / denominator.where(denominator > 0, np.nan)
 
 
+def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
+    """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
+    foreground = np.logical_or.reduce([volume != 0 for volume in volumes])
+    found = find_objects(foreground.view(np.uint8))
+    return found[0] if found else tuple(slice(0, 0) for _ in foreground.shape)
+
+
 def confusion_matrix(reference: NDArray, prediction: NDArray, number: int) -> NDArray[np.int64]:
     """Count voxels by label of the reference (rows) and of the prediction (columns).
 
@@ -107,7 +114,7 @@ def hd95_mm(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing
     """
     if not prediction.any() or not reference.any():
         return float("nan")
-    (box,) = find_objects((prediction | reference).view(np.uint8))
+    box = foreground_box(prediction, reference)
     of_prediction, of_reference = surface(prediction[box], spacing_mm), surface(reference[box], spacing_mm)
     forth, _ = KDTree(of_reference).query(of_prediction)
     back, _ = KDTree(of_prediction).query(of_reference)

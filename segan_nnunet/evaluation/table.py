@@ -14,7 +14,7 @@ UNDEFINED = "–"
 MARK = "†"
 LATEX_SPECIAL = {character: f"\\{character}" for character in "#$%&_{}"}
 LATEX_SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", UNDEFINED: "--"}
-LATEX_SPECIAL |= {"∩": r"$\cap$", "†": r"$\dagger$", "Δ": r"$\Delta$"}
+LATEX_SPECIAL |= {"<": "$<$", ">": "$>$", MARK: r"$\dagger$"}
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,12 @@ def latex(table: Table, caption: str, label: str) -> str:
         groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(score.title)}}}")
         rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
     lines = [
-        "% needs \\usepackage{booktabs}; a wide table may need \\resizebox or a landscape page",
+        r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{escape_latex(caption)}}}",
         rf"\label{{{label}}}",
+        r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * width * len(table.scores)}}}",
         r"\toprule",
         " & ".join(["", *groups]) + r" \\",
@@ -182,7 +183,7 @@ def latex(table: Table, caption: str, label: str) -> str:
             lines.append(r"\midrule")
             published = True
         lines.append(" & ".join([escape_latex(row.method), *map(latex_cell, row.cells)]) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [r"\bottomrule", r"\end{tabular}}"]
     lines += [r"\par\smallskip\footnotesize " + escape_latex(" ".join(table.notes)), r"\end{table}"]
     return "\n".join(lines) + "\n"
 

@@ -45,9 +45,9 @@ def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[
 
 def draw_column(axes: Axes, place: int, values: NDArray[np.float64], colour: str, marker: str, label: str) -> None:
     """Draw the cases of one method, their quartiles as a line and their median as a bar."""
-    size = 14 if len(values) <= MOST_MARKED else 3
+    size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # few points hide no bar, many would
     axes.scatter(
-        place + sideways(values), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label,
+        place + sideways(values), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label, zorder=zorder,
         rasterized=len(values) > MOST_MARKED,
     )  # fmt: skip
     if len(values):

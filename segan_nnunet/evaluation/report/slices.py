@@ -96,7 +96,7 @@ def jpeg(pixels: NDArray[np.uint8]) -> str:
 
 def png(pixels: NDArray[np.uint8]) -> str:
     """A data URL; exact, so that grey values are label values."""
-    return data_url(pixels, "PNG", optimize=True)
+    return data_url(pixels, "PNG")
 
 
 def data_url(pixels: NDArray[np.uint8], kind: str, **options: Any) -> str:
