@@ -130,8 +130,8 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
         confusion[0, 0] += reference.labels.size - truth.size  # outside the box both are background
         counted = truth != labelling.ignore_value
         for name, region in labelling.regions.items():
-            masks = (np.isin(labels, region) & counted for labels in (predicted, truth))
-            distance = hd95_mm(*masks, reference.spacing_mm)
+            mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
+            distance = hd95_mm(mask, true_mask, reference.spacing_mm)
             rows.append(
                 {
                     "method": method,

@@ -30,7 +30,7 @@ def outline(axes: Axes, labels: NDArray, regions: Mapping[str, Sequence[int]], w
     for colour, region in zip(REGION_COLOURS, regions.values(), strict=False):
         edges = borders(np.isin(labels, region))
         if len(edges):
-            axes.add_collection(LineCollection(edges, colors=colour, linewidths=width, capstyle="projecting"))
+            axes.add_collection(LineCollection(list(edges), colors=colour, linewidths=width, capstyle="projecting"))
 
 
 def borders(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -47,8 +47,8 @@ def draw_column(axes: Axes, place: int, values: NDArray[np.float64], colour: str
     """Draw the cases of one method, their quartiles as a line and their median as a bar."""
     size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # few points hide no bar, many would
     axes.scatter(
-        place + sideways(values), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label, zorder=zorder,
-        rasterized=len(values) > MOST_MARKED,
+        place + sideways(values), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label,
+        zorder=zorder, rasterized=len(values) > MOST_MARKED,
     )  # fmt: skip
     if len(values):
         low, middle, high = np.percentile(values, (25, 50, 75))
