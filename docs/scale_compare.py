@@ -5,6 +5,7 @@ usage: python docs/scale_compare.py FOLDER TRUTH.nii.gz [CASES]     FOLDER: new;
 The references are the given truth shifted by some voxels, the predictions are those with their borders displaced.
 """
 
+import json
 import os
 import resource
 import subprocess
@@ -15,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from batchgenerators.utilities.file_and_folder_operations import save_json
-from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from segan_nnunet.evaluation.labelling import read_labelling
@@ -63,8 +62,7 @@ def write_cases(folder: Path, truth: sitk.Image, number: int) -> None:
     }  # fmt: skip
     plans = {"plans_name": "nnUNetPlans", "dataset_name": "Dataset001_Scale", "configurations": {}}
     for name, content in (("dataset.json", dataset), ("plans.json", {**plans, "label_manager": "LabelManager"})):
-        recursive_fix_for_json_export(content)
-        save_json(content, str(folder / name))
+        (folder / name).write_text(json.dumps(content))
 
 
 def processor_seconds() -> float:

@@ -39,7 +39,8 @@ def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[
                 axes.set(xticks=[], xlim=(-0.6, len(methods) - 0.4))
                 axes.grid(axis="y")
             row[0].set_ylabel(score.title)
-        figure.legend(loc="outside upper center", ncols=min(3, len(methods)))
+        many = scores["case"].nunique() > MOST_MARKED
+        figure.legend(loc="outside upper center", ncols=min(3, len(methods)), markerscale=3 if many else 1)
     return figure
 
 
