@@ -3,6 +3,7 @@
 Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
 """
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.policy import EmptyPolicy
 
 app = typer.Typer(
     add_completion=False,
@@ -21,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SEVERAL_VALUES = {"-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--folds"}
+SEVERAL_VALUES = {"-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--folds", "--predictions"}
 
 DatasetId = Annotated[int, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")]
 
@@ -191,17 +193,39 @@ def simulate(
 
 @app.command()
 def compare(
-    dataset_id: DatasetId,
-    configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
+    dataset_id: Annotated[int | None, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")] = None,
+    configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
     trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: all trained]")] = None,
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: all trained]")] = None,
     folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
-    output: Annotated[Path | None, typer.Option("-o", help="Folder for table and figures.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Folder for tables, figures and report.")] = None,
+    predictions: Annotated[
+        list[str] | None, typer.Option("--predictions", help="NAME=FOLDER of other predictions, one or several.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Their truths; then only these folders are compared.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Images CASE_0000... to show under the outlines.")] = None,
+    dataset_json: Annotated[
+        Path | None, typer.Option("--dataset-json", help="Says what label values mean. [default: the dataset's]")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Row that the others are tested against. [default: the first]")
+    ] = None,
+    empty: Annotated[
+        EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
+    ] = EmptyPolicy.NNUNET,
+    published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
+    intersection: Annotated[
+        bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
+    ] = False,
+    processes: Annotated[int | None, typer.Option("-np", help="Processes that measure.")] = None,
 ) -> None:
-    """Compare trainers on their validation cases: Table 1 and Figure 3."""
-    from segan_nnunet.evaluation import comparison
+    """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
+    from segan_nnunet.evaluation import comparison, contests, outputs, sources
 
-    made = comparison.compare(dataset_id, configuration, trainers, plans, folds, output)
+    folders = contests.Folders(sources.parse_folders(predictions or []), reference, images, dataset_json)
+    command = shlex.join(["segan_nnunet", *sys.argv[1:]])
+    settings = outputs.Settings(empty, baseline, published, intersection, processes, command)
+    made = comparison.compare(dataset_id, configurations or "2d", trainers, plans, folds, output, folders, settings)
     print(made.table)
     for path in made.files:
         print(path)

@@ -148,15 +148,22 @@ def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) ->
 
     if not (results(commands, SEGAN) / "validation" / "summary.json").is_file():
         commands(*TRAIN, "-tr", "SegANTrainer_short", "-p", "SegANPlans")
-    printed = commands("segan_nnunet", "compare", "-d", "15", "-tr", "SegANTrainer_short", "UNetSoftmaxTrainer_short")
+    trainers = ("-tr", "SegANTrainer_short", "UNetSoftmaxTrainer_short")
+    printed = commands("segan_nnunet", "compare", "-d", "15", *trainers, "--baseline", "UNetSoftmaxTrainer_short")
     assert "| SegANTrainer_short |" in printed and "| UNetSoftmaxTrainer_short |" in printed
     folder = commands.folder / "nnUNet_results" / NAME / "comparison__2d"
     cases = pd.read_csv(folder / "cases.csv").set_index(["method", "region"])
     summary = json.loads((fold / "validation" / "summary.json").read_text())
     for key, region in (("(1, 2, 3, 4)", "whole tumor"), ("(1, 3, 4)", "tumor core"), ("4", "enhancing tumor")):
-        ours = cases.loc[("UNetSoftmaxTrainer_short", region), "Dice"].mean()
-        assert ours == pytest.approx(summary["mean"][key]["Dice"], nan_ok=True), "our Dice is nnU-Net's"
-    assert (folder / "figure3.png").read_bytes().startswith(b"\x89PNG")
+        ours = cases.loc[("UNetSoftmaxTrainer_short", region)]
+        assert ours["Dice"].mean() == pytest.approx(summary["mean"][key]["Dice"], nan_ok=True), "our Dice is nnU-Net's"
+        for entry in summary["metric_per_case"]:
+            of_case = ours[ours["case"] == Path(entry["prediction_file"]).stem].iloc[0]
+            for count in ("TP", "FP", "FN", "TN"):
+                assert of_case[count] == entry["metrics"][key][count], "we count what nnU-Net counts"
+    for picture in ("figure2", "figure3", "distributions", "volumes", "training_curves"):
+        assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    assert "nnUNetv2_train 15 2d 0 -tr SegANTrainer_short -p SegANPlans" in (folder / "report.html").read_text()
 
 
 def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands: Commands) -> None:
@@ -237,6 +244,8 @@ def test_wheel_holds_both_catalogues(tmp_path: Path, python: str) -> None:
     names = zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).namelist()
     assert "segan_nnunet/trainers/segan_trainers.py" in names
     assert "segan_nnunet/dataset_conversion/brats2015.toml" in names
+    for part in ("report.html.jinja", "report.css", "viewer.js"):
+        assert f"segan_nnunet/evaluation/report/{part}" in names
     assert not [name for name in names if name.startswith(("tests", "trainers", "dataset_conversion"))]
     run(python, "-m", "zipfile", "-e", str(next((tmp_path / "dist").glob("*.whl"))), str(tmp_path / "installed"))
     run.environment["PYTHONPATH"] = str(tmp_path / "installed")

@@ -1,103 +1,55 @@
-"""Scores, Table 1 and Figure 3, on counts and volumes derived by hand."""
+"""`compare` from end to end, on validations and folders made by hand."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation import figures
-from segan_nnunet.evaluation.comparison import compare, shown_channel
-from segan_nnunet.evaluation.scores import case_id, dice, precision, sensitivity
-from segan_nnunet.evaluation.table import markdown, summarise
+from segan_nnunet.evaluation import outputs, pictures
+from segan_nnunet.evaluation.comparison import compare
+from segan_nnunet.evaluation.contests import Folders
+from segan_nnunet.evaluation.outputs import Settings
+from segan_nnunet.evaluation.policy import EmptyPolicy
+from segan_nnunet.evaluation.sources import parse_folders
+from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder, write_volume
 
-NAME = "Dataset001_Tiny"
-DATASET = {
-    "channel_names": {"0": "T1c", "1": "T2", "2": "FLAIR"},
-    "labels": {"background": 0, "whole tumor": [1, 2], "tumor core": 2},
-    "file_ending": ".mha",
-}
-
-
-def test_scores_by_hand() -> None:
-    # |P| = 8, |T| = 10, |P ∩ T| = 6; then an empty prediction, an empty reference, and both empty
-    tp, fp, fn = pd.Series([6, 0, 0, 0]), pd.Series([2, 0, 3, 0]), pd.Series([4, 5, 0, 0])
-    np.testing.assert_allclose(dice(tp, fp, fn), [12 / 18, 0, 0, math.nan])
-    np.testing.assert_allclose(precision(tp, fp), [6 / 8, math.nan, 0, math.nan])
-    np.testing.assert_allclose(sensitivity(tp, fn), [6 / 10, 0, math.nan, math.nan])
-
-
-def test_case_ids_of_all_file_endings() -> None:
-    assert case_id(Path("a/brats.1_x.nii.gz")) == "brats.1_x"
-    assert case_id(Path("brats.1_x.mha")) == "brats.1_x"
-
-
-def cubes(*sides: int) -> np.ndarray:
-    """Nested cubes in a volume of 10x10x10: label 1 in the first, label 2 in the second."""
-    volume = np.zeros((10, 10, 10), np.uint8)
-    for label, side in enumerate(sides, start=1):
-        volume[1 : 1 + side, 1 : 1 + side, 1 : 1 + side] = label
-    return volume
-
-
-def write_volume(path: Path, volume: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(sitk.GetImageFromArray(volume), str(path))
-
-
-def counts(reference: np.ndarray, prediction: np.ndarray) -> dict[str, int]:
-    return {
-        "TP": int((reference & prediction).sum()),
-        "FP": int((~reference & prediction).sum()),
-        "FN": int((reference & ~prediction).sum()),
-    }
-
-
-def validate(folders: Path, model: str, fold: int, predictions: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """Leave behind what nnU-Net leaves after a validation: predictions and summary.json."""
-    validation = folders / "nnUNet_results" / NAME / model / f"fold_{fold}" / "validation"
-    cases = []
-    for case, (reference, prediction) in predictions.items():
-        write_volume(validation / f"{case}.mha", prediction)
-        write_volume(folders / "nnUNet_preprocessed" / NAME / "gt_segmentations" / f"{case}.mha", reference)
-        for channel in range(3):
-            image = np.random.default_rng(0).integers(1, 9, (10, 10, 10)).astype(np.int16)
-            write_volume(folders / "nnUNet_raw" / NAME / "imagesTr" / f"{case}_{channel:04d}.mha", image)
-        metrics = {
-            "(1, 2)": counts(reference > 0, prediction > 0),
-            "2": counts(reference == 2, prediction == 2),
-        }
-        # nnU-Net writes the path on the machine that validated, which may not be this one
-        cases.append({"metrics": metrics, "prediction_file": f"/elsewhere/{case}.mha"})
-    (validation / "summary.json").write_text(json.dumps({"metric_per_case": cases}))
+PERFECT = (cubes(4, 2), cubes(4, 2))
+LARGER = (cubes(2, 1), cubes(4, 1))  # whole tumour 8 voxels, predicted 64: Dice 16/72, precision 1/8, sensitivity 1
+NO_CORE = (cubes(4, 2), cubes(4))  # core 8 voxels, predicted none
 
 
 @pytest.fixture
 def validated(nnunet_folders: Path) -> Path:
-    preprocessed = nnunet_folders / "nnUNet_preprocessed" / NAME
-    preprocessed.mkdir(parents=True)
-    (preprocessed / "dataset.json").write_text(json.dumps(DATASET))
-    perfect = (cubes(4, 2), cubes(4, 2))
-    larger = (cubes(2, 1), cubes(4, 1))  # whole tumour 8 voxels, predicted 64: Dice 16/72, precision 1/8, sensitivity 1
-    no_core = (cubes(4, 2), cubes(4))  # core 8 voxels, predicted none
-    for model, second in (("SegAN__SegANPlans__2d", larger), ("UNet__SegANPlans__2d", no_core)):
-        validate(nnunet_folders, model, 0, {"a": perfect})
+    write_dataset(nnunet_folders)
+    # both methods are validated on the same references
+    for model, second in (("SegAN__SegANPlans__2d", LARGER), ("UNet__SegANPlans__2d", (cubes(2, 1), cubes(2)))):
+        validate(nnunet_folders, model, 0, {"a": PERFECT})
         validate(nnunet_folders, model, 1, {"b": second})
     return nnunet_folders
 
 
-def test_comparison_end_to_end_by_geometry(validated: Path) -> None:
+@pytest.fixture
+def tables_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures and the report, which take seconds and which other tests look at."""
+    for name in ("draw_statistics", "draw_cases", "draw_training"):
+        monkeypatch.setattr(pictures, name, lambda *_: [])
+    monkeypatch.setattr(outputs, "write_report", lambda path, *_: path.touch())
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_comparison_by_geometry(validated: Path) -> None:
     made = compare(1, trainers=["UNet", "SegAN"])
-    assert [path.name for path in made.files] == ["table1.md", "table1.csv", "cases.csv", "figure3.png"]
-    table = pd.read_csv(made.files[1]).set_index(["method", "score", "region"])
+    table = pd.read_csv(made.files[0].parent / "table1.csv").set_index(["method", "score", "region"])
     expected = {
         ("SegAN", "Dice", "whole tumor"): (1 + 16 / 72) / 2,
         ("SegAN", "Precision", "whole tumor"): (1 + 1 / 8) / 2,
         ("SegAN", "Sensitivity", "whole tumor"): 1.0,
+        ("SegAN", "Specificity", "whole tumor"): (1 + (1000 - 64) / (1000 - 8)) / 2,
+        ("SegAN", "VolumeDifference_ml", "whole tumor"): 56 / 1000 / 2,
+        ("SegAN", "HD95_mm", "tumor core"): 0.0,
         ("SegAN", "Dice", "tumor core"): 1.0,
         ("UNet", "Dice", "whole tumor"): 1.0,
         ("UNet", "Dice", "tumor core"): 0.5,
@@ -110,65 +62,178 @@ def test_comparison_end_to_end_by_geometry(validated: Path) -> None:
     lines = made.table.splitlines()
     assert lines[2].startswith("| UNet | **1.000** | 0.500 |"), "in the order asked for, the best in bold"
     assert "Mean over 2 cases (validation cases of Dataset001_Tiny, folds 0, 1" in made.table
-    assert "both empty" in made.table
+    assert "policy nnunet" in made.table and "both empty" in made.table
     assert "UNet, Precision tumor core: 1" in made.table
-    assert len(pd.read_csv(made.files[2])) == 2 * 2 * 2  # methods, cases, regions
-    assert made.files[3].stat().st_size > 10_000
+    assert "no difference can be significant" in made.table
 
 
-def test_different_cases_are_refused_with_the_difference(validated: Path) -> None:
-    validate(validated, "SegAN__SegANPlans__2d", 2, {"c": (cubes(4, 2), cubes(4, 2))})
+def test_what_is_written(validated: Path) -> None:
+    folder = validated / "nnUNet_results" / NAME / "comparison__2d"
+    folder.mkdir()
+    (folder / "table1.md").write_text("of an earlier comparison")
+    made = compare(1)
+    assert {path.parent for path in made.files} == {folder}
+    assert {path.name for path in made.files} == {path.name for path in folder.iterdir()}, "nothing else is left"
+    for name in ("figure2", "figure3", "distributions", "volumes"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    cases = pd.read_csv(folder / "cases.csv")
+    assert len(cases) == 2 * 2 * 2  # methods, cases, regions
+    assert cases.set_index("case")["fold"].to_dict() == {"a": 0, "b": 1}
+    assert not list(folder.parent.glob(".comparison*"))
+    assert (folder / "table1.md").read_text() == made.table
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_empty_policy_brats_counts_every_case(validated: Path) -> None:
+    made = compare(1, settings=Settings(EmptyPolicy.BRATS))
+    table = pd.read_csv(made.files[0].parent / "table1.csv").set_index(["method", "score", "region"])
+    assert set(table["cases"]) == {2}
+    assert table.loc[("UNet", "Precision", "tumor core"), "mean"] == pytest.approx((1 + 0) / 2)
+    diagonal = np.sqrt(3 * 10**2)
+    assert table.loc[("UNet", "HD95_mm", "tumor core"), "mean"] == pytest.approx((0 + diagonal) / 2)
+    assert "policy brats" in made.table and "HD95 is the diagonal of the volume" in made.table
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_different_cases_are_refused_with_the_difference_or_intersected(validated: Path) -> None:
+    validate(validated, "SegAN__SegANPlans__2d", 2, {"c": PERFECT})
     with pytest.raises(InputError, match=r"UNet lacks 1 cases \(of fold 2\): c\. Train the missing folds"):
         compare(1)
     assert "folds 0, 1" in compare(1, folds=[0, 1]).table
+    common = compare(1, settings=Settings(intersection=True)).table
+    assert "Mean over 2 cases" in common and "Left out, because not every method has them: 1 cases, c." in common
+    assert "UNet: fold 2 not trained" not in common, "without splits only folders of folds are known"
 
 
-def test_methods_with_other_plans_are_told_apart(validated: Path) -> None:
-    for fold, case in enumerate("ab"):
-        validate(validated, "SegAN__nnUNetPlans__2d", fold, {case: (cubes(4, 2), cubes(4, 2))})
+@pytest.mark.usefixtures("tables_only")
+def test_methods_with_other_plans_and_configurations_are_told_apart(validated: Path) -> None:
+    for fold, (case, volumes) in enumerate({"a": PERFECT, "b": LARGER}.items()):
+        validate(validated, "SegAN__nnUNetPlans__2d", fold, {case: volumes})
+        validate(validated, "SegAN__nnUNetPlans__3d_fullres", fold, {case: volumes})
     table = compare(1).table
     assert "| SegAN (SegANPlans) |" in table and "| SegAN (nnUNetPlans) |" in table
     assert "nnUNetPlans" not in compare(1, plans=["SegANPlans"]).table
+    both = compare(1, ["2d", "3d_fullres"], plans=["nnUNetPlans"])
+    assert "| SegAN (2d) |" in both.table and "| SegAN (3d_fullres) |" in both.table
+    assert both.files[0].parent.name == "comparison__2d_3d_fullres"
 
 
-def test_missing_trainers_and_validations_are_named(validated: Path) -> None:
+def test_missing_trainers_folds_and_baselines_are_named(validated: Path) -> None:
     with pytest.raises(InputError, match=r"no validated fold of Typo.*Validated: SegAN -p SegANPlans, UNet"):
         compare(1, trainers=["Typo"])
     with pytest.raises(InputError, match="no validated model of configuration 3d_fullres"):
         compare(1, configuration="3d_fullres")
     with pytest.raises(InputError, match=r"fold_4.*has not finished.*--c"):
         compare(1, folds=[4])
+    with pytest.raises(InputError, match="no method 'Typo'; --baseline takes one of SegAN, UNet"):
+        compare(1, settings=Settings(baseline="Typo"))
 
 
-def test_the_only_method_is_not_marked_best() -> None:
-    scores = pd.DataFrame(
-        {"method": ["A"], "case": ["x"], "region": ["r"], "Dice": [0.5], "Precision": [0.5], "Sensitivity": [math.nan]}
-    )
-    table = markdown(summarise(scores), ["r"], 1, "test")
-    assert "| A | 0.500 | 0.500 | – |" in table
+@pytest.mark.usefixtures("tables_only")
+def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Path) -> None:
+    (validated / "nnUNet_preprocessed" / NAME / "splits_final.json").write_text(json.dumps([{}] * 4))
+    (validated / "nnUNet_results" / NAME / "UNet__SegANPlans__2d" / "fold_2").mkdir()
+    table = compare(1).table
+    assert "SegAN: fold 2, 3 not trained" in table and "UNet: fold 2 unfinished; fold 3 not trained" in table
 
 
-def test_t2_is_shown_or_else_the_last_channel() -> None:
-    assert shown_channel({"0": "T1c", "1": "T2", "2": "FLAIR"}) == (1, "T2")
-    assert shown_channel({"0": "T1c", "1": "FLAIR"}) == (1, "FLAIR")
+@pytest.mark.usefixtures("tables_only")
+def test_folders_of_predictions_beside_trainers_and_alone(validated: Path, tmp_path: Path) -> None:
+    other = write_folder(tmp_path / "other", {"a": cubes(4, 2), "b": cubes(2, 1)})
+    beside = compare(1, trainers=["UNet"], folders=Folders({"Other": other}))
+    assert "| UNet |" in beside.table and "| Other | **1.000** | **1.000** |" in beside.table, "both are best"
+    truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2), "b": cubes(2, 1)})
+    alone = compare(output=tmp_path / "out", folders=Folders({"Other": other}, truth))
+    assert "| Other | 1.000 | 1.000 |" in alone.table, "the only method is not marked best"
+    assert "references truth" in alone.table
+    assert not (tmp_path / "out" / "training_curves.png").exists()
+    cases = pd.read_csv(tmp_path / "out" / "cases.csv")
+    assert cases["fold"].isna().all() and (cases["HD95_mm"] == 0).all()
 
 
-def test_the_slice_with_the_largest_reference() -> None:
-    mask = np.zeros((5, 4, 4), bool)
-    mask[1, 0, 0] = mask[3, :2, 0] = True
-    assert figures.largest_slice(mask) == 3
-    assert figures.largest_slice(np.zeros((5, 4, 4), bool)) == 2
+@pytest.mark.usefixtures("tables_only")
+def test_grades_of_the_case_table_have_tables_of_their_own(validated: Path) -> None:
+    (validated / "nnUNet_raw" / NAME / "cases.csv").write_text("case,patient,grade\na,p1,HGG\nb,p2,LGG\n")
+    folder = compare(1).files[0].parent
+    assert "grade LGG only" in (folder / "table1_LGG.md").read_text()
+    summary = pd.read_csv(folder / "table1.csv").set_index(["stratum", "method", "score", "region"])
+    assert summary.loc[("LGG", "SegAN", "Dice", "whole tumor"), "mean"] == pytest.approx(16 / 72)
+    assert summary.loc[("HGG", "SegAN", "Dice", "whole tumor"), "mean"] == 1
 
 
-def test_outlines_are_drawn_in_the_paper_s_colours() -> None:
-    volume = cubes(6, 2)
-    panel = figures.Panel("a", np.ones((10, 10, 10)), volume, {"M": volume}, {"M": "M"})
-    figure = figures.figure3([panel], {"whole": [1, 2], "core": [2]}, "T2")
-    axes = figure.axes
-    assert [len(a.collections) for a in axes] == [0, 2, 2]  # modality, reference, method
-    drawn = axes[1].collections[0]
-    yellow = np.atleast_2d(np.asarray(drawn.get_edgecolor()))[0, :3]
-    np.testing.assert_allclose(yellow, (1.0, 224 / 255, 0.0))
-    corners = drawn.get_paths()[0].get_extents()
-    # the cube takes up voxels 1 to 6: its border runs from 0.5 to 6.5
-    np.testing.assert_allclose([corners.x0, corners.y0, corners.x1, corners.y1], [0.5, 0.5, 6.5, 6.5], atol=0.08)
+def bad_folder(tmp_path: Path, prediction: np.ndarray, spacing: tuple[int, ...] = (1, 1, 1)) -> Folders:
+    """One good reference `a`, one prediction of it."""
+    truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2)})
+    folder = write_folder(tmp_path / "bad", {})
+    write_volume(folder / "a.mha", prediction, spacing)
+    return Folders({"Bad": folder}, truth)
+
+
+def test_bad_files_are_each_named_and_nothing_is_written(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    unknown = cubes(4)
+    unknown[0, 0, 0] = 7
+    for prediction, spacing, message in (
+        (cubes(4)[:9], (1, 1, 1), r"bad/a\.mha has 10 x 10 x 9 voxels, its reference 10 x 10 x 10"),
+        (cubes(4), (1, 1, 2), r"bad/a\.mha has the spacing \(1, 1, 2\), its reference \(1, 1, 1\)"),
+        (unknown, (1, 1, 1), r"bad/a\.mha has the unknown label 7; dataset\.json knows 0, 1, 2"),
+        (cubes(4) * 0.5, (1, 1, 1), r"bad/a\.mha has the unknown label 0\.5;"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compare(output=output, folders=bad_folder(tmp_path, prediction, spacing))
+        for path in (tmp_path / "bad", tmp_path / "truth"):
+            for file in path.iterdir():
+                file.unlink()
+            path.rmdir()
+    folders = bad_folder(tmp_path, cubes(4))
+    path = tmp_path / "bad" / "a.mha"
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(InputError, match=r"bad/a\.mha cannot be read: it is damaged, truncated"):
+        compare(output=output, folders=folders)
+    assert not output.exists() and not list(tmp_path.glob(".output*"))
+
+
+def test_bad_folders_and_options_are_named(tmp_path: Path, nnunet_folders: Path) -> None:
+    good = write_folder(tmp_path / "good", {"a": cubes(4)})
+    empty = write_folder(tmp_path / "empty", {})
+    truth = write_folder(tmp_path / "truth", {"a": cubes(4), "b": cubes(4)})
+    output = tmp_path / "output"
+    for folders, message in (
+        (Folders({"Empty": empty}, truth), r"empty holds no segmentation: no file there ends in \.mha"),
+        (Folders({"Gone": tmp_path / "gone"}, truth), r"gone is not a folder"),
+        (Folders({"Good": good}, truth), r"Good lacks 1 cases: b.*--intersection"),
+        (Folders({"Good": truth}, good), r"1 cases have no reference: b"),
+        (Folders({}, truth), r"--reference goes with --predictions NAME=FOLDER"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compare(output=output, folders=folders)
+    with pytest.raises(InputError, match="-o is missing"):
+        compare(folders=Folders({"Good": good}, good))
+    with pytest.raises(InputError, match="give a dataset, -d ID, or folders"):
+        compare(folders=Folders({"Good": good}))
+    for name in ("good", "truth"):
+        (tmp_path / name / "dataset.json").unlink()
+    with pytest.raises(InputError, match="what the label values mean is not known.*--dataset-json"):
+        compare(output=output, folders=Folders({"Good": good}, truth))
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(InputError, match=r"other\.json cannot be used \(KeyError: 'labels'\)"):
+        compare(output=output, folders=Folders({"Good": good}, truth, dataset_json=tmp_path / "other.json"))
+    assert not output.exists()
+    assert parse_folders(["A=x", "B=y=z"]) == {"A": Path("x"), "B": Path("y=z")}
+    for given, message in ((["folder"], "takes NAME=FOLDER"), (["A=x", "A=y"], "two folders.*have the name 'A'")):
+        with pytest.raises(InputError, match=message):
+            parse_folders(given)
+
+
+def test_a_validation_that_no_longer_fits_its_files_is_refused(validated: Path) -> None:
+    fold = validated / "nnUNet_results" / NAME / "UNet__SegANPlans__2d" / "fold_1" / "validation"
+    write_volume(fold / "b.mha", cubes(3, 1))
+    with pytest.raises(InputError, match=r"fold_1.*summary\.json counts other voxels of b, whole tumor"):
+        compare(1)
+    (fold / "b.mha").unlink()
+    with pytest.raises(InputError, match=r"fold_1.validation.b\.mha is missing"):
+        compare(1)
+    (fold / "summary.json").write_text("{")
+    with pytest.raises(InputError, match=r"summary\.json is damaged"):
+        compare(1)

@@ -1,0 +1,62 @@
+"""What the label values of a dataset mean: its regions, its ignored label, its channels."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from segan_nnunet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What dataset.json says of labels and images.
+
+    Attributes:
+        regions: label values of each region, in the dataset's order, the outermost first.
+        values: all label values that may occur, background and ignored label among them.
+        ignore_value: voxels with this value in the reference do not count.
+        channel_names: of the images, in order.
+        file_ending: of images and segmentations, such as .nii.gz.
+    """
+
+    regions: dict[str, tuple[int, ...]]
+    values: tuple[int, ...]
+    ignore_value: int | None
+    channel_names: tuple[str, ...]
+    file_ending: str
+
+    @property
+    def summary_keys(self) -> dict[str, str]:
+        """Names of the regions by nnU-Net's keys in summary.json, such as "(1, 2, 3)" or "4"."""
+        single = {str(values[0]): name for name, values in self.regions.items() if len(values) == 1}
+        return single | {str(values): name for name, values in self.regions.items()}
+
+
+def read_labelling(dataset_json: Path) -> Labelling:
+    """Read a dataset.json.
+
+    Raises:
+        InputError: it is missing, or is not nnU-Net's.
+    """
+    try:
+        dataset = json.loads(dataset_json.read_text(encoding="utf-8"))
+        labels: dict[str, int | list[int]] = dataset["labels"]
+        channels: dict[str, str] = dataset.get("channel_names") or {"0": "image"}
+        names = tuple(channels[index] for index in sorted(channels, key=int))
+        regions = {
+            name: tuple(value) if isinstance(value, list) else (value,)
+            for name, value in labels.items()
+            if name not in ("background", "ignore")
+        }
+        ignore = labels.get("ignore")
+        values = {0, *(value for region in regions.values() for value in region)}
+        values |= {ignore} if isinstance(ignore, int) else set()
+        ending = str(dataset["file_ending"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{dataset_json} cannot be used ({type(error).__name__}: {error}); nnU-Net's dataset.json, with `labels` "
+            "and `file_ending`, says what the label values mean. Give one with --dataset-json."
+        ) from error
+    if not regions:
+        raise InputError(f"{dataset_json} names no label but the background; there is nothing to compare")
+    return Labelling(regions, tuple(sorted(values)), ignore if isinstance(ignore, int) else None, names, ending)

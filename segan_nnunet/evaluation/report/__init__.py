@@ -1,0 +1,1 @@
+"""`report.html`: the whole comparison in one file that opens offline."""

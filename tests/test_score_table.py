@@ -1,0 +1,97 @@
+"""Table 1 as text: what is bold, what is marked, what is said below, and that LaTeX can read it."""
+
+import itertools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segan_nnunet.evaluation.published import ROWS, published_position
+from segan_nnunet.evaluation.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics import paired_tests, summarise
+from segan_nnunet.evaluation.table import Table, build_table, escape_latex, latex, markdown
+
+REGIONS = ["whole tumor", "tumor core", "enhancing tumor"]
+
+
+def scores_of(values: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [
+        {"method": method, "case": f"c{index}", "region": region, **{score.column: value for score in SCORES}}
+        for method, of_method in values.items()
+        for (index, value), region in itertools.product(enumerate(of_method), REGIONS)
+    ]
+    return pd.DataFrame(rows)
+
+
+def table_of(values: dict[str, list[float]], baseline: str, published: bool = False) -> tuple[Table, Table]:
+    scores = scores_of(values)
+    summary, tests = summarise(scores), paired_tests(scores, baseline)
+    one = build_table("Table 1", summary, tests, TABLE_1, REGIONS, ["A note."], published=published)
+    return one, build_table("Further scores", summary, tests, FURTHER, REGIONS)
+
+
+def test_the_best_is_bold_whether_high_or_low_is_good() -> None:
+    high_is_good, further = table_of({"A": [0.25, 0.25], "B": [0.75, 0.75]}, "A")
+    lines = markdown(high_is_good).splitlines()
+    assert lines[2] == "| A |" + " 0.250 |" * 9
+    assert lines[3] == "| B |" + " **0.750** |" * 9
+    first, second = markdown(further).splitlines()[2:4]
+    assert first == "| A |" + " 0.2500 |" * 3 + " **0.25** |" * 6, "specificity is good when high, distances when low"
+    assert second == "| B |" + " **0.7500** |" * 3 + " 0.75 |" * 6
+
+
+def test_a_significant_difference_is_marked_and_explained() -> None:
+    base = list(np.linspace(0.3, 0.7, 30))
+    better = [value + 0.01 + 0.001 * index for index, value in enumerate(base)]
+    text = markdown(table_of({"base": base, "better": better}, "base")[0])
+    assert text.count("†") == 9 + 1  # every cell of one row, and the note
+    assert "| base | 0.500 |" in text and "†: differs from base with p < 0.05" in text
+
+
+def test_the_only_method_is_neither_best_nor_tested() -> None:
+    text = markdown(table_of({"A": [0.5, np.nan]}, "A")[0])
+    assert "| A | 0.500 |" in text and "**" not in text and "†" not in text
+    assert "A, Dice whole tumor: 1" not in text, "both scores of the table count the same case"
+    undefined = markdown(table_of({"A": [np.nan]}, "A")[0])
+    assert "| A | – |" in undefined
+
+
+def test_published_rows_stand_apart_as_printed() -> None:
+    text = markdown(table_of({"A": [0.9, 0.99]}, "A", published=True)[0])
+    row = "| SegAN (published, BRATS 2015 test) | 0.85 | 0.70 | 0.66 | 0.92 | 0.80 | 0.69 | 0.80 | 0.65 | 0.62 |"
+    assert row in text.splitlines()
+    assert "reached on other data" in text
+    assert len(ROWS) == 6
+    assert [published_position(region) for region in REGIONS] == [0, 1, 2]
+    assert published_position("edema") is None and published_position("whole core") is None
+
+
+def test_latex_has_as_many_cells_in_every_row_and_escapes_names() -> None:
+    text = latex(table_of({"A_1": [0.2, 0.4], "B & 50%": [0.4, 0.5]}, "A_1", published=True)[0], "Dice_x", "tab:x")
+    assert r"A\_1 &" in text and r"B \& 50\% &" in text and r"\caption{Dice\_x}" in text
+    assert r"\textbf{0.450}" in text
+    columns = re.search(r"\\begin\{tabular\}\{(l r*|lr*)\}", text)
+    assert columns and len(columns.group(1)) == 10
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 2 + 6
+    assert all(len(re.findall(r"(?<!\\)&", line)) == 9 for line in rows)
+    for command in ("toprule", "bottomrule", "midrule", "cmidrule"):
+        assert f"\\{command}" in text
+    assert escape_latex("a~b^c\\d{e}") == r"a\textasciitilde{}b\textasciicircum{}c\textbackslash{}d\{e\}"
+    assert escape_latex("p < 0.05") == "p $<$ 0.05", "a bare < is another sign in TeX's own font"
+
+
+def test_latex_compiles(tmp_path: Path) -> None:
+    if not shutil.which("pdflatex"):
+        pytest.skip("pdflatex is not installed")
+    text = latex(table_of({"A_1": [0.2, 0.4], "B & 50%": [0.4, 0.5]}, "A_1", published=True)[0], "Dice", "tab:x")
+    page = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + text + "\\end{document}\n"
+    (tmp_path / "page.tex").write_text(page, encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]

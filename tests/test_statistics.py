@@ -1,0 +1,166 @@
+"""Statistics against SciPy called directly, and on data whose answer is known."""
+
+import gc
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation import statistics
+from segan_nnunet.evaluation.scores import SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics import (
+    bootstrap_interval,
+    count_findings,
+    few_cases,
+    paired_tests,
+    sentences,
+    smallest_p,
+    strata,
+    summarise,
+    wilcoxon,
+)
+
+COLUMNS = [score.column for score in SCORES]
+
+
+def scores_of(values: dict[str, np.ndarray], grades: list[str] | None = None) -> pd.DataFrame:
+    """A table of scores of one region; every score of a method has the same values, one per case."""
+    rows = []
+    for method, of_method in values.items():
+        for index, value in enumerate(of_method):
+            row = {"method": method, "case": f"c{index:03d}", "region": "whole", **dict.fromkeys(COLUMNS, value)}
+            rows.append({**row, "grade": grades[index] if grades else ""})
+    return pd.DataFrame(rows)
+
+
+def test_summary_is_scipy_s() -> None:
+    values = np.random.default_rng(1).beta(5, 2, 40)
+    row = summarise(scores_of({"A": values})).set_index("score").loc["Dice"]
+    assert row["cases"] == 40
+    for name, statistic in (("mean", np.mean), ("median", np.median)):
+        assert row[name] == pytest.approx(statistic(values))
+        direct = stats.bootstrap(
+            (values,), statistic, n_resamples=statistics.RESAMPLES, method="percentile", rng=statistics.SEED,
+            confidence_level=0.95,
+        ).confidence_interval  # fmt: skip
+        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((direct.low, direct.high))
+
+
+def test_intervals_of_data_with_a_known_answer() -> None:
+    np.testing.assert_allclose(bootstrap_interval(np.full(30, 0.7)), 0.7)  # no spread, no width
+    assert np.isnan(bootstrap_interval(np.array([0.7]))).all(), "one case has no interval"
+    normal = np.random.default_rng(2).normal(0, 1, 400)
+    low, high = bootstrap_interval(normal)[:, 0]
+    # of a normal mean the interval is 1.96 standard errors to each side
+    half = 1.96 * normal.std() / np.sqrt(400)
+    np.testing.assert_allclose([low, high], normal.mean() + np.array([-half, half]), atol=0.15 * half)
+
+
+def test_undefined_scores_are_left_out() -> None:
+    row = summarise(scores_of({"A": np.array([0.2, np.nan, 0.6])})).iloc[0]
+    assert row["cases"] == 2 and row["mean"] == pytest.approx(0.4)
+    nothing = summarise(scores_of({"A": np.array([np.nan, np.nan])})).iloc[0]
+    assert nothing["cases"] == 0 and np.isnan(nothing["mean"])
+    both = scores_of({"A": np.array([0.2, np.nan, 0.6]), "B": np.array([0.1, 0.5, np.nan])})
+    assert paired_tests(both, "A").iloc[0]["pairs"] == 1
+
+
+def test_wilcoxon_is_scipy_s_and_its_effect_follows_the_definition() -> None:
+    differences = np.random.default_rng(3).normal(0.2, 1, 25)
+    p, effect = wilcoxon(differences)
+    assert p == pytest.approx(stats.wilcoxon(differences).pvalue)
+    ranks = stats.rankdata(np.abs(differences))
+    plus, minus = ranks[differences > 0].sum(), ranks[differences < 0].sum()
+    assert effect == pytest.approx((plus - minus) / (plus + minus))
+    assert wilcoxon(-differences) == pytest.approx((p, -effect))
+    assert wilcoxon(np.array([0.1, 0.2, 0.3, 0.0])) == pytest.approx((2 / 2**3, 1.0)), "zeros are left out"
+    assert wilcoxon(np.zeros(5)) == (1.0, 0.0)
+    assert np.isnan(wilcoxon(np.array([]))).all()
+
+
+def test_many_tied_pairs_are_tested_without_counting_all_signs() -> None:
+    tied = np.array([1, 1, 1, 2, 2, 2, 3, 3, -1, -2, 4, 4]) / 10
+    assert wilcoxon(tied)[0] == pytest.approx(stats.wilcoxon(tied, method="asymptotic").pvalue)
+    assert wilcoxon(tied[:8])[0] == pytest.approx(2 / 2**8), "few are counted: all differences of one sign"
+
+
+def test_holm_by_hand() -> None:
+    """Three p of one family, sorted: times 3, times 2, times 1, never falling."""
+    random = np.random.default_rng(4)
+    base = random.normal(0.5, 0.1, 30)
+    table = scores_of({"base": base, "A": base + random.normal(0.02, 0.05, 30), "B": base + random.normal(0, 0.05, 30)})
+    tests = paired_tests(table, "base")
+    family = tests[tests["score"].isin([score.column for score in TABLE_1])].sort_values("p")
+    assert len(family) == 2 * 3
+    expected = np.maximum.accumulate(family["p"].to_numpy() * np.arange(6, 0, -1)).clip(max=1)
+    np.testing.assert_allclose(family["p_holm"], expected)
+
+
+def test_without_a_difference_nothing_is_significant_more_often_than_the_nominal_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """500 repetitions of methods that differ by chance alone: one test errs in 5 %, a family of three in at most that.
+
+    Three standard deviations of a binomial with 500 draws at 5 % are 2.9 points.
+    """
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels collects garbage at every call: a tenth of a second
+    random = np.random.default_rng(5)
+    single, families = 0, 0
+    for _ in range(500):
+        differences = random.normal(0, 0.05, (3, 60))
+        p = np.array([wilcoxon(of_score)[0] for of_score in differences])
+        single += p[0] < 0.05
+        families += statistics.holm(p).min() < 0.05
+    assert 0.021 <= single / 500 <= 0.079
+    assert families / 500 <= 0.079
+    assert families > 0, "the correction does not make findings impossible"
+
+
+def test_a_planted_difference_is_found_and_the_others_are_not() -> None:
+    random = np.random.default_rng(6)
+    base = random.normal(0.7, 0.1, 40)
+    noise = {name: random.normal(0, 0.02, 40) for name in ("same", "better")}
+    table = scores_of(
+        {"base": base, "same": base + noise["same"] - noise["same"].mean(), "better": base + 0.03 + noise["better"]}
+    )
+    tests = paired_tests(table, "base")
+    found = set(tests[statistics.significant(tests)]["method"])
+    assert found == {"better"}
+    row = tests[(tests["method"] == "better") & (tests["score"] == "Dice")].iloc[0]
+    assert row["difference"] == pytest.approx(0.03 + noise["better"].mean()) and row["effect"] > 0.5
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+    said = sentences(tests, ["whole"])
+    assert any("better differs significantly from base" in sentence and "40 pairs" in sentence for sentence in said)
+    assert any("same does not differ significantly from base" in sentence for sentence in said)
+    assert count_findings(tests).startswith("After Holm's correction 3 of 6 comparisons with base")
+
+
+def test_grades_are_strata_where_there_are_several() -> None:
+    values = np.array([0.1, 0.2, 0.7, 0.8, 0.9])
+    grades = ["LGG", "LGG", "HGG", "HGG", "HGG"]
+    assert list(strata(scores_of({"A": values}, grades))) == ["all", "HGG", "LGG"]
+    assert list(strata(scores_of({"A": values}, ["HGG"] * 5))) == ["all"], "one grade is all cases"
+    means = summarise(scores_of({"A": values}, grades)).set_index(["stratum", "score"])["mean"]
+    assert means["HGG", "Dice"] == pytest.approx(0.8) and means["LGG", "Dice"] == pytest.approx(0.15)
+    tests = paired_tests(scores_of({"A": values, "B": values + 0.05}, grades), "A").set_index(["stratum", "score"])
+    assert tests.loc[("HGG", "Dice"), "pairs"] == 3
+    assert tests.loc[("HGG", "Dice"), "p"] == pytest.approx(2 / 2**3)
+
+
+def test_few_cases_are_said_to_be_few() -> None:
+    for pairs in (3, 5, 6):  # by counting all signs
+        ranks = np.arange(1, pairs + 1)
+        extreme = [signs for signs in itertools.product((0, 1), repeat=pairs) if ranks @ signs in (0, ranks.sum())]
+        assert smallest_p(pairs) == len(extreme) / 2**pairs
+    assert "no difference can be significant: the smallest p that 4 pairs can give is 0.12" in few_cases(4, 1)
+    assert "only large differences" in few_cases(10, 9)
+    assert few_cases(20, 9) == ""
+    assert "1 case is few" in few_cases(1, 0)
+
+
+def test_an_unknown_baseline_is_named() -> None:
+    with pytest.raises(InputError, match="no method 'C'.*one of A, B"):
+        paired_tests(scores_of({"A": np.ones(3), "B": np.ones(3)}), "C")
