@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SEVERAL_VALUES = {"-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--folds", "--predictions"}
+SEVERAL_VALUES = {"-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--folds", "--predictions", "--regions"}
 
 DatasetId = Annotated[int, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")]
 
@@ -242,3 +242,21 @@ def demo(
     from segan_nnunet.experiments import demo as experiment
 
     experiment.run_demo(folder, cases, seed, device)
+
+
+@app.command()
+def benchmark(
+    patch_size: Annotated[list[int] | None, typer.Option("--patch-size", help="[default: 160 160]")] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples per step.")] = 8,
+    width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
+    channels: Annotated[int, typer.Option(help="Of the images.")] = 3,
+    regions: Annotated[list[int] | None, typer.Option("--regions", help="Numbers of regions. [default: 3]")] = None,
+    steps: Annotated[int, typer.Option(help="Timed steps of each candidate.")] = 7,
+    device: Annotated[str, typer.Option("-device", help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them."""
+    from segan_nnunet.experiments import benchmark as bench
+
+    for number in regions or [3]:
+        workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
+        print(bench.markdown(workload, bench.benchmark(workload, steps)))

@@ -10,15 +10,17 @@ import multiprocessing
 import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,7 +28,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from segan_nnunet.experiments.plans import segan_configuration
 from segan_nnunet.objective import clamp_weights, layer_distances, mask_image, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
-from segan_nnunet.training.plugin_trainer import autocast_dtype
 
 NAME = "Dataset001_Benchmark"
 
@@ -134,15 +135,11 @@ def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tu
     """
     batch = make_batch(workload)
     trainers = {name: build(CANDIDATES[name], workload) for name in candidates}
-    flop = {}
-    for name, trainer in trainers.items():
-        with FlopCounterMode(display=False) as counter:
-            trainer.train_step(dict(batch))
-        flop[name] = counter.get_total_flops()
+    flop = {name: operations(trainer, batch) for name, trainer in trainers.items()}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(steps):
         for name, trainer in trainers.items():
-            seconds[name].append(timed(trainer, dict(batch), workload.device))
+            seconds[name].append(timed(trainer, batch_for(trainer, batch), workload.device))
     rates = {dtype: attainable_rate(workload, dtype) for dtype in {precision(trainer) for trainer in trainers.values()}}
     precisions = {name: precision(trainer) for name, trainer in trainers.items()}
     del trainers
@@ -153,12 +150,28 @@ def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tu
     ]
 
 
+def operations(trainer: Any, batch: dict[str, Tensor]) -> int:
+    """Floating-point operations of one step, by torch's counter: of convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        trainer.train_step(batch_for(trainer, batch))
+    return counter.get_total_flops()
+
+
 def make_batch(workload: Workload) -> dict[str, Tensor]:
     """Images of noise and nested masks, as nnU-Net's loader gives them."""
     generator = torch.Generator().manual_seed(0)
     data = torch.randn(workload.batch, workload.channels, *workload.patch, generator=generator)
     depth = torch.randint(0, workload.regions + 1, (workload.batch, 1, *workload.patch), generator=generator)
     return {"data": data, "target": torch.cat([depth > region for region in range(workload.regions)], 1)}
+
+
+def batch_for(trainer: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
+    """The batch as a trainer's loader gives it: with deep supervision the truth comes in several sizes."""
+    if not trainer.enable_deep_supervision:
+        return dict(batch)
+    truth = batch["target"].float()
+    scales = trainer._get_deep_supervision_scales()
+    return {**batch, "target": [F.interpolate(truth, scale_factor=tuple(scale)) for scale in scales]}
 
 
 def build(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
@@ -276,21 +289,36 @@ def peak_memory(name: str, workload: Workload) -> float:
 
 
 def step_memory(name: str, workload: Workload) -> float:
-    """Measure this process."""
+    """Measure this process, to which a small step first brings the libraries' own memory."""
+    small = replace(workload, batch=2, width=4)
+    warm_up = build(CANDIDATES[name], small)
+    warm_up.train_step(batch_for(warm_up, make_batch(small)))
     batch = make_batch(workload)
     trainer = build(CANDIDATES[name], workload)
     if workload.device == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
     else:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        before = most_memory()
     for _ in range(2):
-        trainer.train_step(dict(batch))
+        trainer.train_step(batch_for(trainer, batch))
     if workload.device == "cuda":
         peak = torch.cuda.max_memory_allocated()
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = most_memory()
     return (peak - before) / 2**20
+
+
+def most_memory() -> int:
+    """The most memory that this process has held, in bytes.
+
+    From /proc where there is one: getrusage also counts what the parent held before it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def markdown(workload: Workload, rows: Sequence[Measured]) -> str:
@@ -312,8 +340,3 @@ def markdown(workload: Workload, rows: Sequence[Measured]) -> str:
     steps = len(rows[0].seconds)
     lines += ["", f"Medians of {steps} steps, the candidates taking turns. Attainable rates, by precision: {rates}."]
     return "\n".join(lines) + "\n"
-
-
-def default_precision(device: str) -> str:
-    """Name of the precision in which our trainers step on a device."""
-    return str(autocast_dtype(torch.device(device)) or torch.float32).removeprefix("torch.")

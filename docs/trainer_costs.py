@@ -1,0 +1,37 @@
+"""The cost of every trainer's step in docs/trainers.md: python docs/trainer_costs.py
+
+Operations are counted, not timed: they are the same on every machine, and in proportion to the batch.
+"""
+
+import importlib.util
+
+from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.experiments.benchmark import Workload, build, make_batch, operations
+
+TRAINERS = (
+    "UNetSoftmaxTrainer",
+    "SegANTrainer",
+    "SegANTrainer_S1_1C",
+    "SegANTrainer_S3_1C",
+    "SegANTrainer_s0",
+    "SegANTrainer_s3",
+    "SegANDiceTrainer",
+)
+
+spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder("trainers") / "segan_trainers.py")
+catalogue = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(catalogue)
+workload = Workload(batch=2)
+batch = make_batch(workload)
+print(
+    "| trainer | Gflop per 160x160 slice | times the baseline's | parameters, S | C |\n| --- | ---: | ---: | ---: | ---: |"
+)
+baseline = None
+for name in TRAINERS:
+    trainer = build(getattr(catalogue, name), workload)
+    cost = operations(trainer, batch) / workload.batch
+    baseline = baseline or cost
+    players = (trainer.network, getattr(trainer, "critic", None))
+    numbers = [sum(p.numel() for p in player.parameters()) if player else 0 for player in players]
+    millions = " | ".join(f"{number / 1e6:.1f} M" if number else "–" for number in numbers)
+    print(f"| `{name}` | {cost / 1e9:.1f} | {cost / baseline:.2f} | {millions} |")
