@@ -23,9 +23,8 @@ catalogue = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(catalogue)
 workload = Workload(batch=2)
 batch = make_batch(workload)
-print(
-    "| trainer | Gflop per 160x160 slice | times the baseline's | parameters, S | C |\n| --- | ---: | ---: | ---: | ---: |"
-)
+print("| trainer | Gflop per 160x160 slice | times the baseline's | parameters, S | C |")
+print("| --- | ---: | ---: | ---: | ---: |")
 baseline = None
 for name in TRAINERS:
     trainer = build(getattr(catalogue, name), workload)
