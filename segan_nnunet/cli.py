@@ -3,6 +3,7 @@
 Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -275,6 +276,7 @@ def carry_out(grid: "Grid", executor: "executors.Executor", dry_run: bool = Fals
     elif dry_run:
         print("\n".join(grids.commands(grid)))
     else:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the trainings, as Ctrl-C does
         result = executor.run(grid)
         print(result)
         if not result.ok:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from segan_nnunet.experiments.run_state import (
 )
 
 POLL_S = 0.5
+WORKERS_S = 5.0  # for killed workers to be gone
 WARNINGS = {signal.SIGUSR1, signal.SIGUSR2}  # with one of these SLURM announces the end of a job, to all its processes
 
 
@@ -31,7 +33,9 @@ def job_environment(cores: int, device: str) -> dict[str, str]:
     """Environment for a training that has this many processor cores to itself; what the user has set stays."""
     own = {"nnUNet_n_proc_DA": str(cores), "nnUNet_def_n_proc": str(cores)}
     if device == "cpu":
-        own["OMP_THREAD_LIMIT"] = str(cores)  # nnU-Net gives torch as many threads as the machine has cores
+        # nnU-Net gives torch as many threads as the machine has cores, in every job: those that wait are to sleep.
+        # OMP_THREAD_LIMIT is no way out: trainings hung with it, oneDNN waiting for threads that it never got
+        own["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
         **own,
         **os.environ,
@@ -112,11 +116,13 @@ def train(
 
 def end(process: subprocess.Popen[bytes], own_group: bool) -> None:
     """Kill a process and, if it has a group of its own, the processes that it started. Checkpoints need no warning."""
-    try:
-        if own_group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, PermissionError):  # nobody is left; macOS says so with PermissionError
-        pass
+    process.kill()
     process.wait()
+    if not own_group:
+        return
+    for _ in range(round(WORKERS_S / 0.1)):  # until they are gone they hold the lock
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):  # nobody is left; macOS says so with PermissionError
+            return
+        time.sleep(0.1)

@@ -138,9 +138,7 @@ def check_slurm(options: SlurmOptions) -> None:
         )
     done = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(
-            f"SLURM does not answer: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}. Ask its administrator, or --executor local."
-        )
+        raise InputError(f"SLURM does not answer: {done.stderr.strip()}\nAsk its administrator, or --executor local.")
     partitions = sorted(set(done.stdout.split()))
     if options.partition and not set(options.partition.split(",")) <= set(partitions):
         raise InputError(f"SLURM has no partition {options.partition}; it has {', '.join(partitions)}")
