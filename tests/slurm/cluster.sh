@@ -64,13 +64,25 @@ END
 
 stop() {
     export SLURM_CONF="$1/slurm.conf"
-    scancel --me --signal=KILL --full 2>/dev/null || true
-    scancel --me 2>/dev/null || true
+    scancel --me || true
+    for _ in $(seq 40); do  # KillWait, and then their last steps
+        if [ -z "$(squeue --noheader)" ]; then
+            break
+        fi
+        sleep 0.5
+    done
     for daemon in slurmd slurmctld munged; do
         if [ -f "$1/$daemon.pid" ]; then
             kill "$(cat "$1/$daemon.pid")" || true
         fi
     done
+    for _ in $(seq 40); do  # each removes its file when it ends
+        if ! ls "$1"/*.pid > /dev/null 2>&1; then
+            return
+        fi
+        sleep 0.5
+    done
+    echo "still running: $(ls "$1"/*.pid)" >&2
 }
 
 case "${1:-}" in
