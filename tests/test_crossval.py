@@ -119,6 +119,8 @@ def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Pa
     lines = status_table(crossval.states_of(grid)).splitlines()
     assert [line.split() for line in lines[1:3]] == [["A", "P", "0", "finished"], ["B", "P", "0", "waiting"]]
     assert lines[-1] == "4 jobs: 1 finished, 3 waiting"
+    unfinished = status_table(crossval.states_of(grid), only_unfinished=True).splitlines()
+    assert len(unfinished) == 5 and unfinished[-1] == lines[-1]
 
 
 def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ with file_lock(Path({str(path)!r})) as lock:
         holder.kill()
         holder.wait()
         assert is_locked(path)
-        with pytest.raises(LockedError), file_lock(path, wait=False):
+        with pytest.raises(LockedError), file_lock(path, wait_s=0):
             pass
         stop = threading.Event()
         stop.set()
@@ -227,8 +229,8 @@ def test_a_stopped_training_is_killed_and_not_failed(stand_in: Path) -> None:
         run_job(job, os.environ, stop=stop)
     assert read_state(job.folder).state is State.WAITING
     assert job.command()[-1] == "--c"
-    with file_lock(job.folder / LOCK, wait=False):
-        assert run_job(job, os.environ, wait=False).detail == "in another process"
+    with file_lock(job.folder / LOCK, wait_s=0):
+        assert run_job(job, os.environ, wait_s=0).detail == "in another process"
 
 
 def test_only_trainers_whose_folds_are_all_there_are_compared(nnunet_folders: Path) -> None:

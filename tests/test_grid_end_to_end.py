@@ -32,6 +32,7 @@ def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Com
     printed = " ".join(small_dataset(*GRID, *trainers, succeeds=False).split())
     assert "GridKilled SegANPlans 0 failed stopped by SIGKILL" in printed
     assert "GridBroken SegANPlans 0 failed ended with status 1: RuntimeError: it was built to break" in printed
+    assert "3 jobs: 1 finished, 2 failed" in printed
     assert "3 jobs: 1 finished, 2 failed" in small_dataset(*GRID, *trainers, "--status")
     assert "| GridQuick |" in printed and "not compared, because folds are missing: GridKilled, GridBroken" in printed
     finished = fold(small_dataset, "GridQuick") / "checkpoint_final.pth"

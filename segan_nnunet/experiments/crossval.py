@@ -14,7 +14,6 @@ from segan_nnunet.experiments.plans import default_processes, planning_lock, pre
 from segan_nnunet.experiments.run_state import (
     JobState,
     State,
-    count_states,
     is_finished,
     read_state,
     status_table,
@@ -42,11 +41,9 @@ class Outcome:
 
     def __str__(self) -> str:
         """The table and where it is, then what is not finished, and why."""
-        unfinished = {job: state for job, state in self.states.items() if state.state is not State.FINISHED}
         parts = [self.comparison.table, *map(str, self.comparison.files)] if self.comparison else []
         parts += [self.note] if self.note else []
-        parts.append(status_table(unfinished) if unfinished else count_states(self.states.values()))
-        return "\n".join(parts)
+        return "\n".join([*parts, status_table(self.states, only_unfinished=True)])
 
 
 def states_of(grid: Grid) -> dict[Job, JobState]:

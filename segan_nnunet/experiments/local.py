@@ -59,7 +59,7 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
         bars: dict[Job, TaskID] = {}
 
         def started(job: Job) -> None:
-            progress.console.print(f"{job}: {' '.join(job.command())}", soft_wrap=True, highlight=False)
+            progress.console.print(f"{job}: {' '.join(job.command())}", soft_wrap=True, highlight=False, markup=False)
             bars[job] = progress.add_task(str(job), total=None)
 
         with ThreadPoolExecutor(at_once) as pool:

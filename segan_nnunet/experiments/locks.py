@@ -1,8 +1,10 @@
 """A lock between processes, also of different machines, that dies with the processes that hold it."""
 
 import fcntl
+import math
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +24,7 @@ class StoppedError(RuntimeError):
 
 
 @contextmanager
-def file_lock(path: Path, wait: bool = True, stop: threading.Event = NEVER) -> Iterator[int]:
+def file_lock(path: Path, wait_s: float = math.inf, stop: threading.Event = NEVER) -> Iterator[int]:
     """Hold an exclusive lock on a file; yields its descriptor.
 
     The operating system keeps the lock (flock), so nothing stale stays behind after a SIGKILL. A child process that is
@@ -31,17 +33,18 @@ def file_lock(path: Path, wait: bool = True, stop: threading.Event = NEVER) -> I
 
     Args:
         path: made if missing, and left behind: removing a lock file lets two processes lock two files of one name.
-        wait: until the lock is free.
+        wait_s: how long to wait until the lock is free.
         stop: ends the waiting when set.
 
     Raises:
-        LockedError: it is held, and `wait` is False.
+        LockedError: it is still held after `wait_s`.
         StoppedError: `stop` was set.
         InputError: the file system has no locks.
     """
+    deadline = time.monotonic() + wait_s
     with path.open("a") as file:
         while not try_lock(file.fileno(), path):
-            if not wait:
+            if time.monotonic() >= deadline:
                 raise LockedError(f"{path} is locked by another process")
             if stop.wait(POLL_S):
                 raise StoppedError(f"stopped while waiting for {path}")

@@ -46,37 +46,20 @@ def plan(
     Raises:
         InputError: the dataset is missing, or a configuration is not in nnU-Net's plans.
     """
-    name = dataset_name(dataset_id)
-    preprocessed = nnunet_folder("nnUNet_preprocessed") / name
-    with planning_lock(preprocessed):
-        return plan_locked(
-            dataset_id, preprocessed, configurations, width, batch_size, patch_size, plans_name,
-            num_processes or default_processes(),
-        )  # fmt: skip
-
-
-def plan_locked(
-    dataset_id: int,
-    preprocessed: Path,
-    configurations: Sequence[str],
-    width: int,
-    batch_size: int | None,
-    patch_size: Sequence[int] | None,
-    plans_name: str,
-    num_processes: int,
-) -> Path:
-    """Do what `plan` does, in a folder whose lock is held."""
-    plan_with_nnunet(dataset_id, preprocessed, num_processes)
-    nnunet_plans = json.loads((preprocessed / f"{NNUNET_PLANS}.json").read_text())
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
+    num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
-    earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
-    plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
-    plans["configurations"] = {**earlier, **plans["configurations"]}
-    for configuration in configurations:
-        preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(plans, indent=4))
-    os.replace(partial, path)
+    with planning_lock(preprocessed):
+        plan_with_nnunet(dataset_id, preprocessed, num_processes)
+        nnunet_plans = json.loads((preprocessed / f"{NNUNET_PLANS}.json").read_text())
+        earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
+        plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
+        plans["configurations"] = {**earlier, **plans["configurations"]}
+        for configuration in configurations:
+            preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(plans, indent=4))
+        os.replace(partial, path)
     return path
 
 

@@ -1,5 +1,6 @@
 """Run one job: the fold's lock, nnU-Net's command, its log, and a record of how it ended. Both executors end here."""
 
+import math
 import os
 import shlex
 import signal
@@ -47,7 +48,7 @@ def job_environment(cores: int, device: str) -> dict[str, str]:
 def run_job(
     job: Job,
     environment: Mapping[str, str],
-    wait: bool = True,
+    wait_s: float = math.inf,
     own_group: bool = True,
     stop: threading.Event = NEVER,
 ) -> JobState:
@@ -56,8 +57,8 @@ def run_job(
     Args:
         job: what to train.
         environment: of the command.
-        wait: while another process trains this fold, and take over should that one leave it unfinished; otherwise
-            leave it to the other.
+        wait_s: how long to wait while another process trains this fold, to take over should that one leave it
+            unfinished; after that it is left to the other.
         own_group: give the training a process group, so that its workers can be ended with it. Not under SLURM, which
             does that itself, and by process group on some clusters.
         stop: when set, the training is ended at once; its last checkpoint stays.
@@ -70,7 +71,7 @@ def run_job(
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with file_lock(job.folder / LOCK, wait, stop) as descriptor:
+        with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder):
                 train(job, environment, descriptor, own_group, stop)
     except LockedError:

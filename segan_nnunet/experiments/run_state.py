@@ -8,7 +8,7 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -155,16 +155,16 @@ def write_record(folder: Path, **record: Any) -> None:
     os.replace(partial, folder / RECORD)
 
 
-def status_table(states: dict[Job, JobState]) -> str:
-    """One line per job, and the number of jobs in each state."""
-    rows = [("trainer", "plans", "fold", "state", "")]
-    rows += [(job.trainer, job.plans, str(job.fold), str(s.state), s.detail) for job, s in states.items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+def status_table(states: Mapping[Job, JobState], only_unfinished: bool = False) -> str:
+    """One line per job, or per job that is not finished, and the number of jobs in each state."""
+    shown = [
+        (job.trainer, job.plans, str(job.fold), str(state.state), state.detail)
+        for job, state in states.items()
+        if not only_unfinished or state.state is not State.FINISHED
+    ]
+    rows = [("trainer", "plans", "fold", "state", ""), *shown] if shown else []
+    widths = [max(len(row[column]) for row in rows) for column in range(4)] if shown else []
     lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4]]).rstrip() for row in rows]
-    return "\n".join([*lines, count_states(states.values())])
-
-
-def count_states(states: Iterable[JobState]) -> str:
-    """E.g. `12 jobs: 9 finished, 2 running, 1 failed`."""
-    counts = Counter(state.state for state in states)
-    return f"{counts.total()} jobs: " + ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    counts = Counter(state.state for state in states.values())
+    total = f"{len(states)} jobs: " + ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return "\n".join([*lines, total])

@@ -22,6 +22,7 @@ from segan_nnunet.experiments.run_state import LOCK, LOG, SLURM_ID, State, write
 
 FRUITLESS_ATTEMPTS = 3  # without a new checkpoint, after which a job is not requeued
 REPORT_MIN = 60  # time limit of the comparison
+LOCK_S = 300  # a file server keeps the lock of a node that has died for a minute or two
 MOST_AT_ONCE = 256
 SLURM_TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
 
@@ -88,7 +89,7 @@ class TrainJob:
         """Bring the job to its end."""
         self.saved = checkpoint_times(self.job.folder)
         environment = job_environment(self.cpus, self.job.device)
-        state = run_job(self.job, environment, wait=False, own_group=False)
+        state = run_job(self.job, environment, LOCK_S, own_group=False)
         print(f"{self.job}: {state.state} {state.detail}", flush=True)
         if state.state is State.FAILED:
             raise FailedJobError(f"{self.job} failed: {state.detail}; see {self.job.folder / LOG}")
