@@ -229,13 +229,19 @@ def crossval(
     status: Status = False,
 ) -> None:
     """Train trainers x plans x folds, as far as they are not finished, and compare."""
-    from segan_nnunet.experiments import executors, grid_checks
+    from segan_nnunet.experiments import crossval as grids
+    from segan_nnunet.experiments import executors, grid_checks, run_state
 
+    asked = (dataset_id, trainers, plans or ["SegANPlans"], folds, configuration)
+    if status:
+        print(run_state.status_table(grids.states_of(grid_checks.make_grid(*asked))))
+        return
     chosen = executors.choose(executor, device, gpus, jobs, partition, time, memory, cpus, sbatch or ())
-    grid = grid_checks.make_grid(
-        dataset_id, trainers, plans or ["SegANPlans"], folds, configuration, chosen.device, chosen.num_gpus
-    )
-    carry_out(grid, chosen, dry_run, status)
+    grid = grid_checks.make_grid(*asked, chosen.device, chosen.num_gpus)
+    if dry_run:
+        print("\n".join(grids.commands(grid)))
+    else:
+        carry_out(grid, chosen)
 
 
 @app.command()
@@ -256,31 +262,28 @@ def reproduce(
     memory: Memory = 32,
     cpus: Cpus = 8,
     sbatch: Sbatch = None,
+    status: Status = False,
 ) -> None:
     """Reproduce the paper: convert, plan, split, SegAN, its ablations, the U-net baseline, compare."""
-    from segan_nnunet.experiments import executors
+    from segan_nnunet.experiments import crossval as grids
+    from segan_nnunet.experiments import executors, run_state
     from segan_nnunet.experiments import reproduce as paper
 
+    if status:
+        print(run_state.status_table(grids.states_of(paper.begun_grid(dataset_id, short, trainers))))
+        return
     chosen = executors.choose(executor, device, gpus, jobs, partition, time, memory, cpus, sbatch or ())
     grid = paper.paper_grid(brats2015, dataset_id, folds, short, chosen.device, chosen.num_gpus, trainers)
     carry_out(grid, chosen)
 
 
-def carry_out(grid: "Grid", executor: "executors.Executor", dry_run: bool = False, status: bool = False) -> None:
-    """Run a grid, or only say what there is to run or how far it is; exit with status 1 if not all went well."""
-    from segan_nnunet.experiments import crossval as grids
-    from segan_nnunet.experiments.run_state import status_table
-
-    if status:
-        print(status_table(grids.states_of(grid)))
-    elif dry_run:
-        print("\n".join(grids.commands(grid)))
-    else:
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the trainings, as Ctrl-C does
-        result = executor.run(grid)
-        print(result)
-        if not result.ok:
-            raise typer.Exit(1)
+def carry_out(grid: "Grid", executor: "executors.Executor") -> None:
+    """Run a grid and print how it ended; exit with status 1 if not all went well."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the trainings, as Ctrl-C does
+    result = executor.run(grid)
+    print(result)
+    if not result.ok:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from segan_nnunet.experiments.run_job import run_job
 from segan_nnunet.experiments.run_state import (
     LOCK,
     LOG,
+    RECORD,
     Progress,
     State,
     parse_log,
@@ -215,19 +216,22 @@ def test_one_job_per_gpu(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         local.run_locally(make_grid(15, ["A"], ["P"], [2], device="cuda", num_gpus=3).jobs())
 
 
-def test_a_stopped_training_is_killed_and_not_failed(stand_in: Path) -> None:
+@pytest.mark.parametrize("reason", [None, "gave up"])
+def test_a_stopped_training_is_killed_and_not_failed_without_a_reason(stand_in: Path, reason: str | None) -> None:
     job = Job(DATASET, "2d", "Endless", "P", 0, "cpu")
     stop = threading.Event()
 
     def stop_once_it_runs() -> None:
-        while not (job.folder / "checkpoint_latest.pth").exists():
+        while not ((job.folder / "checkpoint_latest.pth").exists() and (job.folder / RECORD).exists()):
             time.sleep(0.01)
+        if reason:
+            write_record(job.folder, status=reason)
         stop.set()
 
     threading.Thread(target=stop_once_it_runs).start()
     with pytest.raises(StoppedError):
         run_job(job, os.environ, stop=stop)
-    assert read_state(job.folder).state is State.WAITING
+    assert read_state(job.folder).state is (State.FAILED if reason else State.WAITING)
     assert job.command()[-1] == "--c"
     with file_lock(job.folder / LOCK, wait_s=0):
         assert run_job(job, os.environ, wait_s=0).detail == "in another process"

@@ -53,7 +53,7 @@ def paper_grid(
     Raises:
         InputError: a trainer or a folder is missing, or the data break a rule; found before the long work begins.
     """
-    trainers = trainers or [name + SHORT if short else name for name in TRAINERS]
+    trainers = trainers or paper_trainers(short)
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         nnunet_folder(variable)
     check_trainers(trainers)
@@ -64,6 +64,20 @@ def paper_grid(
     print(write_splits(dataset_id, folds or 1, scheme="kfold" if folds else "holdout").to_string(index=False))
     grid = make_grid(dataset_id, trainers, [SEGAN_PLANS], None, CONFIGURATION, device, num_gpus)
     return replace(grid, compare_options=COMPARE_OPTIONS)
+
+
+def begun_grid(dataset_id: int, short: bool = False, trainers: Sequence[str] | None = None) -> Grid:
+    """The grid of an earlier call, to see how far it is.
+
+    Raises:
+        InputError: there was none, or it has not come to the trainings yet.
+    """
+    return make_grid(dataset_id, trainers or paper_trainers(short), [SEGAN_PLANS], None, CONFIGURATION)
+
+
+def paper_trainers(short: bool) -> list[str]:
+    """Names of the paper's trainers."""
+    return [name + SHORT if short else name for name in TRAINERS]
 
 
 def convert_once(source: Path, dataset_id: int) -> None:

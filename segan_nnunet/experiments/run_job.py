@@ -21,6 +21,7 @@ from segan_nnunet.experiments.run_state import (
     JobState,
     State,
     is_finished,
+    read_record,
     read_state,
     write_record,
 )
@@ -109,7 +110,8 @@ def train(
                     raise StoppedError(f"{job} was stopped")
         except BaseException:  # also what SLURM's warning raises in here
             end(process, own_group)
-            (folder / RECORD).unlink(missing_ok=True)  # stopped is not failed
+            if "status" not in read_record(folder):  # stopped is not failed, unless whoever stopped it said why
+                (folder / RECORD).unlink(missing_ok=True)
             raise
         end(process, own_group)  # workers that a killed training has left behind
         write_record(folder, status=process.returncode)
