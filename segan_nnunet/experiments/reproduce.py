@@ -40,7 +40,7 @@ def paper_grid(
     num_gpus: int = 1,
     trainers: Sequence[str] | None = None,
 ) -> Grid:
-    """Convert, plan and split BRATS 2015 as far as that is not done, and return the grid of the paper's trainings.
+    """Convert, split and plan BRATS 2015 as far as that is not done, and return the grid of the paper's trainings.
 
     Args:
         source: the folder into which the release was unpacked.
@@ -58,10 +58,12 @@ def paper_grid(
         nnunet_folder(variable)
     check_trainers(trainers)
     convert_once(source, dataset_id)
-    print(plan(
-        dataset_id, [CONFIGURATION], SHORT_WIDTH if short else PAPER_WIDTH, SHORT_BATCH_SIZE if short else None
-    ))  # fmt: skip
-    print(write_splits(dataset_id, folds or 1, scheme="kfold" if folds else "holdout").to_string(index=False))
+    try:
+        print(write_splits(dataset_id, folds or 1, scheme="kfold" if folds else "holdout").to_string(index=False))
+    except InputError as error:
+        raise InputError(f"{error} Here that is --folds 5; splits of an earlier call stay as they are.") from error
+    width, batch_size = (SHORT_WIDTH, SHORT_BATCH_SIZE) if short else (PAPER_WIDTH, None)
+    print(plan(dataset_id, [CONFIGURATION], width, batch_size))
     grid = make_grid(dataset_id, trainers, [SEGAN_PLANS], None, CONFIGURATION, device, num_gpus)
     return replace(grid, compare_options=COMPARE_OPTIONS)
 

@@ -21,8 +21,8 @@ CLUSTER = Path(__file__).with_name("cluster.sh")
 DAEMONS = ("slurmctld", "slurmd", "munged")
 GRID = ("segan_nnunet", "crossval", "-d", "3", "-tr", "GridLong")
 ON_SLURM = ("--executor", "slurm", "-device", "cpu", "--time", "10", "--cpus", "1", "--memory", "2")
-PATIENCE_S = 480
-EPOCHS = {0: 60, 1: 15, 2: 15}  # of GridLong, by fold
+PATIENCE_S = 900
+EPOCHS = {0: 40, 1: 10, 2: 10}  # of GridLong, by fold
 
 
 @pytest.fixture
