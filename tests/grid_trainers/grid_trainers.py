@@ -20,8 +20,8 @@ class GridQuick(AdversarialTrainer):
 class GridKilled(GridQuick):
     """Killed in its third epoch, as by a system that is out of memory; the first time only."""
 
-    def on_epoch_start(self) -> None:
-        super().on_epoch_start()
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
         once = Path(self.output_folder) / "was_killed"
         if self.current_epoch == 2 and not once.exists():
             once.touch()
