@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.slurm, pytest.mark.end_to_end]
 
 CLUSTER = Path(__file__).with_name("cluster.sh")
 DAEMONS = ("slurmctld", "slurmd", "munged")
-GRID = ("segan_nnunet", "crossval", "-d", "3", "-tr", "GridLong")
+GRID = ("segan_nnunet", "crossval", "-d", "3", "-tr", "GridLong", "--folds", "0", "1")
 ON_SLURM = ("--executor", "slurm", "-device", "cpu", "--time", "10", "--cpus", "1", "--memory", "2")
 PATIENCE_S = 900
-EPOCHS = {0: 40, 1: 10, 2: 10}  # of GridLong, by fold
+EPOCHS = {0: 40, 1: 10}  # of GridLong, by fold
 
 
 @pytest.fixture
@@ -59,11 +59,12 @@ def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Pat
     commands.environment["SLURM_CONF"] = str(cluster / "slurm.conf")
     results = commands.folder / "nnUNet_results" / "Dataset003_BRATS2015"
     folds = [results / "GridLong__SegANPlans__2d" / f"fold_{fold}" for fold in EPOCHS]
+    shutil.rmtree(results / "comparison__2d", ignore_errors=True)  # of the grid on this machine, on the same dataset
 
-    assert "submitted 3 jobs" in commands(*GRID, *ON_SLURM)
+    assert "submitted 2 jobs" in commands(*GRID, *ON_SLURM)
     ids = [(folder / "crossval.slurm").read_text() for folder in folds]
     assert len({number.split("_")[0] for number in ids}) == 1, "one array"
-    assert "nothing to submit: 3 jobs are in the queue or running" in commands(*GRID, *ON_SLURM)
+    assert "nothing to submit: 2 jobs are in the queue or running" in commands(*GRID, *ON_SLURM)
 
     wait_until(commands, "an epoch of fold 0", folds[0] / "checkpoint_latest.pth")
     slurm("scontrol", "update", f"JobId={ids[0]}", "TimeLimit=1")  # a minute since its start, SLURM's shortest limit
@@ -84,12 +85,12 @@ def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Pat
         wait_until(commands, f"{folder} finished", folder / "validation" / "summary.json")
     report = results / "comparison__2d" / "table1.md"
     wait_until(commands, "the comparison", report)
-    assert "| GridLong |" in report.read_text() and "Mean over 3 cases" in report.read_text()
-    assert "3 jobs: 3 finished" in commands(*GRID, "--status")
+    assert "| GridLong |" in report.read_text() and "Mean over 2 cases" in report.read_text()
+    assert "2 jobs: 2 finished" in commands(*GRID, "--status")
 
-    for folder, (fold, epochs) in zip(folds, EPOCHS.items(), strict=True):
+    for folder, epochs in zip(folds, EPOCHS.values(), strict=True):
         interruptions = len(list(folder.glob("training_log_*.txt"))) - 1
-        assert interruptions > 0 or fold == 2
+        assert interruptions > 0
         begun = epochs_begun(folder)
         assert sorted(set(begun)) == list(range(epochs)), "every epoch was trained"
         assert begun == sorted(begun), "never further back than the last checkpoint, which is of the epoch before"
