@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from segan_nnunet.data.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
 from tests.hand_made import write_2015_case
 
@@ -118,3 +119,18 @@ class Commands:
 @pytest.fixture(scope="session")
 def python() -> str:
     return sys.executable
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Dataset 3: three simulated patients in three folds, a tiny segmentor, and the trainers of tests/grid_trainers."""
+    folder = tmp_path_factory.mktemp("small_dataset")
+    release = simulate_release(folder, cases=3, seed=1)
+    run = Commands(folder)
+    run("segan_nnunet", "convert", "brats2015", str(release), "-d", "3", "--channels", "T1c", "FLAIR")
+    run("segan_nnunet", "plan", "-d", "3", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
+    run("segan_nnunet", "split", "-d", "3", "-k", "3")
+    trainers = (run.environment["nnUNet_extTrainer"], str(Path(__file__).parent / "grid_trainers"))
+    run.environment["nnUNet_extTrainer"] = os.pathsep.join(trainers)
+    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes, each of which imports torch
+    return run

@@ -45,3 +45,8 @@ def dataset_name(dataset_id: int) -> str:
     if len(names) > 1:
         raise InputError(f"dataset id {dataset_id} has {len(names)} names: {', '.join(names)}. Rename or remove one.")
     return names[0]
+
+
+def dataset_number(name: str) -> int:
+    """Return the XXX of DatasetXXX_Name."""
+    return int(name.removeprefix("Dataset").split("_")[0])

@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.errors import InputError
+from segan_nnunet.experiments.locks import file_lock
 
 NNUNET_PLANS = "nnUNetPlans"
 SEGAN_PLANS = "SegANPlans"
@@ -44,21 +46,20 @@ def plan(
     Raises:
         InputError: the dataset is missing, or a configuration is not in nnU-Net's plans.
     """
-    name = dataset_name(dataset_id)
-    preprocessed = nnunet_folder("nnUNet_preprocessed") / name
-    if num_processes is None:
-        num_processes = int(os.environ.get("nnUNet_def_n_proc", os.cpu_count() or 1))
-    plan_with_nnunet(dataset_id, preprocessed, num_processes)
-    nnunet_plans = json.loads((preprocessed / f"{NNUNET_PLANS}.json").read_text())
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
+    num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
-    earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
-    plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
-    plans["configurations"] = {**earlier, **plans["configurations"]}
-    for configuration in configurations:
-        preprocess_with_nnunet(dataset_id, preprocessed, nnunet_plans, configuration, num_processes)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(plans, indent=4))
-    os.replace(partial, path)
+    with planning_lock(preprocessed):
+        plan_with_nnunet(dataset_id, preprocessed, num_processes)
+        nnunet_plans = json.loads((preprocessed / f"{NNUNET_PLANS}.json").read_text())
+        earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
+        plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
+        plans["configurations"] = {**earlier, **plans["configurations"]}
+        for configuration in configurations:
+            preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(plans, indent=4))
+        os.replace(partial, path)
     return path
 
 
@@ -141,14 +142,30 @@ def plan_with_nnunet(dataset_id: int, preprocessed: Path, num_processes: int) ->
     nnunet.plan_experiments([dataset_id])
 
 
-def preprocess_with_nnunet(
-    dataset_id: int, preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int
-) -> None:
-    """Preprocess a configuration with nnU-Net, unless all its cases are there."""
+def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int) -> None:
+    """Preprocess a configuration of any plans with nnU-Net, unless all its cases are there."""
     training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
-    folder = preprocessed / plans["configurations"][configuration]["data_identifier"]
+    folder = preprocessed / data_identifier(plans, configuration)
     if len(list(folder.glob("*.pkl"))) == training:  # nnU-Net writes a case's .pkl after its voxels
         return
+    nnunet_folder("nnUNet_raw")
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
-    nnunet.preprocess([dataset_id], NNUNET_PLANS, [configuration], [num_processes])
+    nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
+
+
+def data_identifier(plans: dict[str, Any], configuration: str) -> str:
+    """Name of the folder of a configuration's preprocessed data, its own or that of the one it inherits from."""
+    settings = plans["configurations"][configuration]
+    return settings.get("data_identifier") or data_identifier(plans, settings["inherits_from"])
+
+
+def planning_lock(preprocessed: Path) -> AbstractContextManager[int]:
+    """Return the lock under which a dataset is planned and preprocessed."""
+    preprocessed.parent.mkdir(parents=True, exist_ok=True)
+    return file_lock(preprocessed.with_name(f".{preprocessed.name}.lock"))
+
+
+def default_processes() -> int:
+    """Processes for preprocessing: nnUNet_def_n_proc, or one per processor."""
+    return int(os.environ.get("nnUNet_def_n_proc", os.cpu_count() or 1))

@@ -1,0 +1,99 @@
+"""`reproduce`: the paper, from BRATS 2015's files to Table 1, with the ablations of Figure 2."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from segan_nnunet.data.conversion import CASE_TABLE, convert
+from segan_nnunet.data.environment import existing_datasets, nnunet_folder
+from segan_nnunet.data.splits import write_splits
+from segan_nnunet.data.tables import load_release
+from segan_nnunet.errors import InputError
+from segan_nnunet.experiments.demo import BATCH_SIZE as SHORT_BATCH_SIZE
+from segan_nnunet.experiments.demo import WIDTH as SHORT_WIDTH
+from segan_nnunet.experiments.grid_checks import check_trainers, make_grid
+from segan_nnunet.experiments.jobs import Grid
+from segan_nnunet.experiments.plans import PAPER_WIDTH, SEGAN_PLANS, plan
+
+# Table 1's two methods and Figure 2's ablations (Section 3.1), with the paper's only augmentation, the random crop
+TRAINERS = (
+    "SegANTrainer_PaperDA",
+    "SegANTrainer_S1_1C_PaperDA",
+    "SegANTrainer_S3_1C_PaperDA",
+    "SegANTrainer_s0_PaperDA",
+    "SegANTrainer_s3_PaperDA",
+    "UNetSoftmaxTrainer_PaperDA",
+)
+SHORT = "_short"
+RELEASE = "brats2015"
+CONFIGURATION = "2d"
+BASELINE = "UNetSoftmaxTrainer_PaperDA"  # of Table 1
+
+
+def paper_grid(
+    source: Path,
+    dataset_id: int,
+    folds: int | None = None,
+    short: bool = False,
+    device: str = "cuda",
+    num_gpus: int = 1,
+    trainers: Sequence[str] | None = None,
+) -> Grid:
+    """Convert, split and plan BRATS 2015 as far as that is not done, and return the grid of the paper's trainings.
+
+    Args:
+        source: the folder into which the release was unpacked.
+        dataset_id: nnU-Net's number for the dataset, new or of an earlier call.
+        folds: of a cross-validation; by default the paper's holdout, 9:1 for each grade.
+        short: the trainers' short variants, on the demo's narrow network: a trial, not the paper's result.
+        device, num_gpus: as for `nnUNetv2_train`.
+        trainers: by default `TRAINERS`, with `_short` where that is wanted.
+
+    Raises:
+        InputError: a trainer or a folder is missing, or the data break a rule; found before the long work begins.
+    """
+    trainers = trainers or paper_trainers(short)
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        nnunet_folder(variable)
+    check_trainers(trainers)
+    convert_once(source, dataset_id)
+    try:
+        print(write_splits(dataset_id, folds or 1, scheme="kfold" if folds else "holdout").to_string(index=False))
+    except InputError as error:
+        raise InputError(f"{error} Here that is --folds 5; splits of an earlier call stay as they are.") from error
+    width, batch_size = (SHORT_WIDTH, SHORT_BATCH_SIZE) if short else (PAPER_WIDTH, None)
+    print(plan(dataset_id, [CONFIGURATION], width, batch_size))
+    grid = make_grid(dataset_id, trainers, [SEGAN_PLANS], None, CONFIGURATION, device, num_gpus)
+    baseline = next((name for name in trainers if name.removesuffix(SHORT) == BASELINE), None)
+    return replace(grid, baseline=baseline, published=True)
+
+
+def begun_grid(dataset_id: int, short: bool = False, trainers: Sequence[str] | None = None) -> Grid:
+    """The grid of an earlier call, to see how far it is.
+
+    Raises:
+        InputError: there was none, or it has not come to the trainings yet.
+    """
+    return make_grid(dataset_id, trainers or paper_trainers(short), [SEGAN_PLANS], None, CONFIGURATION)
+
+
+def paper_trainers(short: bool) -> list[str]:
+    """Names of the paper's trainers."""
+    return [name + SHORT if short else name for name in TRAINERS]
+
+
+def convert_once(source: Path, dataset_id: int) -> None:
+    """Convert BRATS 2015, unless an earlier call did.
+
+    Raises:
+        InputError: the id belongs to another dataset, or the data break a rule.
+    """
+    release = load_release(RELEASE)
+    folder = nnunet_folder("nnUNet_raw") / f"Dataset{dataset_id:03d}_{release.name}"
+    if (folder / CASE_TABLE).is_file():
+        print(f"{folder} is there already and is taken as it is")
+        return
+    if taken := [path for path in existing_datasets(dataset_id) if path.name != folder.name]:
+        raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d")
+    made = convert(release, source, dataset_id)
+    print(f"{made.folder}: {len(made.training)} training cases")

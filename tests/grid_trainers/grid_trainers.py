@@ -1,0 +1,51 @@
+"""Trainers of seconds for the tests of grids; this folder is added to nnUNet_extTrainer there."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from segan_nnunet.training import AdversarialTrainer
+
+
+class GridQuick(AdversarialTrainer):
+    """Four epochs of two steps."""
+
+    initial_lr = 1e-3
+    num_epochs = 4
+    num_iterations_per_epoch = 2
+    num_val_iterations_per_epoch = 1
+
+
+class GridKilled(GridQuick):
+    """Killed in its third epoch, as by a system that is out of memory; the first time only."""
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        once = Path(self.output_folder) / "was_killed"
+        if self.current_epoch == 2 and not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class GridBroken(GridQuick):
+    """Fails in its first epoch."""
+
+    def on_epoch_start(self) -> None:
+        super().on_epoch_start()
+        raise RuntimeError("it was built to break")
+
+
+class GridLong(GridQuick):
+    """Epochs of a second and more; in fold 0 enough of them for SLURM to end it before the last."""
+
+    num_epochs = 10
+
+    def initialize(self) -> None:
+        if self.fold == 0:
+            self.num_epochs = 40
+        super().initialize()
+
+    def on_epoch_start(self) -> None:
+        super().on_epoch_start()
+        time.sleep(1)

@@ -1,0 +1,100 @@
+"""A grid on a real SLURM cluster of one node: an array, a job cancelled, jobs that run into their time limit."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Commands
+from tests.test_grid_end_to_end import epochs_begun
+
+pytestmark = [pytest.mark.slurm, pytest.mark.end_to_end]
+
+CLUSTER = Path(__file__).with_name("cluster.sh")
+DAEMONS = ("slurmctld", "slurmd", "munged")
+GRID = ("segan_nnunet", "crossval", "-d", "3", "-tr", "GridLong", "--folds", "0", "1")
+ON_SLURM = ("--executor", "slurm", "-device", "cpu", "--time", "10", "--cpus", "1", "--memory", "2")
+PATIENCE_S = 900
+EPOCHS = {0: 40, 1: 10}  # of GridLong, by fold
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A running cluster; returns its folder."""
+    missing = [daemon for daemon in DAEMONS if shutil.which(daemon) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed; `tests/slurm/cluster.sh install` does it on Debian")
+    if os.getuid() != 0:
+        pytest.skip("slurmd must run as root")
+    folder = Path(tempfile.mkdtemp(prefix="slurm_"))  # short: it holds a socket
+    try:
+        subprocess.run([CLUSTER, "start", folder], check=True, timeout=60)
+        monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        yield folder
+    finally:
+        subprocess.run([CLUSTER, "stop", folder], check=False, timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until(commands: Commands, what: str, path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{what}\n{commands(*GRID, '--status')}\n{slurm('squeue', '--long')}"
+        time.sleep(0.5)
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Path, small_dataset: Commands) -> None:
+    commands = small_dataset
+    commands.environment["SLURM_CONF"] = str(cluster / "slurm.conf")
+    results = commands.folder / "nnUNet_results" / "Dataset003_BRATS2015"
+    folds = [results / "GridLong__SegANPlans__2d" / f"fold_{fold}" for fold in EPOCHS]
+    shutil.rmtree(results / "comparison__2d", ignore_errors=True)  # of the grid on this machine, on the same dataset
+
+    assert "submitted 2 jobs" in commands(*GRID, *ON_SLURM)
+    ids = [(folder / "crossval.slurm").read_text() for folder in folds]
+    assert len({number.split("_")[0] for number in ids}) == 1, "one array"
+    assert "nothing to submit: 2 jobs are in the queue or running" in commands(*GRID, *ON_SLURM)
+
+    wait_until(commands, "an epoch of fold 0", folds[0] / "checkpoint_latest.pth")
+    slurm("scontrol", "update", f"JobId={ids[0]}", "TimeLimit=1")  # a minute since its start, SLURM's shortest limit
+    wait_until(commands, "an epoch of fold 1", folds[1] / "checkpoint_latest.pth")
+    slurm("scancel", ids[1])
+    deadline = time.monotonic() + 60
+    while "failed" not in (status := commands(*GRID, "--status")):
+        assert time.monotonic() < deadline, status
+    assert "stopped by SIGTERM" in status
+    assert "submitted 1 jobs (" in commands(*GRID, *ON_SLURM)
+    logs = results / "crossval_slurm"
+    while "Requeued job" not in (logs / f"{ids[0]}_0_log.out").read_text():
+        assert time.monotonic() < deadline + PATIENCE_S
+        time.sleep(0.5)
+    slurm("scontrol", "update", f"JobId={ids[0]}", "TimeLimit=10")
+
+    for folder in folds:
+        wait_until(commands, f"{folder} finished", folder / "validation" / "summary.json")
+    report = results / "comparison__2d" / "table1.md"
+    wait_until(commands, "the comparison", report)
+    assert "| GridLong |" in report.read_text() and "Mean over 2 cases" in report.read_text()
+    assert "2 jobs: 2 finished" in commands(*GRID, "--status")
+
+    for folder, epochs in zip(folds, EPOCHS.values(), strict=True):
+        interruptions = len(list(folder.glob("training_log_*.txt"))) - 1
+        assert interruptions > 0
+        begun = epochs_begun(folder)
+        assert sorted(set(begun)) == list(range(epochs)), "every epoch was trained"
+        assert begun == sorted(begun), "never further back than the last checkpoint, which is of the epoch before"
+        assert len(begun) <= epochs + interruptions, "an interruption costs at most the epoch it fell into"
+        checkpoint = torch.load(folder / "checkpoint_final.pth", weights_only=False)
+        assert len(checkpoint["logging"]["train_losses"]) == epochs
+        assert json.loads((folder / "validation" / "summary.json").read_text())["metric_per_case"]

@@ -1,0 +1,331 @@
+"""The grid without nnU-Net: jobs, states read from hand-made folders, locks, and a stand-in for `nnUNetv2_train`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.experiments import crossval, executors, local, slurm
+from segan_nnunet.experiments.grid_checks import check_trainers, make_grid
+from segan_nnunet.experiments.jobs import Grid, Job
+from segan_nnunet.experiments.locks import LockedError, StoppedError, file_lock, is_locked
+from segan_nnunet.experiments.reproduce import paper_grid
+from segan_nnunet.experiments.run_job import run_job
+from segan_nnunet.experiments.run_state import (
+    LOCK,
+    LOG,
+    RECORD,
+    Progress,
+    State,
+    parse_log,
+    read_progress,
+    read_state,
+    status_table,
+    write_record,
+)
+
+DATASET = "Dataset015_BRATS2015"
+JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
+
+
+@pytest.fixture
+def planned(nnunet_folders: Path) -> Path:
+    """A dataset with plans P (2d), Q (2d, 3d_fullres) and three folds; returns the folder of nnU-Net's folders."""
+    folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
+    folder.mkdir()
+    for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
+        settings = {configuration: {"data_identifier": configuration} for configuration in configurations}
+        (folder / f"{name}.json").write_text(json.dumps({"plans_name": name, "configurations": settings}))
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0}))
+    (folder / "splits_final.json").write_text(json.dumps([{"train": [], "val": []}] * 3))
+    return nnunet_folders
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_jobs_are_every_trainer_with_every_plans_fold_after_fold_and_none_twice(planned: Path) -> None:
+    jobs = make_grid(15, ["B", "A", "B"], ["P", "Q", "P"], device="cpu").jobs()
+    assert [str(job) for job in jobs[:4]] == ["B P fold 0", "B Q fold 0", "A P fold 0", "A Q fold 0"]
+    assert len(jobs) == len(set(jobs)) == 2 * 2 * 3
+    assert {job.fold for job in make_grid(15, ["A"], ["P"], [2, 0]).jobs()} == {0, 2}
+
+
+def test_command_begins_continues_or_validates(nnunet_folders: Path) -> None:
+    begin = ["nnUNetv2_train", "15", "2d", "0", "-tr", "A", "-p", "P", "-device", "cpu"]
+    assert JOB.command() == begin
+    make(JOB.folder, "checkpoint_best.pth")
+    assert JOB.command() == [*begin, "--c"]
+    make(JOB.folder, "checkpoint_final.pth")
+    assert JOB.command() == [*begin, "--val"]
+    parallel = Job(DATASET, "2d", "A", "Q", 0, "cuda", num_gpus=2).command()
+    assert parallel[parallel.index("-num_gpus") + 1] == "2"
+
+
+LOG_OF_THREE = """
+2026-01-01 10:00:00.0: Epoch 0 \n2026-01-01 10:00:00.1: Epoch time: 9.0 s \n
+2026-01-01 10:00:00.0: Epoch 1 \n2026-01-01 10:00:00.1: Epoch time: 2.0 s \n
+2026-01-01 10:00:00.2: epoch 2/8  segmentor loss 0.1  time left 0:00:00 \n
+2026-01-01 10:00:00.0: Epoch 2 \n2026-01-01 10:00:00.1: Epoch time: 4.0 s \n
+2026-01-01 10:00:00.0: Epoch 3 \n"""
+
+
+def test_progress_is_read_from_nnunet_s_log_and_time_left_is_the_mean_of_the_epochs(tmp_path: Path) -> None:
+    assert parse_log(LOG_OF_THREE) == (3, [9.0, 2.0, 4.0])
+    (tmp_path / "training_log_1.txt").write_text(LOG_OF_THREE)
+    assert read_progress(tmp_path) == Progress(3, None, None)
+    (tmp_path / "debug.json").write_text('{"num_epochs": "8"}')
+    assert read_progress(tmp_path) == Progress(3, 8, 5 * 5.0)  # five epochs of (9 + 2 + 4) / 3 s
+    assert str(read_progress(tmp_path)) == "epoch 4 of 8, 0:00:25 left"
+    # continued from an earlier checkpoint, as nnU-Net's own trainers do
+    (tmp_path / "training_log_2.txt").write_text("2026-01-01 11:00:00.0: Epoch 1 \n")
+    os.utime(tmp_path / "training_log_1.txt", (0, 0))
+    assert read_progress(tmp_path) == Progress(1, 8, None)
+    (tmp_path / "training_log_3.txt").write_text("2026-01-01 12:00:00.0: starting, no epoch yet\n")
+    assert read_progress(tmp_path) == Progress(1, 8, None)
+
+
+def test_states(tmp_path: Path) -> None:
+    assert read_state(tmp_path / "not_there").state is State.WAITING
+    make(tmp_path, "checkpoint_final.pth")
+    assert read_state(tmp_path).state is State.WAITING, "trained, but not validated"
+    (tmp_path / LOG).write_text("Traceback\nValueError: no such thing\n\n")
+    write_record(tmp_path, status=1)
+    state = read_state(tmp_path)
+    assert (state.state, state.detail) == (State.FAILED, "ended with status 1: ValueError: no such thing")
+    write_record(tmp_path, status=-9)
+    assert read_state(tmp_path).detail.startswith("stopped by SIGKILL: ")
+    with file_lock(tmp_path / LOCK):
+        write_record(tmp_path, host="node7", pid=1)
+        assert read_state(tmp_path).state is State.RUNNING and "node7" in read_state(tmp_path).detail
+    make(tmp_path, "validation/summary.json")
+    assert read_state(tmp_path).state is State.FINISHED
+
+
+def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Path) -> None:
+    make(JOB.folder, "checkpoint_final.pth", "validation/summary.json")
+    grid = Grid(DATASET, ("A", "B"), ("P",), (0, 1))
+    lines = status_table(crossval.states_of(grid)).splitlines()
+    assert [line.split() for line in lines[1:3]] == [["A", "P", "0", "finished"], ["B", "P", "0", "waiting"]]
+    assert lines[-1] == "4 jobs: 1 finished, 3 waiting"
+    unfinished = status_table(crossval.states_of(grid), only_unfinished=True).splitlines()
+    assert len(unfinished) == 5 and unfinished[-1] == lines[-1]
+
+
+def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
+    """As when the grid is killed with SIGKILL while its training lives on, and then that is killed too."""
+    path = tmp_path / "lock"
+    code = f"""
+import subprocess, sys
+from pathlib import Path
+from segan_nnunet.experiments.locks import file_lock
+with file_lock(Path({str(path)!r})) as lock:
+    print(subprocess.Popen(["sleep", "600"], pass_fds=(lock,), stdout=subprocess.DEVNULL).pid, flush=True)
+    sys.stdin.read()
+"""
+    assert not is_locked(path)
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    child = int(holder.stdout.readline())
+    try:
+        holder.kill()
+        holder.wait()
+        assert is_locked(path)
+        with pytest.raises(LockedError), file_lock(path, wait_s=0):
+            pass
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(StoppedError), file_lock(path, stop=stop):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+    with file_lock(path):  # waits until the child is gone
+        assert is_locked(path)
+    assert not is_locked(path)
+
+
+@pytest.fixture
+def stand_in(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """In place of nnUNetv2_train: notes that it ran, fails for trainer Bad, waits for ever for Endless."""
+    commands = planned / "bin"
+    commands.mkdir()
+    script = commands / "nnUNetv2_train"
+    script.write_text(
+        """#!/bin/sh
+folder="$nnUNet_results/Dataset015_BRATS2015/$5__$7__$2/fold_$3"
+echo "$*" "gpu $CUDA_VISIBLE_DEVICES" >> "$nnUNet_results/ran"
+test "$5" = Endless && { touch "$folder/checkpoint_latest.pth"; sleep 600; }
+sleep 0.2
+test "$5" = Bad && { echo "RuntimeError: bad luck"; exit 3; }
+mkdir -p "$folder/validation"
+touch "$folder/checkpoint_final.pth" "$folder/validation/summary.json"
+"""
+    )
+    script.chmod(0o755)
+    path = os.pathsep.join((str(commands), os.environ["PATH"]))
+    monkeypatch.setattr(local, "job_environment", lambda cores, device: {**os.environ, "PATH": path})
+    monkeypatch.setenv("PATH", path)
+    yield planned / "nnUNet_results" / "ran"
+
+
+def test_a_failure_stops_no_other_job_and_is_tried_again(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = make_grid(15, ["Bad", "Good"], ["P"], device="cpu")
+    local.run_locally(crossval.open_jobs(grid), 2)
+    states = {str(job): state for job, state in crossval.states_of(grid).items()}
+    assert {name for name, state in states.items() if state.state is State.FINISHED} == {
+        f"Good P fold {fold}" for fold in range(3)
+    }
+    assert states["Bad P fold 1"].detail == "ended with status 3: RuntimeError: bad luck"
+    assert capsys.readouterr().out.count("RuntimeError: bad luck") == 3
+    stand_in.unlink()
+    local.run_locally(crossval.open_jobs(grid), 1)
+    assert [line.split()[4] for line in stand_in.read_text().splitlines()] == ["Bad"] * 3, "only what is not finished"
+
+
+def test_two_grids_at_once_train_every_fold_once(stand_in: Path) -> None:
+    grid = make_grid(15, ["A", "B"], ["P", "Q"], device="cpu")
+    jobs = crossval.open_jobs(grid)
+    both = [threading.Thread(target=local.run_locally, args=(jobs, 2)) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert len(stand_in.read_text().splitlines()) == len(set(stand_in.read_text().splitlines())) == 12
+    assert not crossval.open_jobs(grid)
+
+
+def test_one_job_per_gpu(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "visible_gpus", lambda: ["2", "5"])
+    local.run_locally(make_grid(15, ["A"], ["P"], [0, 1], device="cuda").jobs())
+    used = [line.split("gpu ")[1] for line in stand_in.read_text().splitlines()]
+    assert sorted(used) == ["2", "5"]
+    assert local.gpu_sets(["0", "1", "2", "3", "4"], 2) == ["0,1", "2,3"], "no GPU is shared, one is left over"
+    with pytest.raises(InputError, match="3 GPUs per job are needed and 2 are here"):
+        local.run_locally(make_grid(15, ["A"], ["P"], [2], device="cuda", num_gpus=3).jobs())
+
+
+@pytest.mark.parametrize("reason", [None, "gave up"])
+def test_a_stopped_training_is_killed_and_not_failed_without_a_reason(stand_in: Path, reason: str | None) -> None:
+    job = Job(DATASET, "2d", "Endless", "P", 0, "cpu")
+    stop = threading.Event()
+
+    def stop_once_it_runs() -> None:
+        while not ((job.folder / "checkpoint_latest.pth").exists() and (job.folder / RECORD).exists()):
+            time.sleep(0.01)
+        if reason:
+            write_record(job.folder, status=reason)
+        stop.set()
+
+    threading.Thread(target=stop_once_it_runs).start()
+    with pytest.raises(StoppedError):
+        run_job(job, os.environ, stop=stop)
+    assert read_state(job.folder).state is (State.FAILED if reason else State.WAITING)
+    assert job.command()[-1] == "--c"
+    with file_lock(job.folder / LOCK, wait_s=0):
+        assert run_job(job, os.environ, wait_s=0).detail == "in another process"
+
+
+def test_only_trainers_whose_folds_are_all_there_are_compared(nnunet_folders: Path) -> None:
+    grid = Grid(DATASET, ("Whole", "Part", "None", "OnePlans"), ("P", "Q"), (0, 1))
+    missing = {("Part", "P", 1), ("OnePlans", "Q", 0), ("OnePlans", "Q", 1)}
+    for job in grid.jobs():
+        if job.trainer != "None" and (job.trainer, job.plans, job.fold) not in missing:
+            make(job.folder, "checkpoint_final.pth", "validation/summary.json")
+    assert crossval.comparable(grid, crossval.states_of(grid)) == ["Whole", "OnePlans"]
+
+
+def test_nnunet_s_own_split_is_made_once_before_the_jobs(planned: Path) -> None:
+    folder = planned / "nnUNet_preprocessed" / DATASET
+    (folder / "splits_final.json").unlink()
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0, "file_ending": ".nii.gz"}))
+    cases = [f"case_{number}" for number in range(7)]
+    make(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases), "P_2d/x")
+    grid = make_grid(15, ["A"], ["P"])
+    assert grid.folds == (0, 1, 2, 3, 4)
+    crossval.prepare(grid)
+    splits = json.loads((folder / "splits_final.json").read_text())
+    assert sorted(case for split in splits for case in split["val"]) == cases
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [("90", 90), ("2:30", 3), ("4:00:00", 240), ("1-0", 1440), ("1-12:30", 2190), ("2-00:00:01", 2881)],
+)
+def test_slurm_s_forms_of_time(time: str, expected: int) -> None:
+    assert slurm.minutes(time) == expected
+
+
+def test_a_job_that_saves_nothing_is_requeued_twice_and_then_given_up(nnunet_folders: Path) -> None:
+    JOB.folder.mkdir(parents=True)
+    job = slurm.TrainJob(JOB, cpus=1)
+    assert job.checkpoint() and job.checkpoint()
+    make(JOB.folder, "checkpoint_latest.pth")
+    assert job.checkpoint() and job.fruitless == 0, "progress sets the count back"
+    job.saved = slurm.checkpoint_times(JOB.folder)
+    assert job.checkpoint() and job.checkpoint()
+    assert job.checkpoint() is None
+    assert "a longer --time" in read_state(JOB.folder).detail
+
+
+def test_bad_grids_are_refused_with_what_there_is(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"plans": ["R"]}, "no plans R .* there are P, Q"),
+        ({"configuration": "3d_fullres"}, "P of .* no configuration 3d_fullres; they have 2d"),
+        ({"folds": [0, 3, 4]}, "no fold 3, 4 .* folds 0 to 2"),
+        ({"folds": [-1]}, "no fold -1"),
+        ({"device": "tpu"}, "no device 'tpu'; nnU-Net knows cpu, cuda, mps"),
+        ({"device": "cpu", "num_gpus": 2}, "need -device cuda"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(InputError, match=message):
+            make_grid(**{"dataset_id": 15, "trainers": ["A"], "plans": ["P"], **arguments})
+    unplanned = planned / "nnUNet_raw" / "Dataset016_New"
+    make(unplanned, "cases.csv")
+    with pytest.raises(InputError, match="Dataset016_New is not planned.*segan_nnunet plan -d 16"):
+        make_grid(16, ["A"], ["P"])
+    make(planned / "nnUNet_raw" / DATASET, "cases.csv")
+    (planned / "nnUNet_preprocessed" / DATASET / "splits_final.json").unlink()
+    with pytest.raises(InputError, match="not split yet.*segan_nnunet split -d 15"):
+        make_grid(15, ["A"], ["P"])
+    with pytest.raises(InputError, match="no executor 'pbs'; there are local and slurm"):
+        executors.choose("pbs")
+    with pytest.raises(InputError, match="--jobs 0 would run nothing"):
+        executors.choose(at_once=0)
+    with pytest.raises(InputError, match="--time soon is not one of SLURM's forms"):
+        executors.choose("slurm", time="soon")
+    with pytest.raises(InputError, match="less than a minute"):
+        executors.choose("slurm", time="0")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match="no SLURM on this machine.*login node"):
+        executors.choose("slurm")
+
+
+def test_unknown_trainers_are_named_with_those_that_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "trainers"
+    make(own, "mine.py")
+    (own / "mine.py").write_text("class MyTrainer: ...\n")
+    monkeypatch.setenv("nnUNet_extTrainer", str(own))
+    check_trainers(["nnUNetTrainer", "nnUNetTrainerNoDeepSupervision"])
+    with pytest.raises(InputError, match="no trainer MyTrainr.*there are MyTrainer"):
+        check_trainers(["nnUNetTrainer", "MyTrainr"])
+    monkeypatch.delenv("nnUNet_extTrainer")
+    with pytest.raises(InputError, match="nnUNet_extTrainer is not set.*nnU-Net itself has nnUNetTrainerNoMirroring"):
+        check_trainers(["nnUNetTrainerNoMiroring"])
+
+
+def test_reproduce_converts_nothing_before_the_trainers_are_found(release_2015: Path, nnunet_folders: Path) -> None:
+    with pytest.raises(InputError, match="finds no trainer NotThere"):
+        paper_grid(release_2015, 15, trainers=["nnUNetTrainer", "NotThere"])
+    assert not list((nnunet_folders / "nnUNet_raw").iterdir())

@@ -1,0 +1,65 @@
+"""`crossval` through nnU-Net's real commands: killed, broken, continued, compared."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Commands
+
+pytestmark = pytest.mark.end_to_end
+
+GRID = ("segan_nnunet", "crossval", "-d", "3", "-p", "SegANPlans", "--folds", "0", "-device", "cpu", "--jobs", "2")
+
+
+def fold(commands: Commands, trainer: str) -> Path:
+    return commands.folder / "nnUNet_results" / "Dataset003_BRATS2015" / f"{trainer}__SegANPlans__2d" / "fold_0"
+
+
+def epochs_begun(folder: Path) -> list[int]:
+    """The epochs that all attempts together have begun, in this order."""
+    logs = sorted(folder.glob("training_log_*.txt"), key=lambda path: path.stat().st_mtime)
+    return [int(epoch) for path in logs for epoch in re.findall(r": Epoch (\d+) *$", path.read_text(), re.MULTILINE)]
+
+
+def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Commands) -> None:
+    trainers = ("-tr", "GridKilled", "GridBroken", "GridQuick")
+    to_run = small_dataset(*GRID, *trainers, "--dry-run").splitlines()
+    assert to_run[0] == "nnUNetv2_train 3 2d 0 -tr GridKilled -p SegANPlans -device cpu"
+    assert len(to_run) == 4 and to_run[3].startswith("segan_nnunet compare -d 3 -c 2d -tr GridKilled GridBroken")
+
+    printed = " ".join(small_dataset(*GRID, *trainers, succeeds=False).split())
+    assert "GridKilled SegANPlans 0 failed stopped by SIGKILL" in printed
+    assert "GridBroken SegANPlans 0 failed ended with status 1: RuntimeError: it was built to break" in printed
+    assert "3 jobs: 1 finished, 2 failed" in printed
+    assert "3 jobs: 1 finished, 2 failed" in small_dataset(*GRID, *trainers, "--status")
+    assert "| GridQuick |" in printed and "not compared, because folds are missing: GridKilled, GridBroken" in printed
+    finished = fold(small_dataset, "GridQuick") / "checkpoint_final.pth"
+    written = finished.stat().st_mtime_ns
+
+    printed = small_dataset(*GRID, "-tr", "GridKilled", "GridQuick")
+    assert printed.count("nnUNetv2_train") == 1, "only the killed job runs"
+    assert "nnUNetv2_train 3 2d 0 -tr GridKilled -p SegANPlans -device cpu --c" in printed
+    assert "| GridKilled |" in printed and "2 jobs: 2 finished" in printed
+    assert finished.stat().st_mtime_ns == written
+    killed = fold(small_dataset, "GridKilled")
+    assert epochs_begun(killed) == [0, 1, 2, 2, 3], "only the epoch in which it was killed is trained again"
+    checkpoint = torch.load(killed / "checkpoint_final.pth", weights_only=False)
+    assert len(checkpoint["logging"]["train_losses"]) == 4
+
+
+def test_reproduce_from_the_release_to_the_table(small_dataset: Commands) -> None:
+    """With one short trainer for the paper's six, and two folds for its holdout, which needs more patients."""
+    release = small_dataset.folder / "BRATS2015_Training"
+    paper = ("segan_nnunet", "reproduce", "--brats2015", str(release), "-d", "4", "--short", "--folds", "2")
+    # nnU-Net plans nothing with nnUNet_n_proc_DA=0
+    small_dataset.environment["nnUNet_n_proc_DA"] = "1"
+    try:
+        printed = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu", "--jobs", "2")
+    finally:
+        small_dataset.environment["nnUNet_n_proc_DA"] = "0"
+    assert "3 training cases" in printed and "2 jobs: 2 finished" in printed
+    assert "| GridQuick |" in printed and "Mean over 3 cases" in printed
+    again = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu")
+    assert "is taken as it is" in again and "nnUNetv2_train" not in again and "| GridQuick |" in again
