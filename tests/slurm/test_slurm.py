@@ -54,6 +54,16 @@ def slurm(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def soon(slurm_id: str) -> int:
+    """A time limit, in minutes since its start, that lets a job run for 35 to 95 s more.
+
+    SLURM looks every 30 s which jobs to warn, and warns this one 60 + 30 s before its limit: within half a minute
+    or so. Were the limit over already, SLURM would kill the job together with the requeueing.
+    """
+    minutes, seconds = map(int, slurm("squeue", "--noheader", "--jobs", slurm_id, "--format=%M").split(":"))
+    return (60 * minutes + seconds + 35) // 60 + 1
+
+
 def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Path, small_dataset: Commands) -> None:
     commands = small_dataset
     commands.environment["SLURM_CONF"] = str(cluster / "slurm.conf")
@@ -67,7 +77,7 @@ def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Pat
     assert "nothing to submit: 2 jobs are in the queue or running" in commands(*GRID, *ON_SLURM)
 
     wait_until(commands, "an epoch of fold 0", folds[0] / "checkpoint_latest.pth")
-    slurm("scontrol", "update", f"JobId={ids[0]}", "TimeLimit=1")  # a minute since its start, SLURM's shortest limit
+    slurm("scontrol", "update", f"JobId={ids[0]}", f"TimeLimit={soon(ids[0])}")
     wait_until(commands, "an epoch of fold 1", folds[1] / "checkpoint_latest.pth")
     slurm("scancel", ids[1])
     deadline = time.monotonic() + 60
