@@ -155,7 +155,7 @@ def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) ->
     cases = pd.read_csv(folder / "cases.csv").set_index(["method", "region"])
     summary = json.loads((fold / "validation" / "summary.json").read_text())
     for key, region in (("(1, 2, 3, 4)", "whole tumor"), ("(1, 3, 4)", "tumor core"), ("4", "enhancing tumor")):
-        ours = cases.loc[("UNetSoftmaxTrainer_short", region)]
+        ours = cases.loc[[("UNetSoftmaxTrainer_short", region)]]
         assert ours["Dice"].mean() == pytest.approx(summary["mean"][key]["Dice"], nan_ok=True), "our Dice is nnU-Net's"
         for entry in summary["metric_per_case"]:
             of_case = ours[ours["case"] == Path(entry["prediction_file"]).stem].iloc[0]
