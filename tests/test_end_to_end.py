@@ -116,6 +116,7 @@ def predict_without_this_package(commands: Commands, archive: Path, command: str
     environment = dict(commands.environment)
     try:
         commands.environment["nnUNet_results"] = str(bare / "results")
+        commands.environment["PYTHONSAFEPATH"] = "1"  # nor is it in the folder in which this runs
         del commands.environment["nnUNet_extTrainer"]
         (bare / "results").mkdir()
         if "No module named" not in commands(python, "-c", "import segan_nnunet", succeeds=None):
