@@ -74,7 +74,8 @@ class Commands:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = nnunet_environment(folder)
+        # threads that wait are to sleep: other trainings run beside this one
+        self.environment = {**nnunet_environment(folder), "OMP_WAIT_POLICY": "PASSIVE"}
         self.counter = count()
 
     def __call__(self, *command: str, succeeds: bool | None = True) -> str:
