@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
+from segan_nnunet.training import AdversarialTrainer, SeparateTrainer, SoftmaxTrainer
 from segan_nnunet.training.checkpoint import plain, random_states, read_checkpoint, restore_random_states
 from segan_nnunet.training.divergence import TrainingDivergedError
 from tests.small_trainers import a_batch, build, play
@@ -170,3 +171,21 @@ def test_an_absurd_learning_rate_stops_with_the_message(nnunet_folders: Path) ->
     with pytest.raises(TrainingDivergedError, match="segmentor's .* epoch 0.*initial_lr"):
         epoch(trainer, [a_batch(seed) for seed in range(8)])
     assert not list(Path(trainer.output_folder).glob("*checkpoint*"))
+
+
+@pytest.mark.parametrize("kind", [AdversarialTrainer, SeparateTrainer, SoftmaxTrainer])
+def test_pretrained_weights_load_into_the_segmentor(nnunet_folders: Path, kind: Any) -> None:
+    """By nnU-Net's own loader, which leaves the output layers alone."""
+    trained = build(kind, nnunet_folders)
+    with torch.no_grad():
+        for parameter in trained.network.parameters():
+            parameter.add_(1.0)
+    path = nnunet_folders / "pretrained.pth"
+    trained.save_checkpoint(str(path))
+    fresh = build(kind, nnunet_folders)
+    before = {name: value.clone() for name, value in fresh.network.state_dict().items()}
+    load_pretrained_weights(fresh.network, str(path))
+    for name, value in fresh.network.state_dict().items():
+        source = before if ".seg_layers." in name else trained.network.state_dict()
+        assert torch.equal(value, source[name]), name
+    assert any(".seg_layers." in name for name in before)

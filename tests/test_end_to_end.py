@@ -119,7 +119,7 @@ def predict_without_this_package(commands: Commands, archive: Path, command: str
         commands.environment["PYTHONSAFEPATH"] = "1"  # nor is it in the folder in which this runs
         del commands.environment["nnUNet_extTrainer"]
         (bare / "results").mkdir()
-        if "No module named" not in commands(python, "-c", "import segan_nnunet", succeeds=None):
+        if "No module named" not in commands(python, "-c", "import segan_nnunet.cli", succeeds=None):
             pytest.skip("this package is installed among nnU-Net's own files: install it editable, as `make test` does")
         entry = "from nnunetv2.{} import {} as run; run()"
         install = entry.format("model_sharing.entry_points", "install_from_zip_entry_point")

@@ -57,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     plan = ("segan_nnunet", "plan", "-c", *CONFIGURATIONS, "--width", "2", "--batch-size", "2")
     planned = commands.forked(*((*plan, "-d", str(number)) for number in LABELS))
     assert [status for status, _ in planned] == [0] * len(LABELS), planned
-    for preprocessed in (folder / "nnUNet_preprocessed").iterdir():
+    for preprocessed in (folder / "nnUNet_preprocessed").glob("Dataset*"):
         splits = [{"train": ["case_1", "case_2"], "val": ["case_0"]}]
         (preprocessed / "splits_final.json").write_text(json.dumps(splits))
     return commands
