@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from nnunetv2.inference.predict_from_raw_data import predict_entry_point
 from nnunetv2.run.run_training import run_training_entry
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from segan_nnunet.cli import main
@@ -37,6 +38,7 @@ def stay_small() -> None:
     """One thread, and forked instead of spawned workers, in this process and its children."""
     torch.set_num_threads(1)
     setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010  nnU-Net sets as many as there are processors
+    LocalLogger.plot_progress_png = lambda self, folder: None  # nnU-Net's picture takes longer than these epochs
     forking = multiprocessing.get_context("fork")
     setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
 

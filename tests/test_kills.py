@@ -19,12 +19,9 @@ import os
 import shutil
 import time
 
-from nnunetv2.training.logging.nnunet_logger import LocalLogger
-
 from segan_nnunet.training import AdversarialTrainer, adversarial_trainer
 
-LocalLogger.plot_progress_png = lambda self, folder: None  # pictures take longer than these epochs
-adversarial_trainer.plot_game = lambda *args: None
+adversarial_trainer.plot_game = lambda *args: None  # a picture takes longer than these epochs
 
 
 class Steady(AdversarialTrainer):

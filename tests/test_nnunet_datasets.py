@@ -34,8 +34,10 @@ def trains(run: Commands, dataset: str, label_maps: int) -> None:
     """Plan a tiny segmentor for a dataset of nnU-Net's making, and train SegAN on it for some steps."""
     trainers = (run.environment["nnUNet_extTrainer"], str(Path(__file__).parent / "grid_trainers"))
     run.environment["nnUNet_extTrainer"] = os.pathsep.join(trainers)
-    run("segan_nnunet", "plan", "-d", dataset, "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
-    run("nnUNetv2_train", dataset, "2d", "0", "-tr", "GridQuick", "-p", "SegANPlans", "-device", "cpu")
+    plan = ("segan_nnunet", "plan", "-d", dataset, "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
+    train = ("nnUNetv2_train", dataset, "2d", "0", "-tr", "GridQuick", "-p", "SegANPlans", "-device", "cpu")
+    for status, printed in run.forked(plan, train, jobs=1, nnUNet_n_proc_DA="0"):
+        assert status == 0, printed[-4000:]
     (fold,) = (run.folder / "nnUNet_results").glob("*/GridQuick__SegANPlans__2d/fold_0")
     assert len(json.loads((fold / "validation" / "summary.json").read_text())["mean"]) == label_maps
     log = torch.load(fold / "checkpoint_final.pth", weights_only=True)["logging"]

@@ -99,9 +99,10 @@ def test_prediction_and_truth_do_not_share_batch_statistics() -> None:
     # the features of the truth must not depend on the prediction that is looked at beside it
     critics, image = small_critics(1, 1), torch.rand(2, 1, 16, 16)
     truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
-    features = [f.clone() for f in critics.critics[0](mask_image(image, truth))]
+    critic = critics.critics[0].get_submodule("critic")
+    features = [f.clone() for f in critic(mask_image(image, truth))]
     for predicted in (torch.zeros_like(truth), torch.ones_like(truth)):
-        alone = critics.critics[0](mask_image(image, predicted))
+        alone = critic(mask_image(image, predicted))
         expected = torch.stack([(a - b).abs().mean() for a, b in zip(alone, features, strict=True)])
         torch.testing.assert_close(critics(image, predicted, truth)[0], expected)
 
