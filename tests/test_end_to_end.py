@@ -196,8 +196,8 @@ def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands
         assert "stock nnU-Net predicts with it" in printed
         assert "exists" in commands(*export, str(commands.folder / "model.zip"), succeeds=False)
         stock = predict_without_this_package(commands, commands.folder / "model.zip", printed.splitlines()[-1])
-        ours = np.load(commands.folder / "output_MySegAN_narrow" / f"{case.stem}.npz")["probabilities"]
-        assert np.array_equal(stock["probabilities"], ours) and ours.std() > 0
+        here = np.load(commands.folder / "output_MySegAN_narrow" / f"{case.stem}.npz")["probabilities"]
+        assert np.array_equal(stock["probabilities"], here) and here.std() > 0
     finally:
         commands.environment["nnUNet_extTrainer"] = ours
 
