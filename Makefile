@@ -28,6 +28,7 @@ test: lint
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/make_datasets.py
+	SEGAN_WRITE_DOCS=1 $(BIN)/python -m pytest tests/test_matrix.py
 
 clean:
 	rm -rf $(VENV) demo_output

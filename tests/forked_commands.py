@@ -4,9 +4,8 @@ A new Python process takes seconds to import torch and nnU-Net, and so does ever
 trainings that is nearly all of their time. Here the commands' own entry points run in forked processes, on one thread
 each, and their workers are forked too.
 
-    python forked_commands.py < list of {"argv": [...], "log": FILE, "kill_after": seconds or null, "env": {...}}
-
-as JSON, with "jobs" of them at once. Prints the list of exit statuses, negative for a signal, as JSON.
+Reads {"jobs": how many at once, "commands": [{"argv": [...], "log": FILE, "kill_after": seconds or null}, ...]} as JSON
+from standard input. Prints the list of exit statuses, negative for a signal, as JSON.
 """
 
 import contextlib
@@ -60,7 +59,6 @@ def start(command: dict[str, Any]) -> int:
     for stream in (1, 2):
         os.dup2(log, stream)
     sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1)
-    os.environ.update(command.get("env", {}))
     sys.argv = command["argv"]
     status = 1
     try:

@@ -50,3 +50,8 @@ def dataset_name(dataset_id: int) -> str:
 def dataset_number(name: str) -> int:
     """Return the XXX of DatasetXXX_Name."""
     return int(name.removeprefix("Dataset").split("_")[0])
+
+
+def default_processes() -> int:
+    """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or one per processor."""
+    return int(os.environ.get("nnUNet_def_n_proc") or os.cpu_count() or 1)

@@ -1,7 +1,6 @@
 """Read predictions and references, check them, and measure every region: in parallel, a case at a time."""
 
 import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ import pandas as pd
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.labelling import Labelling
@@ -144,11 +144,6 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
                 }
             )
     return rows, problems
-
-
-def default_processes() -> int:
-    """As many as nnU-Net takes where nnUNet_def_n_proc says so, else as many as there are processors."""
-    return int(os.environ.get("nnUNet_def_n_proc") or os.cpu_count() or 1)
 
 
 def measure(cases: Sequence[Case], labelling: Labelling, processes: int | None = None) -> pd.DataFrame:

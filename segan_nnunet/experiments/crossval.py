@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import dataclass
 
+from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
@@ -11,7 +12,7 @@ from segan_nnunet.evaluation.outputs import Settings
 from segan_nnunet.experiments.grid_checks import check_trainers
 from segan_nnunet.experiments.jobs import Grid, Job
 from segan_nnunet.experiments.local import run_locally
-from segan_nnunet.experiments.plans import default_processes, planning_lock, preprocess_with_nnunet
+from segan_nnunet.experiments.plans import planning_lock, preprocess_with_nnunet
 from segan_nnunet.experiments.run_state import (
     JobState,
     State,

@@ -8,7 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
+from segan_nnunet.data.environment import dataset_name, dataset_number, default_processes, nnunet_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.locks import file_lock
 
@@ -164,8 +164,3 @@ def planning_lock(preprocessed: Path) -> AbstractContextManager[int]:
     """Return the lock under which a dataset is planned and preprocessed."""
     preprocessed.parent.mkdir(parents=True, exist_ok=True)
     return file_lock(preprocessed.with_name(f".{preprocessed.name}.lock"))
-
-
-def default_processes() -> int:
-    """Processes for preprocessing: nnUNet_def_n_proc, or one per processor."""
-    return int(os.environ.get("nnUNet_def_n_proc", os.cpu_count() or 1))

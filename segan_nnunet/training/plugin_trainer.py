@@ -190,11 +190,7 @@ class PluginTrainer(nnUNetTrainer):
                 "instead of --c."
             ) from error
 
-    def unwrapped(self, module: nn.Module) -> nn.Module:
-        """A module without DDP around it."""
-        return module.module if isinstance(module, DistributedDataParallel) else module
-
     def bare(self, module: nn.Module) -> nn.Module:
         """A module without DDP and torch.compile around it: the one whose weights are saved."""
-        module = self.unwrapped(module)
+        module = module.module if isinstance(module, DistributedDataParallel) else module
         return module._orig_mod if isinstance(module, OptimizedModule) else module
