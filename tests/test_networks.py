@@ -5,6 +5,7 @@ from torch import nn
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.networks import Critic, Segmentor
+from segan_nnunet.objective import layer_distances
 
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -88,3 +89,17 @@ def test_deep_supervision_is_refused_with_a_remedy() -> None:
 def test_pretrained_weights_leave_the_output_layer_out() -> None:
     keys = [key for key in Segmentor(1, 2).state_dict() if ".seg_layers." in key]
     assert keys == ["decoder.seg_layers.0.weight", "decoder.seg_layers.0.bias"]
+
+
+@pytest.mark.parametrize("space", [2, 3])
+def test_features_and_their_gradients_keep_the_channels_last(space: int) -> None:
+    """A gradient laid out otherwise than its features makes the whole backward pass reorder memory."""
+    memory_format = torch.channels_last if space == 2 else torch.channels_last_3d
+    critic = Critic(2, (4, 6, 8), CONVOLUTIONS[space])
+    features = [critic(torch.rand(2, 2, *[16] * space))[1:] for _ in range(2)]
+    layouts = []
+    for output in (*features[0], *features[1]):
+        assert output.is_contiguous(memory_format=memory_format)
+        output.register_hook(lambda gradient: layouts.append(gradient.is_contiguous(memory_format=memory_format)))
+    layer_distances(*features).sum().backward()
+    assert layouts == [True] * 6

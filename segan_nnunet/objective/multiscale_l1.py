@@ -6,7 +6,6 @@ B batch, C image channels, R regions, L layers of the critic, *S space (H, W or 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 LOWEST_INTENSITY = 0.1
@@ -44,6 +43,9 @@ def layer_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tens
     """The terms of Eq. 3: the mean absolute difference of each layer's features, float32 of shape (L,).
 
     Their mean is ℓ_mae. Range [0, inf); 0 if and only if the features are equal. Sums are taken in float32 also under
-    autocast: a mean over 10^7 features has gradients that float16 cannot hold.
+    autocast: a mean over 10^7 features has gradients that float16 cannot hold. Differences are taken in the features'
+    own precision, and by a norm rather than `l1_loss`: that spares the backward pass copies of all features in
+    float32, and in another memory format than theirs (docs/performance.md).
     """
-    return torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(features, other, strict=True)])
+    differences = [a - b for a, b in zip(features, other, strict=True)]
+    return torch.stack([torch.linalg.vector_norm(d, 1, dtype=torch.float32) / d.numel() for d in differences])
