@@ -6,7 +6,9 @@ Operations are counted, not timed: they are the same on every machine, and in pr
 import importlib.util
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.experiments.benchmark import Workload, build, make_batch, operations
+from segan_nnunet.experiments.benchmark import Workload
+from segan_nnunet.experiments.benchmark.candidates import build
+from segan_nnunet.experiments.benchmark.steps import operations
 
 TRAINERS = (
     "UNetSoftmaxTrainer",
@@ -22,7 +24,7 @@ spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder
 catalogue = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(catalogue)
 workload = Workload(batch=2)
-batch = make_batch(workload)
+batch = workload.make_batch()
 print("| trainer | Gflop per 160x160 slice | times the baseline's | parameters, S | C |")
 print("| --- | ---: | ---: | ---: | ---: |")
 baseline = None

@@ -352,10 +352,21 @@ def benchmark(
     regions: Annotated[list[int] | None, typer.Option("--regions", help="Numbers of regions. [default: 3]")] = None,
     steps: Annotated[int, typer.Option(help="Timed steps of each candidate.")] = 7,
     device: Annotated[str, typer.Option("-device", help="cpu or cuda.")] = "cpu",
+    steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out loaders and inference.")] = False,
 ) -> None:
-    """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them."""
+    """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them.
+
+    Then how many images per second nnU-Net's loaders make, and what inference costs.
+    """
     from segan_nnunet.experiments import benchmark as bench
 
-    for number in regions or [3]:
-        workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
-        print(bench.markdown(workload, bench.benchmark(workload, steps)))
+    workloads = [
+        bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
+        for number in regions or [3]
+    ]
+    for workload in workloads:
+        rows = bench.benchmark(workload, steps)
+        print(bench.step_table(workload, rows), flush=True)
+    if not steps_only:
+        print(bench.pipeline_lines(workload, bench.pipeline(workload), rows), flush=True)
+        print(bench.inference_table(bench.inference(workload, steps)))

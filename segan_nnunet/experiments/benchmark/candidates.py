@@ -1,0 +1,185 @@
+"""The trainers that are compared, ready to step on plans made for a workload."""
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor
+
+from segan_nnunet.experiments.benchmark.workload import Workload
+from segan_nnunet.experiments.plans import segan_configuration
+from segan_nnunet.networks.encoder import Encoder
+from segan_nnunet.objective import clamp_weights, mask_image, rescale_intensities
+from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
+
+NAME = "Dataset001_Benchmark"
+DATA = "preprocessed"
+
+
+class AuthorsLoop(AdversarialTrainer):
+    """A plain transcription of the authors' released loop, with a critic per region as in the paper.
+
+    The segmentor runs twice a step, nothing is frozen, everything is float32, every parameter of a critic is clamped,
+    and tensors have PyTorch's ordinary memory format.
+    """
+
+    def initialize(self) -> None:
+        """Build both players, and undo what our networks do for speed."""
+        super().initialize()
+        for player in (self.network, self.critic):
+            for module in player.modules():
+                if isinstance(module, Encoder):
+                    module.memory_format = torch.contiguous_format
+
+    def train_step(self, batch: dict) -> dict[str, Any]:
+        """One round, as they play it."""
+        image, target = batch["data"].to(self.device), batch["target"].to(self.device).float()
+        seen = rescale_intensities(image)
+        self.critic.zero_grad()
+        predicted = torch.sigmoid(self.network(image)).detach()
+        (-self.distance(seen, predicted, target)).backward()
+        self.critic_optimizer.step()
+        clamp_weights(self.critic, self.critic_clamp, batch_norm=True)
+        self.network.zero_grad()
+        loss = self.distance(seen, torch.sigmoid(self.network(image)), target)
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss.detach()}
+
+    def distance(self, seen: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Eq. 2, over all critics."""
+        distances = []
+        for region, part in enumerate(self.critic.critics):
+            critic = part.get_submodule("critic")
+            maps = (mask_image(seen, masks[:, region : region + 1]) for masks in (predicted, truth))
+            features = (critic(masked) for masked in maps)
+            distances += [(a - b).abs().mean() for a, b in zip(*features, strict=True)]
+        return torch.stack(distances).mean()
+
+
+CANDIDATES: dict[str, type[nnUNetTrainer]] = {
+    "authors' loop": AuthorsLoop,
+    "SegANTrainer": AdversarialTrainer,
+    "UNetSoftmaxTrainer": SoftmaxTrainer,
+    "nnUNetTrainer, nnU-Net's network": nnUNetTrainer,
+}
+
+
+@contextmanager
+def nnunet_folders() -> Iterator[Path]:
+    """nnU-Net's three folders, all of them one temporary folder; yields that of the preprocessed cases."""
+    variables = {f"nnUNet_{part}": os.environ.get(f"nnUNet_{part}") for part in ("raw", "preprocessed", "results")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(dict.fromkeys(variables, folder))
+        cases = Path(folder) / NAME / DATA
+        cases.mkdir(parents=True)
+        (cases / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
+        try:
+            yield cases
+        finally:
+            for name, value in variables.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def build(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
+    """A trainer, ready to step."""
+    with nnunet_folders():
+        return initialized(trainer, workload)
+
+
+def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
+    """A trainer on plans made for the workload, within `nnunet_folders`."""
+    with redirect_stdout(io.StringIO()):
+        made: Any = trainer(
+            make_plans(workload, own=trainer is nnUNetTrainer),
+            "benchmark",
+            "all",
+            workload.dataset_json(),
+            torch.device(workload.device),
+        )
+        made.initialize()
+    made.log_file = os.devnull
+    made.network.train()
+    if isinstance(made, AdversarialTrainer):
+        made.critic.train()
+    return made
+
+
+def make_plans(workload: Workload, own: bool) -> dict[str, Any]:
+    """Plans for the workload.
+
+    Args:
+        workload: decides patch, batch and width.
+        own: the network that nnU-Net plans, instead of Figure 1's.
+    """
+    planned = {
+        "data_identifier": DATA,
+        "patch_size": list(workload.patch),
+        "batch_size": workload.batch,
+        "use_mask_for_norm": [False] * workload.channels,
+    }
+    if own:
+        configuration = {**planned, "architecture": nnunet_architecture(workload.patch), "batch_dice": True}
+    else:
+        configuration = segan_configuration(planned, workload.width, workload.batch, workload.patch)
+    return {
+        "dataset_name": NAME,
+        "plans_name": "benchmark",
+        "configurations": {"benchmark": configuration},
+        "continue_training": False,
+    }
+
+
+def nnunet_architecture(patch: Sequence[int]) -> dict[str, Any]:
+    """What nnU-Net's planner chooses for isotropic voxels: halve while 4 voxels are left, double the features."""
+    dimension = len(patch)
+    halvings = 0
+    while all(size % 2 ** (halvings + 1) == 0 and size / 2 ** (halvings + 1) >= 4 for size in patch):
+        halvings += 1
+    stages = halvings + 1
+    most = 512 if dimension == 2 else 320
+    return {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "arch_kwargs": {
+            "n_stages": stages,
+            "features_per_stage": [min(32 * 2**stage, most) for stage in range(stages)],
+            "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
+            "kernel_sizes": [[3] * dimension] * stages,
+            "strides": [[1] * dimension] + [[2] * dimension] * halvings,
+            "n_conv_per_stage": [2] * stages,
+            "n_conv_per_stage_decoder": [2] * halvings,
+            "conv_bias": True,
+            "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{dimension}d",
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }
+
+
+def precision(trainer: Any) -> torch.dtype:
+    """The precision in which a trainer's convolutions run."""
+    if isinstance(trainer, AuthorsLoop):
+        return torch.float32
+    if isinstance(trainer, (AdversarialTrainer, SoftmaxTrainer)):
+        return trainer.autocast_dtype or torch.float32
+    return torch.float16 if trainer.device.type == "cuda" else torch.float32
+
+
+def batch_for(trainer: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
+    """The batch as a trainer's loader gives it: with deep supervision the truth comes in several sizes."""
+    if not trainer.enable_deep_supervision:
+        return dict(batch)
+    truth = batch["target"].float()
+    scales = trainer._get_deep_supervision_scales()
+    return {**batch, "target": [F.interpolate(truth, scale_factor=tuple(scale)) for scale in scales]}

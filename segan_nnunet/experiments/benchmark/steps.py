@@ -1,0 +1,147 @@
+"""Time, operations and memory of training steps."""
+
+import gc
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, batch_for, build, precision
+from segan_nnunet.experiments.benchmark.workload import Workload, wait
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One candidate's step.
+
+    Attributes:
+        name: of the candidate.
+        seconds: of every step that was timed.
+        flop: floating-point operations of one step, forward and backward, of convolutions and matrix products.
+        peak_mib: memory that a step needs beyond what the process held before it.
+        rate: operations per second that this device attains in the candidate's precision.
+    """
+
+    name: str
+    seconds: list[float]
+    flop: int
+    peak_mib: float
+    rate: float
+
+    @property
+    def median(self) -> float:
+        """Median time of a step, in s."""
+        return statistics.median(self.seconds)
+
+    @property
+    def floor(self) -> float:
+        """Time that the operations alone would take at the device's attainable rate, in s."""
+        return self.flop / self.rate
+
+
+def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tuple(CANDIDATES)) -> list[Measured]:
+    """Time the steps of the candidates in turns, count their operations, and measure their memory.
+
+    Args:
+        workload: what they are given.
+        steps: timed steps of each, after one that warms up.
+        candidates: names in CANDIDATES.
+    """
+    batch = workload.make_batch()
+    trainers = {name: build(CANDIDATES[name], workload) for name in candidates}
+    flop = {name: operations(trainer, batch) for name, trainer in trainers.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(steps):
+        for name, trainer in trainers.items():
+            seconds[name].append(timed(trainer, batch_for(trainer, batch), workload.device))
+    rates = {dtype: attainable_rate(workload, dtype) for dtype in {precision(trainer) for trainer in trainers.values()}}
+    precisions = {name: precision(trainer) for name, trainer in trainers.items()}
+    del trainers
+    gc.collect()
+    return [
+        Measured(name, seconds[name], flop[name], peak_memory(name, workload), rates[precisions[name]])
+        for name in candidates
+    ]
+
+
+def operations(trainer: Any, batch: dict[str, Tensor]) -> int:
+    """Floating-point operations of one step, by torch's counter: of convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        trainer.train_step(batch_for(trainer, batch))
+    return counter.get_total_flops()
+
+
+def timed(trainer: Any, batch: dict[str, Tensor], device: str) -> float:
+    """Time of one step, in s."""
+    wait(device)
+    started = time.perf_counter()
+    trainer.train_step(batch)
+    wait(device)
+    return time.perf_counter() - started
+
+
+def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7) -> float:
+    """Operations per second of a large convolution, forward and backward, in a precision: the best of some."""
+    dimension = len(workload.patch)
+    convolution = (nn.Conv2d if dimension == 2 else nn.Conv3d)(256, 256, 3, padding=1).to(workload.device, dtype)
+    side = 48 if dimension == 2 else 16
+    image = torch.randn(4, 256, *[side] * dimension, device=workload.device, dtype=dtype, requires_grad=True)
+    best, flop = float("inf"), 0
+    for _ in range(repetitions):
+        with FlopCounterMode(display=False) as counter:
+            convolution(image).sum().backward()
+        flop = counter.get_total_flops()
+        wait(workload.device)
+        started = time.perf_counter()
+        convolution(image).sum().backward()
+        wait(workload.device)
+        best = min(best, time.perf_counter() - started)
+    return flop / best
+
+
+def peak_memory(name: str, workload: Workload) -> float:
+    """Memory of a second step beyond what the process held before the first, in MiB; in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(step_memory, (name, workload))
+
+
+def step_memory(name: str, workload: Workload) -> float:
+    """Measure this process, to which a small step first brings the libraries' own memory."""
+    small = replace(workload, batch=2, width=4)
+    warm_up = build(CANDIDATES[name], small)
+    warm_up.train_step(batch_for(warm_up, small.make_batch()))
+    batch = workload.make_batch()
+    trainer = build(CANDIDATES[name], workload)
+    if workload.device == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        before = most_memory()
+    for _ in range(2):
+        trainer.train_step(batch_for(trainer, batch))
+    if workload.device == "cuda":
+        peak = torch.cuda.max_memory_allocated()
+    else:
+        peak = most_memory()
+    return (peak - before) / 2**20
+
+
+def most_memory() -> int:
+    """The most memory that this process has held, in bytes.
+
+    From /proc where there is one: getrusage also counts what the parent held before it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,96 @@
+import os
+import re
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from segan_nnunet.experiments.benchmark import Workload, benchmark, inference, pipeline, step_table
+from segan_nnunet.experiments.benchmark.candidates import AuthorsLoop, build
+from segan_nnunet.experiments.benchmark.steps import operations
+from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
+
+TINY = Workload(patch=(32, 32), batch=2, width=2, channels=2, regions=3)
+
+
+class Ours(AdversarialTrainer):
+    """Our step as the authors' loop would have it: float32, every parameter of a critic clamped."""
+
+    clamp_batch_norm = True
+    initial_lr = 1e-3
+
+    def initialize(self) -> None:
+        super().initialize()
+        self.autocast_dtype = None
+
+
+class Theirs(AuthorsLoop):
+    initial_lr = 1e-3
+
+
+def test_the_authors_loop_plays_the_same_game_as_our_step() -> None:
+    players: list[dict[str, Any]] = []
+    for trainer in (Ours, Theirs):
+        torch.manual_seed(0)
+        made = build(trainer, TINY)
+        before = made.network.state_dict()["encoder.stages.0.0.weight"].clone()
+        for _ in range(3):
+            made.train_step(TINY.make_batch())
+        players.append(dict(made.network.named_parameters()) | dict(made.critic.named_parameters()))
+        assert (players[-1]["encoder.stages.0.0.weight"] - before).abs().max() > 1e-3
+    without_effect = re.compile(
+        r"stages\.[1-9]\.0\.bias|decoder\.stages\.0\.0\.bias"
+    )  # before batch norm: rounding errors
+    compared = [name for name in players[0] if not without_effect.search(name)]
+    assert len(compared) > 30
+    for name in compared:
+        parameter = players[0][name]
+        torch.testing.assert_close(parameter, players[1][name], atol=1e-5, rtol=1e-4, msg=name)
+
+
+def convolution_flops(module: nn.Module, image: torch.Tensor) -> list[int]:
+    """Two operations per multiplication of each convolution's forward, in order, by the textbook's formula."""
+    flops = []
+
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        flops.append(2 * output.numel() * layer.in_channels * prod(layer.kernel_size))
+
+    hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    module(image)
+    for hook in hooks:
+        hook.remove()
+    return flops
+
+
+def test_operations_are_those_of_the_design() -> None:
+    """A backward pass costs a forward's operations for the weights and as many for the input, where each is needed.
+
+    The segmentor: 3 S, but nothing for the image's gradient. A critic: twice that in its own phase; in the segmentor's
+    phase forward and the input's gradient for the prediction, forward alone for the truth.
+    """
+    made = build(Ours, TINY)
+    image = TINY.make_batch()["data"]
+    segmentor = convolution_flops(made.network, image)
+    critic = convolution_flops(made.critic.critics[0].get_submodule("critic"), image)
+    of_the_segmentor = 3 * sum(segmentor) - segmentor[0]
+    of_a_critic = 2 * (3 * sum(critic) - critic[0]) + 2 * sum(critic) + sum(critic)
+    assert operations(build(SoftmaxTrainer, TINY), TINY.make_batch()) == of_the_segmentor
+    assert operations(made, TINY.make_batch()) == of_the_segmentor + 3 * of_a_critic
+    # nothing frozen, the segmentor run twice: all passes are whole ones, the last with the gradient of the input
+    authors = 3 * sum(segmentor) - segmentor[0] + sum(segmentor) + 3 * (4 * 3 * sum(critic) - 3 * critic[0])
+    assert operations(build(AuthorsLoop, TINY), TINY.make_batch()) == authors
+
+
+def test_everything_is_measured_in_3d_too_and_the_environment_left_alone() -> None:
+    workload = Workload(patch=(16, 16, 16), batch=2, width=2, channels=2, regions=2)
+    before = dict(os.environ)
+    rows = benchmark(workload, steps=2, candidates=["authors' loop", "SegANTrainer"])
+    assert [len(row.seconds) for row in rows] == [2, 2] and all(row.flop > 0 and row.rate > 0 for row in rows)
+    table = step_table(workload, rows)
+    assert "| authors' loop |" in table and f"| {rows[0].median:.3f} |" in table and "2 regions" in table
+    loaders = pipeline(workload, processes=1, seconds=0.1)
+    assert len(loaders) == 2 and all(loader.images_per_second > 0 for loader in loaders)
+    assert [len(one.seconds) for one in inference(workload, 1)] == [1, 1, 1]
+    assert dict(os.environ) == before
