@@ -17,6 +17,11 @@ from tests.hand_made import write_2015_case
 PATIENTS_VARIABLE = "SEGAN_SIX_PATIENTS"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of minutes first: of files that run side by side, a long one that comes last runs alone."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(mark) for mark in ("end_to_end", "slurm")))
+
+
 @pytest.fixture
 def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """nnU-Net's three folders, empty, in a temporary folder; returns that folder."""

@@ -13,7 +13,7 @@ from torch import nn
 from segan_nnunet.errors import InputError
 from segan_nnunet.objective import mask_image, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule, SoftmaxTrainer
-from tests.small_trainers import a_batch, build, parameters, play
+from tests.small_trainers import a_batch, build, gradients_of, parameters, play
 
 
 class GameTrainer(AdversarialTrainer):
@@ -113,15 +113,14 @@ def test_critic_climbs_and_segmentor_descends_the_same_distance(trainer: Any) ->
 
 def test_gradient_reaches_the_segmentor_through_the_critics_alone(trainer: Any) -> None:
     batch = a_batch()
-    play(trainer, batch)
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trainer.network.decoder.seg_layers.parameters())
-    before = [p.grad.clone() for p in trainer.network.parameters()]
+    before = gradients_of(trainer, batch)
+    assert all(before[p].abs().sum() > 0 for p in trainer.network.decoder.seg_layers.parameters())
+    assert all(p.grad is None for group in trainer.optimizer.param_groups for p in group["params"])
     for layer in (m for m in trainer.critic.modules() if isinstance(m, nn.Conv2d)):
         nn.init.zeros_(layer.weight)  # a blind critic passes on the gradient of layer 0 only
     trainer.critic_optimizer.param_groups[0]["lr"] = 0.0
-    play(trainer, batch)
-    after = [p.grad for p in trainer.network.parameters()]
-    assert any(not torch.allclose(a, b) for a, b in zip(before, after, strict=True))
+    after = gradients_of(trainer, batch)
+    assert any(not torch.allclose(before[p], after[p]) for p in trainer.network.parameters())
 
 
 def test_critic_weights_stay_inside_the_clamp(trainer: Any) -> None:

@@ -30,7 +30,7 @@ from segan_nnunet.training import (
     SeparateTrainer,
     SoftmaxTrainer,
 )
-from tests.small_trainers import LABELS, a_batch, build, parameters, play
+from tests.small_trainers import LABELS, a_batch, build, gradients_of, parameters, play
 
 PLAIN_LABELS = {"background": 0, "edema": 1, "core": 2, "enhancing": 3}
 
@@ -43,10 +43,6 @@ def catalogue() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def gradients(module: nn.Module) -> list[torch.Tensor]:
-    return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in module.parameters()]
 
 
 @pytest.fixture
@@ -68,10 +64,10 @@ def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
         separate.critic.load_state_dict(critic_start)
         separate.optimizer.state.clear()
         separate.critic_optimizer.state.clear()
-        play(separate, this)
+        gradients = gradients_of(separate, this)
         found.append(
             [
-                (gradients(segmentor), gradients(critic))
+                tuple([gradients[p] for p in player.parameters()] for player in (segmentor, critic))
                 for segmentor, critic in zip(separate.network.segmentors, separate.critic.critics, strict=True)
             ]
         )

@@ -141,8 +141,8 @@ class AdversarialTrainer(PluginTrainer):
         target = batch["target"].to(self.device, non_blocking=True)
         image = rescale_intensities(data)
         with self.autocast():
-            output = self.network(data)
-        predicted, truth = self.label_space.label_maps(output, target)
+            predicted = self.network(data)
+        predicted, truth = self.label_space.label_maps(predicted, target)
 
         critic_distances = self.critic_phase(image, predicted.detach(), truth)
         loss, distances = self.segmentor_phase(image, predicted, truth)
@@ -157,7 +157,8 @@ class AdversarialTrainer(PluginTrainer):
     def critic_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
         """Train C for one step with S fixed: max over θ_C of Eq. 2, then clamp. Returns the distances before it.
 
-        Each critic is done with before the next one begins, so that the memory of one is enough for all.
+        Each critic is done with before the next one begins, so that the memory of one is enough for all; they share
+        nothing, so that this is one step of all of them.
 
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.
@@ -168,16 +169,16 @@ class AdversarialTrainer(PluginTrainer):
             (R, L), per region and layer of the critic.
         """
         self.critic.requires_grad_(True)
-        self.critic_optimizer.zero_grad(set_to_none=True)
         distances = []
         for part in self.critic_parts:
             with self.autocast():
-                distances.append(part(image, predicted, truth))
-            self.backward(-distances[-1].mean() / len(self.critic_parts), self.critic_grad_scaler)
-        if self.has_weights(self.critic):
-            self.step(self.critic_optimizer, self.critic_grad_scaler)
+                found = part(image, predicted, truth)
+            self.backward(-found.mean() / len(self.critic_parts), self.critic_grad_scaler)
+            if self.has_weights(part):
+                self.step(self.critic_optimizer, self.critic_grad_scaler)  # only this critic has gradients
+            distances.append(found.detach())
         clamp_weights(self.critic, self.critic_clamp, self.clamp_batch_norm)
-        return torch.cat(distances).detach()
+        return torch.cat(distances)
 
     def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Train S for one step with C fixed: min over θ_S of Eq. 2. Returns its loss, and the distances.
@@ -187,7 +188,6 @@ class AdversarialTrainer(PluginTrainer):
         Args: as `critic_phase`, but for S(x), through which S is reached.
         """
         self.critic.requires_grad_(False)
-        self.optimizer.zero_grad(set_to_none=True)
         maps = predicted.detach().requires_grad_()
         distances = []
         for part in self.critic.critics:  # not in DDP: it would wait for gradients of the critic, which gets none here
@@ -207,12 +207,13 @@ class AdversarialTrainer(PluginTrainer):
             (loss if scaler is None else scaler.scale(loss)).backward()
 
     def step(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
-        """One step of gradient descent."""
+        """One step of gradient descent; no player's gradients take memory while it is the other's turn."""
         if scaler is None:
             optimizer.step()
         else:
             scaler.step(optimizer)
             scaler.update()
+        optimizer.zero_grad(set_to_none=True)
 
     def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
         """Log the critic's side of the epoch beside nnU-Net's train_losses, which is the segmentor's."""

@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, batch_for, build, precision
@@ -27,14 +29,17 @@ class Measured:
         name: of the candidate.
         seconds: of every step that was timed.
         flop: floating-point operations of one step, forward and backward, of convolutions and matrix products.
-        peak_mib: memory that a step needs beyond what the process held before it.
+        tensor_mib: the most that tensors hold during a step: both players, their optimisers' states, the batch, and
+            what the step allocates; the same in every run.
+        process_mib: the most by which the process grows for all of it, libraries' own buffers included; it scatters.
         rate: operations per second that this device attains in the candidate's precision.
     """
 
     name: str
     seconds: list[float]
     flop: int
-    peak_mib: float
+    tensor_mib: float
+    process_mib: float
     rate: float
 
     @property
@@ -64,11 +69,14 @@ def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tu
         for name, trainer in trainers.items():
             seconds[name].append(timed(trainer, batch_for(trainer, batch), workload.device))
     rates = {dtype: attainable_rate(workload, dtype) for dtype in {precision(trainer) for trainer in trainers.values()}}
+    tensors = {name: tensor_memory(trainer, batch_for(trainer, batch)) for name, trainer in trainers.items()}
     precisions = {name: precision(trainer) for name, trainer in trainers.items()}
     del trainers
     gc.collect()
     return [
-        Measured(name, seconds[name], flop[name], peak_memory(name, workload), rates[precisions[name]])
+        Measured(
+            name, seconds[name], flop[name], tensors[name], process_memory(name, workload), rates[precisions[name]]
+        )
         for name in candidates
     ]
 
@@ -108,7 +116,27 @@ def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7
     return flop / best
 
 
-def peak_memory(name: str, workload: Workload) -> float:
+def tensor_memory(trainer: Any, batch: dict[str, Any]) -> float:
+    """The most that tensors hold during a step, in MiB."""
+    for optimizer in (trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)):
+        optimizer.zero_grad(set_to_none=True)  # the profiler does not see what was there before it go
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        trainer.train_step(batch)
+        return torch.cuda.max_memory_allocated() / 2**20
+    players = (trainer.network, getattr(trainer, "critic", nn.Module()))
+    optimizers = {trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)}
+    lasting = [*batch.values(), *(value for player in players for value in player.state_dict().values())]
+    lasting += [value for one in optimizers for state in one.state.values() for value in state.values()]
+    held = sum(part.nbytes for value in lasting for part in (value if isinstance(value, list) else [value]))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        trainer.train_step(batch)
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return (held + max(accumulate(changes))) / 2**20
+
+
+def process_memory(name: str, workload: Workload) -> float:
     """Memory of a second step beyond what the process held before the first, in MiB; in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(step_memory, (name, workload))

@@ -14,14 +14,14 @@ def step_table(workload: Workload, rows: Sequence[Measured]) -> str:
         str(workload),
         "",
         "| step | s, median | fastest–slowest | times faster than the first | Gflop | floor, s | of the floor's rate "
-        "| peak memory, MiB |",
-        "| --- |" + " ---: |" * 7,
+        "| memory of tensors, MiB | of the process |",
+        "| --- |" + " ---: |" * 8,
     ]
     for row in rows:
         lines.append(
             f"| {row.name} | {row.median:.3f} | {min(row.seconds):.3f}–{max(row.seconds):.3f} "
             f"| {rows[0].median / row.median:.2f} | {row.flop / 1e9:.0f} | {row.floor:.3f} "
-            f"| {row.floor / row.median:.0%} | {row.peak_mib:.0f} |"
+            f"| {row.floor / row.median:.0%} | {row.tensor_mib:.0f} | {row.process_mib:.0f} |"
         )
     rates = ", ".join(sorted({f"{row.rate / 1e9:.0f} Gflop/s" for row in rows}))
     steps = len(rows[0].seconds)

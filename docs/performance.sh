@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The tables of performance.md, on a machine with nothing else to do: about ten minutes on two cores.
+set -eu
+segan_nnunet benchmark "$@"
+segan_nnunet benchmark --regions 1 6 --steps-only "$@"
+segan_nnunet benchmark --batch-size 2 --steps-only "$@"
+segan_nnunet benchmark --patch-size 96 96 --steps-only "$@"
+segan_nnunet benchmark --patch-size 64 64 64 --width 32 --batch-size 2 --steps-only "$@"
