@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.objective import mask_image, rescale_intensities
@@ -121,6 +122,21 @@ def test_gradient_reaches_the_segmentor_through_the_critics_alone(trainer: Any) 
     trainer.critic_optimizer.param_groups[0]["lr"] = 0.0
     after = gradients_of(trainer, batch)
     assert any(not torch.allclose(before[p], after[p]) for p in trainer.network.parameters())
+
+
+class NoValueIsRead(TorchDispatchMode):
+    """Fails where Python reads a tensor's value: there a step would wait for the GPU."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func is not torch.ops.aten._local_scalar_dense.default, "a tensor's value was read"
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_never_waits_for_the_device(trainer: Any) -> None:
+    with NoValueIsRead():
+        play(trainer, a_batch())
+        with pytest.raises(AssertionError, match="was read"):
+            torch.ones(1).item()
 
 
 def test_critic_weights_stay_inside_the_clamp(trainer: Any) -> None:
