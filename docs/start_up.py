@@ -1,10 +1,13 @@
 """How long commands take until they do something: medians of five, in turns. usage: python docs/start_up.py"""
 
+import os
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from segan_nnunet.catalogues import catalogue_folder
 
 REPETITIONS = 5
 BIN = Path(sys.executable).parent
@@ -22,11 +25,12 @@ COMMANDS = {
     "the same, with SegANTrainer found": [sys.executable, "-c", FIND.format("SegANTrainer")],
 }
 
+environment = {**os.environ, "nnUNet_extTrainer": str(catalogue_folder("trainers"))}
 seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
 for repetition in range(REPETITIONS + 1):
     for name, command in COMMANDS.items():
         started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, env=environment)
         if repetition:  # the first reads the files from the disk
             seconds[name].append(time.perf_counter() - started)
 print("| command | s, median | fastest–slowest |\n| --- | ---: | ---: |")

@@ -128,7 +128,8 @@ def tensor_memory(trainer: Any, batch: dict[str, Any]) -> float:
     optimizers = {trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)}
     lasting = [*batch.values(), *(value for player in players for value in player.state_dict().values())]
     lasting += [value for one in optimizers for state in one.state.values() for value in state.values()]
-    held = sum(part.nbytes for value in lasting for part in (value if isinstance(value, list) else [value]))
+    tensors = [part for value in lasting for part in (value if isinstance(value, list) else [value])]
+    held = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())  # nnU-Net's networks list some twice
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         trainer.train_step(batch)
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -144,7 +145,7 @@ def process_memory(name: str, workload: Workload) -> float:
 
 def step_memory(name: str, workload: Workload) -> float:
     """Measure this process, to which a small step first brings the libraries' own memory."""
-    small = replace(workload, batch=2, width=4)
+    small = replace(workload, batch=2, width=4, patch=(32,) * len(workload.patch))
     warm_up = build(CANDIDATES[name], small)
     warm_up.train_step(batch_for(warm_up, small.make_batch()))
     batch = workload.make_batch()
