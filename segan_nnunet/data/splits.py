@@ -8,7 +8,6 @@ import os
 import warnings
 
 import pandas as pd
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from segan_nnunet.data.conversion import CASE_TABLE
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
@@ -33,6 +32,8 @@ def kfold(cases: pd.DataFrame, folds: int, seed: int) -> list[dict[str, list[str
     Raises:
         InputError: fewer patients than folds.
     """
+    from sklearn.model_selection import KFold, StratifiedKFold  # a second, which `convert` needs not wait for
+
     patients = cases.drop_duplicates("patient")
     if not 2 <= folds <= len(patients):
         raise InputError(f"{folds} folds cannot be made of {len(patients)} patients: choose 2 to {len(patients)}")
@@ -65,6 +66,8 @@ def holdout(cases: pd.DataFrame, seed: int) -> list[dict[str, list[str]]]:
     Raises:
         InputError: a grade has a single patient, who cannot be on both sides.
     """
+    from sklearn.model_selection import train_test_split
+
     held_out: set[str] = set()
     for grade, of_grade in cases.groupby("grade"):
         if of_grade["patient"].nunique() < 2:
