@@ -63,7 +63,7 @@ def test_comparison_by_geometry(validated: Path) -> None:
     assert lines[2].startswith("| UNet | **1.000** | 0.500 |"), "in the order asked for, the best in bold"
     assert "Mean over 2 cases (validation cases of Dataset001_Tiny, folds 0, 1" in made.table
     assert "policy nnunet" in made.table and "both empty" in made.table
-    assert "UNet, Precision tumor core: 1" in made.table
+    assert "Precision tumor core: 1 (UNet)" in made.table
     assert "no difference can be significant" in made.table
 
 
@@ -142,7 +142,9 @@ def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Pat
 def test_folders_of_predictions_beside_trainers_and_alone(validated: Path, tmp_path: Path) -> None:
     other = write_folder(tmp_path / "other", {"a": cubes(4, 2), "b": cubes(2, 1)})
     beside = compare(1, trainers=["UNet"], folders=Folders({"Other": other}))
-    assert "| UNet |" in beside.table and "| Other | **1.000** | **1.000** |" in beside.table, "both are best"
+    assert "| UNet |" in beside.table and "| Other | 1.000 | **1.000** |" in beside.table, (
+        "alike in one column, best in the other"
+    )
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2), "b": cubes(2, 1)})
     alone = compare(output=tmp_path / "out", folders=Folders({"Other": other}, truth))
     assert "| Other | 1.000 | 1.000 |" in alone.table, "the only method is not marked best"

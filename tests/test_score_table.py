@@ -60,6 +60,22 @@ def test_the_only_method_is_neither_best_nor_tested() -> None:
     assert "| A | – |" in undefined
 
 
+def test_nobody_is_best_where_all_are_alike() -> None:
+    assert "**" not in markdown(table_of({"A": [0.25, 0.75], "B": [0.5, 0.5]}, "A")[0])
+    assert markdown(table_of({"A": [np.nan], "B": [0.5]}, "A")[0]).count("**0.500**") == 9
+
+
+def test_cases_that_did_not_count_are_said_by_column_and_method() -> None:
+    alike = markdown(table_of({"A": [0.5, np.nan], "B": [0.4, np.nan]}, "A")[0])
+    assert "did:" not in alike, "the same case is missing everywhere"
+    scores = scores_of({"A": [0.5, 0.6, 0.7], "B": [0.4, 0.6, 0.5]})
+    scores.loc[(scores["region"] == "tumor core") & (scores["case"] == "c2"), "Dice"] = np.nan
+    some = (scores["method"] == "B") & (scores["region"] == "whole tumor") & (scores["case"] != "c0")
+    scores.loc[some, "Precision"] = np.nan
+    text = markdown(build_table("T", summarise(scores), paired_tests(scores, "A"), TABLE_1, REGIONS))
+    assert text.endswith("where not all did: Dice tumor core: 2; Precision whole tumor: 1 (B).\n")
+
+
 def test_published_rows_stand_apart_as_printed() -> None:
     text = markdown(table_of({"A": [0.9, 0.99]}, "A", published=True)[0])
     row = "| SegAN (published, BRATS 2015 test) | 0.85 | 0.70 | 0.66 | 0.92 | 0.80 | 0.69 | 0.80 | 0.65 | 0.62 |"

@@ -86,7 +86,9 @@ def build_table(
     for score in scores:
         for region in regions:
             means = [float(cells.loc[(method, score.column, region), "mean"]) for method in methods]
-            best = best_of(means, score) if len(methods) > 1 else np.nan
+            best = best_of(means, score)
+            if all(mean == best for mean in means):  # of one method, or where all are alike: nobody is ahead
+                best = np.nan
             for method, mean in zip(methods, means, strict=True):
                 text = UNDEFINED if np.isnan(mean) else f"{mean:.{score.decimals}f}"
                 rows[method].append(Cell(text, mean == best, (method, score.column, region) in marked))
@@ -131,13 +133,24 @@ def table_notes(
         notes.append(
             f"Published rows: as printed in {SOURCE}, reached on other data; no comparison with the rows above."
         )
-    chosen = summary[summary["score"].isin([score.column for score in scores]) & summary["region"].isin(regions)]
-    titles = {score.column: score.title for score in scores}
-    fewer = chosen[chosen["cases"] < summary["cases"].max()]
-    if not fewer.empty:
-        counted = (f"{row.method}, {titles[row.score]} {row.region}: {row.cases}" for row in fewer.itertuples())
+    counted = [
+        f"{score.title} {region}: {found}"
+        for score in scores
+        for region in regions
+        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], summary))
+    ]
+    if counted:
         notes.append("Cases that counted, where not all did: " + "; ".join(counted) + ".")
     return notes
+
+
+def fewer_cases(column: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """How many cases counted in a column of the table, and for whom if not for all; empty where all did."""
+    parts = []
+    for cases, rows in column[column["cases"] < summary["cases"].max()].groupby("cases"):
+        methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"
+        parts.append(f"{cases}{methods}")
+    return ", ".join(parts)
 
 
 def markdown(table: Table) -> str:
