@@ -118,23 +118,25 @@ def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7
 
 def tensor_memory(trainer: Any, batch: dict[str, Any]) -> float:
     """The most that tensors hold during a step, in MiB."""
-    for optimizer in (trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)):
-        optimizer.zero_grad(set_to_none=True)  # the profiler does not see what was there before it go
-    if trainer.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        trainer.train_step(batch)
-        return torch.cuda.max_memory_allocated() / 2**20
     players = (trainer.network, getattr(trainer, "critic", nn.Module()))
     optimizers = {trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)}
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)  # the profiler does not see what was there before it go
     lasting = [*batch.values(), *(value for player in players for value in player.state_dict().values())]
     lasting += [value for one in optimizers for state in one.state.values() for value in state.values()]
     tensors = [part for value in lasting for part in (value if isinstance(value, list) else [value])]
     held = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())  # nnU-Net's networks list some twice
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
         trainer.train_step(batch)
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
-    return (held + max(accumulate(changes))) / 2**20
+        added = torch.cuda.max_memory_allocated() - before
+    else:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+            trainer.train_step(batch)
+        events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+        added = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+    return (held + added) / 2**20
 
 
 def process_memory(name: str, workload: Workload) -> float:
