@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Dice of short trainings in this machine's autocast and in float32, three seeds each, on the demo's cohort.
+# Dice of short trainings in this machine's autocast and in float32, five seeds each, on the demo's cohort.
 # usage: docs/precision.sh DEMO     DEMO: what `segan_nnunet demo DEMO` or `make demo` left (demo_output)
 set -eu
 demo=$(cd "$1" && pwd)
@@ -9,7 +9,7 @@ export nnUNet_def_n_proc=2 nnUNet_n_proc_DA=2
 nnUNet_extTrainer=$(segan_nnunet trainer-folder):$here/trainers
 export nnUNet_extTrainer
 
-trainers="SegAN_autocast_1 SegAN_float32_1 SegAN_autocast_2 SegAN_float32_2 SegAN_autocast_3 SegAN_float32_3"
+trainers=$(for seed in 1 2 3 4 5; do echo "SegAN_autocast_$seed SegAN_float32_$seed"; done)
 for trainer in $trainers; do
     nnUNetv2_train 15 2d 0 -tr "$trainer" -p SegANPlans -device cpu
 done
