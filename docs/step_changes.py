@@ -15,9 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segan_nnunet.experiments.benchmark import Workload
-from segan_nnunet.experiments.benchmark.candidates import build
-from segan_nnunet.experiments.benchmark.steps import tensor_memory, timed
-from segan_nnunet.networks.encoder import Encoder
+from segan_nnunet.experiments.benchmark.candidates import build, take_ordinary_format
+from segan_nnunet.experiments.benchmark.steps import step_seconds, tensor_memory
 from segan_nnunet.objective import game
 from segan_nnunet.training import AdversarialTrainer
 
@@ -35,9 +34,7 @@ class OrdinaryFormat(AdversarialTrainer):
     def initialize(self) -> None:
         """Undo what the encoders do."""
         super().initialize()
-        for module in (*self.network.modules(), *self.critic.modules()):
-            if isinstance(module, Encoder):
-                module.memory_format = torch.contiguous_format
+        take_ordinary_format(self.network, self.critic)
 
 
 class Float32(AdversarialTrainer):
@@ -107,7 +104,7 @@ for workload in (
     for step in range(STEPS + 1):
         for name, (_, change) in VARIANTS.items():
             with change():
-                time = timed(trainers[name], dict(batch), workload.device)
+                time = step_seconds(trainers[name], dict(batch))
             if step:
                 seconds[name].append(time)
     own = statistics.median(seconds["the step as it is"])

@@ -360,13 +360,10 @@ def benchmark(
     """
     from segan_nnunet.experiments import benchmark as bench
 
-    workloads = [
-        bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
-        for number in regions or [3]
-    ]
-    for workload in workloads:
+    for number in regions or [3]:
+        workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
         rows = bench.benchmark(workload, steps)
         print(bench.step_table(workload, rows), flush=True)
-    if not steps_only:
+    if not steps_only:  # of the last number of regions
         print(bench.pipeline_lines(workload, bench.pipeline(workload), rows), flush=True)
         print(bench.inference_table(bench.inference(workload, steps)))

@@ -133,21 +133,22 @@ def table_notes(
         notes.append(
             f"Published rows: as printed in {SOURCE}, reached on other data; no comparison with the rows above."
         )
+    most = summary["cases"].max()
     counted = [
         f"{score.title} {region}: {found}"
         for score in scores
         for region in regions
-        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], summary))
+        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
     ]
     if counted:
         notes.append("Cases that counted, where not all did: " + "; ".join(counted) + ".")
     return notes
 
 
-def fewer_cases(column: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """How many cases counted in a column of the table, and for whom if not for all; empty where all did."""
+def fewer_cases(column: pd.DataFrame, most: int) -> str:
+    """How many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
     parts = []
-    for cases, rows in column[column["cases"] < summary["cases"].max()].groupby("cases"):
+    for cases, rows in column[column["cases"] < most].groupby("cases"):
         methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"
         parts.append(f"{cases}{methods}")
     return ", ".join(parts)

@@ -33,7 +33,7 @@ class Encoder(nn.Module):
             stages.append(nn.Sequential(*layers))
             input_channels = features
         self.stages = nn.ModuleList(stages)
-        # convolutions and resizing are fastest so, on GPUs and CPUs alike; all that follows keeps it
+        # convolutions and resizing are fastest so (docs/performance.md); all that follows keeps it
         self.memory_format = torch.channels_last if conv_op is nn.Conv2d else torch.channels_last_3d
 
     def forward(self, x: Tensor) -> list[Tensor]:

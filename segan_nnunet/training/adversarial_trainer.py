@@ -141,7 +141,7 @@ class AdversarialTrainer(PluginTrainer):
         target = batch["target"].to(self.device, non_blocking=True)
         image = rescale_intensities(data)
         with self.autocast():
-            predicted = self.network(data)
+            predicted = self.network(data)  # logits: one name, so that they are not kept beside the probabilities
         predicted, truth = self.label_space.label_maps(predicted, target)
 
         critic_distances = self.critic_phase(image, predicted.detach(), truth)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.experiments.plans import segan_configuration
@@ -31,12 +31,9 @@ class AuthorsLoop(AdversarialTrainer):
     """
 
     def initialize(self) -> None:
-        """Build both players, and undo what our networks do for speed."""
+        """Build both players as they did."""
         super().initialize()
-        for player in (self.network, self.critic):
-            for module in player.modules():
-                if isinstance(module, Encoder):
-                    module.memory_format = torch.contiguous_format
+        take_ordinary_format(self.network, self.critic)
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """One round, as they play it."""
@@ -64,6 +61,14 @@ class AuthorsLoop(AdversarialTrainer):
         return torch.stack(distances).mean()
 
 
+def take_ordinary_format(*players: nn.Module) -> None:
+    """Undo what our networks do for speed: PyTorch's ordinary memory format, channels first."""
+    for player in players:
+        for module in player.modules():
+            if isinstance(module, Encoder):
+                module.memory_format = torch.contiguous_format
+
+
 CANDIDATES: dict[str, type[nnUNetTrainer]] = {
     "authors' loop": AuthorsLoop,
     "SegANTrainer": AdversarialTrainer,
@@ -73,29 +78,38 @@ CANDIDATES: dict[str, type[nnUNetTrainer]] = {
 
 
 @contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set variables, and give them back as they were."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
 def nnunet_folders() -> Iterator[Path]:
-    """nnU-Net's three folders, all of them one temporary folder; yields that of the preprocessed cases."""
-    variables = {f"nnUNet_{part}": os.environ.get(f"nnUNet_{part}") for part in ("raw", "preprocessed", "results")}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(dict.fromkeys(variables, folder))
+    """nnU-Net's three folders, all of them one temporary folder; yields that of the preprocessed cases, empty."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        environment(nnUNet_raw=folder, nnUNet_preprocessed=folder, nnUNet_results=folder),
+    ):
         cases = Path(folder) / NAME / DATA
         cases.mkdir(parents=True)
-        (cases / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
-        try:
-            yield cases
-        finally:
-            for name, value in variables.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        yield cases
 
 
 def build(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
     """A trainer, ready to step."""
-    with nnunet_folders():
+    with nnunet_folders() as cases:
+        (cases / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
         return initialized(trainer, workload)
 
 
 def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
-    """A trainer on plans made for the workload, within `nnunet_folders`."""
+    """A trainer on plans made for the workload, within `nnunet_folders` that hold a case."""
     with redirect_stdout(io.StringIO()):
         made: Any = trainer(
             make_plans(workload, own=trainer is nnUNetTrainer),

@@ -1,10 +1,8 @@
 """Whether inference with our trainers' networks costs what it costs with a stock trainer's."""
 
 import io
-import statistics
-import time
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -12,7 +10,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from segan_nnunet.experiments.benchmark.candidates import make_plans
-from segan_nnunet.experiments.benchmark.workload import Workload, wait
+from segan_nnunet.experiments.benchmark.timing import Timed, seconds_of
+from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
 
 SLICES = 8
@@ -23,25 +22,7 @@ TRAINERS: dict[str, type[nnUNetTrainer]] = {
 }
 
 
-@dataclass(frozen=True)
-class Inference:
-    """Inference with one trainer's network.
-
-    Attributes:
-        name: of the trainer.
-        seconds: of each time that it was run.
-    """
-
-    name: str
-    seconds: list[float]
-
-    @property
-    def median(self) -> float:
-        """Median time, in s."""
-        return statistics.median(self.seconds)
-
-
-def inference(workload: Workload, repetitions: int = 7) -> list[Inference]:
+def inference(workload: Workload, repetitions: int = 7) -> list[Timed]:
     """Time nnU-Net's sliding window over one case, with Figure 1's segmentor as each trainer builds it, in turns.
 
     Args:
@@ -55,14 +36,11 @@ def inference(workload: Workload, repetitions: int = 7) -> list[Inference]:
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for repetition in range(repetitions + 1):
         for name, one in predictors.items():
-            wait(workload.device)
-            started = time.perf_counter()
             with redirect_stdout(io.StringIO()):
-                one.predict_sliding_window_return_logits(image)
-            wait(workload.device)
+                taken = seconds_of(partial(one.predict_sliding_window_return_logits, image), workload.device)
             if repetition:
-                seconds[name].append(time.perf_counter() - started)
-    return [Inference(name, times) for name, times in seconds.items()]
+                seconds[name].append(taken)
+    return [Timed(name, times) for name, times in seconds.items()]
 
 
 def predictor(trainer: type[nnUNetTrainer], workload: Workload) -> nnUNetPredictor:

@@ -3,8 +3,7 @@
 import io
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 
-from segan_nnunet.experiments.benchmark.candidates import initialized, nnunet_folders
+from segan_nnunet.experiments.benchmark.candidates import environment, initialized, nnunet_folders
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.training import AdversarialTrainer, PaperAugmentation
 
@@ -57,7 +56,7 @@ def pipeline(workload: Workload, processes: int | None = None, seconds: float = 
     """
     processes = processes or int(os.environ.get(PROCESSES) or os.cpu_count() or 1)
     found = []
-    with nnunet_folders() as cases, process_setting(processes):
+    with nnunet_folders() as cases, environment(**{PROCESSES: str(processes)}):
         write_cases(cases, workload)
         for augmentation, trainer in AUGMENTATIONS.items():
             with redirect_stdout(io.StringIO()):
@@ -77,20 +76,8 @@ def pipeline(workload: Workload, processes: int | None = None, seconds: float = 
     return found
 
 
-@contextmanager
-def process_setting(processes: int) -> Iterator[None]:
-    """Tell nnU-Net how many processes load."""
-    before = os.environ.get(PROCESSES)
-    os.environ[PROCESSES] = str(processes)
-    try:
-        yield
-    finally:
-        os.environ.pop(PROCESSES) if before is None else os.environ.update({PROCESSES: before})
-
-
 def write_cases(folder: Path, workload: Workload) -> None:
     """Write preprocessed cases of noise around nested balls, as nnU-Net's preprocessor does."""
-    (folder / "case.b2nd").unlink()
     random = np.random.default_rng(0)
     middle = np.array(CASE_SHAPE).reshape(3, 1, 1, 1) / 2
     distance = np.sqrt(((np.indices(CASE_SHAPE) - middle) ** 2).sum(0))

@@ -3,9 +3,7 @@
 import gc
 import multiprocessing
 import resource
-import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -18,16 +16,15 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, batch_for, build, precision
-from segan_nnunet.experiments.benchmark.workload import Workload, wait
+from segan_nnunet.experiments.benchmark.timing import Timed, seconds_of
+from segan_nnunet.experiments.benchmark.workload import Workload
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(Timed):
     """One candidate's step.
 
     Attributes:
-        name: of the candidate.
-        seconds: of every step that was timed.
         flop: floating-point operations of one step, forward and backward, of convolutions and matrix products.
         tensor_mib: the most that tensors hold during a step: both players, their optimisers' states, the batch, and
             what the step allocates; the same in every run.
@@ -35,17 +32,10 @@ class Measured:
         rate: operations per second that this device attains in the candidate's precision.
     """
 
-    name: str
-    seconds: list[float]
     flop: int
     tensor_mib: float
     process_mib: float
     rate: float
-
-    @property
-    def median(self) -> float:
-        """Median time of a step, in s."""
-        return statistics.median(self.seconds)
 
     @property
     def floor(self) -> float:
@@ -67,7 +57,7 @@ def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tu
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(steps):
         for name, trainer in trainers.items():
-            seconds[name].append(timed(trainer, batch_for(trainer, batch), workload.device))
+            seconds[name].append(step_seconds(trainer, batch_for(trainer, batch)))
     rates = {dtype: attainable_rate(workload, dtype) for dtype in {precision(trainer) for trainer in trainers.values()}}
     tensors = {name: tensor_memory(trainer, batch_for(trainer, batch)) for name, trainer in trainers.items()}
     precisions = {name: precision(trainer) for name, trainer in trainers.items()}
@@ -88,13 +78,9 @@ def operations(trainer: Any, batch: dict[str, Tensor]) -> int:
     return counter.get_total_flops()
 
 
-def timed(trainer: Any, batch: dict[str, Tensor], device: str) -> float:
+def step_seconds(trainer: Any, batch: dict[str, Any]) -> float:
     """Time of one step, in s."""
-    wait(device)
-    started = time.perf_counter()
-    trainer.train_step(batch)
-    wait(device)
-    return time.perf_counter() - started
+    return seconds_of(lambda: trainer.train_step(batch), trainer.device.type)
 
 
 def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7) -> float:
@@ -109,15 +95,14 @@ def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7
     best, flop = float("inf"), 0
     for memory_format in (torch.contiguous_format, torch.channels_last if dimension == 2 else torch.channels_last_3d):
         formatted = image.clone(memory_format=memory_format).requires_grad_()
+
+        def run(image: Tensor = formatted) -> None:
+            convolution(image).sum().backward()
+
         with FlopCounterMode(display=False) as counter:
-            convolution(formatted).sum().backward()
+            run()
         flop = counter.get_total_flops()
-        for _ in range(repetitions):
-            wait(workload.device)
-            started = time.perf_counter()
-            convolution(formatted).sum().backward()
-            wait(workload.device)
-            best = min(best, time.perf_counter() - started)
+        best = min(best, *(seconds_of(run, workload.device) for _ in range(repetitions)))
     return flop / best
 
 

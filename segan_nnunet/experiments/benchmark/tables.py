@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from segan_nnunet.experiments.benchmark.inference import Inference
 from segan_nnunet.experiments.benchmark.pipeline import Pipeline
 from segan_nnunet.experiments.benchmark.steps import Measured
+from segan_nnunet.experiments.benchmark.timing import Timed
 from segan_nnunet.experiments.benchmark.workload import Workload
 
 
@@ -36,7 +36,7 @@ def pipeline_lines(workload: Workload, found: Sequence[Pipeline], rows: Sequence
     return "\n".join([*lines, f"- consumed per second, with nothing beside it: {consumed}"]) + "\n"
 
 
-def inference_table(found: Sequence[Inference]) -> str:
+def inference_table(found: Sequence[Timed]) -> str:
     """Time of inference with each trainer's network, and its ratio to the first."""
     lines = [
         "| network as built by | s, median | fastest–slowest | times the first's |",

@@ -48,9 +48,3 @@ class Workload:
         data = torch.randn(self.batch, self.channels, *self.patch, generator=generator)
         depth = torch.randint(0, self.regions + 1, (self.batch, 1, *self.patch), generator=generator)
         return {"data": data, "target": torch.cat([depth > region for region in range(self.regions)], 1)}
-
-
-def wait(device: str) -> None:
-    """Let a GPU finish what it was given."""
-    if device == "cuda":
-        torch.cuda.synchronize()
