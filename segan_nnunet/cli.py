@@ -29,7 +29,8 @@ app = typer.Typer(
 )
 
 SEVERAL_VALUES = {
-    "-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--folds", "--predictions", "--regions", "--sbatch",
+    "-c", "-tr", "-p", "-f", "--channels", "--patch-size", "--spacing", "--folds", "--seeds", "--predictions",
+    "--regions", "--sbatch",
 }  # fmt: skip
 
 DatasetId = Annotated[int, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")]
@@ -139,17 +140,21 @@ def plan(
     width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
     batch_size: Annotated[int | None, typer.Option(help="Samples per step. [default: 64 in 2-D]")] = None,
     patch_size: Annotated[list[int] | None, typer.Option(help="Voxels per axis. [default: 160 160 in 2-D]")] = None,
-    plans_name: Annotated[str, typer.Option("--plans-name", help="Name of the plans.")] = "SegANPlans",
+    plans_name: Annotated[
+        str | None, typer.Option("--plans-name", help="Name of the plans. [default: SegANPlans, or SegANPlans_2mm]")
+    ] = None,
+    spacing: Annotated[
+        list[float] | None, typer.Option("--spacing", help="Voxel size in mm, z y x. [default: the cases' median]")
+    ] = None,
     processes: Annotated[int | None, typer.Option("-np", help="Processes for preprocessing.")] = None,
 ) -> None:
     """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans."""
     from segan_nnunet.experiments import plans
 
     path = plans.plan(
-        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name=plans_name,
-        num_processes=processes,
-    )  # fmt: skip
-    print(f"{path}\nNext: nnUNetv2_train {dataset_id} 2d 0 -tr SegANTrainer -p {plans_name}")
+        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing
+    )
+    print(f"{path}\nNext: nnUNetv2_train {dataset_id} 2d 0 -tr SegANTrainer -p {path.stem}")
 
 
 @app.command()
@@ -220,6 +225,7 @@ def compare(
     trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: all trained]")] = None,
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: all trained]")] = None,
     folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seeds", help="Seeds. [default: all validated]")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="Folder for tables, figures and report.")] = None,
     predictions: Annotated[
         list[str] | None, typer.Option("--predictions", help="NAME=FOLDER of other predictions, one or several.")
@@ -247,7 +253,9 @@ def compare(
     folders = contests.Folders(sources.parse_folders(predictions or []), reference, images, dataset_json)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
     settings = outputs.Settings(empty, baseline, published, intersection, processes, command)
-    made = comparison.compare(dataset_id, configurations or "2d", trainers, plans, folds, output, folders, settings)
+    made = comparison.compare(
+        dataset_id, configurations or "2d", trainers, plans, folds, output, folders, settings, seeds or ()
+    )
     print(made.table)
     for path in made.files:
         print(path)
@@ -259,6 +267,9 @@ def crossval(
     trainers: Annotated[list[str], typer.Option("-tr", help="Trainers.")],
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: SegANPlans]")] = None,
     folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all of the split]")] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seeds", help="Train each once per seed, as TRAINER_seed3. [default: once]")
+    ] = None,
     configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
     executor: Executor = "local",
     jobs: AtOnce = None,
@@ -272,16 +283,16 @@ def crossval(
     dry_run: DryRun = False,
     status: Status = False,
 ) -> None:
-    """Train trainers x plans x folds, as far as they are not finished, and compare."""
+    """Train trainers x plans x folds x seeds, as far as they are not finished, and compare."""
     from segan_nnunet.experiments import crossval as grids
     from segan_nnunet.experiments import executors, grid_checks, run_state
 
     asked = (dataset_id, trainers, plans or ["SegANPlans"], folds, configuration)
     if status:
-        print(run_state.status_table(grids.states_of(grid_checks.make_grid(*asked))))
+        print(run_state.status_table(grids.states_of(grid_checks.make_grid(*asked, seeds=seeds or ()))))
         return
     chosen = executors.choose(executor, device, gpus, jobs, partition, time, memory, cpus, sbatch or ())
-    grid = grid_checks.make_grid(*asked, chosen.device, chosen.num_gpus)
+    grid = grid_checks.make_grid(*asked, chosen.device, chosen.num_gpus, seeds or ())
     if dry_run:
         print("\n".join(grids.commands(grid)))
     else:

@@ -1,13 +1,16 @@
 """Small trainers on hand-made plans, played in the test's own process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from segan_nnunet.networks import Critic
+from segan_nnunet.networks.critic import PAPER_LAYERS
+from segan_nnunet.objective import Critics, Distances, MaskedCritic, relative_distances
 from segan_nnunet.training import PluginTrainer
 
 LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
@@ -45,6 +48,22 @@ def build(
     torch.manual_seed(0)
     built.initialize()
     return built
+
+
+def critic_per_region(
+    num_regions: int = 3,
+    channels: int = 2,
+    features: Sequence[int] = (4, 6, 8),
+    conv_op: type[nn.Module] = nn.Conv2d,
+    layers: Sequence[int] = PAPER_LAYERS,
+    distances: Distances = relative_distances,
+) -> Critics:
+    torch.manual_seed(0)
+    return Critics(
+        (MaskedCritic(Critic(channels, features, conv_op, layers), distances) for _ in range(num_regions)),
+        {f"region {region}": [region] for region in range(num_regions)},
+        layers,
+    )
 
 
 def a_batch(seed: int = 0) -> dict[str, torch.Tensor]:

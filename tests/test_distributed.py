@@ -45,7 +45,8 @@ class Samplewise:
 
 
 class Game(Samplewise, AdversarialTrainer):
-    pass
+    # Adam divides even rounding errors to full steps: those of biases before instance norm, whose true gradient is 0
+    optimizer_settings: ClassVar[dict[str, Any]] = {**AdversarialTrainer.optimizer_settings, "eps": 1e-4}
 
 
 class MaskedImageAlone(Samplewise, AdversarialTrainer):
@@ -53,12 +54,11 @@ class MaskedImageAlone(Samplewise, AdversarialTrainer):
 
 
 class Released(Samplewise, AdversarialDiceTrainer):
-    # Adam divides even rounding errors to full steps: those of biases before instance norm, whose true gradient is 0
     optimizer_settings: ClassVar[dict[str, Any]] = {**AdversarialDiceTrainer.optimizer_settings, "eps": 1e-4}
 
 
 class Separate(Samplewise, SeparateTrainer):
-    pass
+    optimizer_settings = Game.optimizer_settings
 
 
 TRAINERS = (Game, MaskedImageAlone, Released, Separate)

@@ -3,7 +3,7 @@
 import copy
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,15 +12,22 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.objective import mask_image, rescale_intensities
+from segan_nnunet.objective import Critics, mask_image, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule, SoftmaxTrainer
+from segan_nnunet.training.progress import plot_game
 from tests.small_trainers import a_batch, build, gradients_of, parameters, play
 
 
 class GameTrainer(AdversarialTrainer):
     num_epochs = 3
     num_iterations_per_epoch = 2
-    initial_lr = 1e-3
+    initial_lr = critic_initial_lr = 1e-3
+
+
+class DampedTrainer(GameTrainer):
+    """Makes no full steps of rounding errors: those of biases before batch norm, whose true gradient is 0."""
+
+    optimizer_settings: ClassVar[dict[str, Any]] = {**GameTrainer.optimizer_settings, "eps": 1e-3}
 
 
 class BaselineTrainer(SoftmaxTrainer):
@@ -34,10 +41,11 @@ def trainer(nnunet_folders: Path) -> Any:
 
 
 def the_authors_loop(trainer: Any, batch: dict[str, torch.Tensor], rounds: int) -> tuple[nn.Module, nn.Module]:
-    """Their loop, plainly: the segmentor runs twice a round, nothing is frozen, all in float32."""
+    """Their loop, plainly: the segmentor runs twice a round, nothing is frozen, all in float32. The loss is ours."""
     segmentor, critics = copy.deepcopy(trainer.network).train(), copy.deepcopy(trainer.critic).train()
-    optimizer_s = torch.optim.RMSprop(segmentor.parameters(), lr=trainer.initial_lr)
-    optimizer_c = torch.optim.RMSprop(critics.parameters(), lr=trainer.initial_lr)
+    # without its bias to 0 the mean of squares is the first square, in the first round
+    optimizer_s = torch.optim.RMSprop(segmentor.parameters(), lr=trainer.initial_lr, alpha=0, eps=1e-3)
+    optimizer_c = torch.optim.RMSprop(critics.parameters(), lr=trainer.critic_initial_lr, alpha=0, eps=1e-3)
     image, truth = rescale_intensities(batch["data"]), batch["target"].float()
 
     def distance(output: torch.Tensor) -> torch.Tensor:
@@ -46,24 +54,27 @@ def the_authors_loop(trainer: Any, batch: dict[str, torch.Tensor], rounds: int) 
             predicted_features = critic.critic(mask_image(image, output[:, region : region + 1]))
             true_features = critic.critic(mask_image(image, truth[:, region : region + 1]))
             for a, b in zip(predicted_features, true_features, strict=True):
-                total = total + torch.mean(torch.abs(a - b)) / len(predicted_features)
+                relative = (a - b).abs().sum() / (a.abs().sum() + b.abs().sum())
+                total = total + relative / len(predicted_features)
         return total / len(critics.critics)
 
     for _ in range(rounds):
         critics.zero_grad()
         (-distance(torch.sigmoid(segmentor(batch["data"])).detach())).backward()
         optimizer_c.step()
-        for p in critics.parameters():
-            p.data.clamp_(-trainer.critic_clamp, trainer.critic_clamp)
+        for module in critics.modules():
+            limit = 1.0 if isinstance(module, nn.BatchNorm2d) else 0.01
+            for p in module.parameters(recurse=False):
+                p.data.clamp_(-limit, limit)
         segmentor.zero_grad()
         distance(torch.sigmoid(segmentor(batch["data"]))).backward()
         optimizer_s.step()
     return segmentor, critics
 
 
-def test_one_round_equals_the_authors_loop(trainer: Any) -> None:
+def test_one_round_equals_the_authors_loop(nnunet_folders: Path) -> None:
+    trainer = build(DampedTrainer, nnunet_folders)
     trainer.autocast_dtype = None  # float32
-    trainer.clamp_batch_norm = True  # as they do
     batch = a_batch()
     segmentor, critics = the_authors_loop(trainer, batch, rounds=1)
     before = parameters(trainer.network)
@@ -92,7 +103,7 @@ def test_each_player_moves_in_its_own_phase_only(trainer: Any) -> None:
 
 def test_critic_climbs_and_segmentor_descends_the_same_distance(trainer: Any) -> None:
     trainer.autocast_dtype = None
-    trainer.critic_clamp = 10.0  # the clamp would undo the climb of a fresh critic
+    trainer.critic_clamp = trainer.critic_batch_norm_clamp = 10.0  # the clamp would undo some of the climb
     for optimizer in (trainer.optimizer, trainer.critic_optimizer):
         optimizer.param_groups[0]["lr"] = 1e-5  # small enough for the first order to hold
     batch = a_batch()
@@ -125,27 +136,136 @@ def test_gradient_reaches_the_segmentor_through_the_critics_alone(trainer: Any) 
 
 
 class NoValueIsRead(TorchDispatchMode):
-    """Fails where Python reads a tensor's value: there a step would wait for the GPU."""
+    """Fails where Python reads a tensor's value: there a step would wait for the GPU.
+
+    Adam may: it counts its steps in tensors that are on the CPU always.
+    """
+
+    in_optimizer = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func is not torch.ops.aten._local_scalar_dense.default, "a tensor's value was read"
+        reads = func is torch.ops.aten._local_scalar_dense.default
+        assert not reads or self.in_optimizer, "a tensor's value was read"
         return func(*args, **(kwargs or {}))
+
+    def let_by(self, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.register_step_pre_hook(lambda *_: setattr(self, "in_optimizer", True))
+        optimizer.register_step_post_hook(lambda *_: setattr(self, "in_optimizer", False))
 
 
 def test_a_step_never_waits_for_the_device(trainer: Any) -> None:
-    with NoValueIsRead():
+    with NoValueIsRead() as watch:
+        watch.let_by(trainer.optimizer)
+        watch.let_by(trainer.critic_optimizer)
         play(trainer, a_batch())
         with pytest.raises(AssertionError, match="was read"):
             torch.ones(1).item()
 
 
 def test_critic_weights_stay_inside_the_clamp(trainer: Any) -> None:
-    for seed in range(3):
+    trainer.critic_optimizer.param_groups[0]["lr"] = 0.5  # wild
+    for seed in range(4):
+        for kind, limit, number in ((nn.Conv2d, 0.01, 3 * 3), (nn.BatchNorm2d, 1.0, 3 * 2 * 2)):
+            weights = [p for m in trainer.critic.modules() if isinstance(m, kind) for p in m.parameters()]
+            assert len(weights) == number  # regions, blocks with it, weights and batch norm's shifts
+            assert max(p.abs().max().item() for p in weights) <= limit, f"after {seed} rounds"
         play(trainer, a_batch(seed))
-        convolutions = [m for m in trainer.critic.modules() if isinstance(m, nn.Conv2d)]
-        weights = [p for m in convolutions for p in m.parameters()]
-        assert len(weights) == 3 * 3 * 2  # regions, blocks, weight and bias
-        assert max(p.abs().max().item() for p in weights) <= trainer.critic_clamp
+
+
+def test_first_steps_are_no_larger_than_the_rate(nnunet_folders: Path) -> None:
+    """The steps of Adam without its first moment are RMSProp's times (1 − 0.99^t)^½, the first of them the rate."""
+    trainer = build(GameTrainer, nnunet_folders)
+    ours, theirs = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    ours_by = trainer.optimizer_class([ours], lr=1e-3, **trainer.optimizer_settings)
+    theirs_by = torch.optim.RMSprop([theirs], lr=1e-3, eps=0)
+    for t in range(1, 5):
+        before = ours.detach().clone(), theirs.detach().clone()
+        ours.grad = theirs.grad = torch.tensor([1.0, -3.0, 20.0]) * t
+        ours_by.step()
+        theirs_by.step()
+        steps = ours.detach() - before[0], theirs.detach() - before[1]
+        torch.testing.assert_close(steps[0], steps[1] * (1 - 0.99**t) ** 0.5, rtol=1e-3, atol=1e-7)
+        if t == 1:
+            torch.testing.assert_close(steps[0].abs(), torch.full((3,), 1e-3), rtol=1e-3, atol=0)
+
+
+def test_frozen_critics_stay_as_they_were_drawn(nnunet_folders: Path) -> None:
+    class Frozen(GameTrainer):
+        critic_learns = False
+
+    trainer = build(Frozen, nnunet_folders)
+    critic, segmentor = parameters(trainer.critic), parameters(trainer.network)
+    output = play(trainer, a_batch())
+    assert all(torch.equal(a, b) for a, b in zip(critic, trainer.critic.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(segmentor, trainer.network.parameters(), strict=True))
+    assert float(output["critic_loss"]) == -float(output["loss"])
+
+
+def test_shares_of_the_layers_are_logged_once_an_epoch(trainer: Any) -> None:
+    for epoch in range(2):
+        trainer.current_epoch = epoch
+        trainer.on_train_epoch_start()
+        trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
+    logged = trainer.logger.get_checkpoint()["gradient_share_per_layer"]
+    assert len(logged) == 2 and logged[0] != logged[1]
+    for shares in logged:
+        assert len(shares) == 4 and sum(shares) == pytest.approx(1, rel=1e-5) and min(shares) > 0
+
+
+def test_looking_at_the_shares_changes_nothing(trainer: Any, nnunet_folders: Path) -> None:
+    other = build(GameTrainer, nnunet_folders)
+    other.layer_shares = torch.zeros(4)  # as after an epoch's first step
+    for player in (trainer, other):
+        player.autocast_dtype = None
+        play(player, a_batch())
+    for ours, theirs in ((trainer.network, other.network), (trainer.critic, other.critic)):
+        for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+
+
+class Halves(nn.Module):
+    """A user's own critic: the distance of the two halves of a masked image, without weights."""
+
+    def forward(self, image: torch.Tensor, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        difference = (image * (predicted.mean(1, True) - truth.mean(1, True))).abs()
+        return torch.stack([half.mean() for half in difference.chunk(2, dim=2)])
+
+
+def test_a_critic_of_one_s_own_is_played_logged_and_drawn(nnunet_folders: Path) -> None:
+    class Mine(GameTrainer):
+        def build_critic(self) -> Critics:
+            return Critics([Halves(), Halves()], {"tumour": [0], "inside": [1, 2]}, layers=(0, 1))
+
+    trainer = build(Mine, nnunet_folders)
+    for epoch in range(2):
+        trainer.current_epoch = epoch
+        trainer.on_train_epoch_start()
+        trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
+        log = trainer.logger.get_checkpoint()
+        assert len(log["distance_per_region"][epoch]) == len(log["distance_per_layer"][epoch]) == 2
+    path = nnunet_folders / "progress_game.png"
+    plot_game(log, trainer.critic.layers, list(trainer.critic.region_groups), path)
+    assert path.stat().st_size > 10_000
+
+
+def test_what_a_critic_cannot_look_at_is_said_before_the_training(nnunet_folders: Path) -> None:
+    class NoSuchLayer(GameTrainer):
+        critic_layers = (0, 5)
+
+    with pytest.raises(InputError, match="no critic layer 0, 5.*layers 0 .* to 3"):
+        build(NoSuchLayer, nnunet_folders)
+    trainer = build(GameTrainer, nnunet_folders)
+    arguments = trainer.configuration_manager.configuration["architecture"]["arch_kwargs"]
+    arguments["features_per_stage"] = [4, 8]
+    with pytest.raises(InputError, match="2 stages.*first 3.*critic_features"):
+        trainer.build_critic()
+    arguments["features_per_stage"] = [4, 8, 16]
+    trainer.configuration_manager.configuration["patch_size"] = [8, 8]
+    trainer.batch_size = 1
+    with pytest.raises(InputError, match="batch of 1 with the patch 8 x 8.*--batch-size"):
+        trainer.build_critic()
+    trainer.batch_size = 2
+    trainer.build_critic()
 
 
 def test_losses_of_both_players_are_reported(trainer: Any) -> None:
@@ -179,8 +299,9 @@ def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet
         return result
 
     assert rates(build(AdversarialTrainer, nnunet_folders)) == [(2e-5, 2e-5)] * 3
-    expected = [1e-3 * (1 - epoch / ShortSchedule.num_epochs) ** 0.9 for epoch in range(3)]
-    assert rates(build(Short, nnunet_folders)) == [pytest.approx((rate, rate)) for rate in expected]
+    decay = [(1 - epoch / ShortSchedule.num_epochs) ** 0.9 for epoch in range(3)]
+    # the critics keep the rate that belongs to their clamp
+    assert rates(build(Short, nnunet_folders)) == [pytest.approx((1e-3 * d, 2e-5 * d)) for d in decay]
 
 
 def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: Path) -> None:
@@ -255,6 +376,7 @@ def test_softmax_baseline_answers_in_the_dataset_s_order_of_regions(nnunet_folde
     trainer = build(BaselineTrainer, nnunet_folders, inside_out)
     assert trainer.region_order() == [1, 2, 0]
     trainer.network.nesting_rank.copy_(torch.tensor([2, 0, 1]))
+    trainer.network.eval()
     enhancing, whole, core = trainer.network(torch.randn(2, 2, 32, 32)).unbind(1)
     assert (whole >= core).all() and (core >= enhancing).all()
     assert "nesting_rank" in trainer.network.state_dict(), "prediction learns the order from the weights"

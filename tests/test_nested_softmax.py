@@ -4,6 +4,7 @@ import torch.nn.functional as F
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.objective.nested_softmax import (
+    class_cross_entropy,
     class_log_probabilities,
     nested_cross_entropy,
     nesting_order,
@@ -67,6 +68,22 @@ def test_extreme_logits_stay_finite() -> None:
     logits = torch.tensor([80.0, -80.0, 80.0]).view(1, 3, 1, 1).requires_grad_()
     nested_cross_entropy(region_logits(logits), torch.tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)).backward()
     assert logits.grad is not None and torch.isfinite(logits.grad).all()
+
+
+def test_an_excluded_class_that_is_true_has_cross_entropy_s_gradient() -> None:
+    # background, core and enhancing at e^0, e^40, e^40, and the true class, edema, at e^-40
+    logits = torch.tensor([-40.0, 40.0, 40.0]).view(1, 3, 1, 1).requires_grad_()
+    class_cross_entropy(logits, torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.flatten(), torch.tensor([-1.0, 0.5, 0.5]))
+
+
+def test_training_and_validation_loss_are_one_number(class_logits: torch.Tensor) -> None:
+    masks = torch.stack([torch.rand(2, 5, 7) > threshold for threshold in (0.2, 0.5, 0.8)], 1).float().cumprod(1)
+    valid = (torch.rand(2, 1, 5, 7) > 0.3).float()
+    for counted in (None, valid):
+        nested = nested_cross_entropy(region_logits(class_logits), masks, counted)
+        torch.testing.assert_close(class_cross_entropy(class_logits, masks, counted), nested, rtol=1e-4, atol=0)
 
 
 def test_ignored_voxels_do_not_count(class_logits: torch.Tensor) -> None:

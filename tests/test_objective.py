@@ -3,21 +3,21 @@ import torch
 from torch import nn
 
 from segan_nnunet.objective import (
-    CriticPerRegion,
+    Critics,
     LabelSpace,
     SegmentorLoss,
     clamp_weights,
+    concatenated_distances,
+    gradient_shares,
     layer_distances,
+    layer_gradients,
     mask_image,
+    relative_distances,
     rescale_intensities,
 )
+from tests.small_trainers import critic_per_region
 
 REGIONS = LabelSpace(has_regions=True, num_maps=3)
-
-
-def small_critics(num_regions: int = 3, channels: int = 2, conv_op: type[nn.Module] = nn.Conv2d) -> CriticPerRegion:
-    torch.manual_seed(0)
-    return CriticPerRegion(num_regions, channels, (4, 6, 8), conv_op)
 
 
 def test_layer_distances_by_hand() -> None:
@@ -27,9 +27,38 @@ def test_layer_distances_by_hand() -> None:
     assert layer_distances(a, b).tolist() == [2.0, 2.0]
 
 
+def test_relative_distances_by_hand() -> None:
+    a = [torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.0, 3.0]]), torch.zeros(1, 2)]
+    b = [torch.tensor([[1.0, -6.0]]), torch.tensor([[0.0, 3.0, 0.0]]), torch.zeros(1, 2)]
+    # layer 0: (0 + 8) / (3 + 7); layer 1: nothing in common; layer 2: nothing at all
+    torch.testing.assert_close(relative_distances(a, b), torch.tensor([0.8, 1.0, 0.0]))
+
+
+def test_relative_distance_of_a_label_map_is_the_soft_dice_distance() -> None:
+    predicted = torch.rand(2, 1, 8, 8)
+    truth = (torch.rand(2, 1, 8, 8) > 0.5).float()
+    expected = 1 - 2 * (predicted * truth).sum() / (predicted.sum() + truth.sum())
+    torch.testing.assert_close(relative_distances([predicted], [truth])[0], expected)
+
+
+def test_relative_distances_do_not_depend_on_the_size_of_a_layer_s_features() -> None:
+    a, b = ([torch.randn(2, 4, 8, 8), torch.randn(2, 6, 4, 4)] for _ in range(2))
+    scaled = [[features * scale for features, scale in zip(f, (1e-3, 1e3), strict=True)] for f in (a, b)]
+    torch.testing.assert_close(relative_distances(*scaled), relative_distances(a, b))
+
+
+def test_concatenated_distances_are_the_released_code_s_one_mean() -> None:
+    a, b = ([torch.randn(2, 3, 8, 8), torch.randn(2, 4, 4, 4), torch.randn(2, 5, 2, 2), torch.randn(2, 6, 1, 1)]
+            for _ in range(2))  # fmt: skip
+    results = [torch.cat([scale * f.flatten(1) for f, scale in zip(x, (1, 1, 2, 4), strict=True)], 1) for x in (a, b)]
+    expected = (results[0] - results[1]).abs().mean()
+    torch.testing.assert_close(concatenated_distances(a, b).mean(), expected)
+
+
 def test_distances_are_float32_also_of_half_precision_features() -> None:
     half = [torch.ones(4, dtype=torch.bfloat16)]
-    assert layer_distances(half, half).dtype == torch.float32
+    for distances in (layer_distances, relative_distances, concatenated_distances):
+        assert distances(half, half).dtype == torch.float32
 
 
 def test_masking_is_pixelwise_multiplication_of_every_channel() -> None:
@@ -51,7 +80,9 @@ def test_masks_are_felt_where_the_image_is_background(background: float) -> None
     image = torch.full((2, 1, 16, 16), background)
     image[..., 2:4, 2:4] = 3.0
     predicted = torch.full((2, 1, 16, 16), 0.3, requires_grad=True)
-    small_critics(1, 1)(rescale_intensities(image), predicted, torch.zeros(2, 1, 16, 16)).mean().backward()
+    truth = torch.zeros(2, 1, 16, 16)
+    truth[..., 2:4, 2:4] = 1
+    critic_per_region(1, 1)(rescale_intensities(image), predicted, truth).mean().backward()
     assert predicted.grad is not None
     assert (predicted.grad != 0).all()
 
@@ -68,24 +99,24 @@ def test_the_paper_range_would_lose_masks_at_the_darkest_voxels() -> None:
 def test_loss_is_zero_when_prediction_equals_truth(conv_op: type[nn.Module]) -> None:
     shape = (16,) * (2 if conv_op is nn.Conv2d else 3)
     truth = (torch.rand(2, 3, *shape) > 0.5).float()
-    distances = small_critics(conv_op=conv_op)(torch.rand(2, 2, *shape), truth, truth)
+    distances = critic_per_region(conv_op=conv_op)(torch.rand(2, 2, *shape), truth, truth)
     assert distances.shape == (3, 4)
     assert (distances == 0).all()
 
 
-def test_layer_0_is_the_mean_absolute_difference_of_the_masked_images() -> None:
+def test_layer_0_is_the_relative_difference_of_the_masked_images() -> None:
     image, predicted = torch.rand(2, 2, 16, 16), torch.rand(2, 3, 16, 16)
     truth = (torch.rand(2, 3, 16, 16) > 0.5).float()
-    distances = small_critics()(image, predicted, truth)
+    distances = critic_per_region()(image, predicted, truth)
     for region in range(3):
-        difference = (predicted - truth)[:, region, None] * image
-        assert distances[region, 0].item() == pytest.approx(difference.abs().mean().item(), rel=1e-5)
+        difference, both = ((predicted + sign * truth)[:, region, None] * image for sign in (-1, 1))
+        assert distances[region, 0].item() == pytest.approx((difference.abs().sum() / both.sum()).item(), rel=1e-5)
 
 
 def test_each_critic_looks_at_its_own_region_only() -> None:
-    critics = small_critics()
+    critics = critic_per_region()
     image, predicted = torch.rand(2, 2, 16, 16), torch.rand(2, 3, 16, 16, requires_grad=True)
-    distances = critics(image, predicted, torch.zeros(2, 3, 16, 16))
+    distances = critics(image, predicted, (torch.rand(2, 3, 16, 16) > 0.5).float())
     distances[1].sum().backward()
     assert predicted.grad is not None
     moved = predicted.grad.abs().sum((0, 2, 3)) > 0
@@ -97,26 +128,74 @@ def test_each_critic_looks_at_its_own_region_only() -> None:
 
 def test_prediction_and_truth_do_not_share_batch_statistics() -> None:
     # the features of the truth must not depend on the prediction that is looked at beside it
-    critics, image = small_critics(1, 1), torch.rand(2, 1, 16, 16)
+    critics, image = critic_per_region(1, 1), torch.rand(2, 1, 16, 16)
     truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
     critic = critics.critics[0].get_submodule("critic")
     features = [f.clone() for f in critic(mask_image(image, truth))]
     for predicted in (torch.zeros_like(truth), torch.ones_like(truth)):
         alone = critic(mask_image(image, predicted))
-        expected = torch.stack([(a - b).abs().mean() for a, b in zip(alone, features, strict=True)])
+        expected = torch.stack(
+            [(a - b).abs().sum() / (a.abs() + b.abs()).sum() for a, b in zip(alone, features, strict=True)]
+        )
         torch.testing.assert_close(critics(image, predicted, truth)[0], expected)
 
 
-@pytest.mark.parametrize("batch_norm", [True, False])
-def test_clamp_reaches_convolutions_and_batch_norm_only_if_asked_to(batch_norm: bool) -> None:
-    critics = small_critics()
-    clamp_weights(critics, 0.01, batch_norm)
+def test_clamp_puts_every_parameter_into_its_box() -> None:
+    critics = critic_per_region()
+    for parameter in critics.parameters():
+        nn.init.constant_(parameter, -7.0)
+    clamp_weights(critics, 0.01, 1.0)
     for module in critics.modules():
-        largest = max((p.abs().max().item() for p in module.parameters(recurse=False)), default=0.0)
-        if isinstance(module, nn.BatchNorm2d) and not batch_norm:
-            assert largest == 1.0, "batch norm starts as the identity"
-        else:
-            assert largest <= 0.01 + 1e-9
+        for parameter in module.parameters(recurse=False):
+            bound = -1.0 if isinstance(module, nn.BatchNorm2d) else -0.01
+            torch.testing.assert_close(parameter, torch.full_like(parameter, bound))
+
+
+def test_the_loss_is_at_most_1_whatever_the_critic_does() -> None:
+    """The critic plays alone, unclamped and at a large rate, against a segmentor that stays as it is."""
+    critics = critic_per_region(1, 2)
+    image, predicted, truth = torch.rand(4, 2, 16, 16), 0.5 * torch.rand(4, 1, 16, 16), torch.zeros(4, 1, 16, 16)
+    truth[..., 4:9, 4:9] = 1
+    optimizer = torch.optim.RMSprop(critics.parameters(), lr=0.1)
+    distances = []
+    for _ in range(300):
+        optimizer.zero_grad()
+        distances.append(critics(image, predicted, truth))
+        (-distances[-1].mean()).backward()
+        optimizer.step()
+    assert max(p.abs().max() for p in critics.parameters()) > 3, "it did run away"
+    assert all((d <= 1 + 1e-6).all() for d in distances)  # but for rounding
+    assert distances[-1].mean() > distances[0].mean(), "and it gained what there was to gain"
+
+
+def test_shares_are_of_the_gradients_norms() -> None:
+    maps = torch.tensor([[[[1.0, 1.0]]]], requires_grad=True)
+    distances = torch.stack([(maps * torch.tensor([3.0, 4.0])).sum(), (maps * torch.tensor([0.0, 15.0])).sum()])
+    gradients = layer_gradients(distances, maps)
+    assert gradients.flatten(1).tolist() == [[3.0, 4.0], [0.0, 15.0]]
+    assert gradient_shares(gradients).tolist() == [0.25, 0.75]  # norms 5 and 15
+    assert gradient_shares(torch.zeros(2, 1, 1, 1)).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("groups", [[[0], [1], [2]], [[0, 1, 2]], [[0, 2], [1]]])
+def test_each_critic_is_shown_the_regions_of_its_group(groups: list[list[int]]) -> None:
+    shown = []
+
+    class Look(nn.Module):
+        def forward(self, image: torch.Tensor, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+            shown.append((predicted, truth))
+            return torch.zeros(1)
+
+    critics = Critics([Look() for _ in groups], {str(group): group for group in groups}, layers=(0,))
+    predicted, truth = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    assert critics(torch.rand(2, 1, 4, 4), predicted, truth).shape == (len(groups), 1)
+    for group, (p, y) in zip(groups, shown, strict=True):
+        assert torch.equal(p, predicted[:, group]) and torch.equal(y, truth[:, group])
+
+
+def test_critics_and_their_groups_are_as_many() -> None:
+    with pytest.raises(ValueError, match="1 critics need as many groups"):
+        Critics([nn.Identity()], {"a": [0], "b": [1]})
 
 
 def test_region_maps_are_sigmoids_and_masks() -> None:
@@ -145,13 +224,13 @@ def test_ignored_voxels_reach_neither_player(has_regions: bool) -> None:
         target = torch.where(ignored, 2, torch.randint(0, 2, (1, 1, 16, 16)))
     predicted, truth = space.label_maps(logits, target)
     assert (predicted[..., :8, :] == 0).all() and (truth[..., :8, :] == 0).all()
-    small_critics(1, 1)(torch.rand(1, 1, 16, 16), predicted, truth).mean().backward()
+    critic_per_region(1, 1)(torch.rand(1, 1, 16, 16), predicted, truth).mean().backward()
     assert logits.grad is not None
     assert (logits.grad[..., :8, :] == 0).all() and (logits.grad[..., 8:, :] != 0).any()
 
 
 def test_segmentor_loss_asks_for_the_image() -> None:
-    critics = small_critics()
+    critics = critic_per_region()
     loss = SegmentorLoss(critics.eval(), REGIONS)
     logits, target = torch.randn(1, 3, 16, 16), torch.rand(1, 3, 16, 16) > 0.5
     with pytest.raises(RuntimeError, match="looking_at"):

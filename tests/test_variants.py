@@ -13,11 +13,8 @@ from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.networks import Critic
 from segan_nnunet.objective import (
-    CriticPerRegion,
-    JointCritic,
     layer_distances,
     mask_image,
-    mask_image_jointly,
     rescale_intensities,
     soft_dice_distance,
 )
@@ -30,7 +27,7 @@ from segan_nnunet.training import (
     SeparateTrainer,
     SoftmaxTrainer,
 )
-from tests.small_trainers import LABELS, a_batch, build, gradients_of, parameters, play
+from tests.small_trainers import LABELS, a_batch, build, critic_per_region, gradients_of, parameters, play
 
 PLAIN_LABELS = {"background": 0, "edema": 1, "core": 2, "enhancing": 3}
 
@@ -88,10 +85,8 @@ def test_s1_1c_has_a_segmentor_of_its_own_for_each_region(separate: Any, nnunet_
 
 
 def test_s3_1c_has_one_critic_of_all_masked_images(nnunet_folders: Path) -> None:
-    class Joint(AdversarialTrainer):
-        critic_class = JointCritic
-
-    trainer = build(Joint, nnunet_folders)
+    joint = catalogue().SegANTrainer_S3_1C
+    trainer = build(joint, nnunet_folders)
     (critic,) = (module for module in trainer.critic.modules() if isinstance(module, Critic))
     first = next(module for module in critic.modules() if isinstance(module, nn.Conv2d))
     assert first.in_channels == 3 * 2  # R·C
@@ -101,12 +96,12 @@ def test_s3_1c_has_one_critic_of_all_masked_images(nnunet_folders: Path) -> None
 
 def test_joint_masking_is_every_region_s_masking_side_by_side() -> None:
     image, maps = torch.rand(2, 2, 8, 8), torch.rand(2, 3, 8, 8)
-    joint = mask_image_jointly(image, maps)
+    joint = mask_image(image, maps)
     apart = torch.cat([mask_image(image, maps[:, region : region + 1]) for region in range(3)], dim=1)
     assert torch.equal(joint, apart)
 
 
-def test_s0_is_the_mean_absolute_difference_of_the_masked_images(nnunet_folders: Path) -> None:
+def test_s0_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path) -> None:
     class MaskedImageAlone(AdversarialTrainer):
         critic_layers = (0,)
 
@@ -114,7 +109,8 @@ def test_s0_is_the_mean_absolute_difference_of_the_masked_images(nnunet_folders:
     assert not list(trainer.critic.parameters())
     image, predicted = torch.rand(2, 2, 16, 16), torch.rand(2, 3, 16, 16)
     truth = (torch.rand(2, 3, 16, 16) > 0.5).float()
-    expected = [(image * (predicted - truth)[:, region : region + 1]).abs().mean() for region in range(3)]
+    masked = [[image * maps[:, region : region + 1] for region in range(3)] for maps in (predicted, truth)]
+    expected = [(a - b).abs().sum() / (a + b).sum() for a, b in zip(*masked, strict=True)]
     torch.testing.assert_close(trainer.critic(image, predicted, truth), torch.stack(expected)[:, None])
     before = parameters(trainer.network)
     output = play(trainer, a_batch())  # there is no critic to train, but the segmentor learns
@@ -123,8 +119,7 @@ def test_s0_is_the_mean_absolute_difference_of_the_masked_images(nnunet_folders:
 
 
 def test_s3_compares_the_last_layer_alone() -> None:
-    torch.manual_seed(0)
-    critic = CriticPerRegion(1, 2, (4, 8, 16), nn.Conv2d, layers=(3,)).eval()
+    critic = critic_per_region(1, 2, (4, 8, 16), layers=(3,), distances=layer_distances).eval()
     image, predicted, truth = torch.rand(2, 2, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
     encoder = critic.critics[0].get_submodule("critic.encoder")
     expected = (encoder(image * predicted)[-1] - encoder(image * truth)[-1]).abs().mean()
@@ -233,9 +228,8 @@ def test_softmax_baseline_on_plain_labels_is_the_planned_network(nnunet_folders:
 
 def test_a_game_on_depth_constant_volumes_is_the_2d_game() -> None:
     """Kernels that look at the inner two of four slices, with half the 2-D weight each, see what 2-D kernels see."""
-    torch.manual_seed(0)
-    flat = CriticPerRegion(2, 3, (4, 8, 16), nn.Conv2d).train()
-    deep = CriticPerRegion(2, 3, (4, 8, 16), nn.Conv3d).train()
+    flat = critic_per_region(2, 3, (4, 8, 16), nn.Conv2d).train()
+    deep = critic_per_region(2, 3, (4, 8, 16), nn.Conv3d).train()
     for name, weight in deep.state_dict().items():
         planar = flat.state_dict()[name]
         if weight.ndim == 5:

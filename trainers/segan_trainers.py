@@ -4,7 +4,7 @@ A trainer of your own is a class of three lines in a file like this one, in a fo
 nnUNet_extTrainer (README, "A trainer of your own").
 """
 
-from segan_nnunet.objective import JointCritic
+from segan_nnunet.objective import concatenated_distances, layer_distances
 from segan_nnunet.training import (
     AdversarialDiceTrainer,
     AdversarialTrainer,
@@ -13,13 +13,14 @@ from segan_nnunet.training import (
     ShortSchedule,
     SoftmaxTrainer,
     other_lengths,
+    seeded_trainer,
 )
 
 # --- The paper's method, its baseline, and its ablations (Section 3.1)
 
 
 class SegANTrainer(AdversarialTrainer):
-    """The paper's SegAN, S3-3C: one segmentor, a critic per region, RMSProp at 2e-5, weights clamped to 0.01."""
+    """The paper's SegAN, S3-3C: one segmentor, a critic per region, RMSProp at 2e-5, critics clamped to 0.01."""
 
 
 class UNetSoftmaxTrainer(SoftmaxTrainer):
@@ -33,7 +34,9 @@ class SegANTrainer_S1_1C(SeparateTrainer):
 class SegANTrainer_S3_1C(SegANTrainer):
     """S3-1C: one critic, which looks at the masked images of all regions at once."""
 
-    critic_class = JointCritic
+    def region_groups(self) -> dict[str, list[int]]:
+        """All regions, for the one critic."""
+        return {"all regions": list(range(self.label_space.num_maps))}
 
 
 class SegANTrainer_s0(SegANTrainer):
@@ -49,7 +52,28 @@ class SegANTrainer_s3(SegANTrainer):
 
 
 class SegANDiceTrainer(AdversarialDiceTrainer):
-    """The authors' released recipe: SegAN with soft Dice added, Adam 2e-4 with beta1 0.5, all clamped to 0.05."""
+    """The authors' released objective: soft Dice and one mean over all features; Adam 2e-4, all clamped to 0.05."""
+
+
+# --- What SegAN is made of: controls for its parts
+
+
+class SegANTrainer_frozen(SegANTrainer):
+    """Critics that stay as they were drawn: a fixed multi-scale distance. The difference to SegAN is the adversary."""
+
+    critic_learns = False
+
+
+class SegANTrainer_Eq3(SegANTrainer):
+    """Eq. 3 as it stands: the mean absolute differences of the features, however large a layer's features are."""
+
+    distances = staticmethod(layer_distances)
+
+
+class SegANTrainer_concatenated(SegANTrainer):
+    """The authors' weighting of layers: one mean over the features of all layers, concatenated and scaled."""
+
+    distances = staticmethod(concatenated_distances)
 
 
 # --- The paper's augmentation: a random crop of the planned size, without nnU-Net's oversampling of foreground
@@ -107,9 +131,22 @@ class SegANTrainer_s3_short(ShortSchedule, SegANTrainer_s3):
 
 
 class SegANDiceTrainer_short(ShortSchedule, SegANDiceTrainer):
-    """The released recipe in 600 steps, at its own rate: Adam needs no larger one."""
+    """The released objective in 600 steps, at its own rate: Adam needs no larger one."""
 
     initial_lr = SegANDiceTrainer.initial_lr
+    critic_initial_lr = SegANDiceTrainer.critic_initial_lr
+
+
+class SegANTrainer_frozen_short(ShortSchedule, SegANTrainer_frozen):
+    """SegAN without an adversary in 600 steps at 1e-3."""
+
+
+class SegANTrainer_Eq3_short(ShortSchedule, SegANTrainer_Eq3):
+    """Eq. 3 as it stands in 600 steps at 1e-3."""
+
+
+class SegANTrainer_concatenated_short(ShortSchedule, SegANTrainer_concatenated):
+    """The authors' weighting of layers in 600 steps at 1e-3."""
 
 
 class SegANTrainer_PaperDA_short(ShortSchedule, SegANTrainer_PaperDA):
@@ -147,7 +184,18 @@ globals().update(
         SegANTrainer_s0,
         SegANTrainer_s3,
         SegANDiceTrainer,
+        SegANTrainer_frozen,
+        SegANTrainer_Eq3,
+        SegANTrainer_concatenated,
         SegANTrainer_PaperDA,
         UNetSoftmaxTrainer_PaperDA,
     )
 )
+
+
+# --- Seeds: NAME_seed3 of any trainer, ours, nnU-Net's or yours (docs/trainers.md)
+
+
+def __getattr__(name: str) -> type:
+    """Make what nnU-Net asks for and this file does not define."""
+    return seeded_trainer(name, globals())

@@ -1,4 +1,4 @@
-"""A trainer for one measurement in results.md: batch norm clamped too, as the authors' code does."""
+"""A trainer for one measurement in results.md."""
 
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 
@@ -6,4 +6,4 @@ from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 class SegANTrainer_short_clampAll(ShortSchedule, AdversarialTrainer):
     """SegANTrainer_short with the critics' batch norm clamped like their convolutions."""
 
-    clamp_batch_norm = True
+    critic_batch_norm_clamp = AdversarialTrainer.critic_clamp

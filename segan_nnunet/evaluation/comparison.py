@@ -9,6 +9,7 @@ from segan_nnunet.evaluation.contests import Folders, dataset_contest, folder_co
 from segan_nnunet.evaluation.measurement import measure
 from segan_nnunet.evaluation.outputs import Comparison, Settings, write_comparison
 from segan_nnunet.evaluation.scores import add_scores
+from segan_nnunet.evaluation.seeds import average_seeds
 from segan_nnunet.evaluation.sources import same_cases
 from segan_nnunet.evaluation.trained_models import check_counts
 
@@ -22,6 +23,7 @@ def compare(
     output: Path | None = None,
     folders: Folders | None = None,
     settings: Settings | None = None,
+    seeds: Sequence[int] = (),
 ) -> Comparison:
     """Compare the trainers of a dataset, folders of predictions, or both, and write tables, pictures and a report.
 
@@ -33,6 +35,8 @@ def compare(
         output: folder to write into; by default comparison__CONFIGURATION in the dataset's results.
         folders: other predictions. With a reference of their own, only they are compared.
         settings: how to compare.
+        seeds: restrict trainers of seeds (NAME_seed3) to these; by default all that are validated. The seeds of a
+            trainer are one method, unless they are named one by one in `trainers`.
 
     Raises:
         InputError: nothing to compare, folds that are not validated, methods with different cases, or files that do not
@@ -47,13 +51,14 @@ def compare(
     elif dataset_id is None:
         raise InputError("give a dataset, -d ID, or folders: --predictions NAME=FOLDER --reference FOLDER")
     else:
-        contest = dataset_contest(dataset_id, configurations, trainers, plans, folds, folders)
+        contest = dataset_contest(dataset_id, configurations, trainers, plans, folds, folders, seeds)
         results = nnunet_folder("nnUNet_results") / dataset_name(dataset_id)
         output = output or results / f"comparison__{'_'.join(configurations)}"
     contest = same_cases(contest, every_reference=bool(folders.reference), intersection=settings.intersection)
-    names = [method.name for method in contest.methods]
+    names = list(dict.fromkeys(method.seed_of or method.name for method in contest.methods))
     if settings.baseline and settings.baseline not in names:
         raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(names)}")
     measured = measure(contest.cases, contest.labelling, settings.processes)
     check_counts(measured, contest.methods, contest.labelling)
-    return write_comparison(contest, add_scores(measured, settings.policy), output, settings)
+    contest, scores = average_seeds(contest, add_scores(measured, settings.policy))
+    return write_comparison(contest, scores, output, settings)

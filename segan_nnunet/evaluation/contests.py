@@ -1,7 +1,7 @@
 """Contests: which methods meet on which cases, from a dataset's trainers or from folders."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
@@ -35,14 +35,20 @@ def dataset_contest(
     plans: Sequence[str] | None,
     folds: Sequence[int] | None,
     folders: Folders,
+    seeds: Sequence[int] = (),
 ) -> Contest:
     """The trainers of a dataset, on their validation cases, and other predictions of the same cases."""
     name = dataset_name(dataset_id)
     results, preprocessed, raw = (nnunet_folder(f"nnUNet_{part}") / name for part in ("results", "preprocessed", "raw"))
-    models = find_models(results, configurations, trainers, plans)
+    models = find_models(results, configurations, trainers, plans, seeds)
     labelling = read_labelling(folders.dataset_json or preprocessed / "dataset.json")
     splits = preprocessed / "splits_final.json"
-    methods = [trained_method(row, folder, folds, labelling, splits) for row, folder in models.items()]
+    methods = [
+        replace(
+            trained_method(model.name, model.folder, folds, labelling, splits), seed_of=model.seed_of, seed=model.seed
+        )
+        for model in models
+    ]
     methods += folder_methods(folders.predictions, labelling.file_ending)
     references = segmentations(preprocessed / "gt_segmentations", labelling.file_ending)
     used = sorted({fold for method in methods for fold in method.folds.values()})

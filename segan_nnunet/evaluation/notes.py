@@ -22,6 +22,7 @@ def contest_notes(contest: Contest, number: int, policy: EmptyPolicy, comparison
     if contest.left_out:
         notes.append(f"Left out, because not every method has them: {len(contest.left_out)} cases, "
                      f"{shorten(contest.left_out)}.")  # fmt: skip
+    notes += contest.seed_notes
     notes += unfinished_notes(contest)
     if few := few_cases(number, comparisons):
         notes.append(few)

@@ -89,6 +89,9 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
         for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns()])):
             files.append(folder / f"{name}.csv")
             table.to_csv(files[-1], index=False)
+        if contest.seeds is not None:
+            files.append(folder / "seeds.csv")
+            contest.seeds.to_csv(files[-1], index=False)
         advance()
         drawn = pictures.draw_statistics(scores, summary, regions, folder)
         advance()

@@ -22,6 +22,8 @@ class Method:
         folds: the fold that validated each case; empty where there are none.
         model_folder: nnU-Net's folder of the trained model, if it is one.
         unfinished: what is missing of its folds, in words.
+        seed_of: name of the method that it is one of several seeds of; empty if it stands for itself.
+        seed: its seed, then.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Method:
     folds: Mapping[str, int] = field(default_factory=dict)
     model_folder: Path | None = None
     unfinished: str = ""
+    seed_of: str = ""
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Contest:
         grades: of cases, where known.
         title: where the cases come from, for the line under a table.
         left_out: cases that --intersection left out.
+        seed_notes: which methods are means over seeds, in words.
+        seeds: what each seed scored, as `seeds.spread` has it; None where there are none.
     """
 
     methods: Sequence[Method]
@@ -52,6 +58,8 @@ class Contest:
     grades: Mapping[str, str]
     title: str
     left_out: Sequence[str] = ()
+    seed_notes: Sequence[str] = ()
+    seeds: pd.DataFrame | None = None
 
     @property
     def cases(self) -> list[Case]:

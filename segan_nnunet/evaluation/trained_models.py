@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -9,18 +10,45 @@ import pandas as pd
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.labelling import Labelling
 from segan_nnunet.evaluation.sources import Method
+from segan_nnunet.trainer_names import seeded, unseeded
 
 COUNTS = ("TP", "FP", "FN", "TN")
 
 
+@dataclass(frozen=True)
+class Model:
+    """A validated model.
+
+    Attributes:
+        name: of its row: the trainer, with plans and configuration where they differ.
+        folder: nnU-Net's folder of the trained model.
+        seed_of: name of the row that it shares with other seeds of its trainer; empty if it has one of its own.
+        seed: its seed, then.
+    """
+
+    name: str
+    folder: Path
+    seed_of: str = ""
+    seed: int | None = None
+
+
 def find_models(
-    results: Path, configurations: Sequence[str], trainers: Sequence[str] | None, plans: Sequence[str] | None
-) -> dict[str, Path]:
-    """Return the folders of validated models by the names of their rows: the trainer, with plans and configuration if
-    they differ.
+    results: Path,
+    configurations: Sequence[str],
+    trainers: Sequence[str] | None,
+    plans: Sequence[str] | None,
+    seeds: Sequence[int] = (),
+) -> list[Model]:
+    """Return the validated models of a dataset.
+
+    Args:
+        results: the dataset's folder in nnUNet_results.
+        configurations, plans: those that count.
+        trainers: names; NAME stands for NAME_seed0, NAME_seed1 and so on too. By default all.
+        seeds: those that count of trainers with seeds; then trainers without are left out.
 
     Raises:
-        InputError: none is there, or a trainer or plans that were asked for are missing; with those that exist.
+        InputError: none is there, or a trainer, a seed or plans that were asked for are missing; with those that exist.
     """
     wanted = ", ".join(configurations)
     found = {}
@@ -30,29 +58,46 @@ def find_models(
             if validated_folds(folder):
                 found[trainer, plan, configuration] = folder
     existing = ", ".join(f"{trainer} -p {plan}" for trainer, plan, _ in found) or "none"
-    for trainer in trainers or ():
-        if trainer not in {key[0] for key in found}:
-            raise InputError(f"no validated fold of {trainer}, configuration {wanted}, in {results}. "
-                             f"Validated: {existing}.")  # fmt: skip
+    names = {trainer for trainer, *_ in found}
+    missing = [name for name in trainers or () if not any(name in (one, unseeded(one)[0]) for one in names)]
+    if trainers and seeds:
+        missing += [seeded(name, seed) for name in trainers for seed in seeds if seeded(name, seed) not in names]
+    for trainer in missing:
+        raise InputError(f"no validated fold of {trainer}, configuration {wanted}, in {results}. "
+                         f"Validated: {existing}.")  # fmt: skip
     for plan in plans or ():
         if plan not in {key[1] for key in found}:
             raise InputError(f"no validated fold with plans {plan} in {results}. Validated: {existing}.")
     chosen = {
         key: folder
         for key, folder in found.items()
-        if (not trainers or key[0] in trainers) and (not plans or key[1] in plans)
+        if (not trainers or key[0] in trainers or unseeded(key[0])[0] in trainers)
+        and (not plans or key[1] in plans)
+        and (not seeds or unseeded(key[0])[1] in seeds)
     }
     if not chosen:
         raise InputError(f"no validated model of configuration {wanted} in {results}; train one first")
     if trainers:  # in the order asked for
-        chosen = dict(sorted(chosen.items(), key=lambda item: list(trainers).index(item[0][0])))
+        order = list(trainers)
+        chosen = dict(sorted(chosen.items(), key=lambda item: order.index(asked_as(item[0][0], order))))
     several_plans = len({plan for _, plan, _ in chosen}) > 1
     several_configurations = len({configuration for *_, configuration in chosen}) > 1
-    named = {}
+    models = []
     for (trainer, plan, configuration), folder in chosen.items():
         apart = [plan] * several_plans + [configuration] * several_configurations
-        named[f"{trainer} ({', '.join(apart)})" if apart else trainer] = folder
-    return named
+        suffix = f" ({', '.join(apart)})" if apart else ""
+        base, seed = unseeded(trainer)
+        if seed is None or (trainers and trainer in trainers):
+            models.append(Model(trainer + suffix, folder))
+        else:
+            shared = f"{base}, seeds" if (base, plan, configuration) in chosen else base
+            models.append(Model(trainer + suffix, folder, shared + suffix, seed))
+    return models
+
+
+def asked_as(trainer: str, names: Sequence[str]) -> str:
+    """The name by which a trainer was asked for: its own, or that without its seed."""
+    return trainer if trainer in names else unseeded(trainer)[0]
 
 
 def validated_folds(model_folder: Path) -> list[int]:

@@ -64,14 +64,20 @@ def commands(grid: Grid) -> list[str]:
     Raises:
         InputError: a trainer does not exist.
     """
-    check_trainers(grid.trainers)
+    check_trainers(names_of_trainers(grid))
     return [shlex.join(job.command()) for job in open_jobs(grid)] + [compare_command(grid)]
+
+
+def names_of_trainers(grid: Grid) -> list[str]:
+    """Names of all trainers that the grid asks nnU-Net for."""
+    return [name for trainer in grid.trainers for name in grid.names_of(trainer)]
 
 
 def compare_command(grid: Grid) -> str:
     """The command of the grid's comparison."""
     command = ["segan_nnunet", "compare", "-d", str(grid.dataset_id), "-c", grid.configuration]
     command += ["-tr", *grid.trainers, "-p", *grid.plans, "--folds", *map(str, grid.folds)]
+    command += ["--seeds", *map(str, grid.seeds)] if grid.seeds else []
     command += ["--baseline", grid.baseline] if grid.baseline else []
     return shlex.join([*command, *(["--published"] if grid.published else [])])
 
@@ -89,7 +95,7 @@ def crossval(grid: Grid, at_once: int | None = None) -> Outcome:
     Raises:
         InputError: a trainer does not exist, or the machine has not the GPUs.
     """
-    check_trainers(grid.trainers)
+    check_trainers(names_of_trainers(grid))
     prepare(grid)
     run_locally(open_jobs(grid), at_once)
     return finish(grid)
@@ -129,6 +135,7 @@ def finish(grid: Grid) -> Outcome:
             trainers=trainers,
             plans=[name for name in grid.plans if has_finished(states, plans=name)],
             folds=grid.folds,
+            seeds=grid.seeds,
             settings=Settings(
                 baseline=grid.baseline if grid.baseline in trainers else None,
                 published=grid.published,
@@ -141,11 +148,12 @@ def finish(grid: Grid) -> Outcome:
 
 
 def comparable(grid: Grid, states: dict[Job, JobState]) -> list[str]:
-    """The trainers with, for each of the plans, all folds finished or none (a pair that does not go together)."""
+    """The trainers with, for each of the plans, all folds of all seeds finished or none (a pair that does not fit)."""
     chosen = []
     for trainer in grid.trainers:
+        names = grid.names_of(trainer)
         of_pair = [
-            {states[job].state is State.FINISHED for job in states if (job.trainer, job.plans) == (trainer, plans)}
+            {states[job].state is State.FINISHED for job in states if job.trainer in names and job.plans == plans}
             for plans in grid.plans
         ]
         if all(len(ended) == 1 for ended in of_pair) and {True} in of_pair:

@@ -28,6 +28,7 @@ def make_grid(
     configuration: str = "2d",
     device: str = "cuda",
     num_gpus: int = 1,
+    seeds: Sequence[int] = (),
 ) -> Grid:
     """Make a grid on a planned dataset.
 
@@ -38,6 +39,7 @@ def make_grid(
         plans: names as for `nnUNetv2_train -p`.
         folds: by default all of the split.
         configuration, device, num_gpus: as for `nnUNetv2_train`.
+        seeds: train each once per seed; by default once, drawn by chance.
 
     Raises:
         InputError: one of them does not exist; with those that do.
@@ -57,9 +59,12 @@ def make_grid(
             f"({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. Leave them out of --folds, "
             "or make another split with segan_nnunet split -k."
         )
+    if negative := [seed for seed in seeds if seed < 0]:
+        raise InputError(f"a seed is 0 or more, not {', '.join(map(str, negative))}")
     return Grid(
-        dataset, unique(trainers), unique(plans), unique(folds or range(there_are)), configuration, device, num_gpus
-    )
+        dataset, unique(trainers), unique(plans), unique(folds or range(there_are)), configuration, device, num_gpus,
+        seeds=unique(seeds),
+    )  # fmt: skip
 
 
 def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) -> None:

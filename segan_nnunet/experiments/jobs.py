@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_number, nnunet_folder
+from segan_nnunet.trainer_names import seeded
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Grid:
         dataset: DatasetXXX_Name.
         baseline: the trainer that the others are tested against; by default the first.
         published: append the paper's rows to Table 1.
+        seeds: every job is trained once per seed, as NAME_seed3; none: once, drawn by chance.
     """
 
     dataset: str
@@ -74,6 +76,7 @@ class Grid:
     num_gpus: int = 1
     baseline: str | None = None
     published: bool = False
+    seeds: tuple[int, ...] = ()
 
     @property
     def dataset_id(self) -> int:
@@ -88,9 +91,14 @@ class Grid:
     def jobs(self) -> list[Job]:
         """All jobs, a fold of every method before the next fold, so that an unfinished grid can be compared too."""
         return [
-            Job(self.dataset, self.configuration, trainer, plans, fold, self.device, self.num_gpus)
+            Job(self.dataset, self.configuration, name, plans, fold, self.device, self.num_gpus)
             for fold, trainer, plans in itertools.product(self.folds, self.trainers, self.plans)
+            for name in self.names_of(trainer)
         ]
+
+    def names_of(self, trainer: str) -> list[str]:
+        """The names under which a trainer is trained: its own, or one per seed."""
+        return [seeded(trainer, seed) for seed in self.seeds] or [trainer]
 
 
 def unique(values: Sequence[Any]) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """SegANPlans: nnU-Net's plans with Figure 1's segmentor as the network, on the same preprocessed data."""
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -27,31 +28,39 @@ def plan(
     width: int = PAPER_WIDTH,
     batch_size: int | None = None,
     patch_size: Sequence[int] | None = None,
-    plans_name: str = SEGAN_PLANS,
+    plans_name: str | None = None,
     num_processes: int | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> Path:
     """Plan and preprocess a dataset with nnU-Net where that is missing, and write SegANPlans.json beside its plans.
+
+    At another voxel size the plans are others: nnUNetPlans_2mm and SegANPlans_2mm for 2 mm along every axis, with
+    preprocessed data of their own.
 
     Args:
         dataset_id: a dataset in nnUNet_raw.
         configurations: nnU-Net's configurations, such as 2d and 3d_fullres.
         width: feature maps of the segmentor's first block; the next ones have 2, 4 and 8 times as many.
         batch_size, patch_size: see `segan_configuration`.
-        plans_name: name of the plans to write.
+        plans_name: name of the plans to write; by default SegANPlans, with the voxel size where one is given.
         num_processes: for preprocessing; by default nnUNet_def_n_proc, or one per processor.
+        spacing_mm: voxel size to resample to, along the axes z y x as nnU-Net reads them; by default nnU-Net's choice,
+            the median of the cases. In 2-D the slices stay where they are, and the last two count.
 
     Returns:
         The plans file.
 
     Raises:
-        InputError: the dataset is missing, or a configuration is not in nnU-Net's plans.
+        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, or a voxel size is none.
     """
+    resolution = spacing_suffix(spacing_mm)
+    nnunet_name, plans_name = NNUNET_PLANS + resolution, plans_name or SEGAN_PLANS + resolution
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
     with planning_lock(preprocessed):
-        plan_with_nnunet(dataset_id, preprocessed, num_processes)
-        nnunet_plans = json.loads((preprocessed / f"{NNUNET_PLANS}.json").read_text())
+        plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
+        nnunet_plans = json.loads((preprocessed / f"{nnunet_name}.json").read_text())
         earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
         plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
         plans["configurations"] = {**earlier, **plans["configurations"]}
@@ -106,7 +115,8 @@ def segan_configuration(
             that nnU-Net's planned patch allows.
 
     Raises:
-        InputError: a patch that is not a multiple of 16 or has another number of axes.
+        InputError: a patch that is not a multiple of 16 or has another number of axes; a batch too small for one block
+            of 16.
     """
     planned = configuration["patch_size"]
     dimension = len(planned)
@@ -120,6 +130,11 @@ def segan_configuration(
         )
     if batch_size is None:
         batch_size = PAPER_BATCH if dimension == 2 else configuration["batch_size"]
+    if batch_size * math.prod(size // SIZE_MULTIPLE for size in patch_size) < 2:
+        raise InputError(
+            f"a batch of {batch_size} with the patch {' '.join(map(str, patch_size))} leaves one value per feature in "
+            "the segmentor's last block, of which batch norm has no variance; take a larger batch or patch"
+        )
     architecture = {
         "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
         "arch_kwargs": {
@@ -131,15 +146,43 @@ def segan_configuration(
     return {**configuration, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
 
 
-def plan_with_nnunet(dataset_id: int, preprocessed: Path, num_processes: int) -> None:
-    """Extract nnU-Net's fingerprint and make its default plans, where they are missing."""
-    if (preprocessed / f"{NNUNET_PLANS}.json").is_file():
+def spacing_suffix(spacing_mm: Sequence[float] | None) -> str:
+    """What a voxel size adds to the name of plans: _2mm, or _1x2x2mm where the axes differ; nothing for None.
+
+    Raises:
+        InputError: not three numbers above 0.
+    """
+    if spacing_mm is None:
+        return ""
+    if len(spacing_mm) != 3 or not all(0 < size < float("inf") for size in spacing_mm):
+        raise InputError(
+            f"a voxel size is three numbers above 0, in mm along z, y and x, such as --spacing 2 2 2; not "
+            f"{' '.join(f'{size:g}' for size in spacing_mm)}"
+        )
+    sizes = [f"{size:g}" for size in spacing_mm]
+    return f"_{sizes[0] if len(set(sizes)) == 1 else 'x'.join(sizes)}mm"
+
+
+def plan_with_nnunet(
+    dataset_id: int,
+    preprocessed: Path,
+    num_processes: int,
+    plans_name: str = NNUNET_PLANS,
+    spacing_mm: Sequence[float] | None = None,
+) -> None:
+    """Extract nnU-Net's fingerprint and make its plans, of its own voxel size or of another, where they are missing."""
+    if (preprocessed / f"{plans_name}.json").is_file():
         return
     nnunet_folder("nnUNet_raw")
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
     nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)
-    nnunet.plan_experiments([dataset_id])
+    if spacing_mm is None:
+        nnunet.plan_experiments([dataset_id])
+    else:
+        nnunet.plan_experiments(
+            [dataset_id], overwrite_target_spacing=tuple(spacing_mm), overwrite_plans_name=plans_name
+        )
 
 
 def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int) -> None:

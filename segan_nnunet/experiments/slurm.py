@@ -13,7 +13,7 @@ from submitit.helpers import DelayedSubmission
 
 from segan_nnunet.data.environment import nnunet_folder
 from segan_nnunet.errors import InputError
-from segan_nnunet.experiments.crossval import compare_command, finish, open_jobs, prepare
+from segan_nnunet.experiments.crossval import compare_command, finish, names_of_trainers, open_jobs, prepare
 from segan_nnunet.experiments.grid_checks import check_trainers
 from segan_nnunet.experiments.jobs import Grid, Job
 from segan_nnunet.experiments.locks import is_locked
@@ -179,7 +179,7 @@ def crossval_on_slurm(grid: Grid, options: SlurmOptions) -> Submission:
         InputError: there is no SLURM here, a trainer does not exist, or SLURM refuses; with what it said.
     """
     check_slurm(options)
-    check_trainers(grid.trainers)
+    check_trainers(names_of_trainers(grid))
     prepare(grid)
     queued = queued_jobs()
     unfinished = open_jobs(grid)

@@ -1,144 +1,136 @@
 """The two players' objective (Eq. 2): min over S, max over C, of the multi-scale L1 distance.
 
-B batch, C image channels, R regions, L layers of the critic, *S space.
+B batch, C image channels, R regions, G regions of one critic, K critics, L layers of a critic, *S space.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from segan_nnunet.networks.critic import PAPER_LAYERS, Critic
+from segan_nnunet.networks.critic import PAPER_LAYERS
 from segan_nnunet.objective.label_space import LabelSpace
-from segan_nnunet.objective.multiscale_l1 import (
-    layer_distances,
-    mask_image,
-    mask_image_jointly,
-    rescale_intensities,
-)
+from segan_nnunet.objective.multiscale_l1 import mask_image, relative_distances, rescale_intensities
+
+Distances = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
-class RegionCritic(nn.Module):
-    """A critic that looks at the image masked by one region.
+class MaskedCritic(nn.Module):
+    """A critic that looks at the image masked by its regions: one of them (S3-3C), or all, concatenated (S3-1C).
 
     Args:
-        critic: of masked images (B, C, *S).
-        region: index of the region.
+        critic: maps masked images (B, G·C, *S) to features of L layers.
+        distances: the terms of Eq. 3, (L,), from the features of two masked images.
     """
 
-    def __init__(self, critic: Critic, region: int) -> None:
+    def __init__(self, critic: nn.Module, distances: Distances = relative_distances) -> None:
         super().__init__()
         self.critic = critic
-        self.region = region
+        self.distances = distances
 
     def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Distances of Eq. 3 between the two masked images, (1, L); arguments as `Critics`."""
-        masks = (maps[:, self.region : self.region + 1] for maps in (predicted, truth))
-        return layer_distances(*(self.critic(mask_image(image, mask)) for mask in masks))[None]
+        """Distances of Eq. 3 between the two masked images, float32 of shape (L,).
 
+        Prediction and truth go through the critic one after the other, so that batch norm does not mix them: with
+        statistics of both together training collapses.
 
-class AllRegionsCritic(nn.Module):
-    """A critic that looks at the masked images of all regions, concatenated.
-
-    Args:
-        critic: of (B, R·C, *S).
-    """
-
-    def __init__(self, critic: Critic) -> None:
-        super().__init__()
-        self.critic = critic
-
-    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Distances of Eq. 3 between the masked images, (1, L); arguments as `Critics`."""
-        return layer_distances(*(self.critic(mask_image_jointly(image, maps)) for maps in (predicted, truth)))[None]
+        Args:
+            image: (B, C, *S), as `rescale_intensities` returns it.
+            predicted: S(x) of this critic's regions, (B, G, *S) in [0, 1].
+            truth: y of these regions, (B, G, *S) of 0 and 1.
+        """
+        return self.distances(*(self.critic(mask_image(image, maps)) for maps in (predicted, truth)))
 
 
 class Critics(nn.Module):
-    """The segmentor's opponents.
+    """The segmentor's opponents, each with a name and the regions that it looks at.
 
     A plain list; one grouped convolution for all of them was measured and was slower. A trainer may take them one after
-    the other, and then needs the memory of one of them only.
+    the other, and then needs the memory of one of them only. The regions are cut out here, not in the critics, so that
+    critics of one shape are one graph to torch.compile, however many there are.
 
     Args:
-        critics: each maps (image, S(x), y) to distances (1, L).
+        critics: each maps (image, S(x), y) of its regions to distances (L,); a `MaskedCritic`, or one's own.
+        region_groups: by the critics' names, in their order, the indices of each one's regions: one each in S3-3C, all
+            in S3-1C (Section 3.1).
+        layers: the numbers of the L layers, for the log.
     """
 
-    def __init__(self, critics: Iterable[nn.Module]) -> None:
+    def __init__(
+        self,
+        critics: Iterable[nn.Module],
+        region_groups: Mapping[str, Sequence[int]],
+        layers: Sequence[int] = PAPER_LAYERS,
+    ) -> None:
         super().__init__()
         self.critics = nn.ModuleList(critics)
+        self.region_groups = {name: list(group) for name, group in region_groups.items()}
+        self.layers = tuple(layers)
+        if len(self.critics) != len(self.region_groups):
+            raise ValueError(f"{len(self.critics)} critics need as many groups of regions, not {self.region_groups}")
 
     def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Distances of Eq. 3 between the two masked images, float32 of shape (number of critics, L).
+        """Distances of Eq. 3 between the two masked images, float32 of shape (K, L).
 
         Their mean is the loss: averaged over the layers (Eq. 3), over the batch (Eq. 2) and over the critics (Section
-        3.1). S minimises it, C maximises it. Prediction and truth go through a critic one after the other, so that
-        batch norm does not mix them.
+        3.1). S minimises it, C maximises it.
 
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.
             predicted: S(x), (B, R, *S) in [0, 1].
             truth: y, (B, R, *S) of 0 and 1.
         """
-        return torch.cat([critic(image, predicted, truth) for critic in self.critics])
+        maps = zip(self.critics, self.views(predicted), self.views(truth), strict=True)
+        return torch.stack([critic(image, *of_its_regions) for critic, *of_its_regions in maps])
 
-
-class CriticPerRegion(Critics):
-    """S3-3C of Section 3.1: one critic per region, each looking at the image masked by its region.
-
-    Args:
-        num_regions: R.
-        image_channels: C.
-        features_per_stage: feature maps of each critic's blocks.
-        conv_op: nn.Conv2d or nn.Conv3d.
-        layers: the layers of Eq. 3, L of them.
-    """
-
-    def __init__(
-        self,
-        num_regions: int,
-        image_channels: int,
-        features_per_stage: Sequence[int],
-        conv_op: type[nn.Module],
-        layers: Sequence[int] = PAPER_LAYERS,
-    ) -> None:
-        super().__init__(
-            RegionCritic(Critic(image_channels, features_per_stage, conv_op, layers), region)
-            for region in range(num_regions)
-        )
-
-
-class JointCritic(Critics):
-    """S3-1C of Section 3.1: one critic for all regions. Args: as CriticPerRegion."""
-
-    def __init__(
-        self,
-        num_regions: int,
-        image_channels: int,
-        features_per_stage: Sequence[int],
-        conv_op: type[nn.Module],
-        layers: Sequence[int] = PAPER_LAYERS,
-    ) -> None:
-        super().__init__([AllRegionsCritic(Critic(num_regions * image_channels, features_per_stage, conv_op, layers))])
+    def views(self, maps: Tensor) -> list[Tensor]:
+        """The label maps (B, R, *S) of each critic's regions, (B, G, *S); views where the regions are neighbours."""
+        return [
+            maps[:, group[0] : group[-1] + 1] if group == list(range(group[0], group[-1] + 1)) else maps[:, group]
+            for group in self.region_groups.values()
+        ]
 
 
 @torch.no_grad()
-def clamp_weights(module: nn.Module, limit: float, batch_norm: bool = False) -> None:
-    """Clamp the convolutions' weights and biases to [-limit, limit], as after each critic step (Section 2.4).
+def clamp_weights(module: nn.Module, limit: float, batch_norm_limit: float) -> None:
+    """Put all parameters of the critics into a compact set, as after each critic step (Section 2.4).
 
-    The authors' code clamps the scales of batch norm too. With them at 0.01 the features of the deeper layers are
-    worth a hundredth of the masked image's, only layer 0 is left of the multi-scale loss, and S often learns to
-    predict nothing at all (README, "Differences from the paper"). Batch norm itself keeps the features bounded.
+    Theorem 1 rests on that set: only there is the critic's Lipschitz constant bounded. Convolutions take the paper's
+    "e.g." 0.01. Batch norm's scales and shifts are parameters too. Left free they grow as long as the critic trains,
+    and with them the loss; at 0.01, as in the authors' code, the deeper layers' features are a hundredth of the masked
+    image's. At 1 the scale is what it starts from, and may only fall.
 
     Args:
-        module: the critic.
-        limit: 0.01 in the paper, 0.05 in the authors' code.
-        batch_norm: clamp the scales and shifts of batch norm too, as the authors' code does.
+        module: the critics.
+        limit: of convolutions' kernels and biases: 0.01 in the paper, 0.05 in the authors' code.
+        batch_norm_limit: of batch norm's scales and shifts.
     """
     for layer in module.modules():
-        if batch_norm or not isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            for parameter in layer.parameters(recurse=False):
-                parameter.clamp_(-limit, limit)
+        is_batch_norm = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        for parameter in layer.parameters(recurse=False):
+            bound = batch_norm_limit if is_batch_norm else limit
+            parameter.clamp_(-bound, bound)
+
+
+def layer_gradients(distances: Tensor, maps: Tensor) -> Tensor:
+    """Gradients at S(x) of each layer's distance, (L, B, R, *S): what each layer tells the segmentor.
+
+    Args:
+        distances: of one critic, (L,); their graph stays.
+        maps: S(x), (B, R, *S).
+    """
+    return torch.stack([torch.autograd.grad(distance, maps, retain_graph=True)[0] for distance in distances])
+
+
+def gradient_shares(gradients: Tensor) -> Tensor:
+    """Share of each layer in what the segmentor is told: its gradient's L2 norm by the sum of all layers' norms, (L,).
+
+    Args:
+        gradients: at S(x), (L, B, R, *S), of all critics together.
+    """
+    norms = gradients.flatten(1).norm(dim=1, dtype=torch.float32)
+    return norms / norms.sum().clamp_min(torch.finfo(torch.float32).tiny)
 
 
 class SegmentorLoss:

@@ -8,6 +8,7 @@ B batch, R regions, *S space.
 """
 
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -51,10 +52,11 @@ def region_logits(class_logits: Tensor) -> Tensor:
     Returns:
         (B, R, *S), float32.
     """
-    inside = class_logits.float()
-    inside = torch.logcumsumexp(inside.flip(1), dim=1).flip(1)  # log Σ_{k>=r} exp z_k
-    outside = F.pad(class_logits.float()[:, :-1], (0, 0) * (class_logits.ndim - 2) + (1, 0))  # 0, z_1 .. z_{R-1}
-    return inside - torch.logcumsumexp(outside, dim=1)
+    logits = class_logits.float().unbind(1)  # R of (B, *S)
+    # sums of a few terms one after the other: eight times as fast as logcumsumexp, forward and backward
+    inside = list(accumulate(reversed(logits), torch.logaddexp))[::-1]  # log Σ_{k>=r} exp z_k
+    outside = accumulate(logits[:-1], torch.logaddexp, initial=torch.zeros_like(logits[0]))  # log (1 + Σ_{k<r} exp z_k)
+    return torch.stack([i - o for i, o in zip(inside, outside, strict=True)], dim=1)
 
 
 def class_log_probabilities(nested_logits: Tensor) -> Tensor:
@@ -76,16 +78,38 @@ def class_log_probabilities(nested_logits: Tensor) -> Tensor:
     return torch.cat((outside[:, :1], between, inside[:, -1:]), dim=1)
 
 
+def class_cross_entropy(class_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Softmax cross-entropy −mean log P(true class), a scalar in [0, inf), for training; in float32.
+
+    Args:
+        class_logits: z, (B, R, *S), as `region_logits` takes them; the background's is 0.
+        masks: true masks of the regions, the outermost first, (B, R, *S) of 0 and 1.
+        valid: (B, 1, *S) of 0 and 1, the voxels that count; all by default.
+    """
+    with_background = F.pad(class_logits.float(), (0, 0) * (class_logits.ndim - 2) + (1, 0))
+    return mean_over_valid(F.cross_entropy(with_background, class_of(masks), reduction="none"), valid)
+
+
 def nested_cross_entropy(nested_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Softmax cross-entropy −mean log P(true class), a scalar in [0, inf).
+    """The same number from the regions' logits, for validation, where the network answers in regions.
+
+    Two regions' logits that float32 cannot tell apart leave the class between them with a probability of about 1e-6 at
+    the least: the number is then too small, and has no gradient. So nothing is trained on it.
 
     Args:
         nested_logits: (B, R, *S), outermost region first.
-        masks: true masks of the regions in the same order, (B, R, *S) of 0 and 1.
-        valid: (B, 1, *S) of 0 and 1, the voxels that count; all by default.
+        masks, valid: as `class_cross_entropy`.
     """
-    true_class = masks.sum(1).long()  # the number of regions around a voxel
-    loss = F.nll_loss(class_log_probabilities(nested_logits), true_class, reduction="none")  # (B, *S)
+    return mean_over_valid(F.nll_loss(class_log_probabilities(nested_logits), class_of(masks), reduction="none"), valid)
+
+
+def class_of(masks: Tensor) -> Tensor:
+    """The true class of each voxel, (B, *S): the number of regions around it."""
+    return masks.sum(1).long()
+
+
+def mean_over_valid(loss: Tensor, valid: Tensor | None) -> Tensor:
+    """The mean of a loss (B, *S) over the voxels that count."""
     if valid is None:
         return loss.mean()
     return (loss * valid[:, 0]).sum() / valid.sum().clamp_min(1)

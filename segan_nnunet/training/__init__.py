@@ -3,6 +3,7 @@ from segan_nnunet.training.augmentation import PaperAugmentation
 from segan_nnunet.training.dice_trainer import AdversarialDiceTrainer
 from segan_nnunet.training.plugin_trainer import PluginTrainer
 from segan_nnunet.training.schedules import ShortSchedule, other_lengths
+from segan_nnunet.training.seeds import seeded_trainer
 from segan_nnunet.training.separate_trainer import SeparateTrainer
 from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
 
@@ -15,4 +16,5 @@ __all__ = [
     "ShortSchedule",
     "SoftmaxTrainer",
     "other_lengths",
+    "seeded_trainer",
 ]

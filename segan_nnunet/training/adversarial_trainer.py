@@ -13,20 +13,23 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.networks.critic import PAPER_CRITIC_FEATURES, PAPER_LAYERS
+from segan_nnunet.networks.critic import CRITIC_BATCH_NORM_EPS, PAPER_CRITIC_FEATURES, PAPER_LAYERS, Critic
 from segan_nnunet.objective import (
-    CriticPerRegion,
     Critics,
-    JointCritic,
     LabelSpace,
+    MaskedCritic,
     SegmentorLoss,
     clamp_weights,
+    gradient_shares,
+    layer_gradients,
+    relative_distances,
     rescale_intensities,
 )
 from segan_nnunet.training.plugin_trainer import PluginTrainer
 from segan_nnunet.training.progress import plot_game
 
-DISTANCES = {"distance_per_layer": 0, "distance_per_region": 1}  # key of the log: the axis of (R, L) averaged over
+DISTANCES = {"distance_per_layer": 0, "distance_per_region": 1}  # key of the log: the axis of (K, L) averaged over
+SHARES = "gradient_share_per_layer"
 
 
 class AdversarialTrainer(PluginTrainer):
@@ -36,42 +39,85 @@ class AdversarialTrainer(PluginTrainer):
     that come only through the critics). The segmentor does not change between the two, so its output is computed once
     and serves both: the parameters become those of the authors' loop, which computes it twice.
 
+    The critics' parameters are in a compact set from the first step to the last (`clamp_weights`), as Theorem 1 wants,
+    and with `relative_distances` the loss is at most 1 whatever they are.
+
+    A variant may replace `distances` by `layer_distances` (Eq. 3 as it stands) or another function.
+
     Attributes:
-        critic_class: CriticPerRegion (3C) or JointCritic (1C).
         critic_layers: the critic's layers that are compared, 0 the masked image itself (Section 2.2).
-        critic_clamp: limit of the critics' weights, "e.g." 0.01 in the paper (Section 2.4).
-        clamp_batch_norm: whether it holds for batch norm's scales and shifts too, as in the authors' code.
+        critic_clamp: limit of the critics' convolutions, "e.g." 0.01 in the paper (Section 2.4).
+        critic_batch_norm_clamp: limit of the scales and shifts of their batch norm; the paper names none of its own.
+        critic_batch_norm_eps: of their batch norm.
+        critic_initial_lr: the critics' learning rate; the paper's, for all networks (Section 2.3). It belongs to the
+            clamp: a rate of a tenth of the clamp would move every weight from limit to limit within a few steps.
+        critic_learns: False leaves the critics as they were drawn: a fixed multi-scale distance, without an adversary.
     """
 
-    critic_class: ClassVar[type[CriticPerRegion | JointCritic]] = CriticPerRegion
     critic_layers: ClassVar[Sequence[int]] = PAPER_LAYERS
     critic_clamp = 0.01
-    clamp_batch_norm = False
+    critic_batch_norm_clamp = 1.0
+    critic_batch_norm_eps = CRITIC_BATCH_NORM_EPS
+    critic_initial_lr = 2e-5
+    critic_learns = True
 
     critic: Critics
     critic_parts: list[nn.Module]
+    layer_shares: Tensor | None = None  # (L,), of this epoch's first step
+
+    @staticmethod
+    def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        """The terms of Eq. 3, (L,), from the features of two masked images."""
+        return relative_distances(features, other)
+
+    def region_groups(self) -> dict[str, list[int]]:
+        """The regions that each critic looks at, by the critic's name: one critic per region, S3-3C of Section 3.1."""
+        return {name: [region] for region, name in enumerate(self.map_names())}
 
     def build_critic(self) -> Critics:
         """The critics, whose forward maps (image, S(x), y) to distances (critics, layers).
 
         Raises:
-            InputError: the patch is too small for the critic's blocks, each of which halves it.
+            InputError: the patch, or the batch of such patches, is too small for the critic's blocks; the planned
+                network has fewer stages than the critic has blocks; a layer does not exist.
         """
-        patch = self.configuration_manager.patch_size
-        smallest = 2 ** max(self.critic_layers)
-        if min(patch) < smallest:
+        blocks, features, patch = max(self.critic_layers, default=0), self.critic_features(), self.patch_size
+        if len(features) < blocks <= len(PAPER_CRITIC_FEATURES):
+            raise InputError(
+                f"the planned network has {len(features)} stages, and the critic takes its widths from the first "
+                f"{blocks}. Plan a deeper one (a larger patch), or give the widths in a subclass: critic_features()."
+            )
+        if min(patch) < 2**blocks:
             raise InputError(
                 f"the planned patch {' x '.join(map(str, patch))} is too small: the critic halves every axis "
-                f"{max(self.critic_layers)} times and needs {smallest} voxels. Plan a larger one: "
-                "segan_nnunet plan --patch-size"
+                f"{blocks} times and needs {2**blocks} voxels. Plan a larger one: segan_nnunet plan --patch-size"
             )
-        return self.critic_class(
-            self.label_space.num_maps,
-            self.num_input_channels,
-            self.critic_features(),
-            convert_dim_to_conv_op(len(patch)),
-            self.critic_layers,
+        if blocks > 1 and self.batch_size * math.prod(size // 2**blocks for size in patch) < 2:
+            raise InputError(
+                f"a batch of {self.batch_size} with the patch {' x '.join(map(str, patch))} leaves a single value per "
+                "feature in the critic's last block, of which batch norm has no variance. Plan a larger batch or "
+                "patch: segan_nnunet plan --batch-size, --patch-size"
+            )
+        groups = self.region_groups()
+        critics = (
+            MaskedCritic(
+                Critic(
+                    len(group) * self.num_input_channels,
+                    features,
+                    convert_dim_to_conv_op(len(patch)),
+                    self.critic_layers,
+                    self.critic_batch_norm_eps,
+                ),
+                self.distances,
+            )
+            for group in groups.values()
         )
+        return Critics(critics, groups, self.critic_layers)
+
+    @property
+    def patch_size(self) -> Sequence[int]:
+        """The planned patch, in voxels."""
+        return self.configuration_manager.patch_size
 
     def critic_features(self) -> tuple[int, ...]:
         """Feature maps of the critic's blocks: those of the planned network's first stages, which are the paper's."""
@@ -81,7 +127,7 @@ class AdversarialTrainer(PluginTrainer):
     def initialize(self) -> None:
         """Build both players and their optimisers."""
         super().initialize()
-        self.critic_optimizer, self.critic_lr_scheduler = self.optimizer_for(self.critic)
+        self.critic_optimizer, self.critic_lr_scheduler = self.optimizer_for(self.critic, self.critic_initial_lr)
         self.critic_grad_scaler = None if self.grad_scaler is None else torch.amp.GradScaler("cuda")
         self.critic_parts = list(self.critic.critics)
         if self.is_ddp and self.has_weights(self.critic):
@@ -93,10 +139,15 @@ class AdversarialTrainer(PluginTrainer):
         """The critic is the loss: nnU-Net asks for it here, after the network."""
         self.label_space = LabelSpace.of(self.label_manager)
         self.critic = self.build_critic().to(self.device)
+        self.clamp_critic()
         if self._do_i_compile():
             for part in self.critic.critics:
                 part.compile()  # in place: what is saved and loaded stays the plain module
         return SegmentorLoss(self.critic, self.label_space, self.further_loss)
+
+    def clamp_critic(self) -> None:
+        """Put the critics' parameters back into their compact set."""
+        clamp_weights(self.critic, self.critic_clamp, self.critic_batch_norm_clamp)
 
     def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
         """What S minimises beside the distance of Eq. 2, a scalar: nothing in the paper.
@@ -118,22 +169,23 @@ class AdversarialTrainer(PluginTrainer):
 
     def fill_log(self, epochs: int) -> None:
         """Give our keys of the log a value for each of so many epochs, NaN where a checkpoint has none."""
-        widths = dict(zip(("critic_losses", *DISTANCES), (None, *self.log_widths()), strict=True))
+        critics, layers = len(self.critic.region_groups), len(self.critic.layers)
+        nothing = {
+            "critic_losses": math.nan,
+            **dict(zip(DISTANCES, ([math.nan] * layers, [math.nan] * critics), strict=True)),
+            SHARES: [math.nan] * layers,
+        }
         log = self.logger.local_logger.my_fantastic_logging
-        for key, width in widths.items():
+        for key, value in nothing.items():
             values = log.setdefault(key, [])
-            values += [math.nan if width is None else [math.nan] * width for _ in range(epochs - len(values))]
-
-    def log_widths(self) -> tuple[int, int]:
-        """How many layers and how many regions the distances are logged of."""
-        regions = 1 if issubclass(self.critic_class, JointCritic) else self.label_space.num_maps
-        return len(self.critic_layers), regions
+            values += [value for _ in range(epochs - len(values))]
 
     def on_train_epoch_start(self) -> None:
         """Put both players into training, at this epoch's learning rate."""
         super().on_train_epoch_start()
         self.critic.train()
         self.critic_lr_scheduler.step(self.current_epoch)
+        self.layer_shares = None
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """One round of the game: the critic's phase, then the segmentor's."""
@@ -144,12 +196,12 @@ class AdversarialTrainer(PluginTrainer):
             predicted = self.network(data)  # logits: one name, so that they are not kept beside the probabilities
         predicted, truth = self.label_space.label_maps(predicted, target)
 
-        critic_distances = self.critic_phase(image, predicted.detach(), truth)
+        critic_distances = self.critic_phase(image, predicted.detach(), truth) if self.critic_learns else None
         loss, distances = self.segmentor_phase(image, predicted, truth)
         # tensors: moving them to the CPU here would make every step wait for the GPU
         return {
             "loss": loss,
-            "critic_loss": -critic_distances.mean(),
+            "critic_loss": -(distances if critic_distances is None else critic_distances).mean(),
             "distances": distances,
             "cases": list(batch.get("keys", ())),
         }
@@ -166,45 +218,58 @@ class AdversarialTrainer(PluginTrainer):
             truth: y, (B, R, *S).
 
         Returns:
-            (R, L), per region and layer of the critic.
+            (K, L), per critic and layer.
         """
         self.critic.requires_grad_(True)
         distances = []
-        for part in self.critic_parts:
+        for part, *maps in zip(self.critic_parts, *map(self.critic.views, (predicted, truth)), strict=True):
             with self.autocast():
-                found = part(image, predicted, truth)
+                found = part(image, *maps)
             self.backward(-found.mean() / len(self.critic_parts), self.critic_grad_scaler)
             if self.has_weights(part):
                 self.step(self.critic_optimizer, self.critic_grad_scaler)  # only this critic has gradients
             distances.append(found.detach())
-        clamp_weights(self.critic, self.critic_clamp, self.clamp_batch_norm)
-        return torch.cat(distances)
+        self.clamp_critic()
+        return torch.stack(distances)
 
     def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Train S for one step with C fixed: min over θ_S of Eq. 2. Returns its loss, and the distances.
 
-        The gradient of S(x) is gathered from critic to critic, and then goes once through S.
+        The gradient of S(x) is gathered from critic to critic, and then goes once through S. In an epoch's first step
+        the gradients of the layers are looked at one by one, too.
 
         Args: as `critic_phase`, but for S(x), through which S is reached.
         """
         self.critic.requires_grad_(False)
+        measured = self.layer_shares is None
         maps = predicted.detach().requires_grad_()
-        distances = []
-        for part in self.critic.critics:  # not in DDP: it would wait for gradients of the critic, which gets none here
+        distances, gradients = [], []
+        # not the parts of DDP: those would wait for gradients of the critic, which gets none here
+        for part, *views in zip(self.critic.critics, *map(self.critic.views, (maps, truth)), strict=True):
             with self.autocast():
-                distances.append(part(image, maps, truth))
-            self.backward(distances[-1].mean() / len(self.critic_parts), self.grad_scaler)
+                # forward is not compiled: what is can be gone through backwards only once
+                found = part.forward(image, *views) if measured else part(image, *views)
+            if measured:
+                gradients.append(layer_gradients(self.scaled(found, self.grad_scaler), maps))
+            self.backward(found.mean() / len(self.critic_parts), self.grad_scaler)
+            distances.append(found.detach())
+        if measured:
+            self.layer_shares = gradient_shares(torch.stack(gradients).sum(0))
         further = self.further_loss(maps, truth)
         self.backward(further, self.grad_scaler)
         predicted.backward(maps.grad)
         self.step(self.optimizer, self.grad_scaler)
-        found = torch.cat(distances).detach()
-        return found.mean() + further.detach(), found
+        all_distances = torch.stack(distances)
+        return all_distances.mean() + further.detach(), all_distances
+
+    def scaled(self, loss: Tensor, scaler: torch.amp.GradScaler | None) -> Tensor:
+        """A loss as its player's gradient scaler wants it, so that float16 holds its gradients."""
+        return loss if scaler is None else scaler.scale(loss)
 
     def backward(self, loss: Tensor, scaler: torch.amp.GradScaler | None) -> None:
         """Add the gradient of a loss, scaled where the player has a gradient scaler; none if it depends on nothing."""
         if loss.requires_grad:
-            (loss if scaler is None else scaler.scale(loss)).backward()
+            self.scaled(loss, scaler).backward()
 
     def step(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> None:
         """One step of gradient descent; no player's gradients take memory while it is the other's turn."""
@@ -222,17 +287,20 @@ class AdversarialTrainer(PluginTrainer):
             for output in train_outputs
         ]
         super().on_train_epoch_end(outputs)
-        # (1 + regions x layers,) per step
+        critics, layers = outputs[0]["distances"].shape
+        # (1 + K x L,) per step
         steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in outputs])
-        means = torch.from_numpy(steps.mean(0)).to(self.device, torch.float32)
+        assert self.layer_shares is not None  # for mypy: the epoch had a step
+        means = torch.cat([torch.from_numpy(steps.mean(0)).to(self.device, torch.float32), self.layer_shares])
         if self.is_ddp:
             dist.all_reduce(means)
             means /= dist.get_world_size()
-        critic_loss, *distances = means.tolist()
-        per_region_and_layer = np.reshape(distances, outputs[0]["distances"].shape)
-        self.logger.log("critic_losses", critic_loss, self.current_epoch)
+        critic_loss, distances, shares = means.cpu().split([1, critics * layers, layers])
+        self.logger.log("critic_losses", critic_loss.item(), self.current_epoch)
         for key, other_axis in DISTANCES.items():
-            self.logger.log(key, per_region_and_layer.mean(other_axis).tolist(), self.current_epoch)
+            values = distances.view(critics, layers).mean(other_axis).tolist()
+            self.logger.log(key, values, self.current_epoch)
+        self.logger.log(SHARES, shares.tolist(), self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
         """Put both players into evaluation."""
@@ -248,9 +316,8 @@ class AdversarialTrainer(PluginTrainer):
         """Draw the game beside nnU-Net's progress.png."""
         super().on_epoch_end()
         if self.local_rank == 0:
-            regions = self.map_names() if self.log_widths()[1] > 1 else ["all regions"]
             path = Path(self.output_folder) / "progress_game.png"
-            plot_game(self.logger.get_checkpoint(), self.critic_layers, regions, path)
+            plot_game(self.logger.get_checkpoint(), self.critic.layers, list(self.critic.region_groups), path)
 
     def plugin_state(self) -> dict[str, Any]:
         """Add the critic and its optimiser: without them a resumed training would start a new game."""

@@ -41,8 +41,10 @@ class PluginTrainer(nnUNetTrainer):
     a class attribute of the same name wins, so that a variant needs no __init__ of its own.
 
     Attributes:
-        optimizer_class, optimizer_settings: of both players; RMSProp in the paper (Section 2.3).
-        initial_lr: learning rate; 2e-5 in the paper (Section 2.3).
+        optimizer_class, optimizer_settings: of both players. RMSProp in the paper (Section 2.3); Adam without its
+            first moment is RMSProp whose running mean of squares does not start from 0. That start makes torch's
+            RMSprop take a first step of ten times the rate, which saturates sigmoids.
+        initial_lr: the segmentor's learning rate; 2e-5 in the paper (Section 2.3).
         lr_decay_exponent: exponent of nnU-Net's polynomial decay; 0 is a constant rate, as in the paper.
         save_every: epochs between two checkpoints from which `--c` continues.
     """
@@ -57,8 +59,8 @@ class PluginTrainer(nnUNetTrainer):
         "enable_deep_supervision",
     )
 
-    optimizer_class: ClassVar[type[torch.optim.Optimizer]] = torch.optim.RMSprop
-    optimizer_settings: ClassVar[dict[str, Any]] = {}
+    optimizer_class: ClassVar[type[torch.optim.Optimizer]] = torch.optim.Adam
+    optimizer_settings: ClassVar[dict[str, Any]] = {"betas": (0.0, 0.99)}  # 0.99: torch's RMSprop's default
     initial_lr = 2e-5
     lr_decay_exponent = 0.0
     save_every = 1
@@ -103,14 +105,14 @@ class PluginTrainer(nnUNetTrainer):
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """The segmentor's optimiser."""
-        return self.optimizer_for(self.network)
+        return self.optimizer_for(self.network, self.initial_lr)
 
-    def optimizer_for(self, module: nn.Module) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
+    def optimizer_for(self, module: nn.Module, initial_lr: float) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """The optimiser and the learning rate schedule of one player."""
         # as a group: a critic of layer 0 alone has no weights, and torch refuses an empty list of them
         group: list[dict[str, Any]] = [{"params": list(module.parameters())}]
-        optimizer = self.optimizer_class(group, lr=self.initial_lr, **self.optimizer_settings)  # type: ignore[call-arg]  # torch's base class has no lr
-        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs, self.lr_decay_exponent)
+        optimizer = self.optimizer_class(group, lr=initial_lr, **self.optimizer_settings)  # type: ignore[call-arg]  # torch's base class has no lr
+        return optimizer, PolyLRScheduler(optimizer, initial_lr, self.num_epochs, self.lr_decay_exponent)
 
     def map_names(self) -> list[str]:
         """Names of the label maps, in their order: regions as dataset.json lists them, plain labels by value."""

@@ -27,6 +27,8 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
             f"  distance per {key} " + " ".join(f"{value:.4f}" for value in log[f"distance_per_{key}"][-1])
             for key in ("layer", "region")
         )
+        shares = log["gradient_share_per_layer"][-1]
+        distances += "  layers' shares of the gradient " + " ".join(f"{value:.0%}" for value in shares)
     dice = " ".join(f"{value:.3f}" for value in log["dice_per_class_or_region"][-1])
     taken = log["epoch_end_timestamps"][-1] - log["epoch_start_timestamps"][-1]
     left = time_left(log["epoch_start_timestamps"], log["epoch_end_timestamps"], num_epochs)
@@ -37,12 +39,12 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
 
 
 def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: Sequence[str], path: Path) -> None:
-    """Draw both players' losses and the distance per layer of the critic and per region, per epoch, in one picture.
+    """Draw both players' losses, the distance per layer and per region, and what each layer tells the segmentor.
 
     Args:
         log: nnU-Net's local log.
-        layers: the critic's layers, as `distance_per_layer` has them.
-        regions: names of the regions, as `distance_per_region` has them.
+        layers: the critics' layers, as `distance_per_layer` and `gradient_share_per_layer` have them.
+        regions: names of the critics, as `distance_per_region` has them.
         path: of the PNG.
     """
     import matplotlib
@@ -52,8 +54,8 @@ def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: 
     epochs = range(1, len(log["critic_losses"]) + 1)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # nnU-Net's progress.png leaves very large letters behind
-        figure = Figure(figsize=(9, 10), layout="constrained")
-        players, *distances = figure.subplots(3, 1, sharex=True)
+        figure = Figure(figsize=(9, 12), layout="constrained")
+        players, *distances, shares = figure.subplots(4, 1, sharex=True)
         players.plot(epochs, log["train_losses"], color="#0072B2", marker=".", label="segmentor minimises L")
         players.plot(epochs, log["critic_losses"], color="#D55E00", marker=".", label="critic minimises −L")
         players.axhline(0, color="0.7", linewidth=0.8)
@@ -63,8 +65,10 @@ def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: 
             for name, values in zip(names, zip(*log[f"distance_per_{key}"], strict=True), strict=True):
                 axes.plot(epochs, values, marker=".", label=name)
             axes.set(ylabel=f"mean absolute difference\nper {key}", yscale="log")
-        distances[-1].set_xlabel("epoch")
-        distances[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        for axes in (players, *distances):
+        for name, values in zip(of_layers, zip(*log["gradient_share_per_layer"], strict=True), strict=True):
+            shares.plot(epochs, values, marker=".", label=name)
+        shares.set(ylabel="share of the gradient\nat S(x) per layer", ylim=(0, 1), xlabel="epoch")
+        shares.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axes in (players, *distances, shares):
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         figure.savefig(path, dpi=100)

@@ -7,7 +7,8 @@ class ShortSchedule:
     """600 steps, for laptops, the demo and tests.
 
     The paper's learning rate needs the paper's number of steps: within 400 steps 2e-5 learns nothing useful. A few
-    hundred steps take 1e-3, and the decay that calms the end of a short training.
+    hundred steps take 1e-3, and the decay that calms the end of a short training. The critics keep the paper's rate,
+    since they keep its clamp.
     """
 
     initial_lr = 1e-3

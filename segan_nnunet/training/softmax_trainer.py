@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from segan_nnunet.objective import LabelSpace
 from segan_nnunet.objective.nested_softmax import (
+    class_cross_entropy,
     label_cross_entropy,
     nested_cross_entropy,
     nesting_order,
@@ -21,7 +22,8 @@ class NestedSoftmax(nn.Module):
     """A network whose R outputs are class logits, answering in logits of R nested regions.
 
     nnU-Net, which applies the sigmoid to them, then sees for each region the summed probability of its classes. With
-    plain labels, to which nnU-Net applies the softmax itself, the outputs are left as they are.
+    plain labels, to which nnU-Net applies the softmax itself, the outputs are left as they are. So they are in
+    training: there the loss takes the class logits, from which the gradient is exact.
 
     Args:
         network: maps (B, C, *S) to class logits (B, R, *S); the background's logit is 0.
@@ -52,9 +54,12 @@ class NestedSoftmax(nn.Module):
         self.nested = bool((self.nesting_rank >= 0).all())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (B, C, *S) to logits of the regions, in the dataset's order, or of the labels: (B, R, *S)."""
+        """Map images (B, C, *S) to logits (B, R, *S): in training of the classes, the outermost region's first.
+
+        In evaluation of the regions, in the dataset's order, or of the labels.
+        """
         logits = self.network(x)
-        return region_logits(logits)[:, self.nesting_rank] if self.nested else logits
+        return region_logits(logits)[:, self.nesting_rank] if self.nested and not self.training else logits
 
 
 class SoftmaxLoss(nn.Module):
@@ -65,19 +70,23 @@ class SoftmaxLoss(nn.Module):
     Args:
         label_space: the dataset's label maps.
         order: indices of the regions, the outermost first; None for plain labels.
+        network: the one that answers, whose training mode says in what it does.
     """
 
-    def __init__(self, label_space: LabelSpace, order: Sequence[int] | None) -> None:
+    def __init__(self, label_space: LabelSpace, order: Sequence[int] | None, network: nn.Module) -> None:
         super().__init__()
         self.label_space = label_space
         self.order = order
+        self.answers_in_classes = lambda: network.training  # a function: the network is no part of the loss
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss for logits (B, R, *S) and nnU-Net's target."""
         if self.order is None:
             return label_cross_entropy(output, target, self.label_space.ignore_label)
-        masks = self.label_space.masks(target)
-        return nested_cross_entropy(output[:, self.order], masks[:, self.order], self.label_space.valid(target))
+        masks, valid = self.label_space.masks(target)[:, self.order], self.label_space.valid(target)
+        if self.answers_in_classes():
+            return class_cross_entropy(output, masks, valid)
+        return nested_cross_entropy(output[:, self.order], masks, valid)
 
 
 class SoftmaxTrainer(PluginTrainer):
@@ -119,7 +128,7 @@ class SoftmaxTrainer(PluginTrainer):
         super().initialize()
 
     def _build_loss(self) -> SoftmaxLoss:
-        return SoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order())
+        return SoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order(), self.network)
 
     def on_train_start(self) -> None:
         """Tell the network how the regions nest, also where pretrained weights brought another dataset's nesting."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.experiments.plans import segan_configuration
 from segan_nnunet.networks.encoder import Encoder
-from segan_nnunet.objective import clamp_weights, mask_image, rescale_intensities
+from segan_nnunet.objective import mask_image, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
 
 NAME = "Dataset001_Benchmark"
@@ -29,6 +29,8 @@ class AuthorsLoop(AdversarialTrainer):
     The segmentor runs twice a step, nothing is frozen, everything is float32, every parameter of a critic is clamped,
     and tensors have PyTorch's ordinary memory format.
     """
+
+    critic_batch_norm_clamp = AdversarialTrainer.critic_clamp
 
     def initialize(self) -> None:
         """Build both players as they did."""
@@ -43,7 +45,7 @@ class AuthorsLoop(AdversarialTrainer):
         predicted = torch.sigmoid(self.network(image)).detach()
         (-self.distance(seen, predicted, target)).backward()
         self.critic_optimizer.step()
-        clamp_weights(self.critic, self.critic_clamp, batch_norm=True)
+        self.clamp_critic()
         self.network.zero_grad()
         loss = self.distance(seen, torch.sigmoid(self.network(image)), target)
         loss.backward()
@@ -123,6 +125,7 @@ def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
     made.network.train()
     if isinstance(made, AdversarialTrainer):
         made.critic.train()
+        made.layer_shares = torch.zeros(len(made.critic.layers))  # an epoch's first step, which measures them, is past
     return made
 
 
