@@ -1,0 +1,62 @@
+"""Trainers of a seed, and the mean over a trainer's seeds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.trained_models import find_models
+from segan_nnunet.experiments.plans import spacing_suffix
+from segan_nnunet.trainer_names import seeded, unseeded
+from segan_nnunet.training import AdversarialTrainer, seeded_trainer
+from tests.small_trainers import build, parameters
+
+
+def test_a_name_and_its_seed_are_a_round_trip() -> None:
+    assert unseeded(seeded("SegANTrainer_short", 3)) == ("SegANTrainer_short", 3)
+    assert unseeded("SegANTrainer_short") == ("SegANTrainer_short", None)
+
+
+def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> None:
+    catalogue = {"Game": AdversarialTrainer}
+    first, again, other = (build(seeded_trainer(f"Game_seed{s}", catalogue), nnunet_folders) for s in (1, 1, 2))
+
+    def same(a: Any, b: Any) -> bool:
+        pairs = zip(
+            parameters(a.network) + parameters(a.critic), parameters(b.network) + parameters(b.critic), strict=True
+        )
+        return all(torch.equal(x, y) for x, y in pairs)
+
+    assert same(first, again) and not same(first, other)
+
+
+def test_a_name_that_is_none_of_a_seed_is_left_to_others() -> None:
+    with pytest.raises(AttributeError, match="no trainer Unknown"):
+        seeded_trainer("Unknown", {})
+
+
+def test_seeds_of_a_trainer_share_a_row_unless_they_are_named(tmp_path: Path) -> None:
+    for name in ("A_seed0", "A_seed1", "B"):
+        summary = tmp_path / f"{name}__P__2d" / "fold_0" / "validation" / "summary.json"
+        summary.parent.mkdir(parents=True)
+        summary.touch()
+    assert {m.name: m.seed_of for m in find_models(tmp_path, ["2d"], None, None)} == {
+        "A_seed0": "A", "A_seed1": "A", "B": "",
+    }  # fmt: skip
+    assert [m.seed_of for m in find_models(tmp_path, ["2d"], ["A_seed1"], None)] == [""]
+    assert [m.seed for m in find_models(tmp_path, ["2d"], ["A"], None, [1])] == [1]
+    with pytest.raises(InputError, match="A_seed7"):
+        find_models(tmp_path, ["2d"], ["A"], None, [7])
+
+
+@pytest.mark.parametrize(("spacing", "suffix"), [(None, ""), ((2, 2, 2), "_2mm"), ((3, 1.5, 1.5), "_3x1.5x1.5mm")])
+def test_a_voxel_size_names_its_plans(spacing: tuple[float, ...] | None, suffix: str) -> None:
+    assert spacing_suffix(spacing) == suffix
+
+
+def test_a_voxel_size_is_three_numbers_above_0() -> None:
+    for wrong in ((2, 2), (0, 1, 1), (float("nan"), 1, 1)):
+        with pytest.raises(InputError, match="--spacing 2 2 2"):
+            spacing_suffix(wrong)
