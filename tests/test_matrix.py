@@ -65,7 +65,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 
 def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
     # schedules, and the paper's augmentation with an ablation, are combinations of what is tried here
-    combined = re.compile("short|epochs|(1C|s0|s3)_PaperDA|_frozen|_Eq3|_concatenated")  # the last three change one attribute
+    # products of others, and controls that change one attribute of a trainer that is here
+    combined = re.compile("short|epochs|(1C|s0|s3)_PaperDA|_frozen|_Eq3|_concatenated")
     trainers = [name for name in every_trainer() if not combined.search(name)]
     assert len(trainers) == 9
     cells = list(product(trainers, LABELS, CONFIGURATIONS))
