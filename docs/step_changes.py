@@ -5,10 +5,7 @@ usage: python docs/step_changes.py [BATCH]
 
 import statistics
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,15 +14,19 @@ from torch import Tensor
 from segan_nnunet.experiments.benchmark import Workload
 from segan_nnunet.experiments.benchmark.candidates import build, take_ordinary_format
 from segan_nnunet.experiments.benchmark.steps import step_seconds, tensor_memory
-from segan_nnunet.objective import game
 from segan_nnunet.training import AdversarialTrainer
 
 STEPS = 7
 
 
-def l1_losses(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    """The distances as they were computed first."""
-    return torch.stack([F.l1_loss(a.float(), b.float()) for a, b in zip(features, other, strict=True)])
+class L1Losses(AdversarialTrainer):
+    """The distances by l1_loss of float32 copies of the features."""
+
+    @staticmethod
+    def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        """Relative distances, as they were computed first."""
+        pairs = [(a.float(), b.float()) for a, b in zip(features, other, strict=True)]
+        return torch.stack([F.l1_loss(a, b) / (a.abs().mean() + b.abs().mean()) for a, b in pairs])
 
 
 class OrdinaryFormat(AdversarialTrainer):
@@ -59,7 +60,7 @@ class SegmentorTwice(AdversarialTrainer):
 class Foreach(AdversarialTrainer):
     """All parameters of an optimiser in one call."""
 
-    optimizer_settings = {"foreach": True}
+    optimizer_settings = {**AdversarialTrainer.optimizer_settings, "foreach": True}
 
 
 class Compiled(AdversarialTrainer):
@@ -72,26 +73,16 @@ class Compiled(AdversarialTrainer):
             module.compile()
 
 
-def ours() -> Any:
-    """Leave everything as it is."""
-    return nullcontext()
-
-
-def with_l1_losses() -> Any:
-    """Compute the distances as they were computed first."""
-    return patch.object(game, "layer_distances", l1_losses)
-
-
-VARIANTS: dict[str, tuple[type[AdversarialTrainer], Callable[[], Any]]] = {
-    "the step as it is": (AdversarialTrainer, ours),
-    "channels first in memory": (OrdinaryFormat, ours),
-    "distances by l1_loss of float32 copies": (AdversarialTrainer, with_l1_losses),
-    "both": (OrdinaryFormat, with_l1_losses),
-    "float32 instead of autocast": (Float32, ours),
-    "float32, channels first, l1_loss": (type("Both", (OrdinaryFormat, Float32), {}), with_l1_losses),
-    "S(x) computed twice": (SegmentorTwice, ours),
-    "optimisers with foreach": (Foreach, ours),
-    "torch.compile": (Compiled, ours),
+VARIANTS: dict[str, type[AdversarialTrainer]] = {
+    "the step as it is": AdversarialTrainer,
+    "channels first in memory": OrdinaryFormat,
+    "distances by l1_loss of float32 copies": L1Losses,
+    "both": type("Both", (OrdinaryFormat, L1Losses), {}),
+    "float32 instead of autocast": Float32,
+    "float32, channels first, l1_loss": type("All", (OrdinaryFormat, Float32, L1Losses), {}),
+    "S(x) computed twice": SegmentorTwice,
+    "optimisers with foreach": Foreach,
+    "torch.compile": Compiled,
 }
 
 for workload in (
@@ -99,21 +90,18 @@ for workload in (
     Workload(patch=(64, 64, 64), batch=2, width=32),
 ):
     batch = workload.make_batch()
-    trainers = {name: build(trainer, workload) for name, (trainer, _) in VARIANTS.items()}
+    trainers = {name: build(trainer, workload) for name, trainer in VARIANTS.items()}
     seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for step in range(STEPS + 1):
-        for name, (_, change) in VARIANTS.items():
-            with change():
-                time = step_seconds(trainers[name], dict(batch))
+        for name in VARIANTS:
+            time = step_seconds(trainers[name], dict(batch))
             if step:
                 seconds[name].append(time)
     own = statistics.median(seconds["the step as it is"])
     print(f"{workload}\n\n| variant | s, median | fastest–slowest | times our step's | memory of tensors, MiB |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    for name, (_, change) in VARIANTS.items():
-        times = seconds[name]
-        with change():
-            memory = tensor_memory(trainers[name], dict(batch))
+    for name, times in seconds.items():
+        memory = tensor_memory(trainers[name], dict(batch))
         row = [f"{statistics.median(times):.3f}", f"{min(times):.3f}–{max(times):.3f}"]
         print(" | ".join(["| " + name, *row, f"{statistics.median(times) / own:.2f}", f"{memory:.0f} |"]))
     print(flush=True)
