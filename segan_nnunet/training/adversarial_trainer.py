@@ -81,7 +81,8 @@ class AdversarialTrainer(PluginTrainer):
             InputError: the patch, or the batch of such patches, is too small for the critic's blocks; the planned
                 network has fewer stages than the critic has blocks; a layer does not exist.
         """
-        blocks, features, patch = max(self.critic_layers, default=0), self.critic_features(), self.patch_size
+        blocks, features = max(self.critic_layers, default=0), self.critic_features()
+        patch = self.configuration_manager.patch_size
         if len(features) < blocks <= len(PAPER_CRITIC_FEATURES):
             raise InputError(
                 f"the planned network has {len(features)} stages, and the critic takes its widths from the first "
@@ -113,11 +114,6 @@ class AdversarialTrainer(PluginTrainer):
             for group in groups.values()
         )
         return Critics(critics, groups, self.critic_layers)
-
-    @property
-    def patch_size(self) -> Sequence[int]:
-        """The planned patch, in voxels."""
-        return self.configuration_manager.patch_size
 
     def critic_features(self) -> tuple[int, ...]:
         """Feature maps of the critic's blocks: those of the planned network's first stages, which are the paper's."""
