@@ -21,8 +21,8 @@ from segan_nnunet.experiments.run_state import (
     JobState,
     State,
     is_finished,
+    read_ended_state,
     read_record,
-    read_state,
     write_record,
 )
 
@@ -75,9 +75,10 @@ def run_job(
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder):
                 train(job, environment, descriptor, own_group, stop)
+            # not read_state: a command that another thread starts at this moment holds a copy of the lock for a while
+            return read_ended_state(job.folder)
     except LockedError:
         return JobState(State.RUNNING, "in another process")
-    return read_state(job.folder)
 
 
 def train(

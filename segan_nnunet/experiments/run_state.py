@@ -70,12 +70,17 @@ def is_finished(folder: Path) -> bool:
 
 def read_state(folder: Path) -> JobState:
     """Read the state of the job whose folder this is."""
+    if not is_finished(folder) and is_locked(folder / LOCK):
+        host = read_record(folder).get("host", "")
+        return JobState(State.RUNNING, f"{read_progress(folder) or 'starting'}{f' on {host}' if host else ''}")
+    return read_ended_state(folder)
+
+
+def read_ended_state(folder: Path) -> JobState:
+    """Read the state of a job that nobody trains now."""
     if is_finished(folder):
         return JobState(State.FINISHED)
     progress = read_progress(folder)
-    if is_locked(folder / LOCK):
-        host = read_record(folder).get("host", "")
-        return JobState(State.RUNNING, f"{progress or 'starting'}{f' on {host}' if host else ''}")
     if (status := read_record(folder).get("status")) is not None:
         return JobState(State.FAILED, f"{how_it_ended(status)}: {last_line(folder / LOG)}")
     details = []
