@@ -35,7 +35,9 @@ def job_environment(cores: int, device: str) -> dict[str, str]:
     """Environment for a training that has this many processor cores to itself; what the user has set stays."""
     own = {"nnUNet_n_proc_DA": str(cores), "nnUNet_def_n_proc": str(cores)}
     if device == "cpu":
-        # nnU-Net gives torch as many threads as the machine has cores, in every job: those that wait are to sleep.
+        # for our trainers and those with a seed; nnU-Net gives torch as many threads as the machine has cores
+        own["OMP_NUM_THREADS"] = str(cores)
+        # so the threads of nnU-Net's own trainers, which wait for each other, are to sleep.
         # OMP_THREAD_LIMIT is no way out: trainings hung with it, oneDNN waiting for threads that it never got
         own["OMP_WAIT_POLICY"] = "PASSIVE"
     return {

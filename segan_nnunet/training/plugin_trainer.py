@@ -16,6 +16,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.training import checkpoint as checkpoints
 from segan_nnunet.training.divergence import check_losses, check_weights
 from segan_nnunet.training.progress import epoch_line
+from segan_nnunet.training.threads import respect_omp_num_threads
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
@@ -95,6 +96,7 @@ class PluginTrainer(nnUNetTrainer):
                 "train: its critics would look at the first stage's answer as if it were an image. Train 3d_fullres "
                 "or 3d_lowres, or the cascade with nnU-Net's own trainers."
             )
+        respect_omp_num_threads(self.device)
         super().initialize()
 
     def autocast(self) -> AbstractContextManager[Any]:

@@ -12,6 +12,7 @@ from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from segan_nnunet.trainer_names import unseeded
+from segan_nnunet.training.threads import respect_omp_num_threads
 
 
 class Seeded(nnunet.nnUNetTrainer):
@@ -25,6 +26,7 @@ class Seeded(nnunet.nnUNetTrainer):
 
     def initialize(self) -> None:
         """Draw the weights from the seed, in all processes of DDP the same."""
+        respect_omp_num_threads(self.device)  # of nnU-Net's own trainers too
         seed_everything(self.seed)
         super().initialize()
 
