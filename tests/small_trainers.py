@@ -42,7 +42,8 @@ def build(
         "configurations": {"2d": configuration},
         "continue_training": False,
     }
-    dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": [2, 1, 4]}
+    order = [2, 1, *range(4, 3 + len(labels))][: len(labels.keys() - {"background", "ignore"})]
+    dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": order}
     built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device("cpu"))
     before(built)
     torch.manual_seed(0)

@@ -189,3 +189,17 @@ def test_pretrained_weights_load_into_the_segmentor(nnunet_folders: Path, kind: 
         source = before if ".seg_layers." in name else trained.network.state_dict()
         assert torch.equal(value, source[name]), name
     assert any(".seg_layers." in name for name in before)
+
+
+@pytest.mark.parametrize("written", [None, "RMSprop"])
+def test_a_training_under_another_optimiser_is_not_continued(nnunet_folders: Path, written: str | None) -> None:
+    trainer = build(Quick, nnunet_folders)
+    epoch(trainer, [a_batch()])
+    path = Path(trainer.output_folder) / "checkpoint_latest.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint.pop("optimizer_class") == "Adam"
+    torch.save(checkpoint | ({"optimizer_class": written} if written else {}), path)
+    before = [parameter.clone() for parameter in trainer.network.parameters()]
+    with pytest.raises(InputError, match=f"{written or 'an earlier version'}.* Adam.*-pretrained_weights"):
+        trainer.load_checkpoint(str(path))
+    assert all(map(torch.equal, before, trainer.network.parameters())), "nothing was loaded"

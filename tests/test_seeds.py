@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.labelling import Labelling
+from segan_nnunet.evaluation.scores import SCORES
+from segan_nnunet.evaluation.seeds import average_seeds
+from segan_nnunet.evaluation.sources import Contest, Method
 from segan_nnunet.evaluation.trained_models import find_models
 from segan_nnunet.experiments.plans import spacing_suffix
 from segan_nnunet.trainer_names import seeded, unseeded
-from segan_nnunet.training import AdversarialTrainer, seeded_trainer
+from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, seeded_trainer
 from tests.small_trainers import build, parameters
 
 
@@ -60,3 +66,45 @@ def test_a_voxel_size_is_three_numbers_above_0() -> None:
     for wrong in ((2, 2), (0, 1, 1), (float("nan"), 1, 1)):
         with pytest.raises(InputError, match="--spacing 2 2 2"):
             spacing_suffix(wrong)
+
+
+def test_scores_of_a_case_are_the_mean_over_the_seeds_and_other_methods_stay() -> None:
+    rows = [
+        ("A_seed0", "a", 0.8, 2.0), ("A_seed0", "b", 0.4, np.nan),
+        ("A_seed1", "a", 0.6, 4.0), ("A_seed1", "b", 0.2, 6.0),
+        ("B", "a", 0.5, 1.0), ("B", "b", 0.3, 1.0),
+    ]  # fmt: skip
+    scores = pd.DataFrame(rows, columns=["method", "case", "Dice", "HD95_mm"]).assign(region="whole", grade="HGG")
+    for score in SCORES:
+        scores[score.column] = scores.get(score.column, 0.0)
+    methods = [
+        Method(name, {}, seed_of=trainer, seed=seed)
+        for name, trainer, seed in (("A_seed0", "A", 0), ("A_seed1", "A", 1), ("B", "", None))
+    ]
+    labelling = Labelling({"whole": (1,)}, (0, 1), None, ("FLAIR",), ".nii.gz")
+    contest, averaged = average_seeds(Contest(methods, {}, labelling, (), {}, "cases"), scores)
+    assert [method.name for method in contest.methods] == ["A", "B"]
+    by_case = averaged.set_index(["method", "case"])
+    assert by_case["Dice"].to_dict() == pytest.approx({
+        ("A", "a"): 0.7, ("A", "b"): 0.3, ("B", "a"): 0.5, ("B", "b"): 0.3,
+    })  # fmt: skip
+    # the distance that one seed has not is the other's
+    assert by_case["HD95_mm"].loc["A"].to_list() == [3.0, 6.0]
+    assert contest.seeds is not None
+    assert contest.seeds.set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
+    assert contest.seed_notes == ["A is the mean over the seeds 0, 1 of each case."]
+
+
+@pytest.mark.parametrize("trainer", [AdversarialTrainer, seeded_trainer("Theirs_seed1", {"Theirs": SoftmaxTrainer})])
+def test_a_training_takes_the_threads_that_omp_num_threads_says(
+    trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        for wanted in ("1", "3", "none"):
+            monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+            torch.set_num_threads(2)  # as nnU-Net does
+            build(trainer, nnunet_folders)
+            assert torch.get_num_threads() == (2 if wanted == "none" else int(wanted))
+    finally:
+        torch.set_num_threads(before)

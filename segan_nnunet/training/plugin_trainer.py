@@ -155,7 +155,7 @@ class PluginTrainer(nnUNetTrainer):
 
     def plugin_state(self) -> dict[str, Any]:
         """What nnU-Net's checkpoint lacks and `--c` needs."""
-        return {"random_states": checkpoints.random_states()}
+        return {"random_states": checkpoints.random_states(), "optimizer_class": self.optimizer_class.__name__}
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
@@ -180,10 +180,18 @@ class PluginTrainer(nnUNetTrainer):
         """Restore a training of the same trainer from a file; nnU-Net's own method reads no other form either.
 
         Raises:
-            InputError: the file is missing or damaged, or lacks what this trainer needs to go on.
+            InputError: the file is missing or damaged, lacks what this trainer needs to go on, or was written under
+                another optimiser, whose state means something else.
         """
         path = Path(filename_or_checkpoint)
         checkpoint = checkpoints.read_checkpoint(path)
+        written, own = checkpoint.get("optimizer_class"), self.optimizer_class.__name__
+        if written != own:
+            raise InputError(
+                f"{path} was written {f'under {written}' if written else 'by an earlier version of this package'}, and "
+                f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
+                "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
+            )
         super().load_checkpoint(str(path))
         try:
             self.load_plugin_state(checkpoint)

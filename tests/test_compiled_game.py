@@ -1,0 +1,56 @@
+"""Compiled critics: one graph for any number of regions. Dynamo's eager backend counts graphs without a compiler."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from segan_nnunet.training import AdversarialTrainer
+from tests.small_trainers import build
+
+
+class Compiled(AdversarialTrainer):
+    """Compiles on the CPU too, where nnU-Net does not."""
+
+    def _do_i_compile(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def graphs_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    counters.clear()
+    yield
+    torch._dynamo.reset()
+
+
+def graphs_of(num_regions: int, folder: Path) -> tuple[int, int]:
+    """Graphs after an epoch of training and validation, and after a second one."""
+    torch._dynamo.reset()
+    counters.clear()
+    labels = {"background": 0, **{f"region {r}": list(range(r + 1, num_regions + 1)) for r in range(num_regions)}}
+    trainer = build(Compiled, folder, labels)
+    batch = {"data": torch.randn(4, 2, 32, 32), "target": torch.rand(4, num_regions, 32, 32) < 0.5}
+    counted = []
+    for _ in range(2):
+        trainer.on_train_epoch_start()
+        for _ in range(3):  # the first of an epoch looks at the shares, too
+            trainer.train_step(batch)
+        trainer.on_validation_epoch_start()
+        with torch.no_grad():
+            trainer.validation_step(batch)
+        counted.append(counters["stats"]["unique_graphs"])
+    return counted[0], counted[1]
+
+
+def test_critics_of_any_number_share_their_graphs(nnunet_folders: Path) -> None:
+    three: Any = graphs_of(3, nnunet_folders)
+    six: Any = graphs_of(6, nnunet_folders)
+    assert three == six
+    assert three[0] == three[1], "a second epoch makes no graph of its own"
+    assert 0 < three[0] <= 8, "dynamo gives up on a function after eight"
