@@ -11,9 +11,17 @@ from torch import nn
 from segan_nnunet.networks import Critic
 from segan_nnunet.networks.critic import PAPER_LAYERS
 from segan_nnunet.objective import Critics, Distances, MaskedCritic, relative_distances
-from segan_nnunet.training import PluginTrainer
+from segan_nnunet.training import AdversarialTrainer, PluginTrainer
 
 LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
+
+
+class GameTrainer(AdversarialTrainer):
+    """Three epochs of two steps, both players at 1e-3."""
+
+    num_epochs = 3
+    num_iterations_per_epoch = 2
+    initial_lr = critic_initial_lr = 1e-3
 
 
 def build(

@@ -1,11 +1,9 @@
 """The adversarial trainer's two phases, on a small trainer in this process."""
 
 import copy
-import random
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,26 +11,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.objective import Critics, mask_image, rescale_intensities
-from segan_nnunet.training import AdversarialTrainer, ShortSchedule, SoftmaxTrainer
+from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 from segan_nnunet.training.progress import plot_game
-from tests.small_trainers import a_batch, build, gradients_of, parameters, play
-
-
-class GameTrainer(AdversarialTrainer):
-    num_epochs = 3
-    num_iterations_per_epoch = 2
-    initial_lr = critic_initial_lr = 1e-3
+from tests.small_trainers import GameTrainer, a_batch, build, gradients_of, parameters, play
 
 
 class DampedTrainer(GameTrainer):
     """Makes no full steps of rounding errors: those of biases before batch norm, whose true gradient is 0."""
 
     optimizer_settings: ClassVar[dict[str, Any]] = {**GameTrainer.optimizer_settings, "eps": 1e-3}
-
-
-class BaselineTrainer(SoftmaxTrainer):
-    num_epochs = 3
-    initial_lr = 1e-3
 
 
 @pytest.fixture
@@ -302,96 +289,3 @@ def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet
     decay = [(1 - epoch / ShortSchedule.num_epochs) ** 0.9 for epoch in range(3)]
     # the critics keep the rate that belongs to their clamp
     assert rates(build(Short, nnunet_folders)) == [pytest.approx((1e-3 * d, 2e-5 * d)) for d in decay]
-
-
-def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: Path) -> None:
-    trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
-    path = nnunet_folders / "checkpoint.pth"
-    trainer.save_checkpoint(str(path))
-    drawn = torch.rand(3), np.random.rand(3).tolist(), random.random()
-
-    other = build(GameTrainer, nnunet_folders)
-    play(other, a_batch(7))
-    other.load_checkpoint(str(path))
-    for draw in (lambda: torch.rand(5), lambda: np.random.rand(5), random.random):
-        draw()  # as nnU-Net does when it starts its loaders, after it has read the checkpoint
-    other.on_epoch_start()
-    again = torch.rand(3), np.random.rand(3).tolist(), random.random()
-    assert torch.equal(again[0], drawn[0]) and again[1:] == drawn[1:], "random numbers go on where they were"
-    for seed in (3, 4):  # and so do both players: equal now, and after further rounds
-        for ours, theirs in ((trainer.network, other.network), (trainer.critic, other.critic)):
-            for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-                assert torch.equal(a, b), name
-        play(trainer, a_batch(seed))
-        play(other, a_batch(seed))
-    assert other.logger.get_checkpoint()["critic_losses"] == trainer.logger.get_checkpoint()["critic_losses"]
-
-
-def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnunet_folders: Path) -> None:
-    path = nnunet_folders / "checkpoint.pth"
-    trainer.save_checkpoint(str(path))
-    checkpoint = torch.load(path, weights_only=True)
-    assert checkpoint["network_weights"].keys() == trainer.network.state_dict().keys()
-    network = GameTrainer.build_network_architecture(
-        trainer.plans_manager, trainer.configuration_manager, 2, 3, enable_deep_supervision=False
-    )
-    network.load_state_dict(checkpoint["network_weights"])  # as nnUNetv2_predict does, strictly
-    assert checkpoint["critic_weights"].keys() == trainer.critic.state_dict().keys()
-    assert checkpoint["critic_optimizer_state"]["param_groups"]
-
-
-def test_a_checkpoint_is_replaced_whole_or_not_at_all(
-    trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = nnunet_folders / "checkpoint.pth"
-    trainer.save_checkpoint(str(path))
-    whole = path.read_bytes()
-    write = torch.save
-
-    def fail_on_disk(value: Any, file: Any) -> None:
-        if hasattr(file, "name"):  # not the buffer in memory
-            file.write(b"half a checkpoint")
-            raise OSError("disk full")
-        write(value, file)
-
-    monkeypatch.setattr(torch, "save", fail_on_disk)
-    with pytest.raises(OSError, match="disk full"):
-        trainer.save_checkpoint(str(path))
-    assert path.read_bytes() == whole
-    assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"
-
-
-def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:
-    path = nnunet_folders / "checkpoint.pth"
-    trainer.save_checkpoint(str(path))
-    checkpoint = torch.load(path, weights_only=True)
-    del checkpoint["critic_weights"]
-    torch.save(checkpoint, path)
-    with pytest.raises(InputError, match="critic_weights.*-pretrained_weights"):
-        trainer.load_checkpoint(str(path))
-
-
-def test_softmax_baseline_answers_in_the_dataset_s_order_of_regions(nnunet_folders: Path) -> None:
-    inside_out = {"background": 0, "enhancing tumor": 4, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4]}
-    trainer = build(BaselineTrainer, nnunet_folders, inside_out)
-    assert trainer.region_order() == [1, 2, 0]
-    trainer.network.nesting_rank.copy_(torch.tensor([2, 0, 1]))
-    trainer.network.eval()
-    enhancing, whole, core = trainer.network(torch.randn(2, 2, 32, 32)).unbind(1)
-    assert (whole >= core).all() and (core >= enhancing).all()
-    assert "nesting_rank" in trainer.network.state_dict(), "prediction learns the order from the weights"
-
-
-def test_softmax_baseline_learns_a_batch(nnunet_folders: Path) -> None:
-    trainer = build(BaselineTrainer, nnunet_folders)
-    trainer.network.train()
-    batch = a_batch()
-    batch["target"] = torch.stack([batch["data"][:, 0] > t for t in (0.0, 0.5, 1.0)], 1)
-    losses = [float(trainer.train_step(batch)["loss"]) for _ in range(30)]
-    assert losses[-1] < 0.9 * losses[0]
-
-
-def test_softmax_baseline_refuses_regions_that_do_not_nest(nnunet_folders: Path) -> None:
-    apart = {"background": 0, "whole tumor": [1, 2], "tumor core": [2, 3], "cavity": 4}
-    with pytest.raises(InputError, match="'tumor core'.*'whole tumor'|'whole tumor'.*'tumor core'"):
-        build(BaselineTrainer, nnunet_folders, apart)

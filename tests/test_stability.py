@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ class Unbounded(Bounded):
     critic_initial_lr = ShortSchedule.initial_lr
     distances = staticmethod(layer_distances)
     optimizer_class = torch.optim.RMSprop
-    optimizer_settings: dict[str, Any] = {}
+    optimizer_settings: ClassVar[dict[str, Any]] = {}
 
 
 def noisy_slices(number: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """The candidates of the study (docs/protocol.md): NAME_600, NAME_1000 and NAME_2400, by their number of steps."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -56,7 +56,7 @@ class SegAN_before(SegAN_Eq3):
     critic_batch_norm_eps = 1e-5
     critic_initial_lr = ShortSchedule.initial_lr
     optimizer_class = torch.optim.RMSprop
-    optimizer_settings: dict[str, Any] = {}
+    optimizer_settings: ClassVar[dict[str, Any]] = {}
 
 
 class SegAN_frozen(SegAN):

@@ -1,18 +1,15 @@
 """How nnU-Net's loop plays the game of Eq. 2."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from dynamic_network_architectures.building_blocks.helper import convert_dim_to_conv_op
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from segan_nnunet.errors import InputError
 from segan_nnunet.networks.critic import CRITIC_BATCH_NORM_EPS, PAPER_CRITIC_FEATURES, PAPER_LAYERS, Critic
 from segan_nnunet.objective import (
     Critics,
@@ -25,11 +22,10 @@ from segan_nnunet.objective import (
     relative_distances,
     rescale_intensities,
 )
+from segan_nnunet.training import game_log
+from segan_nnunet.training.critic_checks import check_critic_fits
 from segan_nnunet.training.plugin_trainer import PluginTrainer
 from segan_nnunet.training.progress import plot_game
-
-DISTANCES = {"distance_per_layer": 0, "distance_per_region": 1}  # key of the log: the axis of (K, L) averaged over
-SHARES = "gradient_share_per_layer"
 
 
 class AdversarialTrainer(PluginTrainer):
@@ -41,8 +37,6 @@ class AdversarialTrainer(PluginTrainer):
 
     The critics' parameters are in a compact set from the first step to the last (`clamp_weights`), as Theorem 1 wants,
     and with `relative_distances` the loss is at most 1 whatever they are.
-
-    A variant may replace `distances` by `layer_distances` (Eq. 3 as it stands) or another function.
 
     Attributes:
         critic_layers: the critic's layers that are compared, 0 the masked image itself (Section 2.2).
@@ -67,7 +61,7 @@ class AdversarialTrainer(PluginTrainer):
 
     @staticmethod
     def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-        """The terms of Eq. 3, (L,), from the features of two masked images."""
+        """The terms of Eq. 3, (L,), from the features of two masked images; a variant may have `layer_distances`."""
         return relative_distances(features, other)
 
     def region_groups(self) -> dict[str, list[int]]:
@@ -81,37 +75,13 @@ class AdversarialTrainer(PluginTrainer):
             InputError: the patch, or the batch of such patches, is too small for the critic's blocks; the planned
                 network has fewer stages than the critic has blocks; a layer does not exist.
         """
-        blocks, features = max(self.critic_layers, default=0), self.critic_features()
-        patch = self.configuration_manager.patch_size
-        if len(features) < blocks <= len(PAPER_CRITIC_FEATURES):
-            raise InputError(
-                f"the planned network has {len(features)} stages, and the critic takes its widths from the first "
-                f"{blocks}. Plan a deeper one (a larger patch), or give the widths in a subclass: critic_features()."
-            )
-        if min(patch) < 2**blocks:
-            raise InputError(
-                f"the planned patch {' x '.join(map(str, patch))} is too small: the critic halves every axis "
-                f"{blocks} times and needs {2**blocks} voxels. Plan a larger one: segan_nnunet plan --patch-size"
-            )
-        if blocks > 1 and self.batch_size * math.prod(size // 2**blocks for size in patch) < 2:
-            raise InputError(
-                f"a batch of {self.batch_size} with the patch {' x '.join(map(str, patch))} leaves a single value per "
-                "feature in the critic's last block, of which batch norm has no variance. Plan a larger batch or "
-                "patch: segan_nnunet plan --batch-size, --patch-size"
-            )
+        features, patch = self.critic_features(), self.configuration_manager.patch_size
+        check_critic_fits(features, self.critic_layers, patch, self.batch_size)
+        conv_op, eps = convert_dim_to_conv_op(len(patch)), self.critic_batch_norm_eps
         groups = self.region_groups()
+        channels = [len(group) * self.num_input_channels for group in groups.values()]
         critics = (
-            MaskedCritic(
-                Critic(
-                    len(group) * self.num_input_channels,
-                    features,
-                    convert_dim_to_conv_op(len(patch)),
-                    self.critic_layers,
-                    self.critic_batch_norm_eps,
-                ),
-                self.distances,
-            )
-            for group in groups.values()
+            MaskedCritic(Critic(c, features, conv_op, self.critic_layers, eps), self.distances) for c in channels
         )
         return Critics(critics, groups, self.critic_layers)
 
@@ -165,14 +135,8 @@ class AdversarialTrainer(PluginTrainer):
 
     def fill_log(self, epochs: int) -> None:
         """Give our keys of the log a value for each of so many epochs, NaN where a checkpoint has none."""
-        critics, layers = len(self.critic.region_groups), len(self.critic.layers)
-        nothing = {
-            "critic_losses": math.nan,
-            **dict(zip(DISTANCES, ([math.nan] * layers, [math.nan] * critics), strict=True)),
-            SHARES: [math.nan] * layers,
-        }
         log = self.logger.local_logger.my_fantastic_logging
-        for key, value in nothing.items():
+        for key, value in game_log.nothing(len(self.critic.critics), len(self.critic.layers)).items():
             values = log.setdefault(key, [])
             values += [value for _ in range(epochs - len(values))]
 
@@ -283,20 +247,13 @@ class AdversarialTrainer(PluginTrainer):
             for output in train_outputs
         ]
         super().on_train_epoch_end(outputs)
-        critics, layers = outputs[0]["distances"].shape
-        # (1 + K x L,) per step
-        steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in outputs])
         assert self.layer_shares is not None  # for mypy: the epoch had a step
-        means = torch.cat([torch.from_numpy(steps.mean(0)).to(self.device, torch.float32), self.layer_shares])
+        means = game_log.epoch_means(outputs, self.layer_shares)
         if self.is_ddp:
             dist.all_reduce(means)
             means /= dist.get_world_size()
-        critic_loss, distances, shares = means.cpu().split([1, critics * layers, layers])
-        self.logger.log("critic_losses", critic_loss.item(), self.current_epoch)
-        for key, other_axis in DISTANCES.items():
-            values = distances.view(critics, layers).mean(other_axis).tolist()
-            self.logger.log(key, values, self.current_epoch)
-        self.logger.log(SHARES, shares.tolist(), self.current_epoch)
+        for key, value in game_log.entries(means, *outputs[0]["distances"].shape).items():
+            self.logger.log(key, value, self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
         """Put both players into evaluation."""

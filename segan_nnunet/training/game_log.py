@@ -1,0 +1,37 @@
+"""What nnU-Net's log holds of the game, by key, one value per epoch. K critics, L layers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def nothing(critics: int, layers: int) -> dict[str, Any]:
+    """The keys, with what stands for an epoch that was not measured."""
+    return entries(torch.full((1 + critics * layers + layers,), math.nan), critics, layers)
+
+
+def epoch_means(outputs: Sequence[Mapping[str, Any]], shares: Tensor) -> Tensor:
+    """Means over an epoch's steps, (1 + K·L + L,): of the critics' loss, of the distances, and the layers' shares.
+
+    Args:
+        outputs: of the steps, with the arrays `critic_loss`, a scalar, and `distances`, (K, L).
+        shares: of the layers in the gradient at S(x), (L,).
+    """
+    steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in outputs])
+    return torch.cat([torch.from_numpy(steps.mean(0)).to(shares), shares])
+
+
+def entries(means: Tensor, critics: int, layers: int) -> dict[str, Any]:
+    """An epoch's entries of the log, by key, from `epoch_means`."""
+    critic_loss, distances, shares = means.cpu().split([1, critics * layers, layers])
+    by_critic = distances.view(critics, layers)
+    return {
+        "critic_losses": critic_loss.item(),
+        "distance_per_layer": by_critic.mean(0).tolist(),
+        "distance_per_region": by_critic.mean(1).tolist(),
+        "gradient_share_per_layer": shares.tolist(),
+    }
