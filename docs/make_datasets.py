@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from segan_nnunet.data.releases import Release, file_ending
-from segan_nnunet.data.tables import available_releases, load_release
+from segan_nnunet.data.releases.release import Release, file_ending
+from segan_nnunet.data.releases.tables import available_releases, load_release
 
 PAGE = Path(__file__).parent / "datasets.md"
 START, END = "<!-- tables -->\n", "<!-- end of tables -->\n"

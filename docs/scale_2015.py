@@ -15,8 +15,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from segan_nnunet.data.tables import load_release
-from segan_nnunet.data.templates import fill_template
+from segan_nnunet.data.releases.tables import load_release
+from segan_nnunet.data.releases.templates import fill_template
 
 CASES = 274
 LOW_GRADE = 54

@@ -18,12 +18,12 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from segan_nnunet.evaluation.labelling import read_labelling
-from segan_nnunet.evaluation.measurement import Case, measure
-from segan_nnunet.evaluation.outputs import Settings, write_comparison
-from segan_nnunet.evaluation.policy import EmptyPolicy
-from segan_nnunet.evaluation.scores import add_scores
-from segan_nnunet.evaluation.sources import Contest, Method
+from segan_nnunet.data.labelling import read_labelling
+from segan_nnunet.evaluation.methods.method import Contest, Method
+from segan_nnunet.evaluation.presentation.result_folder import Settings, write_comparison
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.measurement import Case, measure
+from segan_nnunet.evaluation.scores.scores import add_scores
 
 CASES = 60
 PROCESSES = 2

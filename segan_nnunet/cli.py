@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.policy import EmptyPolicy
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 
 if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
-    from segan_nnunet.experiments import executors
-    from segan_nnunet.experiments.jobs import Grid
+    from segan_nnunet.grid import executors
+    from segan_nnunet.grid.jobs import Grid
 
 app = typer.Typer(
     add_completion=False,
@@ -101,7 +101,8 @@ def convert(
     list_releases: Annotated[bool, typer.Option("--list", help="Show the releases and end.")] = False,
 ) -> None:
     """Turn a BRATS release into a dataset in nnUNet_raw. With --layout, give only SOURCE."""
-    from segan_nnunet.data import conversion, tables
+    from segan_nnunet.data import conversion
+    from segan_nnunet.data.releases import tables
 
     if list_releases:
         for key in tables.available_releases():
@@ -149,7 +150,7 @@ def plan(
     processes: Annotated[int | None, typer.Option("-np", help="Processes for preprocessing.")] = None,
 ) -> None:
     """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans."""
-    from segan_nnunet.experiments import plans
+    from segan_nnunet.models import plans
 
     path = plans.plan(
         dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing
@@ -197,7 +198,7 @@ def export(
     checkpoint: Annotated[str, typer.Option("-chk", help="Which checkpoint.")] = "checkpoint_final.pth",
 ) -> None:
     """Write a trained model as a zip that nnU-Net installs; without this package where the network is nnU-Net's."""
-    from segan_nnunet.experiments.export import export_model
+    from segan_nnunet.models.export import export_model
 
     made = export_model(dataset_id, trainer, plans, configuration, folds or list("01234"), output, checkpoint)
     needed = f"needs: {'; '.join(made.needs)}" if made.needs else "stock nnU-Net predicts with it"
@@ -213,7 +214,7 @@ def simulate(
     no_truth: Annotated[bool, typer.Option("--no-truth", help="Write test cases.")] = False,
 ) -> None:
     """Write a simulated release in its own layout: small brains with tumours, and no patient's data."""
-    from segan_nnunet.data import simulation
+    from segan_nnunet.data.releases import simulation
 
     print(simulation.simulate_release(folder, cases, seed, release, not no_truth))
 
@@ -248,11 +249,14 @@ def compare(
     processes: Annotated[int | None, typer.Option("-np", help="Processes that measure.")] = None,
 ) -> None:
     """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
-    from segan_nnunet.evaluation import comparison, contests, outputs, sources
+    from segan_nnunet.evaluation import comparison
+    from segan_nnunet.evaluation.methods.gathering import Folders
+    from segan_nnunet.evaluation.methods.method import parse_folders
+    from segan_nnunet.evaluation.presentation.result_folder import Settings
 
-    folders = contests.Folders(sources.parse_folders(predictions or []), reference, images, dataset_json)
+    folders = Folders(parse_folders(predictions or []), reference, images, dataset_json)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
-    settings = outputs.Settings(empty, baseline, published, intersection, processes, command)
+    settings = Settings(empty, baseline, published, intersection, processes, command)
     made = comparison.compare(
         dataset_id, configurations or "2d", trainers, plans, folds, output, folders, settings, seeds or ()
     )
@@ -284,8 +288,9 @@ def crossval(
     status: Status = False,
 ) -> None:
     """Train trainers x plans x folds x seeds, as far as they are not finished, and compare."""
-    from segan_nnunet.experiments import crossval as grids
-    from segan_nnunet.experiments import executors, grid_checks, run_state
+    from segan_nnunet.grid import checks as grid_checks
+    from segan_nnunet.grid import crossval as grids
+    from segan_nnunet.grid import executors, run_state
 
     asked = (dataset_id, trainers, plans or ["SegANPlans"], folds, configuration)
     if status:
@@ -320,9 +325,9 @@ def reproduce(
     status: Status = False,
 ) -> None:
     """Reproduce the paper: convert, plan, split, SegAN, its ablations, the U-net baseline, compare."""
-    from segan_nnunet.experiments import crossval as grids
-    from segan_nnunet.experiments import executors, run_state
     from segan_nnunet.experiments import reproduce as paper
+    from segan_nnunet.grid import crossval as grids
+    from segan_nnunet.grid import executors, run_state
 
     if status:
         print(run_state.status_table(grids.states_of(paper.begun_grid(dataset_id, short, trainers))))

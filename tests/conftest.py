@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segan_nnunet.data.simulation import simulate_release
+from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
 from tests.hand_made import write_2015_case
 

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from segan_nnunet.data.conversion import Options, convert
-from segan_nnunet.data.releases import Release
-from segan_nnunet.data.tables import load_release, read_layout
+from segan_nnunet.data.releases.release import Release
+from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.errors import InputError
 from tests.hand_made import SIZE, VALUES, no_dataset_left, overwrite, write_2015_case, write_own_case, write_volume
 

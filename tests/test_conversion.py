@@ -15,7 +15,7 @@ from nnunetv2.utilities.dataset_name_id_conversion import find_candidate_dataset
 
 from segan_nnunet.data import conversion
 from segan_nnunet.data.conversion import Options, convert
-from segan_nnunet.data.tables import load_release, read_layout
+from segan_nnunet.data.releases.tables import load_release, read_layout
 from tests.hand_made import SIZE, no_dataset_left, write_2015_case, write_own_case
 
 
@@ -79,7 +79,7 @@ def test_a_conversion_killed_half_way_leaves_no_dataset(release_2015: Path, nnun
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from segan_nnunet.data import conversion\n"
-        "from segan_nnunet.data.tables import load_release\n"
+        "from segan_nnunet.data.releases.tables import load_release\n"
         "conversion.write_case_table = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "conversion.convert(load_release('brats2015'), Path(sys.argv[1]), 15)\n"
     )

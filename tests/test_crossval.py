@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.experiments import crossval, executors, local, slurm
-from segan_nnunet.experiments.grid_checks import check_trainers, make_grid
-from segan_nnunet.experiments.jobs import Grid, Job
-from segan_nnunet.experiments.locks import LockedError, StoppedError, file_lock, is_locked
 from segan_nnunet.experiments.reproduce import paper_grid
-from segan_nnunet.experiments.run_job import run_job
-from segan_nnunet.experiments.run_state import (
+from segan_nnunet.grid import crossval, executors, local, slurm
+from segan_nnunet.grid.checks import check_trainers, make_grid
+from segan_nnunet.grid.jobs import Grid, Job
+from segan_nnunet.grid.locks import LockedError, StoppedError, file_lock, is_locked
+from segan_nnunet.grid.run_job import run_job
+from segan_nnunet.grid.run_state import (
     LOCK,
     LOG,
     RECORD,
@@ -130,7 +130,7 @@ def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
     code = f"""
 import subprocess, sys
 from pathlib import Path
-from segan_nnunet.experiments.locks import file_lock
+from segan_nnunet.grid.locks import file_lock
 with file_lock(Path({str(path)!r})) as lock:
     print(subprocess.Popen(["sleep", "600"], pass_fds=(lock,), stdout=subprocess.DEVNULL).pid, flush=True)
     sys.stdin.read()

@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from segan_nnunet.data.simulation import simulate_release
+from segan_nnunet.data.releases.simulation import simulate_release
 from tests.conftest import Commands
 
 pytestmark = pytest.mark.end_to_end
@@ -246,7 +246,7 @@ def test_wheel_holds_both_catalogues(tmp_path: Path, python: str) -> None:
     assert "segan_nnunet/trainers/segan_trainers.py" in names
     assert "segan_nnunet/dataset_conversion/brats2015.toml" in names
     for part in ("report.html.jinja", "report.css", "viewer.js"):
-        assert f"segan_nnunet/evaluation/report/{part}" in names
+        assert f"segan_nnunet/evaluation/presentation/report/{part}" in names
     assert not [name for name in names if name.startswith(("tests", "trainers", "dataset_conversion"))]
     run(python, "-m", "zipfile", "-e", str(next((tmp_path / "dist").glob("*.whl"))), str(tmp_path / "installed"))
     run.environment["PYTHONPATH"] = str(tmp_path / "installed")

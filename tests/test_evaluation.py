@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation import outputs, pictures
 from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.contests import Folders
-from segan_nnunet.evaluation.outputs import Settings
-from segan_nnunet.evaluation.policy import EmptyPolicy
-from segan_nnunet.evaluation.sources import parse_folders
+from segan_nnunet.evaluation.methods.gathering import Folders
+from segan_nnunet.evaluation.methods.method import parse_folders
+from segan_nnunet.evaluation.presentation import all_figures, result_folder
+from segan_nnunet.evaluation.presentation.result_folder import Settings
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder, write_volume
 
 PERFECT = (cubes(4, 2), cubes(4, 2))
@@ -35,8 +35,8 @@ def validated(nnunet_folders: Path) -> Path:
 def tables_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the pictures and the report, which take seconds and which other tests look at."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
-        monkeypatch.setattr(pictures, name, lambda *_: [])
-    monkeypatch.setattr(outputs, "write_report", lambda path, *_: path.touch())
+        monkeypatch.setattr(all_figures, name, lambda *_: [])
+    monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
 
 
 @pytest.mark.usefixtures("tables_only")

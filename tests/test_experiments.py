@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from segan_nnunet.data import simulation
 from segan_nnunet.data.conversion import convert
-from segan_nnunet.data.tables import load_release
+from segan_nnunet.data.releases import simulation
+from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.demo import run_demo
-from segan_nnunet.experiments.plans import plan, segan_configuration, segan_plans
+from segan_nnunet.models.plans import plan, segan_configuration, segan_plans
 
 
 def nnunet_configuration(*patch: int) -> dict[str, Any]:

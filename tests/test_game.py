@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from segan_nnunet.errors import InputError
 from segan_nnunet.objective import Critics, mask_image, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
-from segan_nnunet.training.progress import plot_game
+from segan_nnunet.training.run.progress import plot_game
 from tests.small_trainers import GameTrainer, a_batch, build, gradients_of, parameters, play
 
 

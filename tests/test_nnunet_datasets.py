@@ -10,8 +10,8 @@ import SimpleITK as sitk
 import torch
 from nnunetv2.dataset_conversion import Dataset137_BraTS21
 
-from segan_nnunet.data.simulation import simulate_release
-from segan_nnunet.data.tables import load_release
+from segan_nnunet.data.releases.simulation import simulate_release
+from segan_nnunet.data.releases.tables import load_release
 from tests.conftest import Commands
 
 pytestmark = pytest.mark.end_to_end

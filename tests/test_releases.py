@@ -11,10 +11,10 @@ import pytest
 import SimpleITK as sitk
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
-from segan_nnunet.data import simulation
 from segan_nnunet.data.conversion import Options, convert, nnunet_labels
+from segan_nnunet.data.releases import simulation
+from segan_nnunet.data.releases.tables import available_releases, load_release, recognise
 from segan_nnunet.data.submission import make_submission
-from segan_nnunet.data.tables import available_releases, load_release, recognise
 from segan_nnunet.errors import InputError
 
 GRADED = {"brats2012", "brats2013", "brats2015", "brats2017", "brats2018", "brats2019", "brats2020"}

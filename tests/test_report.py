@@ -16,16 +16,16 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.figures.bars import figure2
-from segan_nnunet.evaluation.figures.curves import TrainingLog, training_curves
-from segan_nnunet.evaluation.figures.overlays import borders, figure3
-from segan_nnunet.evaluation.figures.points import distributions, sideways
-from segan_nnunet.evaluation.figures.style import REGION_COLOURS, looks
-from segan_nnunet.evaluation.figures.volumes import limits_of_agreement, volume_agreement
-from segan_nnunet.evaluation.report.slices import data_url, sheet, viewer_data
-from segan_nnunet.evaluation.scores import TABLE_1
-from segan_nnunet.evaluation.showcase import ShownCase, chosen_cases, largest_slice, shown_modality
-from segan_nnunet.evaluation.statistics import summarise
+from segan_nnunet.evaluation.presentation.figures.bars import figure2
+from segan_nnunet.evaluation.presentation.figures.curves import TrainingLog, training_curves
+from segan_nnunet.evaluation.presentation.figures.overlays import borders, figure3
+from segan_nnunet.evaluation.presentation.figures.points import distributions, sideways
+from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, looks
+from segan_nnunet.evaluation.presentation.figures.volumes import limits_of_agreement, volume_agreement
+from segan_nnunet.evaluation.presentation.report.slices import data_url, sheet, viewer_data
+from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, chosen_cases, largest_slice, shown_modality
+from segan_nnunet.evaluation.scores.scores import TABLE_1
+from segan_nnunet.evaluation.statistics.paired import summarise
 from tests.hand_made_results import NAME, REGIONS, cubes, validate, write_dataset
 from tests.test_score_table import scores_of
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segan_nnunet.evaluation.published import ROWS, published_position
-from segan_nnunet.evaluation.scores import FURTHER, SCORES, TABLE_1
-from segan_nnunet.evaluation.statistics import paired_tests, summarise
-from segan_nnunet.evaluation.table import Table, build_table, escape_latex, latex, markdown
+from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_position
+from segan_nnunet.evaluation.presentation.table import Table, build_table, escape_latex, latex, markdown
+from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics.paired import paired_tests, summarise
 
 REGIONS = ["whole tumor", "tumor core", "enhancing tumor"]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.labelling import Labelling
-from segan_nnunet.evaluation.measurement import Case, measure, measure_case, read_segmentation
-from segan_nnunet.evaluation.policy import EmptyPolicy
-from segan_nnunet.evaluation.scores import (
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.measurement import Case, measure, measure_case, read_segmentation
+from segan_nnunet.evaluation.scores.scores import (
     add_scores,
     confusion_matrix,
     dice,

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
+from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.labelling import Labelling
-from segan_nnunet.evaluation.scores import SCORES
-from segan_nnunet.evaluation.seeds import average_seeds
-from segan_nnunet.evaluation.sources import Contest, Method
-from segan_nnunet.evaluation.trained_models import find_models
-from segan_nnunet.experiments.plans import spacing_suffix
+from segan_nnunet.evaluation.methods.method import Contest, Method
+from segan_nnunet.evaluation.methods.trained_models import find_models
+from segan_nnunet.evaluation.scores.scores import SCORES
+from segan_nnunet.evaluation.statistics.seeds import average_seeds
+from segan_nnunet.models.plans import spacing_suffix
 from segan_nnunet.trainer_names import seeded, unseeded
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, seeded_trainer
 from tests.small_trainers import build, parameters

@@ -9,8 +9,8 @@ import pytest
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
 from segan_nnunet.data.conversion import convert
+from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.splits import holdout, kfold, write_splits
-from segan_nnunet.data.tables import load_release
 from segan_nnunet.errors import InputError
 
 

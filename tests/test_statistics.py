@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation import statistics
-from segan_nnunet.evaluation.scores import SCORES, TABLE_1
-from segan_nnunet.evaluation.statistics import (
+from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics import paired as statistics
+from segan_nnunet.evaluation.statistics.paired import (
     bootstrap_interval,
     count_findings,
     few_cases,

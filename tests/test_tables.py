@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from segan_nnunet.data.conversion import nnunet_labels
-from segan_nnunet.data.tables import available_releases, load_release, read_layout
-from segan_nnunet.data.templates import template_pattern
+from segan_nnunet.data.releases.tables import available_releases, load_release, read_layout
+from segan_nnunet.data.releases.templates import template_pattern
 from segan_nnunet.errors import InputError
 
 

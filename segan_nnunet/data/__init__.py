@@ -1,7 +1,7 @@
 from segan_nnunet.data.conversion import Options, convert
-from segan_nnunet.data.releases import Release
+from segan_nnunet.data.releases.release import Release
+from segan_nnunet.data.releases.tables import available_releases, load_release, read_layout, recognise
 from segan_nnunet.data.splits import write_splits
-from segan_nnunet.data.tables import available_releases, load_release, read_layout, recognise
 
 __all__ = [
     "Options",

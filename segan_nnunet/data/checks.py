@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.data.releases import CaseFiles, Release, file_ending
-from segan_nnunet.data.tables import available_releases, load_release
+from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
+from segan_nnunet.data.releases.tables import available_releases, load_release
 
 GEOMETRY_TOLERANCE = 1e-3  # mm for spacing and origin; cosines for direction
 MANY = 8  # values of a bad truth that are listed

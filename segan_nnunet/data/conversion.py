@@ -5,7 +5,7 @@ Images are linked, not copied. Every problem of every case is found before anyth
 
 import csv
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,13 @@ import numpy as np
 import SimpleITK as sitk
 from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
 
+from segan_nnunet.data.case_table import write_case_table
 from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.data.releases import CaseFiles, Release
+from segan_nnunet.data.releases.release import CaseFiles, Release
 from segan_nnunet.errors import InputError
 
-CASE_TABLE = "cases.csv"
 LEFT_OUT_TABLE = "left_out.csv"
 MOST_PROBLEMS_SHOWN = 50
 
@@ -228,7 +228,7 @@ def write_dataset(
         brats_release=release.key,
         original_labels={str(index): value for value, index in release.label_mapping.items()},
     )
-    write_case_table(folder / CASE_TABLE, cases, list(release.channels))
+    write_case_table(folder, cases, list(release.channels))
     return copied
 
 
@@ -254,17 +254,6 @@ def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], geome
     result = sitk.GetImageFromArray(labels)
     result.CopyInformation(sitk.ReadImage(str(geometry_of)) if geometry_of else image)
     sitk.WriteImage(result, str(target), True)
-
-
-def write_case_table(path: Path, cases: Iterable[CaseFiles], channels: Sequence[str]) -> None:
-    """Write one row per case: id, patient, grade, time point, and the sources of truth and of all channels found."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", "patient", "grade", "timepoint", "truth", *channels])
-        for case in cases:
-            truth = case.truth[0].resolve() if case.truth else ""
-            images = [case.images[channel][0].resolve() if case.images[channel] else "" for channel in channels]
-            writer.writerow([case.case_id, case.patient_id, case.grade, case.timepoint, truth, *images])
 
 
 def write_left_out(path: Path, left_out: Mapping[str, Sequence[str]]) -> None:

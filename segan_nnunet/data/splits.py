@@ -9,7 +9,7 @@ import warnings
 
 import pandas as pd
 
-from segan_nnunet.data.conversion import CASE_TABLE
+from segan_nnunet.data.case_table import read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
 
@@ -96,11 +96,8 @@ def write_splits(
         InputError: the dataset or its case table is missing, or other splits exist and `overwrite` is False.
     """
     name = dataset_name(dataset_id)
-    table = nnunet_folder("nnUNet_raw") / name / CASE_TABLE
-    if not table.is_file():
-        raise InputError(f"{table} is missing; it is written by `segan_nnunet convert` and says who is the patient")
-    cases = pd.read_csv(table, dtype=str, keep_default_na=False)
-    cases = cases[cases["truth"] != ""]
+    cases = read_case_table(nnunet_folder("nnUNet_raw") / name)
+    cases = cases[cases["truth"] != ""] if "truth" in cases else cases
     if scheme not in SCHEMES:
         raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
     splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)

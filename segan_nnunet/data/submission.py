@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from segan_nnunet.data.conversion import CASE_TABLE
+from segan_nnunet.data.case_table import read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
-from segan_nnunet.data.releases import Release
-from segan_nnunet.data.tables import load_release, read_layout
+from segan_nnunet.data.releases.release import Release
+from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.errors import InputError
 
 
@@ -51,7 +51,7 @@ def make_submission(
     dataset = json.loads((raw / "dataset.json").read_text())
     release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
     ending = dataset["file_ending"]
-    cases = pd.read_csv(raw / CASE_TABLE, dtype=str, keep_default_na=False).set_index("case")
+    cases = read_case_table(raw).set_index("case")
     files = {path.name.removesuffix(ending): path for path in sorted(predictions.glob(f"*{ending}"))}
     check_cases(files, cases, predictions, ending)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.contests import Folders, dataset_contest, folder_contest
-from segan_nnunet.evaluation.measurement import measure
-from segan_nnunet.evaluation.outputs import Comparison, Settings, write_comparison
-from segan_nnunet.evaluation.scores import add_scores
-from segan_nnunet.evaluation.seeds import average_seeds
-from segan_nnunet.evaluation.sources import same_cases
-from segan_nnunet.evaluation.trained_models import check_counts
+from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest, folder_contest
+from segan_nnunet.evaluation.methods.method import same_cases
+from segan_nnunet.evaluation.methods.trained_models import check_counts
+from segan_nnunet.evaluation.presentation.result_folder import Comparison, Settings, write_comparison
+from segan_nnunet.evaluation.scores.measurement import measure
+from segan_nnunet.evaluation.scores.scores import add_scores
+from segan_nnunet.evaluation.statistics.seeds import average_seeds
 
 
 def compare(

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.data.simulation import simulate_release
+from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
 
 DATASET_ID = 15

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from segan_nnunet.data.conversion import CASE_TABLE, convert
+from segan_nnunet.data.case_table import CASE_TABLE
+from segan_nnunet.data.conversion import convert
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
+from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.splits import write_splits
-from segan_nnunet.data.tables import load_release
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.demo import BATCH_SIZE as SHORT_BATCH_SIZE
 from segan_nnunet.experiments.demo import WIDTH as SHORT_WIDTH
-from segan_nnunet.experiments.grid_checks import check_trainers, make_grid
-from segan_nnunet.experiments.jobs import Grid
-from segan_nnunet.experiments.plans import PAPER_WIDTH, SEGAN_PLANS, plan
+from segan_nnunet.grid.checks import check_trainers, make_grid
+from segan_nnunet.grid.jobs import Grid
+from segan_nnunet.models.plans import PAPER_WIDTH, SEGAN_PLANS, plan
 
 # Table 1's two methods and Figure 2's ablations (Section 3.1), with the paper's only augmentation, the random crop
 TRAINERS = (

@@ -1,11 +1,11 @@
 from segan_nnunet.training.adversarial_trainer import AdversarialTrainer
-from segan_nnunet.training.augmentation import PaperAugmentation
 from segan_nnunet.training.dice_trainer import AdversarialDiceTrainer
 from segan_nnunet.training.plugin_trainer import PluginTrainer
-from segan_nnunet.training.schedules import ShortSchedule, other_lengths
-from segan_nnunet.training.seeds import seeded_trainer
 from segan_nnunet.training.separate_trainer import SeparateTrainer
 from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
+from segan_nnunet.training.variants.augmentation import PaperAugmentation
+from segan_nnunet.training.variants.schedules import ShortSchedule, other_lengths
+from segan_nnunet.training.variants.seeds import seeded_trainer
 
 __all__ = [
     "AdversarialDiceTrainer",

@@ -22,10 +22,10 @@ from segan_nnunet.objective import (
     relative_distances,
     rescale_intensities,
 )
-from segan_nnunet.training import game_log
 from segan_nnunet.training.critic_checks import check_critic_fits
 from segan_nnunet.training.plugin_trainer import PluginTrainer
-from segan_nnunet.training.progress import plot_game
+from segan_nnunet.training.run import game_log
+from segan_nnunet.training.run.progress import plot_game
 
 
 class AdversarialTrainer(PluginTrainer):

@@ -13,10 +13,10 @@ from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.training import checkpoint as checkpoints
-from segan_nnunet.training.divergence import check_losses, check_weights
-from segan_nnunet.training.progress import epoch_line
-from segan_nnunet.training.threads import respect_omp_num_threads
+from segan_nnunet.training.run import checkpoint as checkpoints
+from segan_nnunet.training.run.divergence import check_losses, check_weights
+from segan_nnunet.training.run.progress import epoch_line
+from segan_nnunet.training.run.threads import respect_omp_num_threads
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:

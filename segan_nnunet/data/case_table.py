@@ -1,0 +1,55 @@
+"""The case table, cases.csv in a dataset's folder of nnUNet_raw: whose scan each case is, and where it came from.
+
+`convert` writes it; one may write it for a dataset of one's own. Columns: case, patient, and where known grade,
+timepoint, and the source files, truth and one per channel.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from segan_nnunet.data.releases.release import CaseFiles
+from segan_nnunet.errors import InputError
+
+CASE_TABLE = "cases.csv"
+
+
+def write_case_table(dataset_folder: Path, cases: Iterable[CaseFiles], channels: Sequence[str]) -> None:
+    """Write one row per case: id, patient, grade, time point, and the sources of truth and of all channels found."""
+    with (dataset_folder / CASE_TABLE).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "patient", "grade", "timepoint", "truth", *channels])
+        for case in cases:
+            truth = case.truth[0].resolve() if case.truth else ""
+            images = [case.images[channel][0].resolve() if case.images[channel] else "" for channel in channels]
+            writer.writerow([case.case_id, case.patient_id, case.grade, case.timepoint, truth, *images])
+
+
+def read_case_table(dataset_folder: Path) -> pd.DataFrame:
+    """Read the table, all values as text; `grade` and `timepoint` are empty where they are not known.
+
+    Raises:
+        InputError: there is no table, or it has no column `case` or `patient`, or a case twice.
+    """
+    path = dataset_folder / CASE_TABLE
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing: it says who is the patient of each case. `segan_nnunet convert` writes it, for files "
+            "of your own with --layout; or write it yourself, with the columns case,patient,grade and a row per case"
+        )
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if lacking := [column for column in ("case", "patient") if column not in table]:
+        raise InputError(f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}")
+    if len(twice := table["case"][table["case"].duplicated()]):
+        raise InputError(f"{path} has {twice.iloc[0]} twice; every case has one row")
+    return table.assign(**{column: "" for column in ("grade", "timepoint") if column not in table})
+
+
+def read_grades(dataset_folder: Path) -> dict[str, str]:
+    """Grades of the cases, as far as the case table knows them; empty where there is none."""
+    if not (dataset_folder / CASE_TABLE).is_file():
+        return {}
+    table = read_case_table(dataset_folder)
+    return {case: grade for case, grade in zip(table["case"], table["grade"], strict=True) if grade}

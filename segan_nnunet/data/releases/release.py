@@ -1,0 +1,196 @@
+"""What a BRATS release is, and how the files of its cases are found."""
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from segan_nnunet.data.releases.templates import template_pattern
+from segan_nnunet.errors import InputError
+
+GRADES = {"HGG": "HGG", "HG": "HGG", "LGG": "LGG", "LG": "LGG"}
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")  # those that nnU-Net reads too
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Where one channel's images lie.
+
+    Attributes:
+        templates: path templates, any of which a file may match.
+        volume: index in a 4-D file that holds several channels, or None.
+    """
+
+    templates: tuple[str, ...]
+    volume: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of one case, as they were found.
+
+    Attributes:
+        case_id: name of the case in nnU-Net.
+        patient_id: whom it shows; several cases may be scans of one patient.
+        grade: HGG, LGG, or empty where the release does not tell.
+        timepoint: which of the patient's scans it is, or empty.
+        images: per channel name, all files that match its templates (one, if the release is in order).
+        truth: all files that match the truth's templates.
+    """
+
+    case_id: str
+    patient_id: str
+    grade: str
+    timepoint: str
+    images: dict[str, list[Path]]
+    truth: list[Path]
+
+
+@dataclass(frozen=True)
+class GradeFile:
+    """A table of grades that a release ships: its name, and the names of its columns."""
+
+    name: str
+    case_column: str
+    grade_column: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """How the online evaluation wants a segmentation's file named.
+
+    Attributes:
+        file: template, over {case}, {ending}, {description}, and the fields of one channel's path.
+        fields_of: that channel, or empty.
+    """
+
+    file: str = "{case}{ending}"
+    fields_of: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release's table.
+
+    Attributes:
+        key: its name on the command line.
+        name: the dataset's name in nnU-Net, as in Dataset015_NAME.
+        title, reference, licence: for people; they go into dataset.json.
+        channels: by name.
+        default_channels: channels that are converted unless others are asked for, in this order.
+        truth: path templates of the truth.
+        labels: value of each label in the truth's files; background is 0. nnU-Net's values are 1, 2, 3 ... in the
+            order of the table.
+        regions: names of the labels of each region, the outermost region first.
+        case_id: template over the fields of the paths.
+        grade_file: where grades are in a table of the release.
+        fields: regular expression of each narrowed field. The fields `patient`, `grade` and `timepoint` are what they
+            are called, in a template as {grade} or in another field's expression as (?P<patient>...).
+        quirks: what is odd in the release, for people.
+        submission: how results are uploaded.
+        example: a value of each field, over {index}, {grade} and {serial}, for the simulator; `folder` is where it
+            writes.
+    """
+
+    key: str
+    name: str
+    title: str
+    channels: dict[str, Channel]
+    truth: tuple[str, ...]
+    labels: dict[str, int]
+    regions: dict[str, list[str]]
+    default_channels: tuple[str, ...] = ()
+    case_id: str = "{case}"
+    grade_file: GradeFile | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    reference: str = ""
+    licence: str = ""
+    quirks: str = ""
+    submission: Submission = Submission()
+    example: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def patterns(self) -> list[tuple[str, re.Pattern[str]]]:
+        """Regular expressions of all templates, each with its channel's name or `truth`."""
+        templates = [(name, template) for name, channel in self.channels.items() for template in channel.templates]
+        templates += [("truth", template) for template in self.truth]
+        return [(name, template_pattern(template, self.fields)) for name, template in templates]
+
+    @property
+    def label_mapping(self) -> dict[int, int]:
+        """nnU-Net's value of each label value of the release; nnU-Net's are consecutive, in the table's order."""
+        return {0: 0, **{value: index for index, value in enumerate(self.labels.values(), start=1)}}
+
+    def find_cases(self, source: Path) -> dict[str, CaseFiles]:
+        """Find the files of every case below a folder, by case id.
+
+        Raises:
+            InputError: the folder is missing, or holds no image of this release.
+        """
+        paths = list_files(source, self.title)
+        cases = self.cases_among(source, paths)
+        if not any(any(case.images.values()) for case in cases.values()):
+            template = next(iter(self.channels.values())).templates[0]
+            raise InputError(
+                f"no file below {source} belongs to {self.title}, whose files are named like {template}. "
+                + (f"There is, for example, {paths[0].relative_to(source)}." if paths else "The folder is empty.")
+            )
+        return cases
+
+    def cases_among(self, source: Path, paths: Iterable[Path]) -> dict[str, CaseFiles]:
+        """Sort the files that belong to this release by case; `paths` are below `source`."""
+        grades = self._grades(source)
+        cases: dict[str, CaseFiles] = {}
+        root = source.resolve()  # its own name counts too: the user may point at a folder inside the layout
+        for path in paths:
+            relative = (root / path.relative_to(source)).as_posix()
+            for name, pattern in self.patterns:
+                if match := pattern.search(relative):
+                    case = self._case(cases, match.groupdict(), grades)
+                    (case.truth if name == "truth" else case.images[name]).append(path)
+        return dict(sorted(cases.items()))
+
+    def _case(self, cases: dict[str, CaseFiles], groups: dict[str, str], grades: dict[str, str]) -> CaseFiles:
+        case_id = self.case_id.format_map(groups)
+        if case_id not in cases:
+            cases[case_id] = CaseFiles(
+                case_id=case_id,
+                patient_id=groups.get("patient", case_id),
+                grade=GRADES.get(grades.get(case_id) or groups.get("grade", ""), ""),
+                timepoint=groups.get("timepoint", ""),
+                images={name: [] for name in self.channels},
+                truth=[],
+            )
+        return cases[case_id]
+
+    def _grades(self, source: Path) -> dict[str, str]:
+        """Read the release's own table of grades, by case id; empty if it has none or it is not there."""
+        if self.grade_file is None:
+            return {}
+        found = next(iter(sorted(source.rglob(self.grade_file.name))), None)
+        if found is None:
+            return {}
+        with found.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        columns = (self.grade_file.case_column, self.grade_file.grade_column)
+        if lacking := [column for column in columns if rows and column not in rows[0]]:
+            raise InputError(f"{found} has no column {', '.join(lacking)}, from which {self.title} takes the grades")
+        return {row[columns[0]]: row[columns[1]] for row in rows}
+
+
+def list_files(source: Path, title: str) -> list[Path]:
+    """List all files below a folder.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not source.is_dir():
+        raise InputError(f"{source} is not a folder; give the folder into which {title} was unpacked")
+    return sorted(path for path in source.rglob("*") if path.is_file())
+
+
+def file_ending(path: Path) -> str:
+    """Return the ending of an image file, `.nii.gz` counting as one; empty if it is none that nnU-Net reads."""
+    return next((ending for ending in IMAGE_ENDINGS if path.name.endswith(ending)), "")

@@ -1,0 +1,83 @@
+"""Contests: which methods meet on which cases, from a dataset's trainers or from folders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from segan_nnunet.data.case_table import read_grades
+from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import read_labelling
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.methods.method import Contest, folder_methods, require_folder, segmentations
+from segan_nnunet.evaluation.methods.trained_models import find_models, trained_method
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Predictions from anywhere.
+
+    Attributes:
+        predictions: folders by the names of their rows.
+        reference: folder of the truths; by default those of the dataset's validation.
+        images: folder of images to show under the outlines.
+        dataset_json: what the label values mean; by default the dataset's, or the one beside the predictions.
+    """
+
+    predictions: Mapping[str, Path] = field(default_factory=dict)
+    reference: Path | None = None
+    images: Path | None = None
+    dataset_json: Path | None = None
+
+
+def dataset_contest(
+    dataset_id: int,
+    configurations: Sequence[str],
+    trainers: Sequence[str] | None,
+    plans: Sequence[str] | None,
+    folds: Sequence[int] | None,
+    folders: Folders,
+    seeds: Sequence[int] = (),
+) -> Contest:
+    """The trainers of a dataset, on their validation cases, and other predictions of the same cases."""
+    name = dataset_name(dataset_id)
+    results, preprocessed, raw = (nnunet_folder(f"nnUNet_{part}") / name for part in ("results", "preprocessed", "raw"))
+    models = find_models(results, configurations, trainers, plans, seeds)
+    labelling = read_labelling(folders.dataset_json or preprocessed / "dataset.json")
+    splits = preprocessed / "splits_final.json"
+    methods = [
+        replace(
+            trained_method(model.name, model.folder, folds, labelling, splits), seed_of=model.seed_of, seed=model.seed
+        )
+        for model in models
+    ]
+    methods += folder_methods(folders.predictions, labelling.file_ending)
+    references = segmentations(preprocessed / "gt_segmentations", labelling.file_ending)
+    used = sorted({fold for method in methods for fold in method.folds.values()})
+    title = f"validation cases of {name}, fold{'s' if len(used) > 1 else ''} {', '.join(map(str, used))}"
+    title += f", configuration {', '.join(configurations)}"
+    images = [folders.images] if folders.images else [raw / "imagesTr"]
+    return Contest(methods, references, labelling, images, read_grades(raw), title)
+
+
+def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) -> Contest:
+    """Folders of predictions and the folder of their references."""
+    if not folders.predictions:
+        raise InputError("--reference goes with --predictions NAME=FOLDER, one or several")
+    for folder in (*folders.predictions.values(), reference, *filter(None, [folders.images])):
+        require_folder(folder)
+    images = [folders.images] if folders.images else []
+    grades: dict[str, str] = {}
+    candidates = [folder / "dataset.json" for folder in (*folders.predictions.values(), reference, reference.parent)]
+    if dataset_id is not None:
+        raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
+        images += [raw / "imagesTs", raw / "imagesTr"]
+        grades = read_grades(raw)
+        candidates.insert(0, raw / "dataset.json")
+    if folders.dataset_json:
+        candidates.insert(0, folders.dataset_json)
+    if not (found := [path for path in candidates if path.is_file()]):
+        raise InputError("what the label values mean is not known: give the dataset, -d ID, or --dataset-json FILE")
+    labelling = read_labelling(folders.dataset_json or found[0])
+    references = segmentations(reference, labelling.file_ending)
+    methods = folder_methods(folders.predictions, labelling.file_ending)
+    return Contest(methods, references, labelling, images, grades, f"references {reference.name}")

@@ -1,0 +1,204 @@
+"""Trainers of a dataset by name: which folds are validated, and what each predicted."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from segan_nnunet.data.labelling import Labelling
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.methods.method import Method
+from segan_nnunet.trainer_names import seeded, unseeded
+
+COUNTS = ("TP", "FP", "FN", "TN")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A validated model.
+
+    Attributes:
+        name: of its row: the trainer, with plans and configuration where they differ.
+        folder: nnU-Net's folder of the trained model.
+        seed_of: name of the row that it shares with other seeds of its trainer; empty if it has one of its own.
+        seed: its seed, then.
+    """
+
+    name: str
+    folder: Path
+    seed_of: str = ""
+    seed: int | None = None
+
+
+def find_models(
+    results: Path,
+    configurations: Sequence[str],
+    trainers: Sequence[str] | None,
+    plans: Sequence[str] | None,
+    seeds: Sequence[int] = (),
+) -> list[Model]:
+    """Return the validated models of a dataset.
+
+    Args:
+        results: the dataset's folder in nnUNet_results.
+        configurations, plans: those that count.
+        trainers: names; NAME stands for NAME_seed0, NAME_seed1 and so on too. By default all.
+        seeds: those that count of trainers with seeds; then trainers without are left out.
+
+    Raises:
+        InputError: none is there, or a trainer, a seed or plans that were asked for are missing; with those that exist.
+    """
+    wanted = ", ".join(configurations)
+    found = {}
+    for configuration in configurations:
+        for folder in sorted(results.glob(f"*__*__{configuration}")):
+            trainer, plan, _ = folder.name.split("__")
+            if validated_folds(folder):
+                found[trainer, plan, configuration] = folder
+    existing = ", ".join(f"{trainer} -p {plan}" for trainer, plan, _ in found) or "none"
+    names = {trainer for trainer, *_ in found}
+    missing = [name for name in trainers or () if not any(name in (one, unseeded(one)[0]) for one in names)]
+    if trainers and seeds:
+        missing += [seeded(name, seed) for name in trainers for seed in seeds if seeded(name, seed) not in names]
+    for trainer in missing:
+        raise InputError(f"no validated fold of {trainer}, configuration {wanted}, in {results}. "
+                         f"Validated: {existing}.")  # fmt: skip
+    for plan in plans or ():
+        if plan not in {key[1] for key in found}:
+            raise InputError(f"no validated fold with plans {plan} in {results}. Validated: {existing}.")
+    chosen = {
+        key: folder
+        for key, folder in found.items()
+        if (not trainers or key[0] in trainers or unseeded(key[0])[0] in trainers)
+        and (not plans or key[1] in plans)
+        and (not seeds or unseeded(key[0])[1] in seeds)
+    }
+    if not chosen:
+        raise InputError(f"no validated model of configuration {wanted} in {results}; train one first")
+    if trainers:  # in the order asked for
+        order = list(trainers)
+        chosen = dict(sorted(chosen.items(), key=lambda item: order.index(asked_as(item[0][0], order))))
+    several_plans = len({plan for _, plan, _ in chosen}) > 1
+    several_configurations = len({configuration for *_, configuration in chosen}) > 1
+    models = []
+    for (trainer, plan, configuration), folder in chosen.items():
+        apart = [plan] * several_plans + [configuration] * several_configurations
+        suffix = f" ({', '.join(apart)})" if apart else ""
+        base, seed = unseeded(trainer)
+        if seed is None or (trainers and trainer in trainers):
+            models.append(Model(trainer + suffix, folder))
+        else:
+            shared = f"{base}, seeds" if (base, plan, configuration) in chosen else base
+            models.append(Model(trainer + suffix, folder, shared + suffix, seed))
+    return models
+
+
+def asked_as(trainer: str, names: Sequence[str]) -> str:
+    """The name by which a trainer was asked for: its own, or that without its seed."""
+    return trainer if trainer in names else unseeded(trainer)[0]
+
+
+def validated_folds(model_folder: Path) -> list[int]:
+    """Numbers of the folds whose validation is complete."""
+    summaries = model_folder.glob("fold_*/validation/summary.json")
+    return fold_numbers(path.parent.parent for path in summaries)
+
+
+def fold_numbers(folders: Iterable[Path]) -> list[int]:
+    """Numbers of folders named fold_NUMBER."""
+    names = [folder.name.removeprefix("fold_") for folder in folders]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def trained_method(
+    name: str, model_folder: Path, folds: Sequence[int] | None, labelling: Labelling, splits: Path
+) -> Method:
+    """Collect what a model predicted when it was validated.
+
+    Args:
+        name: of the row.
+        model_folder: nnU-Net's folder of the trained model.
+        folds: those that count; by default all that are validated.
+        labelling: of the dataset.
+        splits: splits_final.json, which says how many folds there are.
+
+    Raises:
+        InputError: a fold that was asked for is not validated, or its predictions are missing.
+    """
+    predictions: dict[str, Path] = {}
+    fold_of: dict[str, int] = {}
+    for fold in folds or validated_folds(model_folder):
+        validation = model_folder / f"fold_{fold}" / "validation"
+        for entry in read_summary(validation / "summary.json"):
+            # nnU-Net writes the path on the machine that validated, which may not be this one
+            path = validation / Path(entry["prediction_file"]).name
+            case = path.name.removesuffix(labelling.file_ending)
+            predictions[case], fold_of[case] = path, fold
+    return Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
+
+
+def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Path) -> str:
+    """Say which folds are not validated, where folds were not chosen."""
+    if folds:
+        return ""
+    begun = fold_numbers(model_folder.glob("fold_*"))
+    planned = range(len(json.loads(splits.read_text()))) if splits.is_file() else begun
+    done = set(validated_folds(model_folder))
+    unfinished = [fold for fold in begun if fold not in done]
+    missing = [fold for fold in planned if fold not in begun]
+    said = [f"fold {', '.join(map(str, unfinished))} unfinished"] if unfinished else []
+    said += [f"fold {', '.join(map(str, missing))} not trained"] if missing else []
+    return "; ".join(said)
+
+
+def read_summary(path: Path) -> list[dict]:
+    """Read nnU-Net's summary of a validation, case by case.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: the training has not finished, or its validation; run it again with --c")
+    try:
+        return json.loads(path.read_text())["metric_per_case"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val") from error
+
+
+def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: Labelling) -> None:
+    """Check that our voxel counts are those of nnU-Net's summary.json.
+
+    Raises:
+        InputError: they differ, because predictions, references or regions were changed since the validation.
+    """
+    ours = measured.set_index(["method", "case", "region"])[list(COUNTS)].to_dict("index")
+    for method in methods:
+        if not method.model_folder:
+            continue
+        for fold in sorted({method.folds[case] for case in method.predictions}):
+            path = method.model_folder / f"fold_{fold}" / "validation" / "summary.json"
+            for entry in read_summary(path):
+                case = Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending)
+                if case not in method.predictions:
+                    continue
+                for region, theirs in named_regions(entry["metrics"], labelling, path).items():
+                    row = ours[method.name, case, region]
+                    if any(row[count] != theirs[count] for count in COUNTS if count in theirs):
+                        raise InputError(
+                            f"{path} counts other voxels of {case}, {region}, than its files have now: predictions or "
+                            "references were changed since. Validate again: nnUNetv2_train ... --val"
+                        )
+
+
+def named_regions(metrics: Mapping[str, dict], labelling: Labelling, path: Path) -> dict[str, dict]:
+    """Give the entries of a summary the names of their regions.
+
+    Raises:
+        InputError: the summary has regions that the dataset does not know.
+    """
+    names = labelling.summary_keys
+    if unknown := set(metrics) - set(names):
+        raise InputError(f"{path} has scores of {', '.join(sorted(unknown))}, which dataset.json does not know")
+    return {names[key]: entry for key, entry in metrics.items()}

@@ -1,0 +1,51 @@
+"""All pictures of a comparison, written as PNG and PDF."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from segan_nnunet.evaluation.methods.method import Contest, Method
+from segan_nnunet.evaluation.presentation.figures.bars import figure2
+from segan_nnunet.evaluation.presentation.figures.curves import read_training_log, training_curves
+from segan_nnunet.evaluation.presentation.figures.overlays import figure3
+from segan_nnunet.evaluation.presentation.figures.points import distributions
+from segan_nnunet.evaluation.presentation.figures.style import save
+from segan_nnunet.evaluation.presentation.figures.volumes import volume_agreement
+from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
+from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1
+
+CAPTIONS = {
+    "figure2": "Mean Dice by region with its 95 % bootstrap interval (the paper's Figure 2).",
+    "distributions": "Every case is a point; the bar is the median, the line spans the quartiles.",
+    "figure3": "Best, median and worst case by mean Dice, at the slice with the largest reference: modality, "
+    "reference, each method (the paper's Figure 3).",
+    "volumes": "Agreement of volumes (Bland and Altman): solid the mean difference, dashed its 95 % limits of "
+    "agreement, as each panel's title gives them.",
+    "training_curves": "Pseudo Dice and losses by epoch, one line per fold. Losses of different objectives differ in "
+    "kind.",
+}
+
+
+def draw_statistics(scores: pd.DataFrame, summary: pd.DataFrame, regions: list[str], folder: Path) -> list[Path]:
+    """Draw what needs scores alone: Figure 2, the distributions, the volumes."""
+    shown = [TABLE_1[0], FURTHER[1]]  # Dice and HD95: overlap and distance
+    files = save(figure2(summary, regions), folder, "figure2")
+    files += save(distributions(scores, regions, shown), folder, "distributions")
+    return files + save(volume_agreement(scores, regions), folder, "volumes")
+
+
+def draw_cases(cases: Sequence[ShownCase], contest: Contest, folder: Path) -> list[Path]:
+    """Draw Figure 3; nothing where no case has a defined score."""
+    return save(figure3(cases, contest.labelling.regions), folder, "figure3") if cases else []
+
+
+def draw_training(methods: Sequence[Method], regions: list[str], folder: Path) -> list[Path]:
+    """Draw the training curves of the methods whose checkpoints are there; nothing where none is."""
+    logs = {}
+    for method in methods:
+        if method.model_folder:
+            folds = [method.model_folder / f"fold_{fold}" for fold in sorted(set(method.folds.values()))]
+            if found := [log for log in map(read_training_log, folds) if log]:
+                logs[method.name] = found
+    return save(training_curves(logs, regions), folder, "training_curves") if logs else []

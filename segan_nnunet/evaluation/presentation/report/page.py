@@ -1,0 +1,88 @@
+"""The page: tables, statistics in words, pictures, viewer, and how it was made."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from PIL import Image
+
+from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.presentation.all_figures import CAPTIONS
+from segan_nnunet.evaluation.presentation.figures.style import PRINT_DPI, SCREEN_DPI
+from segan_nnunet.evaluation.presentation.report.provenance import describe, random_numbers, versions
+from segan_nnunet.evaluation.presentation.report.slices import viewer_data
+from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
+from segan_nnunet.evaluation.presentation.table import Table
+from segan_nnunet.evaluation.statistics.paired import ALL_CASES, count_findings, sentences
+
+
+def write_report(
+    path: Path,
+    contest: Contest,
+    tables: Mapping[str, Table],
+    summary: pd.DataFrame,
+    tests: pd.DataFrame,
+    shown: Sequence[ShownCase],
+    pictures: Sequence[Path],
+    command: str,
+) -> None:
+    """Write one file that holds everything and loads nothing.
+
+    Args:
+        path: of the page.
+        contest: what was compared.
+        tables: by name, Table 1 first.
+        summary, tests: the statistics.
+        shown: cases for the viewer.
+        pictures: files that were drawn; those in PNG are shown.
+        command: that made the comparison.
+    """
+    regions = list(contest.labelling.regions)
+    strata = [ALL_CASES] + sorted(set(tests["stratum"]) - {ALL_CASES}) if len(tests) else []
+    folder = files(__package__)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    page = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
+    text = page.render(
+        title=contest.title,
+        style=(folder / "report.css").read_text(encoding="utf-8"),
+        viewer=(folder / "viewer.js").read_text(encoding="utf-8"),
+        tables=tables,
+        words={stratum: sentences(tests, regions, stratum) for stratum in strata},
+        intervals=intervals(summary),
+        counted={stratum: count_findings(tests, stratum) for stratum in strata},
+        pictures=[(CAPTIONS[file.stem], *embed(file)) for file in pictures if file.suffix == ".png"],
+        # "<" cannot end the script that holds the data
+        data=json.dumps(viewer_data(shown, contest.labelling.regions)).replace("<", "\\u003c"),
+        cases=[f"{case.case_id} ({case.rank})" for case in shown],
+        command=command,
+        versions=versions(),
+        random=random_numbers(),
+        methods={method.name: describe(method) for method in contest.methods},
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def intervals(summary: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Rows of the table of means and medians with their intervals, as text."""
+    rows = []
+    for row in summary.itertuples():
+        mean = f"{row.mean:.3f} [{row.mean_low:.3f}, {row.mean_high:.3f}]"
+        median = f"{row.median:.3f} [{row.median_low:.3f}, {row.median_high:.3f}]"
+        rows.append((row.stratum, row.method, row.score, row.region, str(row.cases), *blank_nan(mean, median)))
+    return rows
+
+
+def blank_nan(*texts: str) -> list[str]:
+    """Write undefined numbers as a dash."""
+    return [text.replace("[nan, nan]", "").replace("nan", "–") for text in texts]
+
+
+def embed(picture: Path) -> tuple[str, int]:
+    """A picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
+    with Image.open(picture) as opened:
+        width = round(opened.width * SCREEN_DPI / PRINT_DPI)
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode(), width

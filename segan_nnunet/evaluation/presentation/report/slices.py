@@ -1,0 +1,106 @@
+"""The shown cases as pictures that a browser scrolls through: one sheet of slices per modality and segmentation."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS
+from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modality, window
+
+MARGIN = 3  # voxels around the brain
+JPEG_QUALITY = 85
+
+
+def viewer_data(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """Everything that the viewer needs, fit for JSON.
+
+    Args:
+        cases: to look at.
+        regions: label values of each region, the outermost first.
+    """
+    return {
+        "regions": [
+            {"name": name, "values": list(values), "colour": REGION_COLOURS[index % len(REGION_COLOURS)]}
+            for index, (name, values) in enumerate(regions.items())
+        ],
+        "cases": [case_data(case, next(iter(regions.values()))) for case in cases],
+    }
+
+
+def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
+    """One case: its sheets, and where in them a slice lies."""
+    box = content_box(case)
+    depth, height, width = case.reference[box].shape
+    columns = math.ceil(math.sqrt(depth))
+    segmentations = {"reference": case.reference, **case.predictions}
+    return {
+        "name": case.case_id,
+        "rank": case.rank,
+        "depth": depth,
+        "height": height,
+        "width": width,
+        "columns": columns,
+        "first": int(box[0].start),
+        "aspect": case.spacing_mm[1] / case.spacing_mm[2],  # of a pixel: its height by its width
+        "start": largest_slice(np.isin(case.reference[box], outermost)),
+        "shown": shown_modality(case.images),
+        "images": {name: jpeg(sheet(grey(image)[box], columns)) for name, image in case.images.items()},
+        "segmentations": {name: png(sheet(labels[box], columns)) for name, labels in segmentations.items()},
+        "dice": {
+            method: {region: None if math.isnan(value) else round(value, 4) for region, value in of_method.items()}
+            for method, of_method in case.dice.items()
+        },
+    }
+
+
+def content_box(case: ShownCase) -> tuple[slice, ...]:
+    """The box that holds every image's content and every label, with a margin."""
+    content = case.reference > 0
+    for volume in (*case.images.values(), *case.predictions.values()):
+        content = content | (volume != volume.flat[0])
+    if not content.any():
+        return tuple(slice(0, size) for size in content.shape)
+    box = []
+    for axis, size in enumerate(content.shape):
+        inside = np.flatnonzero(content.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(max(0, int(inside[0]) - MARGIN), min(size, int(inside[-1]) + 1 + MARGIN)))
+    return tuple(box)
+
+
+def grey(image: NDArray) -> NDArray[np.uint8]:
+    """Intensities as 8-bit grey values."""
+    low, high = window(image)
+    return (np.clip((image - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+
+
+def sheet(volume: NDArray, columns: int) -> NDArray[np.uint8]:
+    """Lay the slices of (D, H, W) out in rows of `columns`, (rows H, columns W)."""
+    depth, height, width = volume.shape
+    rows = math.ceil(depth / columns)
+    padded = np.zeros((rows * columns, height, width), np.uint8)
+    padded[:depth] = volume
+    tiles = padded.reshape(rows, columns, height, width).transpose(0, 2, 1, 3)  # rows, H, columns, W
+    return tiles.reshape(rows * height, columns * width)
+
+
+def jpeg(pixels: NDArray[np.uint8]) -> str:
+    """A data URL; small, and good enough to look at."""
+    return data_url(pixels, "JPEG", quality=JPEG_QUALITY)
+
+
+def png(pixels: NDArray[np.uint8]) -> str:
+    """A data URL; exact, so that grey values are label values."""
+    return data_url(pixels, "PNG")
+
+
+def data_url(pixels: NDArray[np.uint8], kind: str, **options: Any) -> str:
+    """A picture as text within a page."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, mode="L").save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,141 @@
+"""What a comparison leaves behind: tables, statistics, pictures and the report, all or nothing."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from segan_nnunet.data.progress import progress_bar
+from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.presentation import all_figures
+from segan_nnunet.evaluation.presentation.report.page import write_report
+from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case
+from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown
+from segan_nnunet.evaluation.presentation.table_notes import contest_notes
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, strata, summarise
+
+CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
+STEPS = 7  # of write_files, for the progress bar
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` made: Table 1 in Markdown, and the files it wrote."""
+
+    table: str
+    files: list[Path]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compare.
+
+    Attributes:
+        policy: what empty masks score.
+        baseline: the method that the others are tested against; by default the first.
+        published: append the paper's rows to Table 1.
+        intersection: go on with the cases that all methods have.
+        processes: that measure in parallel.
+        command: the command line, for the report.
+    """
+
+    policy: EmptyPolicy = EmptyPolicy.NNUNET
+    baseline: str | None = None
+    published: bool = False
+    intersection: bool = False
+    processes: int | None = None
+    command: str = ""
+
+
+def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
+    """Write everything that follows from the scores: first beside the output, then moved there.
+
+    Args:
+        contest: what was compared.
+        scores: as `add_scores` returns them, one row per method, case and region.
+        output: folder; files of an earlier comparison are replaced.
+        settings: how to compare.
+    """
+    folds = {case: fold for method in contest.methods for case, fold in method.folds.items()}
+    scores = scores.assign(
+        fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
+        grade=[contest.grades.get(case, "") for case in scores["case"]],
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        text, written = write_files(contest, scores, partial, settings)
+        output.mkdir(exist_ok=True)
+        files = [path.replace(output / path.name) for path in written]
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Comparison(text, files)
+
+
+def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: Settings) -> tuple[str, list[Path]]:
+    """Write tables, statistics, pictures and report into a folder. Returns Table 1 in Markdown, and the files."""
+    regions = list(contest.labelling.regions)
+    with progress_bar("statistics and pictures", STEPS) as advance:
+        summary = summarise(scores)
+        advance()
+        tests = paired_tests(scores, settings.baseline or contest.methods[0].name)
+        advance()
+        tables = build_tables(contest, scores, summary, tests, settings)
+        files = write_tables(tables, folder)
+        for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns()])):
+            files.append(folder / f"{name}.csv")
+            table.to_csv(files[-1], index=False)
+        if contest.seeds is not None:
+            files.append(folder / "seeds.csv")
+            contest.seeds.to_csv(files[-1], index=False)
+        advance()
+        drawn = all_figures.draw_statistics(scores, summary, regions, folder)
+        advance()
+        shown = [load_case(contest, scores, case, rank) for rank, case in chosen_cases(scores).items()]
+        drawn += all_figures.draw_cases(shown, contest, folder)
+        advance()
+        drawn += all_figures.draw_training(contest.methods, regions, folder)
+        advance()
+        files += [*drawn, folder / "report.html"]
+        write_report(files[-1], contest, tables, summary, tests, shown, drawn, settings.command)
+        advance()
+    return markdown(tables["table1"]), files
+
+
+def case_columns() -> list[str]:
+    """Columns of cases.csv."""
+    return [*CASE_COLUMNS, *(score.column for score in SCORES), "prediction_ml", "reference_ml"]
+
+
+def build_tables(
+    contest: Contest, scores: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame, settings: Settings
+) -> dict[str, Table]:
+    """Table 1 and the further scores, of all cases and of each grade, by the names of their files."""
+    regions = list(contest.labelling.regions)
+    comparisons = (len(contest.methods) - 1) * len(regions) * len(TABLE_1)
+    tables = {}
+    for stratum, part in strata(scores).items():
+        grade = "" if stratum == ALL_CASES else stratum
+        notes = contest_notes(contest, part["case"].nunique(), settings.policy, comparisons, grade)
+        for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
+            published = settings.published and not grade and columns is TABLE_1
+            tables[f"{name}_{grade}" if grade else name] = build_table(
+                f"{title}, grade {grade}" if grade else title,
+                summary, tests, columns, regions, notes, stratum, published,
+            )  # fmt: skip
+    return tables
+
+
+def write_tables(tables: dict[str, Table], folder: Path) -> list[Path]:
+    """Write every table in Markdown and LaTeX."""
+    files = []
+    for name, table in tables.items():
+        caption = f"{table.title}: {', '.join(score.title for score in table.scores)} by region."
+        for ending, text in ((".md", markdown(table)), (".tex", latex(table, caption, f"tab:{name}"))):
+            files.append(folder / f"{name}{ending}")
+            files[-1].write_text(text, encoding="utf-8")
+    return files

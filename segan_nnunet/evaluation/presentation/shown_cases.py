@@ -1,0 +1,119 @@
+"""The cases that are shown: which, and their images and segmentations, for Figure 3 and the report's viewer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.methods.method import Contest
+
+MODALITY = "t2"  # the paper's Figure 3
+NO_IMAGE = "no image found"
+
+
+@dataclass(frozen=True)
+class ShownCase:
+    """One case to look at; all volumes are (D, H, W).
+
+    Attributes:
+        case_id: its name.
+        rank: why it is shown: worst, median or best.
+        images: by modality; a black one where no image was found.
+        reference: labels.
+        predictions: labels of each method.
+        dice: of each method, by region.
+        spacing_mm: of the voxels, (D, H, W).
+    """
+
+    case_id: str
+    rank: str
+    images: Mapping[str, NDArray]
+    reference: NDArray
+    predictions: Mapping[str, NDArray]
+    dice: Mapping[str, Mapping[str, float]]
+    spacing_mm: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+
+def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
+    """Name the best, the median and the worst case by Dice, averaged over methods and regions; fewer of few cases.
+
+    Args:
+        scores: one row per method, case and region; a case in which no Dice is defined is not shown.
+
+    Returns:
+        Cases by rank, `best`, `median`, `worst`.
+    """
+    means = scores.groupby("case")["Dice"].mean().dropna().sort_values(ascending=False, kind="stable")
+    ranked = list(means.index)
+    if not ranked:
+        return {}
+    wanted = {"best": ranked[0], "worst": ranked[-1], "median": ranked[len(ranked) // 2]}
+    ranks = {case: rank for rank, case in reversed(wanted.items())}  # of a case with two ranks the first is kept
+    return {rank: wanted[rank] for rank in ("best", "median", "worst") if ranks[wanted[rank]] == rank}
+
+
+def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> ShownCase:
+    """Read what is to be shown of a case.
+
+    Raises:
+        InputError: an image cannot be read, or is not of the reference's size.
+    """
+    reference, spacing_mm = read_volume(contest.references[case])
+    images = {}
+    for modality, path in contest.images(case).items():
+        image, _ = read_volume(path)
+        if image.shape != reference.shape:
+            raise InputError(f"{path} has {image.shape} voxels, the reference of {case} {reference.shape}; give the "
+                             "images that belong to the references with --images")  # fmt: skip
+        images[modality] = image
+    of_case = scores[scores["case"] == case]
+    return ShownCase(
+        case,
+        rank,
+        images or {NO_IMAGE: np.zeros(reference.shape, np.uint8)},
+        reference,
+        {method.name: read_volume(method.predictions[case])[0] for method in contest.methods},
+        {
+            method: dict(zip(rows["region"], rows["Dice"], strict=True))
+            for method, rows in of_case.groupby("method", sort=False)
+        },
+        spacing_mm,
+    )
+
+
+def read_volume(path: Path) -> tuple[NDArray, tuple[float, ...]]:
+    """Read a volume (D, H, W) and its spacing in mm; a single slice (H, W) becomes (1, H, W).
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read: it is damaged, truncated, or no image") from error
+    volume, spacing_mm = sitk.GetArrayFromImage(image), image.GetSpacing()[::-1]
+    return (volume, spacing_mm) if volume.ndim == 3 else (volume[None], (1.0, *spacing_mm))
+
+
+def shown_modality(names: Mapping[str, object]) -> str:
+    """Name of the modality to show: T2, as in the paper, or else the last one."""
+    chosen = [name for name in names if name.casefold() in (MODALITY, f"{MODALITY}w")]
+    return chosen[0] if chosen else list(names)[-1]
+
+
+def largest_slice(mask: NDArray[np.bool_]) -> int:
+    """Index of the slice, along the first axis, in which a mask has most voxels; the middle one if it has none."""
+    areas = mask.sum(axis=tuple(range(1, mask.ndim)))
+    return int(areas.argmax()) if areas.any() else mask.shape[0] // 2
+
+
+def window(image: NDArray) -> tuple[float, float]:
+    """Intensities to show as black and white: the 1st and 99.5th percentile of what is not background."""
+    inside = image[image != image.flat[0]]
+    low, high = np.percentile(inside if inside.size else image, (1, 99.5))
+    return float(low), float(high if high > low else low + 1)

@@ -1,0 +1,213 @@
+"""Table 1 of the paper: methods by scores by region; in Markdown and LaTeX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from segan_nnunet.evaluation.presentation.published_rows import ROWS, SOURCE, published_position
+from segan_nnunet.evaluation.scores.scores import Score
+from segan_nnunet.evaluation.statistics.paired import ALL_CASES, significant
+
+UNDEFINED = "–"
+MARK = "†"
+LATEX_SPECIAL = {character: f"\\{character}" for character in "#$%&_{}"}
+LATEX_SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", UNDEFINED: "--"}
+LATEX_SPECIAL |= {"<": "$<$", ">": "$>$", MARK: r"$\dagger$"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean as text, whether it is the best of its column, whether it differs significantly from the baseline's."""
+
+    text: str
+    best: bool = False
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's cells."""
+
+    method: str
+    cells: Sequence[Cell]
+    published: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table before it is rendered.
+
+    Attributes:
+        title: above it.
+        scores: groups of columns.
+        regions: the columns of each group.
+        rows: the methods, then the published rows.
+        notes: sentences to stand below.
+    """
+
+    title: str
+    scores: Sequence[Score]
+    regions: Sequence[str]
+    rows: Sequence[Row]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def build_table(
+    title: str,
+    summary: pd.DataFrame,
+    tests: pd.DataFrame,
+    scores: Sequence[Score],
+    regions: Sequence[str],
+    notes: Sequence[str] = (),
+    stratum: str = ALL_CASES,
+    published: bool = False,
+) -> Table:
+    """Arrange means as a table, the best of each column in bold, significant differences marked.
+
+    Args:
+        title: above the table.
+        summary: as `statistics.summarise` returns it.
+        tests: as `statistics.paired_tests` returns it; without rows where there is one method.
+        scores, regions: the columns.
+        notes: what to say below: where the cases come from, the rules; the counts that matter are added.
+        stratum: all cases, or a grade.
+        published: append the paper's rows.
+    """
+    of_stratum = summary[summary["stratum"] == stratum]
+    methods = list(of_stratum["method"].unique())
+    cells = of_stratum.set_index(["method", "score", "region"])
+    marked = set()
+    if len(tests):
+        found = tests[significant(tests) & (tests["stratum"] == stratum)]
+        marked = set(zip(found["method"], found["score"], found["region"], strict=True))
+    rows: dict[str, list[Cell]] = {method: [] for method in methods}
+    for score in scores:
+        for region in regions:
+            means = [float(cells.loc[(method, score.column, region), "mean"]) for method in methods]
+            best = best_of(means, score)
+            if all(mean == best for mean in means):  # of one method, or where all are alike: nobody is ahead
+                best = np.nan
+            for method, mean in zip(methods, means, strict=True):
+                text = UNDEFINED if np.isnan(mean) else f"{mean:.{score.decimals}f}"
+                rows[method].append(Cell(text, mean == best, (method, score.column, region) in marked))
+    table_rows = [Row(method, rows[method]) for method in methods]
+    if published:
+        table_rows += published_rows(scores, regions)
+    notes = [*notes, *table_notes(of_stratum, tests, scores, regions, table_rows)]
+    return Table(title, scores, regions, table_rows, notes)
+
+
+def best_of(means: Sequence[float], score: Score) -> float:
+    """The best mean; NaN where none is defined."""
+    defined = [mean for mean in means if not np.isnan(mean)]
+    return (max if score.higher_is_better else min)(defined, default=np.nan)
+
+
+def published_rows(scores: Sequence[Score], regions: Sequence[str]) -> list[Row]:
+    """The paper's rows for these columns; an undefined cell where the paper has none."""
+    rows = []
+    for row in ROWS:
+        cells = []
+        for score in scores:
+            for region in regions:
+                position = published_position(region)
+                printed = row.scores.get(score.column)
+                cells.append(Cell(UNDEFINED if position is None or printed is None else f"{printed[position]:.2f}"))
+        rows.append(Row(f"{row.method} (published, {row.data})", cells, published=True))
+    return rows
+
+
+def table_notes(
+    summary: pd.DataFrame, tests: pd.DataFrame, scores: Sequence[Score], regions: Sequence[str], rows: Sequence[Row]
+) -> list[str]:
+    """Say what the marks mean, and where fewer cases counted."""
+    notes = []
+    if len(tests):
+        notes.append(
+            f"Bold: best mean. {MARK}: differs from {tests['baseline'].iloc[0]} with p < 0.05 (Wilcoxon's signed-rank "
+            "test on paired cases, Holm's correction over the comparisons of this table)."
+        )
+    if any(row.published for row in rows):
+        notes.append(
+            f"Published rows: as printed in {SOURCE}, reached on other data; no comparison with the rows above."
+        )
+    most = summary["cases"].max()
+    counted = [
+        f"{score.title} {region}: {found}"
+        for score in scores
+        for region in regions
+        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
+    ]
+    if counted:
+        notes.append("Cases that counted, where not all did: " + "; ".join(counted) + ".")
+    return notes
+
+
+def fewer_cases(column: pd.DataFrame, most: int) -> str:
+    """How many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
+    parts = []
+    for cases, rows in column[column["cases"] < most].groupby("cases"):
+        methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"
+        parts.append(f"{cases}{methods}")
+    return ", ".join(parts)
+
+
+def markdown(table: Table) -> str:
+    """Render as Markdown."""
+    columns = [f"{score.title} {region}" for score in table.scores for region in table.regions]
+    lines = ["| Method | " + " | ".join(map(escape_markdown, columns)) + " |", "| --- |" + " ---: |" * len(columns)]
+    for row in table.rows:
+        cells = [(f"**{cell.text}**" if cell.best else cell.text) + (MARK if cell.marked else "") for cell in row.cells]
+        lines.append(f"| {escape_markdown(row.method)} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *table.notes]) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Keep a name within its cell."""
+    return text.replace("|", "\\|")
+
+
+def latex(table: Table, caption: str, label: str) -> str:
+    """Render as a LaTeX table for the booktabs package."""
+    width = len(table.regions)
+    groups, rules = [], []
+    for position, score in enumerate(table.scores):
+        first = 2 + position * width
+        groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(score.title)}}}")
+        rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx}",
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\caption{{{escape_latex(caption)}}}",
+        rf"\label{{{label}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{l{'r' * width * len(table.scores)}}}",
+        r"\toprule",
+        " & ".join(["", *groups]) + r" \\",
+        " ".join(rules),
+        " & ".join(["Method", *map(escape_latex, list(table.regions) * len(table.scores))]) + r" \\",
+        r"\midrule",
+    ]
+    published = False
+    for row in table.rows:
+        if row.published and not published:
+            lines.append(r"\midrule")
+            published = True
+        lines.append(" & ".join([escape_latex(row.method), *map(latex_cell, row.cells)]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}}"]
+    lines += [r"\par\smallskip\footnotesize " + escape_latex(" ".join(table.notes)), r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def latex_cell(cell: Cell) -> str:
+    """A cell; the best in bold, a dagger for a significant difference."""
+    text = escape_latex(cell.text)
+    return (rf"\textbf{{{text}}}" if cell.best else text) + (r"$^\dagger$" if cell.marked else "")
+
+
+def escape_latex(text: str) -> str:
+    """Escape what LaTeX would take for a command."""
+    return "".join(LATEX_SPECIAL.get(character, character) for character in text)

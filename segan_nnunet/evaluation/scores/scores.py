@@ -1,0 +1,151 @@
+"""Scores of one region of one case, as formulas of voxel counts, surface distance and volumes (docs/evaluation.md).
+
+P is the predicted region, T the reference (truth). TP, FP, FN, TN count the voxels in both, in P only, in T only, and
+in neither; voxels with the ignored label count nowhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion, find_objects
+from scipy.spatial import KDTree
+
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+
+PERCENTILE = 95  # of the surface distances
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score: its column, its title with unit, and what is good."""
+
+    column: str
+    title: str
+    higher_is_better: bool = True
+    decimals: int = 3
+
+
+TABLE_1 = (Score("Dice", "Dice"), Score("Precision", "Precision"), Score("Sensitivity", "Sensitivity"))
+FURTHER = (
+    Score("Specificity", "Specificity", decimals=4),
+    Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2),
+    Score("VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2),
+)
+SCORES = TABLE_1 + FURTHER
+
+
+def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
+    """Dice = 2|P ∩ T| / (|P| + |T|) (Eq. 14), in [0, 1]; NaN where both are empty."""
+    return ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def precision(tp: pd.Series, fp: pd.Series) -> pd.Series:
+    """Precision = |P ∩ T| / |P|, in [0, 1]; NaN where the prediction is empty."""
+    return ratio(tp, tp + fp)
+
+
+def sensitivity(tp: pd.Series, fn: pd.Series) -> pd.Series:
+    """Sensitivity = |P ∩ T| / |T|, in [0, 1]; NaN where the reference is empty."""
+    return ratio(tp, tp + fn)
+
+
+def specificity(tn: pd.Series, fp: pd.Series) -> pd.Series:
+    """Specificity = TN / (TN + FP), in [0, 1]; NaN where the reference fills the volume."""
+    return ratio(tn, tn + fp)
+
+
+def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
+    """Divide; NaN where the denominator is 0."""
+    return numerator / denominator.where(denominator > 0, np.nan)
+
+
+def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
+    """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
+    foreground = np.logical_or.reduce([volume != 0 for volume in volumes])
+    found = find_objects(foreground.view(np.uint8))
+    return found[0] if found else tuple(slice(0, 0) for _ in foreground.shape)
+
+
+def confusion_matrix(reference: NDArray, prediction: NDArray, number: int) -> NDArray[np.int64]:
+    """Count voxels by label of the reference (rows) and of the prediction (columns).
+
+    Every region's TP, FP, FN, TN are sums of its entries, so that a volume is read once whatever the regions.
+
+    Args:
+        reference, prediction: integer labels in [0, number), of one shape.
+        number: of rows and columns.
+    """
+    pairs = reference.ravel().astype(np.intp) * number + prediction.ravel()
+    return np.bincount(pairs, minlength=number * number).reshape(number, number)
+
+
+def region_counts(
+    confusion: NDArray[np.int64], region: tuple[int, ...], ignore_value: int | None = None
+) -> dict[str, int]:
+    """TP, FP, FN, TN of a region, from the counts of `confusion_matrix`."""
+    counted = confusion.copy()
+    if ignore_value is not None:
+        counted[ignore_value] = 0
+    inside = np.isin(np.arange(len(counted)), region)
+    return {
+        "TP": int(counted[inside][:, inside].sum()),
+        "FP": int(counted[~inside][:, inside].sum()),
+        "FN": int(counted[inside][:, ~inside].sum()),
+        "TN": int(counted[~inside][:, ~inside].sum()),
+    }
+
+
+def surface(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> NDArray[np.float64]:
+    """Positions in mm, (N, axes), of a mask's surface voxels: those with a face neighbour outside it."""
+    return np.argwhere(mask & ~binary_erosion(mask)) * np.asarray(spacing_mm)
+
+
+def hd95_mm(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> float:
+    """HD95 = max(P95 of d(p, ∂T), P95 of d(t, ∂P)), p in ∂P, t in ∂T, in mm, >= 0; NaN where either mask is empty.
+
+    ∂ is the set of a mask's surface voxels, d the distance of a voxel's centre to the nearest of them. This is MONAI's
+    definition; nearest neighbours between the surfaces are faster than its distance maps of the whole box.
+
+    Args:
+        prediction, reference: masks of one shape.
+        spacing_mm: of the voxels along each axis of the arrays.
+    """
+    if not prediction.any() or not reference.any():
+        return float("nan")
+    box = foreground_box(prediction, reference)
+    of_prediction, of_reference = surface(prediction[box], spacing_mm), surface(reference[box], spacing_mm)
+    forth, _ = KDTree(of_reference).query(of_prediction)
+    back, _ = KDTree(of_prediction).query(of_reference)
+    return float(max(np.percentile(forth, PERCENTILE), np.percentile(back, PERCENTILE)))
+
+
+def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
+    """Add all scores to a table of measurements.
+
+    Args:
+        measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
+            is empty), voxel_ml and diagonal_mm (of the volume).
+        policy: what empty masks score.
+    """
+    tp, fp, fn, tn = (measured[count] for count in ("TP", "FP", "FN", "TN"))
+    scores = measured.assign(
+        Dice=dice(tp, fp, fn),
+        Precision=precision(tp, fp),
+        Sensitivity=sensitivity(tp, fn),
+        Specificity=specificity(tn, fp),
+        HD95_mm=measured["surface_distance_mm"],
+        prediction_ml=(tp + fp) * measured["voxel_ml"],
+        reference_ml=(tp + fn) * measured["voxel_ml"],
+        VolumeDifference_ml=(fp - fn).abs() * measured["voxel_ml"],
+    )
+    if policy is EmptyPolicy.BRATS:
+        both = (tp + fp + fn) == 0
+        one = ~both & ((tp + fp == 0) | (tp + fn == 0))
+        overlaps = ["Dice", "Precision", "Sensitivity"]
+        scores.loc[both, overlaps] = 1.0
+        scores.loc[one, overlaps] = 0.0
+        scores.loc[both, "HD95_mm"] = 0.0
+        scores.loc[one, "HD95_mm"] = measured.loc[one, "diagonal_mm"]
+    return scores

@@ -1,0 +1,151 @@
+"""What can be wrong with a grid is found here, before any of its jobs starts."""
+
+import ast
+import contextlib
+import difflib
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.data.case_table import CASE_TABLE
+from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
+from segan_nnunet.data.splits import SPLITS_FILE
+from segan_nnunet.errors import InputError
+from segan_nnunet.grid.jobs import Grid, unique
+
+DEVICES = ("cpu", "cuda", "mps")
+NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
+
+
+def make_grid(
+    dataset_id: int,
+    trainers: Sequence[str],
+    plans: Sequence[str],
+    folds: Sequence[int] | None = None,
+    configuration: str = "2d",
+    device: str = "cuda",
+    num_gpus: int = 1,
+    seeds: Sequence[int] = (),
+) -> Grid:
+    """Make a grid on a planned dataset.
+
+    Args:
+        dataset_id: a planned dataset.
+        trainers: names as for `nnUNetv2_train -tr`, ours, nnU-Net's or the user's; `check_trainers` looks for them,
+            which takes seconds and is left to those who train.
+        plans: names as for `nnUNetv2_train -p`.
+        folds: by default all of the split.
+        configuration, device, num_gpus: as for `nnUNetv2_train`.
+        seeds: train each once per seed; by default once, drawn by chance.
+
+    Raises:
+        InputError: one of them does not exist; with those that do.
+    """
+    if device not in DEVICES:
+        raise InputError(f"there is no device '{device}'; nnU-Net knows {', '.join(DEVICES)}")
+    if num_gpus > 1 and device != "cuda":
+        raise InputError(f"{num_gpus} GPUs for one training need -device cuda, not {device}")
+    nnunet_folder("nnUNet_results")
+    dataset = dataset_name(dataset_id)
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset
+    check_plans(preprocessed, plans, configuration)
+    there_are = number_of_folds(dataset, preprocessed)
+    if beyond := [fold for fold in folds or () if not 0 <= fold < there_are]:
+        raise InputError(
+            f"there is no fold {', '.join(map(str, beyond))} of {dataset}: its split has folds 0 to {there_are - 1} "
+            f"({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. Leave them out of --folds, "
+            "or make another split with segan_nnunet split -k."
+        )
+    if negative := [seed for seed in seeds if seed < 0]:
+        raise InputError(f"a seed is 0 or more, not {', '.join(map(str, negative))}")
+    return Grid(
+        dataset, unique(trainers), unique(plans), unique(folds or range(there_are)), configuration, device, num_gpus,
+        seeds=unique(seeds),
+    )  # fmt: skip
+
+
+def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) -> None:
+    """Check that plans exist and have the configuration.
+
+    Raises:
+        InputError: they do not; with those that do.
+    """
+    existing = planned_configurations(preprocessed)
+    dataset_id = dataset_number(preprocessed.name)
+    if not existing:
+        raise InputError(f"{preprocessed.name} is not planned; do it first: segan_nnunet plan -d {dataset_id}")
+    for name in plans:
+        if name not in existing:
+            raise InputError(f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}")
+        if configuration not in existing[name]:
+            raise InputError(
+                f"{name} of {preprocessed.name} have no configuration {configuration}; they have "
+                f"{', '.join(existing[name])}. Plan it: segan_nnunet plan -d {dataset_id} -c {configuration}"
+            )
+
+
+def planned_configurations(preprocessed: Path) -> dict[str, list[str]]:
+    """The configurations of all plans in a preprocessed dataset, by the plans' name."""
+    found = {}
+    for path in sorted(preprocessed.glob("*.json")):
+        content: Any = json.loads(path.read_text())
+        if isinstance(content, dict) and "configurations" in content:
+            found[path.stem] = list(content["configurations"])
+    return found
+
+
+def number_of_folds(dataset: str, preprocessed: Path) -> int:
+    """Number of folds of the dataset's split, or of the one that nnU-Net will make where there is none.
+
+    Raises:
+        InputError: there is none, and the patients are known: nnU-Net's own would split their scans.
+    """
+    if (preprocessed / SPLITS_FILE).is_file():
+        return len(json.loads((preprocessed / SPLITS_FILE).read_text()))
+    raw = os.environ.get("nnUNet_raw")
+    if raw and (Path(raw) / dataset / CASE_TABLE).is_file():
+        raise InputError(f"{dataset} is not split yet; do it first: segan_nnunet split -d {dataset_number(dataset)}")
+    return NNUNET_FOLDS
+
+
+def check_trainers(trainers: Iterable[str]) -> None:
+    """Check that nnU-Net finds the trainers, with nnU-Net's own search.
+
+    Raises:
+        InputError: it does not; with those that exist in the user's folders, and similar ones of nnU-Net's.
+    """
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
+
+    for name in unique(list(trainers)):
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints every file that it inspects
+                recursive_find_trainer_class_by_name(name)
+        except RuntimeError as error:
+            raise InputError(f"nnU-Net finds no trainer {name}. {known_trainers(name)}") from error
+        except (ImportError, SyntaxError, AssertionError) as error:
+            raise InputError(f"nnU-Net's search for the trainer {name} ended with: {error}") from error
+
+
+def known_trainers(wanted: str) -> str:
+    """Say which trainers there are: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
+    import nnunetv2.training.nnUNetTrainer as stock
+
+    external = os.environ.get("nnUNet_extTrainer")
+    own = [name for folder in (external or "").split(os.pathsep) if folder for name in class_names(Path(folder))]
+    similar = difflib.get_close_matches(wanted, class_names(Path(next(iter(stock.__path__)))), n=3)
+    said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own) or 'none'}." if external else (
+        'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
+    )  # fmt: skip
+    return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
+
+
+def class_names(folder: Path) -> list[str]:
+    """Names of the classes that the Python files below a folder define, without importing them."""
+    names = []
+    for path in sorted(folder.rglob("*.py")):
+        with contextlib.suppress(SyntaxError):
+            names += [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    return names

@@ -1,0 +1,175 @@
+"""How far a job is, read from its own folder: nnU-Net's checkpoints and logs, our record, our lock.
+
+No process and no scheduler is asked, so this works on any machine that sees the folder.
+"""
+
+import json
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.locks import is_locked
+
+LOCK = "crossval.lock"  # held as long as the fold is trained
+LOG = "crossval.log"  # all that the commands printed, attempt after attempt
+RECORD = "crossval.json"  # of the latest attempt: host and pid while it runs, then how it ended
+SLURM_ID = "crossval.slurm"  # the SLURM job it was last submitted as
+
+EPOCH = re.compile(r": Epoch (\d+) *$")
+EPOCH_TIME = re.compile(r": Epoch time: ([\d.]+) s")
+WINDOW = 10  # epochs over whose durations the time left is estimated
+
+
+class State(StrEnum):
+    """What is to be said of a job in one word."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class JobState:
+    """The state of a job, and what else there is to know."""
+
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Epochs done, of how many (None: not known yet), and the seconds they will still take (None: not known yet)."""
+
+    epochs_done: int
+    num_epochs: int | None
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        """E.g. `epoch 5 of 12, 0:01:10 left`."""
+        if self.num_epochs is None:
+            return f"epoch {self.epochs_done + 1}"
+        if self.epochs_done >= self.num_epochs:
+            return "validating"
+        left = "" if self.seconds_left is None else f", {timedelta(seconds=round(self.seconds_left))} left"
+        return f"epoch {self.epochs_done + 1} of {self.num_epochs}{left}"
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether training and validation are complete; nnU-Net writes the summary last."""
+    return all((folder / name).is_file() for name in ("checkpoint_final.pth", "validation/summary.json"))
+
+
+def read_state(folder: Path) -> JobState:
+    """Read the state of the job whose folder this is."""
+    if not is_finished(folder) and is_locked(folder / LOCK):
+        host = read_record(folder).get("host", "")
+        return JobState(State.RUNNING, f"{read_progress(folder) or 'starting'}{f' on {host}' if host else ''}")
+    return read_ended_state(folder)
+
+
+def read_ended_state(folder: Path) -> JobState:
+    """Read the state of a job that nobody trains now."""
+    if is_finished(folder):
+        return JobState(State.FINISHED)
+    progress = read_progress(folder)
+    if (status := read_record(folder).get("status")) is not None:
+        return JobState(State.FAILED, f"{how_it_ended(status)}: {last_line(folder / LOG)}")
+    details = []
+    if (folder / SLURM_ID).is_file():
+        details.append(f"submitted as SLURM job {(folder / SLURM_ID).read_text()}")
+    if progress:
+        total = f" of {progress.num_epochs}" if progress.num_epochs else ""
+        details.append(f"stopped after epoch {progress.epochs_done}{total}")
+    return JobState(State.WAITING, ", ".join(details))
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """Read the progress from the latest of nnU-Net's logs that has an epoch; the same for every trainer."""
+    for path in sorted(folder.glob("training_log_*.txt"), key=lambda log: log.stat().st_mtime, reverse=True):
+        done, durations = parse_log(path.read_text(errors="replace"))
+        if done is not None:
+            num_epochs = read_num_epochs(folder)
+            left = None
+            if durations and num_epochs is not None:
+                recent = durations[-WINDOW:]
+                left = sum(recent) / len(recent) * (num_epochs - done)
+            return Progress(done, num_epochs, left)
+    return None
+
+
+def parse_log(text: str) -> tuple[int | None, list[float]]:
+    """Return the epochs done according to nnU-Net's log (None: no epoch was begun), and their durations in s."""
+    done: int | None = None
+    durations: list[float] = []
+    for line in text.splitlines():
+        if match := EPOCH.search(line):
+            done = int(match[1])  # begun; as many are done, since nnU-Net counts from 0
+        elif done is not None and (match := EPOCH_TIME.search(line)):
+            done += 1
+            durations.append(float(match[1]))
+    return done, durations
+
+
+def read_num_epochs(folder: Path) -> int | None:
+    """Number of epochs of the whole training, which nnU-Net notes at its start."""
+    try:
+        return int(json.loads((folder / "debug.json").read_text())["num_epochs"])
+    except (OSError, ValueError, KeyError):  # not there yet, half written, or of a trainer without epochs
+        return None
+
+
+def last_line(path: Path, length: int = 300) -> str:
+    """The last line of a log that is not empty."""
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return "no log"
+    return next((line.strip()[-length:] for line in reversed(lines) if line.strip()), "empty log")
+
+
+def how_it_ended(status: int | str) -> str:
+    """Say how a process ended: what the record says in words, or a status as `subprocess` has it."""
+    if isinstance(status, str):
+        return status
+    if status < 0:
+        return f"stopped by {signal.Signals(-status).name}"
+    return f"ended with status {status}"
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the record of the latest attempt; empty if there is none."""
+    try:
+        return dict(json.loads((folder / RECORD).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_record(folder: Path, **record: Any) -> None:
+    """Replace the record of the latest attempt, atomically."""
+    partial = folder / f".{RECORD}.partial"
+    partial.write_text(json.dumps(record))
+    os.replace(partial, folder / RECORD)
+
+
+def status_table(states: Mapping[Job, JobState], only_unfinished: bool = False) -> str:
+    """One line per job, or per job that is not finished, and the number of jobs in each state."""
+    shown = [
+        (job.trainer, job.plans, str(job.fold), str(state.state), state.detail)
+        for job, state in states.items()
+        if not only_unfinished or state.state is not State.FINISHED
+    ]
+    rows = [("trainer", "plans", "fold", "state", ""), *shown] if shown else []
+    widths = [max(len(row[column]) for row in rows) for column in range(4)] if shown else []
+    lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4]]).rstrip() for row in rows]
+    counts = Counter(state.state for state in states.values())
+    total = f"{len(states)} jobs: " + ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return "\n".join([*lines, total])

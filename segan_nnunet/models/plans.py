@@ -1,0 +1,209 @@
+"""SegANPlans: nnU-Net's plans with Figure 1's segmentor as the network, on the same preprocessed data."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.data.environment import dataset_name, dataset_number, default_processes, nnunet_folder
+from segan_nnunet.errors import InputError
+from segan_nnunet.grid.locks import file_lock
+
+NNUNET_PLANS = "nnUNetPlans"
+SEGAN_PLANS = "SegANPlans"
+PAPER_WIDTH = 64
+PAPER_PATCH = 160
+PAPER_BATCH = 64
+STAGES = 4
+SIZE_MULTIPLE = 2**STAGES
+
+
+def plan(
+    dataset_id: int,
+    configurations: Sequence[str] = ("2d",),
+    width: int = PAPER_WIDTH,
+    batch_size: int | None = None,
+    patch_size: Sequence[int] | None = None,
+    plans_name: str | None = None,
+    num_processes: int | None = None,
+    spacing_mm: Sequence[float] | None = None,
+) -> Path:
+    """Plan and preprocess a dataset with nnU-Net where that is missing, and write SegANPlans.json beside its plans.
+
+    At another voxel size the plans are others: nnUNetPlans_2mm and SegANPlans_2mm for 2 mm along every axis, with
+    preprocessed data of their own.
+
+    Args:
+        dataset_id: a dataset in nnUNet_raw.
+        configurations: nnU-Net's configurations, such as 2d and 3d_fullres.
+        width: feature maps of the segmentor's first block; the next ones have 2, 4 and 8 times as many.
+        batch_size, patch_size: see `segan_configuration`.
+        plans_name: name of the plans to write; by default SegANPlans, with the voxel size where one is given.
+        num_processes: for preprocessing; by default nnUNet_def_n_proc, or one per processor.
+        spacing_mm: voxel size to resample to, along the axes z y x as nnU-Net reads them; by default nnU-Net's choice,
+            the median of the cases. In 2-D the slices stay where they are, and the last two count.
+
+    Returns:
+        The plans file.
+
+    Raises:
+        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, or a voxel size is none.
+    """
+    resolution = spacing_suffix(spacing_mm)
+    nnunet_name, plans_name = NNUNET_PLANS + resolution, plans_name or SEGAN_PLANS + resolution
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
+    num_processes = num_processes or default_processes()
+    path = preprocessed / f"{plans_name}.json"
+    with planning_lock(preprocessed):
+        plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
+        nnunet_plans = json.loads((preprocessed / f"{nnunet_name}.json").read_text())
+        earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
+        plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
+        plans["configurations"] = {**earlier, **plans["configurations"]}
+        for configuration in configurations:
+            preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(plans, indent=4))
+        os.replace(partial, path)
+    return path
+
+
+def segan_plans(
+    nnunet_plans: dict[str, Any],
+    configurations: Sequence[str],
+    width: int = PAPER_WIDTH,
+    batch_size: int | None = None,
+    patch_size: Sequence[int] | None = None,
+    plans_name: str = SEGAN_PLANS,
+) -> dict[str, Any]:
+    """Derive SegAN's plans from nnU-Net's: all but network, patch and batch stays, the data identifier included.
+
+    Raises:
+        InputError: a configuration is not in nnU-Net's plans.
+    """
+    plans = {**deepcopy(nnunet_plans), "plans_name": plans_name, "configurations": {}}
+    for name in configurations:
+        if name not in nnunet_plans["configurations"]:
+            raise InputError(
+                f"nnU-Net planned no configuration '{name}' for {nnunet_plans['dataset_name']}; "
+                f"it planned {', '.join(nnunet_plans['configurations'])}"
+            )
+        configuration = deepcopy(nnunet_plans["configurations"][name])
+        if "inherits_from" in configuration:
+            raise InputError(f"'{name}' is the second stage of a cascade, which SegANPlans do not have")
+        plans["configurations"][name] = segan_configuration(configuration, width, batch_size, patch_size)
+    return plans
+
+
+def segan_configuration(
+    configuration: dict[str, Any],
+    width: int = PAPER_WIDTH,
+    batch_size: int | None = None,
+    patch_size: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Put Figure 1's segmentor into one of nnU-Net's configurations.
+
+    Args:
+        configuration: nnU-Net's, with its planned patch_size and batch_size.
+        width: feature maps of the first block.
+        batch_size: samples per step; by default the paper's 64 in 2-D, nnU-Net's own in 3-D.
+        patch_size: voxels per axis; by default the paper's 160 in 2-D, and never more than the largest multiple of 16
+            that nnU-Net's planned patch allows.
+
+    Raises:
+        InputError: a patch that is not a multiple of 16 or has another number of axes; a batch too small for one block
+            of 16.
+    """
+    planned = configuration["patch_size"]
+    dimension = len(planned)
+    if patch_size is None:
+        most = PAPER_PATCH if dimension == 2 else max(planned)
+        patch_size = [max(SIZE_MULTIPLE, min(most, size) // SIZE_MULTIPLE * SIZE_MULTIPLE) for size in planned]
+    elif len(patch_size) != dimension or any(size < 1 or size % SIZE_MULTIPLE for size in patch_size):
+        raise InputError(
+            f"patch size {' '.join(map(str, patch_size))} does not fit: it needs {dimension} numbers, each a multiple "
+            f"of {SIZE_MULTIPLE}; nnU-Net planned {' '.join(map(str, planned))}"
+        )
+    if batch_size is None:
+        batch_size = PAPER_BATCH if dimension == 2 else configuration["batch_size"]
+    if batch_size * math.prod(size // SIZE_MULTIPLE for size in patch_size) < 2:
+        raise InputError(
+            f"a batch of {batch_size} with the patch {' '.join(map(str, patch_size))} leaves one value per feature in "
+            "the segmentor's last block, of which batch norm has no variance; take a larger batch or patch"
+        )
+    architecture = {
+        "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
+        "arch_kwargs": {
+            "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
+            "features_per_stage": [width * 2**stage for stage in range(STAGES)],
+        },
+        "_kw_requires_import": ["conv_op"],
+    }
+    return {**configuration, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
+
+
+def spacing_suffix(spacing_mm: Sequence[float] | None) -> str:
+    """What a voxel size adds to the name of plans: _2mm, or _1x2x2mm where the axes differ; nothing for None.
+
+    Raises:
+        InputError: not three numbers above 0.
+    """
+    if spacing_mm is None:
+        return ""
+    if len(spacing_mm) != 3 or not all(0 < size < float("inf") for size in spacing_mm):
+        raise InputError(
+            f"a voxel size is three numbers above 0, in mm along z, y and x, such as --spacing 2 2 2; not "
+            f"{' '.join(f'{size:g}' for size in spacing_mm)}"
+        )
+    sizes = [f"{size:g}" for size in spacing_mm]
+    return f"_{sizes[0] if len(set(sizes)) == 1 else 'x'.join(sizes)}mm"
+
+
+def plan_with_nnunet(
+    dataset_id: int,
+    preprocessed: Path,
+    num_processes: int,
+    plans_name: str = NNUNET_PLANS,
+    spacing_mm: Sequence[float] | None = None,
+) -> None:
+    """Extract nnU-Net's fingerprint and make its plans, of its own voxel size or of another, where they are missing."""
+    if (preprocessed / f"{plans_name}.json").is_file():
+        return
+    nnunet_folder("nnUNet_raw")
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
+
+    nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)
+    if spacing_mm is None:
+        nnunet.plan_experiments([dataset_id])
+    else:
+        nnunet.plan_experiments(
+            [dataset_id], overwrite_target_spacing=tuple(spacing_mm), overwrite_plans_name=plans_name
+        )
+
+
+def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int) -> None:
+    """Preprocess a configuration of any plans with nnU-Net, unless all its cases are there."""
+    training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
+    folder = preprocessed / data_identifier(plans, configuration)
+    if len(list(folder.glob("*.pkl"))) == training:  # nnU-Net writes a case's .pkl after its voxels
+        return
+    nnunet_folder("nnUNet_raw")
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
+
+    nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
+
+
+def data_identifier(plans: dict[str, Any], configuration: str) -> str:
+    """Name of the folder of a configuration's preprocessed data, its own or that of the one it inherits from."""
+    settings = plans["configurations"][configuration]
+    return settings.get("data_identifier") or data_identifier(plans, settings["inherits_from"])
+
+
+def planning_lock(preprocessed: Path) -> AbstractContextManager[int]:
+    """Return the lock under which a dataset is planned and preprocessed."""
+    preprocessed.parent.mkdir(parents=True, exist_ok=True)
+    return file_lock(preprocessed.with_name(f".{preprocessed.name}.lock"))
