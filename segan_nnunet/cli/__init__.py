@@ -1,0 +1,48 @@
+"""`segan_nnunet VERB`: parse, call one function, print. Every verb is a function that a notebook can call.
+
+Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
+"""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from segan_nnunet.cli import comparisons, datasets, grids, models
+from segan_nnunet.cli.options import expand_values
+from segan_nnunet.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="SegAN for nnU-Net: BRATS in, trained segmentors and a head-to-head comparison out.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# in the order of a user's way; a verb's name is its function's
+for verb in (
+    models.trainer_folder,
+    datasets.convert,
+    models.plan,
+    datasets.split,
+    grids.crossval,
+    comparisons.compare,
+    models.export,
+    datasets.submission,
+    datasets.simulate,
+    comparisons.demo,
+    grids.reproduce,
+    comparisons.benchmark,
+):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; what the user can put right is printed as one message, without a traceback."""
+    try:
+        app(expand_values(sys.argv[1:]), prog_name="segan_nnunet")
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"segan_nnunet: {error}", style="red", markup=False)
+        sys.exit(1)

@@ -1,0 +1,92 @@
+"""Verbs that show something: a comparison, the demo, the speed."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+
+
+def compare(
+    dataset_id: Annotated[int | None, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")] = None,
+    configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
+    trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: all trained]")] = None,
+    plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: all trained]")] = None,
+    folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seeds", help="Seeds. [default: all validated]")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Folder for tables, figures and report.")] = None,
+    predictions: Annotated[
+        list[str] | None, typer.Option("--predictions", help="NAME=FOLDER of other predictions, one or several.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Their truths; then only these folders are compared.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Images CASE_0000... to show under the outlines.")] = None,
+    dataset_json: Annotated[
+        Path | None, typer.Option("--dataset-json", help="Says what label values mean. [default: the dataset's]")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Row that the others are tested against. [default: the first]")
+    ] = None,
+    empty: Annotated[
+        EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
+    ] = EmptyPolicy.NNUNET,
+    published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
+    intersection: Annotated[
+        bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
+    ] = False,
+    processes: Annotated[int | None, typer.Option("-np", help="Processes that measure.")] = None,
+) -> None:
+    """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
+    from segan_nnunet.evaluation import comparison
+    from segan_nnunet.evaluation.methods.gathering import Folders
+    from segan_nnunet.evaluation.methods.method import parse_folders
+    from segan_nnunet.evaluation.presentation.result_folder import Settings
+
+    folders = Folders(parse_folders(predictions or []), reference, images, dataset_json)
+    command = shlex.join(["segan_nnunet", *sys.argv[1:]])
+    settings = Settings(empty, baseline, published, intersection, processes, command)
+    made = comparison.compare(
+        dataset_id, configurations or "2d", trainers, plans, folds, output, folders, settings, seeds or ()
+    )
+    print(made.table)
+    for path in made.files:
+        print(path)
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Everything is kept here for inspection.")] = Path("segan_demo"),
+    cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps. [default: cuda if there is one]")] = None,
+) -> None:
+    """Run the whole job on a simulated BRATS 2015 release: convert, plan, train both trainers, compare."""
+    from segan_nnunet.experiments import demo as experiment
+
+    experiment.run_demo(folder, cases, seed, device)
+
+
+def benchmark(
+    patch_size: Annotated[list[int] | None, typer.Option("--patch-size", help="[default: 160 160]")] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples per step.")] = 8,
+    width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
+    channels: Annotated[int, typer.Option(help="Of the images.")] = 3,
+    regions: Annotated[list[int] | None, typer.Option("--regions", help="Numbers of regions. [default: 3]")] = None,
+    steps: Annotated[int, typer.Option(help="Timed steps of each candidate.")] = 7,
+    device: Annotated[str, typer.Option("-device", help="cpu or cuda.")] = "cpu",
+    steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out loaders and inference.")] = False,
+) -> None:
+    """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them.
+
+    Then how many images per second nnU-Net's loaders make, and what inference costs.
+    """
+    from segan_nnunet.experiments import benchmark as bench
+
+    for number in regions or [3]:
+        workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
+        rows = bench.benchmark(workload, steps)
+        print(bench.step_table(workload, rows), flush=True)
+    if not steps_only:  # of the last number of regions
+        print(bench.pipeline_lines(workload, bench.pipeline(workload), rows), flush=True)
+        print(bench.inference_table(bench.inference(workload, steps)))

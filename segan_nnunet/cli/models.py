@@ -1,0 +1,55 @@
+"""Verbs on a model, before its training and after."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segan_nnunet.cli.options import DatasetId
+
+
+def trainer_folder() -> None:
+    """Print the folder of our trainers: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)"."""
+    from segan_nnunet.catalogues import catalogue_folder
+
+    print(catalogue_folder("trainers"))
+
+
+def plan(
+    dataset_id: DatasetId,
+    configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
+    width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
+    batch_size: Annotated[int | None, typer.Option(help="Samples per step. [default: 64 in 2-D]")] = None,
+    patch_size: Annotated[list[int] | None, typer.Option(help="Voxels per axis. [default: 160 160 in 2-D]")] = None,
+    plans_name: Annotated[
+        str | None, typer.Option("--plans-name", help="Name of the plans. [default: SegANPlans, or SegANPlans_2mm]")
+    ] = None,
+    spacing: Annotated[
+        list[float] | None, typer.Option("--spacing", help="Voxel size in mm, z y x. [default: the cases' median]")
+    ] = None,
+    processes: Annotated[int | None, typer.Option("-np", help="Processes for preprocessing.")] = None,
+) -> None:
+    """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans."""
+    from segan_nnunet.models import plans
+
+    path = plans.plan(
+        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing
+    )
+    print(f"{path}\nNext: nnUNetv2_train {dataset_id} 2d 0 -tr SegANTrainer -p {path.stem}")
+
+
+def export(
+    dataset_id: DatasetId,
+    trainer: Annotated[str, typer.Option("-tr", help="Trainer.")],
+    output: Annotated[Path, typer.Option("-o", help="The zip to write.")],
+    plans: Annotated[str, typer.Option("-p", help="Plans.")] = "SegANPlans",
+    configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
+    folds: Annotated[list[str] | None, typer.Option("-f", help="Folds, or all. [default: 0 1 2 3 4]")] = None,
+    checkpoint: Annotated[str, typer.Option("-chk", help="Which checkpoint.")] = "checkpoint_final.pth",
+) -> None:
+    """Write a trained model as a zip that nnU-Net installs; without this package where the network is nnU-Net's."""
+    from segan_nnunet.models.export import export_model
+
+    made = export_model(dataset_id, trainer, plans, configuration, folds or list("01234"), output, checkpoint)
+    needed = f"needs: {'; '.join(made.needs)}" if made.needs else "stock nnU-Net predicts with it"
+    print(f"{made.path}: {made.model}, {needed}\n{made.predict}")
