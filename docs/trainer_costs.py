@@ -3,9 +3,7 @@
 Operations are counted, not timed: they are the same on every machine, and in proportion to the batch.
 """
 
-import importlib.util
-
-from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.catalogues import load_trainers
 from segan_nnunet.experiments.benchmark import Workload
 from segan_nnunet.experiments.benchmark.candidates import build
 from segan_nnunet.experiments.benchmark.steps import operations
@@ -20,9 +18,7 @@ TRAINERS = (
     "SegANDiceTrainer",
 )
 
-spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder("trainers") / "segan_trainers.py")
-catalogue = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(catalogue)
+catalogue = load_trainers()
 workload = Workload(batch=2)
 batch = workload.make_batch()
 print("| trainer | Gflop per 160x160 slice | times the baseline's | parameters, S | C |")

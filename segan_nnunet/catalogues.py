@@ -1,6 +1,13 @@
-"""Where the two catalogues lie: `trainers/` and `dataset_conversion/`, which users read and extend."""
+"""Where the two catalogues lie, `trainers/` and `dataset_conversion/`, which users read and extend; what is in them."""
 
+import ast
+import contextlib
+import importlib.util
+import os
 from pathlib import Path
+from types import ModuleType
+
+from segan_nnunet.trainer_names import SUFFIXES, parts
 
 CATALOGUES = ("trainers", "dataset_conversion")
 
@@ -25,3 +32,39 @@ def catalogue_folder(name: str) -> Path:
     raise FileNotFoundError(
         f"the folder '{name}' of segan_nnunet is missing beside {package}; install the package again"
     )
+
+
+def named_folders() -> list[Path]:
+    """The folders of nnUNet_extTrainer, in which nnU-Net looks for trainers beside its own."""
+    return [Path(folder).resolve() for folder in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep) if folder]
+
+
+def declared_classes(folder: Path) -> dict[str, str]:
+    """Classes that Python files below a folder define, with their docstrings' first lines; nothing is imported."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        with contextlib.suppress(SyntaxError):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+    return found
+
+
+def list_trainers() -> str:
+    """The trainers by folder, and the suffixes, with one line each."""
+    lines = []
+    for folder in dict.fromkeys([catalogue_folder("trainers"), *named_folders()]):
+        # a class whose name has a suffix is an idea's own form of it
+        declared = {name: line for name, line in declared_classes(folder).items() if parts(name).idea == name}
+        lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
+    lines += ["Suffixes of ours, in this order:", *(f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items())]
+    return "\n".join(lines)
+
+
+def load_trainers() -> ModuleType:
+    """Import the catalogue of trainers as nnU-Net does: from its file, under a bare name. It imports torch: seconds."""
+    spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder("trainers") / "segan_trainers.py")
+    assert spec and spec.loader  # for mypy: the file is there
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,8 +1,52 @@
-"""What a trainer's name says: NAME_seed3 is the trainer NAME with everything random drawn from the seed 3."""
+"""What a trainer's name says: IDEA[_PaperDA][_short or _50epochs][_seed3]."""
 
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
-SEEDED = re.compile(r"(?P<trainer>\w+)_seed(?P<seed>\d+)")
+SUFFIXES = {
+    "_PaperDA": "the paper's augmentation: a random crop, no oversampling of tumour, no mirroring in prediction",
+    "_short": "600 steps at 1e-3, for laptops",
+    "_50epochs": "another number of epochs, any; nothing else is changed",
+    "_seed3": "everything random drawn from this seed; of nnU-Net's and your own trainers too",
+}
+PATTERNS = {"augmentation": r"_PaperDA", "length": r"_short|_\d+epochs?", "seed": r"_seed\d+"}  # in this order
+NAME = re.compile(r"(?P<idea>\w+?)" + "".join(f"(?P<{key}>{pattern})?" for key, pattern in PATTERNS.items()))
+TOKENS = re.compile("|".join(PATTERNS.values()))
+
+
+class TrainerName(NamedTuple):
+    """A trainer's name in its parts, those that it has not empty: `_PaperDA`, `_50epochs`, `_seed3`."""
+
+    idea: str
+    augmentation: str
+    length: str
+    seed: str
+
+    @property
+    def epochs(self) -> int | None:
+        """The number that `length` says; None where it says none."""
+        return int(match[0]) if (match := re.search(r"\d+", self.length)) else None
+
+    @property
+    def seed_number(self) -> int | None:
+        """The number that `seed` says; None where there is none."""
+        return int(self.seed.removeprefix("_seed")) if self.seed else None
+
+
+def parts(name: str) -> TrainerName:
+    """Take a name apart. Suffixes in another order than the documented one stay in the idea."""
+    match = NAME.fullmatch(name)
+    return TrainerName(*match.groups("")) if match else TrainerName(name, "", "", "")
+
+
+def in_order(name: str, ideas: Iterable[str]) -> str:
+    """The name with its suffixes in the documented order; the name itself if it is not an idea and suffixes."""
+    for idea in sorted((idea for idea in ideas if name.startswith(f"{idea}_")), key=len, reverse=True):
+        found = TOKENS.findall(rest := name.removeprefix(idea))
+        if "".join(found) == rest:
+            return idea + "".join(token for pattern in PATTERNS.values() for token in found if re.match(pattern, token))
+    return name
 
 
 def seeded(trainer: str, seed: int) -> str:
@@ -12,5 +56,5 @@ def seeded(trainer: str, seed: int) -> str:
 
 def unseeded(name: str) -> tuple[str, int | None]:
     """The trainer and the seed that a name says; None where it says none."""
-    match = SEEDED.fullmatch(name)
-    return (match["trainer"], int(match["seed"])) if match else (name, None)
+    found = parts(name)
+    return name.removesuffix(found.seed), found.seed_number

@@ -16,7 +16,7 @@ from segan_nnunet.evaluation.scores.scores import SCORES
 from segan_nnunet.evaluation.statistics.seeds import average_seeds
 from segan_nnunet.models.plans import spacing_suffix
 from segan_nnunet.trainer_names import seeded, unseeded
-from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, seeded_trainer
+from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, composed_trainer
 from tests.small_trainers import build, parameters
 
 
@@ -27,7 +27,7 @@ def test_a_name_and_its_seed_are_a_round_trip() -> None:
 
 def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> None:
     catalogue = {"Game": AdversarialTrainer}
-    first, again, other = (build(seeded_trainer(f"Game_seed{s}", catalogue), nnunet_folders) for s in (1, 1, 2))
+    first, again, other = (build(composed_trainer(f"Game_seed{s}", catalogue), nnunet_folders) for s in (1, 1, 2))
 
     def same(a: Any, b: Any) -> bool:
         pairs = zip(
@@ -40,7 +40,7 @@ def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> Non
 
 def test_a_name_that_is_none_of_a_seed_is_left_to_others() -> None:
     with pytest.raises(AttributeError, match="no trainer Unknown"):
-        seeded_trainer("Unknown", {})
+        composed_trainer("Unknown", {})
 
 
 def test_seeds_of_a_trainer_share_a_row_unless_they_are_named(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_scores_of_a_case_are_the_mean_over_the_seeds_and_other_methods_stay() -
     assert contest.seed_notes == ["A is the mean over the seeds 0, 1 of each case."]
 
 
-@pytest.mark.parametrize("trainer", [AdversarialTrainer, seeded_trainer("Theirs_seed1", {"Theirs": SoftmaxTrainer})])
+@pytest.mark.parametrize("trainer", [AdversarialTrainer, composed_trainer("Theirs_seed1", {"Theirs": SoftmaxTrainer})])
 def test_a_training_takes_the_threads_that_omp_num_threads_says(
     trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

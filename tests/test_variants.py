@@ -1,7 +1,5 @@
 """The ablations of Section 3.1 and the released recipe, on small trainers in this process."""
 
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.catalogues import load_trainers
 from segan_nnunet.errors import InputError
 from segan_nnunet.networks import Critic
 from segan_nnunet.objective import (
@@ -30,16 +28,6 @@ from segan_nnunet.training import (
 from tests.small_trainers import LABELS, a_batch, build, critic_per_region, gradients_of, parameters, play
 
 PLAIN_LABELS = {"background": 0, "edema": 1, "core": 2, "enhancing": 3}
-
-
-def catalogue() -> Any:
-    """The catalogue's classes, by the way nnU-Net finds them: from a file, under a bare name."""
-    path = catalogue_folder("trainers") / "segan_trainers.py"
-    spec = importlib.util.spec_from_file_location("segan_trainers", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -85,7 +73,7 @@ def test_s1_1c_has_a_segmentor_of_its_own_for_each_region(separate: Any, nnunet_
 
 
 def test_s3_1c_has_one_critic_of_all_masked_images(nnunet_folders: Path) -> None:
-    joint = catalogue().SegANTrainer_S3_1C
+    joint = load_trainers().SegANTrainer_S3_1C
     trainer = build(joint, nnunet_folders)
     (critic,) = (module for module in trainer.critic.modules() if isinstance(module, Critic))
     first = next(module for module in critic.modules() if isinstance(module, nn.Conv2d))
@@ -267,23 +255,6 @@ def test_an_inner_autocast_of_nnunet_keeps_our_precision() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float16
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.autocast("cpu", enabled=True):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
-
-
-def every_trainer() -> Iterator[str]:
-    for name, value in vars(catalogue()).items():
-        if isinstance(value, type) and issubclass(value, PluginTrainer) and value.__module__ == "segan_trainers":
-            yield name
-
-
-def test_catalogue_has_every_trainer_in_every_length() -> None:
-    names = set(every_trainer())
-    variants = ["SegANTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0", "SegANTrainer_s3"]
-    variants += ["SegANDiceTrainer", "UNetSoftmaxTrainer", "SegANTrainer_PaperDA", "UNetSoftmaxTrainer_PaperDA"]
-    assert {f"{name}{length}" for name in variants for length in ("", "_short", "_50epochs", "_250epochs")} <= names
-    trainers = vars(catalogue())
-    assert trainers["SegANTrainer_s0_250epochs"].num_epochs == 250
-    assert trainers["SegANTrainer_s0_250epochs"].initial_lr == trainers["SegANTrainer"].initial_lr
-    assert trainers["SegANDiceTrainer_short"].initial_lr == 2e-4
 
 
 def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders: Path) -> None:

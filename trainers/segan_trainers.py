@@ -8,12 +8,10 @@ from segan_nnunet.objective import concatenated_distances, layer_distances
 from segan_nnunet.training import (
     AdversarialDiceTrainer,
     AdversarialTrainer,
-    PaperAugmentation,
     SeparateTrainer,
     ShortSchedule,
     SoftmaxTrainer,
-    other_lengths,
-    seeded_trainer,
+    composed_trainer,
 )
 
 # --- The paper's method, its baseline, and its ablations (Section 3.1)
@@ -76,60 +74,6 @@ class SegANTrainer_concatenated(SegANTrainer):
     distances = staticmethod(concatenated_distances)
 
 
-# --- The paper's augmentation: a random crop of the planned size, without nnU-Net's oversampling of foreground
-
-
-class SegANTrainer_PaperDA(PaperAugmentation, SegANTrainer):
-    """SegANTrainer with the paper's augmentation."""
-
-
-class UNetSoftmaxTrainer_PaperDA(PaperAugmentation, UNetSoftmaxTrainer):
-    """UNetSoftmaxTrainer with the paper's augmentation."""
-
-
-class SegANTrainer_S1_1C_PaperDA(PaperAugmentation, SegANTrainer_S1_1C):
-    """S1-1C with the paper's augmentation."""
-
-
-class SegANTrainer_S3_1C_PaperDA(PaperAugmentation, SegANTrainer_S3_1C):
-    """S3-1C with the paper's augmentation."""
-
-
-class SegANTrainer_s0_PaperDA(PaperAugmentation, SegANTrainer_s0):
-    """S3-3C-s0 with the paper's augmentation."""
-
-
-class SegANTrainer_s3_PaperDA(PaperAugmentation, SegANTrainer_s3):
-    """S3-3C-s3 with the paper's augmentation."""
-
-
-# --- Short schedules, for laptops, the demo and tests
-
-
-class SegANTrainer_short(ShortSchedule, SegANTrainer):
-    """SegAN in 600 steps at 1e-3."""
-
-
-class UNetSoftmaxTrainer_short(ShortSchedule, UNetSoftmaxTrainer):
-    """The U-net baseline in 600 steps at 1e-3."""
-
-
-class SegANTrainer_S1_1C_short(ShortSchedule, SegANTrainer_S1_1C):
-    """S1-1C in 600 steps at 1e-3."""
-
-
-class SegANTrainer_S3_1C_short(ShortSchedule, SegANTrainer_S3_1C):
-    """S3-1C in 600 steps at 1e-3."""
-
-
-class SegANTrainer_s0_short(ShortSchedule, SegANTrainer_s0):
-    """S3-3C-s0 in 600 steps at 1e-3."""
-
-
-class SegANTrainer_s3_short(ShortSchedule, SegANTrainer_s3):
-    """S3-3C-s3 in 600 steps at 1e-3."""
-
-
 class SegANDiceTrainer_short(ShortSchedule, SegANDiceTrainer):
     """The released objective in 600 steps, at its own rate: Adam needs no larger one."""
 
@@ -137,65 +81,9 @@ class SegANDiceTrainer_short(ShortSchedule, SegANDiceTrainer):
     critic_initial_lr = SegANDiceTrainer.critic_initial_lr
 
 
-class SegANTrainer_frozen_short(ShortSchedule, SegANTrainer_frozen):
-    """SegAN without an adversary in 600 steps at 1e-3."""
-
-
-class SegANTrainer_Eq3_short(ShortSchedule, SegANTrainer_Eq3):
-    """Eq. 3 as it stands in 600 steps at 1e-3."""
-
-
-class SegANTrainer_concatenated_short(ShortSchedule, SegANTrainer_concatenated):
-    """The authors' weighting of layers in 600 steps at 1e-3."""
-
-
-class SegANTrainer_PaperDA_short(ShortSchedule, SegANTrainer_PaperDA):
-    """SegAN with the paper's augmentation in 600 steps."""
-
-
-class UNetSoftmaxTrainer_PaperDA_short(ShortSchedule, UNetSoftmaxTrainer_PaperDA):
-    """The U-net baseline with the paper's augmentation in 600 steps."""
-
-
-class SegANTrainer_S1_1C_PaperDA_short(ShortSchedule, SegANTrainer_S1_1C_PaperDA):
-    """S1-1C with the paper's augmentation in 600 steps."""
-
-
-class SegANTrainer_S3_1C_PaperDA_short(ShortSchedule, SegANTrainer_S3_1C_PaperDA):
-    """S3-1C with the paper's augmentation in 600 steps."""
-
-
-class SegANTrainer_s0_PaperDA_short(ShortSchedule, SegANTrainer_s0_PaperDA):
-    """S3-3C-s0 with the paper's augmentation in 600 steps."""
-
-
-class SegANTrainer_s3_PaperDA_short(ShortSchedule, SegANTrainer_s3_PaperDA):
-    """S3-3C-s3 with the paper's augmentation in 600 steps."""
-
-
-# --- nnU-Net's other lengths: SegANTrainer_50epochs, SegANTrainer_250epochs, and so on
-
-globals().update(
-    other_lengths(
-        SegANTrainer,
-        UNetSoftmaxTrainer,
-        SegANTrainer_S1_1C,
-        SegANTrainer_S3_1C,
-        SegANTrainer_s0,
-        SegANTrainer_s3,
-        SegANDiceTrainer,
-        SegANTrainer_frozen,
-        SegANTrainer_Eq3,
-        SegANTrainer_concatenated,
-        SegANTrainer_PaperDA,
-        UNetSoftmaxTrainer_PaperDA,
-    )
-)
-
-
-# --- Seeds: NAME_seed3 of any trainer, ours, nnU-Net's or yours (docs/trainers.md)
+# --- Suffixes: SegANTrainer_PaperDA, SegANTrainer_short, SegANTrainer_50epochs, SegANTrainer_PaperDA_short_seed3 ...
 
 
 def __getattr__(name: str) -> type:
-    """Make what nnU-Net asks for and this file does not define."""
-    return seeded_trainer(name, globals())
+    """Make what nnU-Net asks for and this file does not define, from its name (docs/trainers.md)."""
+    return composed_trainer(name, globals())

@@ -24,6 +24,7 @@ app = typer.Typer(
 # in the order of a user's way; a verb's name is its function's
 for verb in (
     models.trainer_folder,
+    models.trainers,
     datasets.convert,
     models.plan,
     datasets.split,

@@ -15,6 +15,13 @@ def trainer_folder() -> None:
     print(catalogue_folder("trainers"))
 
 
+def trainers() -> None:
+    """List trainers and suffixes, also those of your folders in nnUNet_extTrainer."""
+    from segan_nnunet.catalogues import list_trainers
+
+    print(list_trainers())
+
+
 def plan(
     dataset_id: DatasetId,
     configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,

@@ -1,6 +1,5 @@
 """What can be wrong with a grid is found here, before any of its jobs starts."""
 
-import ast
 import contextlib
 import difflib
 import io
@@ -10,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from segan_nnunet.catalogues import declared_classes, named_folders
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.jobs import Grid, unique
+from segan_nnunet.trainer_names import SUFFIXES
 
 DEVICES = ("cpu", "cuda", "mps")
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
@@ -134,18 +135,9 @@ def known_trainers(wanted: str) -> str:
     import nnunetv2.training.nnUNetTrainer as stock
 
     external = os.environ.get("nnUNet_extTrainer")
-    own = [name for folder in (external or "").split(os.pathsep) if folder for name in class_names(Path(folder))]
-    similar = difflib.get_close_matches(wanted, class_names(Path(next(iter(stock.__path__)))), n=3)
-    said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own) or 'none'}." if external else (
-        'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
-    )  # fmt: skip
+    own = [name for folder in named_folders() for name in declared_classes(folder)]
+    similar = difflib.get_close_matches(wanted, declared_classes(Path(next(iter(stock.__path__)))), n=3)
+    said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
+    if external:
+        said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
     return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
-
-
-def class_names(folder: Path) -> list[str]:
-    """Names of the classes that the Python files below a folder define, without importing them."""
-    names = []
-    for path in sorted(folder.rglob("*.py")):
-        with contextlib.suppress(SyntaxError):
-            names += [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
-    return names

@@ -4,8 +4,8 @@ from segan_nnunet.training.plugin_trainer import PluginTrainer
 from segan_nnunet.training.separate_trainer import SeparateTrainer
 from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
-from segan_nnunet.training.variants.schedules import ShortSchedule, other_lengths
-from segan_nnunet.training.variants.seeds import seeded_trainer
+from segan_nnunet.training.variants.composition import composed_trainer
+from segan_nnunet.training.variants.schedules import ShortSchedule
 
 __all__ = [
     "AdversarialDiceTrainer",
@@ -15,6 +15,5 @@ __all__ = [
     "SeparateTrainer",
     "ShortSchedule",
     "SoftmaxTrainer",
-    "other_lengths",
-    "seeded_trainer",
+    "composed_trainer",
 ]

@@ -1,7 +1,5 @@
 """Schedules to put in front of a trainer: `class MyTrainer_short(ShortSchedule, MyTrainer)`."""
 
-from segan_nnunet.training.plugin_trainer import PluginTrainer
-
 
 class ShortSchedule:
     """600 steps, for laptops, the demo and tests.
@@ -16,18 +14,3 @@ class ShortSchedule:
     num_epochs = 12
     num_iterations_per_epoch = 50
     num_val_iterations_per_epoch = 4
-
-
-def other_lengths(
-    *trainers: type[PluginTrainer], epochs: tuple[int, ...] = (50, 250)
-) -> dict[str, type[PluginTrainer]]:
-    """Variants of trainers in nnU-Net's other lengths, by nnU-Net's names: NAME_50epochs, NAME_250epochs.
-
-    Only the number of epochs is changed, as in nnU-Net's own.
-    """
-    variants = [
-        type(f"{trainer.__name__}_{length}epochs", (trainer,), {"num_epochs": length, "__module__": trainer.__module__})
-        for trainer in trainers
-        for length in epochs
-    ]
-    return {variant.__name__: variant for variant in variants}

@@ -1,7 +1,7 @@
 """Trainers of a seed: NAME_seed3 is the trainer NAME with everything random drawn from the seed 3."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 from unittest import mock
@@ -9,9 +9,7 @@ from unittest import mock
 import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
-from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.training.run.threads import respect_omp_num_threads
 
 
@@ -56,25 +54,3 @@ def seeded_workers(states: np.random.SeedSequence) -> Iterator[None]:
 
     with mock.patch.object(nnunet, "NonDetMultiThreadedAugmenter", seeded):
         yield
-
-
-def seeded_trainer(name: str, catalogue: Mapping[str, Any]) -> type[Seeded]:
-    """Make the trainer NAME_seed3, for a module-level `__getattr__` of a folder in nnUNet_extTrainer.
-
-    Args:
-        name: that nnU-Net is looking for.
-        catalogue: where NAME is looked for first; then it is looked for as nnU-Net does, among its own and the user's.
-
-    Raises:
-        AttributeError: the name is none of a seed, or there is no trainer NAME.
-    """
-    base, seed = unseeded(name)
-    if seed is None:
-        raise AttributeError(f"there is no trainer {name}")
-    trainer = catalogue.get(base)
-    if trainer is None:
-        try:
-            trainer = recursive_find_trainer_class_by_name(base)
-        except RuntimeError as error:
-            raise AttributeError(f"there is no trainer {base}, of which {name} would be a seed") from error
-    return type(name, (Seeded, trainer), {"seed": seed, "__module__": trainer.__module__})

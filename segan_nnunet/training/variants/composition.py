@@ -1,0 +1,63 @@
+"""Trainers by their names' suffixes: a product of an idea, an augmentation, a schedule and a seed is no class."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.trainer_names import SUFFIXES, in_order, parts, unseeded
+from segan_nnunet.training.variants.augmentation import PaperAugmentation
+from segan_nnunet.training.variants.schedules import ShortSchedule
+from segan_nnunet.training.variants.seeds import Seeded
+
+
+def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
+    """Make the trainer IDEA[_PaperDA][_short or _50epochs][_seed3], for a module-level `__getattr__` of a catalogue.
+
+    Args:
+        name: that nnU-Net is looking for.
+        ideas: the catalogue's own trainers. One that has a suffix in its own name is taken as it is: an idea whose
+            short schedule differs says so there.
+
+    Raises:
+        AttributeError: the name has none of the suffixes, or there is no such idea; nnU-Net then looks elsewhere.
+        InputError: the suffixes are in another order.
+    """
+    base, seed = unseeded(name)
+    if seed is not None:
+        trainer = with_suffixes(base, ideas) or anywhere(base, name)
+        return type(name, (Seeded, trainer), {"seed": seed, "__module__": trainer.__module__})
+    if (composed := with_suffixes(name, ideas)) is not None:
+        return composed
+    if (ordered := in_order(name, ideas)) != name:
+        raise InputError(f"the suffixes {', '.join(SUFFIXES)} stand in this order: {ordered}, not {name}")
+    raise AttributeError(f"there is no trainer {name}")
+
+
+def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
+    """The catalogue's trainer of a name without a seed; None if it has none."""
+    if name in ideas:
+        return ideas[name]
+    said = parts(name)
+    declared = ideas.get(said.idea + said.length)
+    trainer = declared or ideas.get(said.idea)
+    if trainer is None or not (said.augmentation or said.length):
+        return None
+    mixins: list[type] = [ShortSchedule] if said.length == "_short" and not declared else []
+    mixins += [PaperAugmentation] if said.augmentation else []
+    settings = {"num_epochs": said.epochs} if said.epochs and not declared else {}
+    return type(name, (*mixins, trainer), {"__module__": trainer.__module__, **settings})
+
+
+def anywhere(base: str, name: str) -> type[nnUNetTrainer]:
+    """The trainer that nnU-Net finds, among its own and the user's.
+
+    Raises:
+        AttributeError: it finds none.
+    """
+    try:
+        return recursive_find_trainer_class_by_name(base)
+    except RuntimeError as error:
+        raise AttributeError(f"there is no trainer {base}, of which {name} would be a seed") from error
