@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from segan_nnunet.data.locks import StoppedError, file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.reproduce import paper_grid
 from segan_nnunet.grid import crossval, executors, local, slurm
 from segan_nnunet.grid.checks import check_trainers, make_grid
 from segan_nnunet.grid.jobs import Grid, Job
-from segan_nnunet.grid.locks import LockedError, StoppedError, file_lock, is_locked
 from segan_nnunet.grid.run_job import run_job
 from segan_nnunet.grid.run_state import (
     LOCK,
@@ -122,38 +119,6 @@ def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Pa
     assert lines[-1] == "4 jobs: 1 finished, 3 waiting"
     unfinished = status_table(crossval.states_of(grid), only_unfinished=True).splitlines()
     assert len(unfinished) == 5 and unfinished[-1] == lines[-1]
-
-
-def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
-    """As when the grid is killed with SIGKILL while its training lives on, and then that is killed too."""
-    path = tmp_path / "lock"
-    code = f"""
-import subprocess, sys
-from pathlib import Path
-from segan_nnunet.grid.locks import file_lock
-with file_lock(Path({str(path)!r})) as lock:
-    print(subprocess.Popen(["sleep", "600"], pass_fds=(lock,), stdout=subprocess.DEVNULL).pid, flush=True)
-    sys.stdin.read()
-"""
-    assert not is_locked(path)
-    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    child = int(holder.stdout.readline())
-    try:
-        holder.kill()
-        holder.wait()
-        assert is_locked(path)
-        with pytest.raises(LockedError), file_lock(path, wait_s=0):
-            pass
-        stop = threading.Event()
-        stop.set()
-        with pytest.raises(StoppedError), file_lock(path, stop=stop):
-            pass
-    finally:
-        os.kill(child, signal.SIGKILL)
-    with file_lock(path):  # waits until the child is gone
-        assert is_locked(path)
-    assert not is_locked(path)
 
 
 @pytest.fixture

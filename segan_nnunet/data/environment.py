@@ -55,3 +55,10 @@ def dataset_number(name: str) -> int:
 def default_processes() -> int:
     """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or one per processor."""
     return int(os.environ.get("nnUNet_def_n_proc") or os.cpu_count() or 1)
+
+
+def default_device() -> str:
+    """Return cuda where there is one, else cpu."""
+    import torch  # seconds, which most of our commands need not take
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.data.environment import default_device
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
 
@@ -89,10 +90,3 @@ def run(command: list[str], environment: dict[str, str]) -> None:
     status = subprocess.run(command, env=environment, check=False).returncode
     if status:
         raise InputError(f"`{shlex.join(command)}` ended with status {status}; its last lines above say why")
-
-
-def default_device() -> str:
-    """Return cuda where there is one, else cpu."""
-    import torch  # seconds; only the demo's own process needs to know
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

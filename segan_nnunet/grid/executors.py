@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from segan_nnunet.data.environment import default_device
 from segan_nnunet.errors import InputError
-from segan_nnunet.experiments.demo import default_device
 from segan_nnunet.grid import slurm
 from segan_nnunet.grid.crossval import Outcome, crossval
 from segan_nnunet.grid.jobs import Grid
@@ -13,32 +12,15 @@ from segan_nnunet.grid.jobs import Grid
 EXECUTORS = ("local", "slurm")
 
 
-class Result(Protocol):
-    """What an executor returns: a text to print, and whether all went well."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether all went well."""
-
-
-class Executor(Protocol):
-    """Runs a grid, with its jobs on this device and this many GPUs each."""
-
-    @property
-    def device(self) -> str:
-        """Device of each job: cpu, cuda or mps."""
-
-    @property
-    def num_gpus(self) -> int:
-        """GPUs of each job."""
-
-    def run(self, grid: Grid) -> Result:
-        """Run what is not finished, or see to it that it runs."""
-
-
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Runs on this machine, so many jobs at once (None: one per GPU, or one), and compares."""
+    """Runs on this machine, and compares.
+
+    Attributes:
+        device: of each job: cpu, cuda or mps.
+        num_gpus: of each job.
+        at_once: jobs at a time; None is one per GPU, or one.
+    """
 
     device: str
     num_gpus: int = 1
@@ -51,7 +33,12 @@ class LocalExecutor:
 
 @dataclass(frozen=True)
 class SlurmExecutor:
-    """Submits the jobs and the comparison to SLURM."""
+    """Submits the jobs and the comparison to SLURM.
+
+    Attributes:
+        device, num_gpus: of each job.
+        options: what SLURM is asked for.
+    """
 
     device: str
     num_gpus: int
@@ -60,6 +47,9 @@ class SlurmExecutor:
     def run(self, grid: Grid) -> slurm.Submission:
         """Submit the grid."""
         return slurm.crossval_on_slurm(grid, self.options)
+
+
+Executor = LocalExecutor | SlurmExecutor
 
 
 def choose(

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
 from segan_nnunet.grid.jobs import Job
-from segan_nnunet.grid.locks import NEVER, LockedError, StoppedError, file_lock
 from segan_nnunet.grid.run_state import (
     LOCK,
     LOG,

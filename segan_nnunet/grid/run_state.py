@@ -15,8 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from segan_nnunet.data.locks import is_locked
 from segan_nnunet.grid.jobs import Job
-from segan_nnunet.grid.locks import is_locked
 
 LOCK = "crossval.lock"  # held as long as the fold is trained
 LOG = "crossval.log"  # all that the commands printed, attempt after attempt

@@ -12,11 +12,11 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.helpers import DelayedSubmission
 
 from segan_nnunet.data.environment import nnunet_folder
+from segan_nnunet.data.locks import is_locked
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.checks import check_trainers
 from segan_nnunet.grid.crossval import compare_command, finish, names_of_trainers, open_jobs, prepare
 from segan_nnunet.grid.jobs import Grid, Job
-from segan_nnunet.grid.locks import is_locked
 from segan_nnunet.grid.run_job import job_environment, run_job
 from segan_nnunet.grid.run_state import LOCK, LOG, SLURM_ID, State, write_record
 

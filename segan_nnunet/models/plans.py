@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_name, dataset_number, default_processes, nnunet_folder
+from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
-from segan_nnunet.grid.locks import file_lock
 
 NNUNET_PLANS = "nnUNetPlans"
 SEGAN_PLANS = "SegANPlans"

@@ -54,7 +54,7 @@ def find_models(
     found = {}
     for configuration in configurations:
         for folder in sorted(results.glob(f"*__*__{configuration}")):
-            trainer, plan, _ = folder.name.split("__")
+            trainer, plan, _ = folder.name.rsplit("__", 2)
             if validated_folds(folder):
                 found[trainer, plan, configuration] = folder
     existing = ", ".join(f"{trainer} -p {plan}" for trainer, plan, _ in found) or "none"

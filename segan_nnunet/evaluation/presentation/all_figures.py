@@ -13,7 +13,7 @@ from segan_nnunet.evaluation.presentation.figures.points import distributions
 from segan_nnunet.evaluation.presentation.figures.style import save
 from segan_nnunet.evaluation.presentation.figures.volumes import volume_agreement
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
-from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1
+from segan_nnunet.evaluation.scores.scores import DICE, HD95
 
 CAPTIONS = {
     "figure2": "Mean Dice by region with its 95 % bootstrap interval (the paper's Figure 2).",
@@ -29,7 +29,7 @@ CAPTIONS = {
 
 def draw_statistics(scores: pd.DataFrame, summary: pd.DataFrame, regions: list[str], folder: Path) -> list[Path]:
     """Draw what needs scores alone: Figure 2, the distributions, the volumes."""
-    shown = [TABLE_1[0], FURTHER[1]]  # Dice and HD95: overlap and distance
+    shown = [DICE, HD95]  # overlap and distance
     files = save(figure2(summary, regions), folder, "figure2")
     files += save(distributions(scores, regions, shown), folder, "distributions")
     return files + save(volume_agreement(scores, regions), folder, "volumes")

@@ -27,10 +27,12 @@ class Score:
     decimals: int = 3
 
 
-TABLE_1 = (Score("Dice", "Dice"), Score("Precision", "Precision"), Score("Sensitivity", "Sensitivity"))
+DICE = Score("Dice", "Dice")
+HD95 = Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2)
+TABLE_1 = (DICE, Score("Precision", "Precision"), Score("Sensitivity", "Sensitivity"))
 FURTHER = (
     Score("Specificity", "Specificity", decimals=4),
-    Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2),
+    HD95,
     Score("VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2),
 )
 SCORES = TABLE_1 + FURTHER

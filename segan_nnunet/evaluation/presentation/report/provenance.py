@@ -41,7 +41,7 @@ def describe(method: Method) -> dict[str, str]:
     if not method.model_folder:
         folder = next(iter(method.predictions.values())).parent
         return {"predictions": f"files of the folder {folder.name}, made elsewhere"}
-    trainer, plans, configuration = method.model_folder.name.split("__")
+    trainer, plans, configuration = method.model_folder.name.rsplit("__", 2)
     folds = sorted(set(method.folds.values()))
     dataset = method.model_folder.parent.name.removeprefix("Dataset").partition("_")[0].lstrip("0")
     commands = [f"nnUNetv2_train {dataset} {configuration} {fold} -tr {trainer} -p {plans}" for fold in folds]

@@ -1,0 +1,52 @@
+"""The house (docs/architecture.md): imports go one way, files are read in one sitting, rooms have few files."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "segan_nnunet"
+# from the top to the bottom; a room imports from those below its own line
+FLOORS = (
+    ("__main__", "__init__"),
+    ("cli",),
+    ("experiments",),
+    ("grid",),
+    ("models", "evaluation"),
+    ("training",),
+    ("objective",),
+    ("networks",),
+    ("data",),
+    ("catalogues",),
+    ("trainer_names", "errors"),
+)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "segan_nnunet":
+            parts = str(node.module).split(".")
+            yield from [parts[1]] if len(parts) > 1 else (alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("segan_nnunet."))
+
+
+def test_imports_go_one_way() -> None:
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    seen = 0
+    for path in PACKAGE.rglob("*.py"):
+        room = room_of(path)
+        for other in imported_rooms(path):
+            seen += 1
+            assert other == room or floor[other] > floor[room], f"{path} of {room} imports from {other}"
+    assert seen > 100
+
+
+def test_files_and_rooms_are_small() -> None:
+    for path in [*PACKAGE.rglob("*.py"), *Path(__file__).parent.glob("*.py")]:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+    for room in (folder for folder in PACKAGE.rglob("*") if folder.is_dir()):
+        assert len([path for path in room.glob("*.py") if path.name != "__init__.py"]) <= 10, room

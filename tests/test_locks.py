@@ -1,0 +1,44 @@
+"""Locks between processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from segan_nnunet.data.locks import LockedError, StoppedError, file_lock, is_locked
+
+
+def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
+    """As when the grid is killed with SIGKILL while its training lives on, and then that is killed too."""
+    path = tmp_path / "lock"
+    code = f"""
+import subprocess, sys
+from pathlib import Path
+from segan_nnunet.data.locks import file_lock
+with file_lock(Path({str(path)!r})) as lock:
+    print(subprocess.Popen(["sleep", "600"], pass_fds=(lock,), stdout=subprocess.DEVNULL).pid, flush=True)
+    sys.stdin.read()
+"""
+    assert not is_locked(path)
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    child = int(holder.stdout.readline())
+    try:
+        holder.kill()
+        holder.wait()
+        assert is_locked(path)
+        with pytest.raises(LockedError), file_lock(path, wait_s=0):
+            pass
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(StoppedError), file_lock(path, stop=stop):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+    with file_lock(path):  # waits until the child is gone
+        assert is_locked(path)
+    assert not is_locked(path)
