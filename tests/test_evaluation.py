@@ -191,7 +191,7 @@ def test_bad_files_are_each_named_and_nothing_is_written(tmp_path: Path) -> None
     folders = bad_folder(tmp_path, cubes(4))
     path = tmp_path / "bad" / "a.mha"
     path.write_bytes(path.read_bytes()[:-400])
-    with pytest.raises(InputError, match=r"bad/a\.mha cannot be read: it is damaged, truncated"):
+    with pytest.raises(InputError, match=r"bad/a\.mha (was cut off|is damaged)"):
         compare(output=output, folders=folders)
     assert not output.exists() and not list(tmp_path.glob(".output*"))
 
@@ -234,7 +234,7 @@ def test_a_validation_that_no_longer_fits_its_files_is_refused(validated: Path) 
     with pytest.raises(InputError, match=r"fold_1.*summary\.json counts other voxels of b, whole tumor"):
         compare(1)
     (fold / "b.mha").unlink()
-    with pytest.raises(InputError, match=r"fold_1.validation.b\.mha is missing"):
+    with pytest.raises(InputError, match=r"fold_1.validation.b\.mha does not exist"):
         compare(1)
     (fold / "summary.json").write_text("{")
     with pytest.raises(InputError, match=r"summary\.json is damaged"):

@@ -9,18 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import available_releases, load_release
+from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
 
-GEOMETRY_TOLERANCE = 1e-3  # mm for spacing and origin; cosines for direction
 MANY = 8  # values of a bad truth that are listed
 MOST_COUNTED = 1024  # range of values that are counted rather than sorted
-
-Geometry = dict[str, tuple[float, ...]]
 
 
 @dataclass
@@ -30,13 +28,15 @@ class CaseReport:
     Attributes:
         problems: each names the file, the rule that it breaks, and the remedy where there is one.
         empty_truth: whether the truth has no foreground; allowed, but worth knowing.
-        rewrite_truth: whether the truth's type or header must change, so that it cannot be linked.
+        rewrite_truth: whether the truth's type, header or order of axes must change, so that it cannot be linked.
+        rewrite_images: channels whose headers differ from the first's by a rounding that nnU-Net does not forgive.
         content: a digest of each channel's voxels.
     """
 
     problems: list[str] = field(default_factory=list)
     empty_truth: bool = False
     rewrite_truth: bool = False
+    rewrite_images: list[str] = field(default_factory=list)
     content: list[str] = field(default_factory=list)
 
 
@@ -81,69 +81,47 @@ def check_case(
             files[name] = found[0]
         elif name != "truth":
             problems.append(f"{name} is missing, a file named like {' or '.join(release.channels[name].templates)}")
-    reference: tuple[str, Geometry] | None = None
+    first: tuple[str, VoxelGrid] | None = None
     for name, path in files.items():
         try:
-            volume, geometry = read_volume(path, None if name == "truth" else release.channels[name].volume)
-        except (RuntimeError, IndexError) as error:
-            reason = str(error).strip().splitlines()[-1]
-            problems.append(f"{name} cannot be read, fetch it again: {path}: {reason}")
+            volume = read_volume(path, None if name == "truth" else release.channels[name].volume)
+        except VolumeError as error:
+            problems.append(f"{name}: {error}")
             continue
-        reference = reference or (name, geometry)
-        differing = geometry_differences(geometry, reference[1])
-        if name == "truth" and geometry_from_image and "size" not in differing:
-            report.rewrite_truth = bool(differing)
-            differing = []
-        for what in differing:
-            hint = "" if name != "truth" or what == "size" else "; --geometry-from image takes the image's"
-            problems.append(
-                f"{what} of {name} is {geometry[what]}, of {reference[0]} {reference[1][what]}: {path}{hint}"
-            )
+        first = first or (name, volume.grid)
         if name == "truth":
-            problems += truth_problems(volume, path, release)
-            report.empty_truth = not volume.any()
-            report.rewrite_truth |= volume.dtype.kind == "f"
+            problems += truth_grid_problems(volume, *first, geometry_from_image)
+            labels = whole_numbers(volume.voxels)
+            problems += truth_problems(labels, path, release)
+            report.empty_truth = not labels.any()
+            report.rewrite_truth = volume.voxels.dtype.kind == "f" or not volume.grid.is_nnunet_s(first[1])
         else:
-            problems += image_problems(volume, name, path)
-            report.content.append(hashlib.sha256(volume.data).hexdigest())
+            problems += [f"{difference}: {path}" for difference in grid_differences(name, volume.grid, *first)]
+            problems += image_problems(volume.voxels, name, path)
+            report.content.append(hashlib.sha256(volume.voxels.data).hexdigest())
+            if not volume.grid.is_nnunet_s(first[1]):
+                report.rewrite_images.append(name)
     return report
 
 
-def read_volume(path: Path, volume: int | None = None) -> tuple[NDArray, Geometry]:
-    """Read a 3-D image, or one volume of a 4-D image.
-
-    Returns:
-        Its voxels (D, H, W), and size, spacing (mm), origin (mm) and direction, in ITK's order x, y, z.
-
-    Raises:
-        RuntimeError: the file cannot be read, or is not 3-D (4-D where a volume of it is asked for).
-        IndexError: the file has no such volume.
-    """
-    image = sitk.ReadImage(str(path))
-    if volume is not None:
-        if image.GetDimension() != 4:
-            raise RuntimeError(f"has {image.GetDimension()} dimensions, not the 4 that hold several channels")
-        if volume >= image.GetSize()[3]:
-            raise IndexError(f"has {image.GetSize()[3]} volumes, and volume {volume} was wanted")
-        image = image[..., volume]
-    if image.GetDimension() != 3:
-        raise RuntimeError(f"has {image.GetDimension()} dimensions, not 3")
-    geometry: Geometry = {
-        "size": image.GetSize(),
-        "spacing": image.GetSpacing(),
-        "origin": image.GetOrigin(),
-        "direction": image.GetDirection(),
-    }
-    return sitk.GetArrayFromImage(image), geometry
-
-
-def geometry_differences(geometry: Geometry, other: Geometry) -> list[str]:
-    """Names of what differs between two geometries."""
+def grid_differences(name: str, grid: VoxelGrid, first: str, first_grid: VoxelGrid) -> list[str]:
+    """What differs between the grids of a file and of the first channel, in words."""
     return [
-        what
-        for what, value in geometry.items()
-        if not np.allclose(value, other[what], rtol=0, atol=0 if what == "size" else GEOMETRY_TOLERANCE)
+        f"{what} of {name} is {getattr(grid, what)}, of {first} {getattr(first_grid, what)}"
+        for what in grid.differences(first_grid)
     ]
+
+
+def truth_grid_problems(volume: Volume, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:
+    """List where a truth does not lie on its image's voxels, its axes in whatever order."""
+    differences = grid_differences("truth", volume.grid, first, grid)
+    if not differences or volume.on(grid) is not None:
+        return []
+    same_size = volume.grid.size == grid.size
+    if geometry_from_image and same_size:
+        return []
+    hint = "; if its header alone is wrong, --geometry-from image takes the image's" if same_size else ""
+    return [f"{difference}: {volume.path}{hint}" for difference in differences]
 
 
 def image_problems(volume: NDArray, name: str, path: Path) -> list[str]:

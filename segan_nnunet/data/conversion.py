@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
 
 from segan_nnunet.data.case_table import write_case_table
 from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
+from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release
+from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 
 LEFT_OUT_TABLE = "left_out.csv"
@@ -196,21 +197,20 @@ def write_dataset(
     with progress_bar("writing", len(cases)) as advance:
         for case in cases:
             images = folder / ("imagesTr" if case.truth else "imagesTs")
+            grid = read_grid(case.images[channels[0]][0])
             for index, name in enumerate(channels):
-                target = images / f"{case.case_id}_{index:04d}{ending}"
-                volume = release.channels[name].volume
-                if volume is None:
+                target, volume = images / f"{case.case_id}_{index:04d}{ending}", release.channels[name].volume
+                if volume is None and name not in reports[case.case_id].rewrite_images:
                     copied |= place(case.images[name][0], target, options.copy)
                 else:
-                    sitk.WriteImage(sitk.ReadImage(str(case.images[name][0]))[..., volume], str(target), True)
+                    write_volume(read_volume(case.images[name][0], volume).voxels, grid, target)
                     copied = True
             if case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
                 if identity and not reports[case.case_id].rewrite_truth and case.truth[0].name.endswith(ending):
                     place(case.truth[0], target, options.copy)
                 else:
-                    geometry = images / f"{case.case_id}_0000{ending}" if options.geometry_from_image else None
-                    rewrite_labels(case.truth[0], target, release.label_mapping, geometry)
+                    rewrite_labels(case.truth[0], target, release.label_mapping, grid)
             advance()
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(
@@ -244,16 +244,15 @@ def place(source: Path, target: Path, copy: bool) -> bool:
     return True
 
 
-def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], geometry_of: Path | None = None) -> None:
-    """Write a truth with other values, as 8-bit integers, with the geometry of another image if one is given."""
-    image = sitk.ReadImage(str(source))
-    values = sitk.GetArrayFromImage(image)
+def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], grid: VoxelGrid) -> None:
+    """Write a truth with other values, as 8-bit integers, on its image's grid and in its order of axes."""
+    volume = read_volume(source)
+    turned = volume.on(grid)
+    values = whole_numbers(volume.voxels if turned is None else turned)  # None: the header alone is wrong
     labels = np.zeros(values.shape, dtype=np.uint8)
     for value, index in mapping.items():
         labels[values == value] = index
-    result = sitk.GetImageFromArray(labels)
-    result.CopyInformation(sitk.ReadImage(str(geometry_of)) if geometry_of else image)
-    sitk.WriteImage(result, str(target), True)
+    write_volume(labels, grid, target)
 
 
 def write_left_out(path: Path, left_out: Mapping[str, Sequence[str]]) -> None:

@@ -4,7 +4,20 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segan_nnunet.errors import InputError
+
+ROUNDING = 1e-3  # of a label: a header's scale factor may do so much
+
+
+def whole_numbers(voxels: NDArray) -> NDArray:
+    """Labels as whole numbers, if a scale factor in a header has moved them by no more than a rounding; else as is."""
+    if voxels.dtype.kind != "f" or not np.isfinite(voxels).all():
+        return voxels
+    rounded = np.round(voxels)
+    return rounded.astype(np.int64) if np.abs(voxels - rounded).max(initial=0) <= ROUNDING else voxels
 
 
 @dataclass(frozen=True)

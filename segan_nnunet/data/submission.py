@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 
 from segan_nnunet.data.case_table import read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
+from segan_nnunet.data.volumes import VolumeError, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 
 
@@ -131,22 +132,22 @@ def submission_name(case_id: str, case: pd.Series, release: Release, ending: str
 
 def write_segmentation(prediction: Path, target: Path, original: dict[int, int], source: Path) -> list[str]:
     """Write one prediction in the release's label values, with its source's geometry. Returns what is wrong with it."""
-    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(prediction)))
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(source))
-    reader.ReadImageInformation()
-    size = reader.GetSize()[:3]
-    if labels.shape != size[::-1]:
-        return [f"{prediction} has the size {labels.shape[::-1]}, its source image {size}: {source}"]
+    try:
+        volume, grid = read_volume(prediction), read_grid(source)
+    except VolumeError as error:
+        return [str(error)]
+    turned = volume.on(grid)
+    if turned is None:
+        return [
+            f"{prediction} has the {what} {getattr(volume.grid, what)}, its source {getattr(grid, what)}: {source}"
+            for what in volume.grid.differences(grid)
+        ]
+    labels = whole_numbers(turned)
     if unknown := sorted(set(np.unique(labels).tolist()) - set(original)):
-        return [f"{prediction} has the labels {', '.join(map(str, unknown))}, which the dataset does not know"]
+        shown = ", ".join(f"{value:g}" for value in unknown[:8])
+        return [f"{prediction} has the labels {shown}, which the dataset does not know"]
     values = np.zeros(labels.shape, np.int16)
     for index, value in original.items():
         values[labels == index] = value
-    result = sitk.GetImageFromArray(values)
-    result.SetSpacing(reader.GetSpacing()[:3])
-    result.SetOrigin(reader.GetOrigin()[:3])
-    dimension = reader.GetDimension()
-    result.SetDirection(np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3].ravel().tolist())
-    sitk.WriteImage(result, str(target), True)
+    write_volume(values, grid, target)
     return []

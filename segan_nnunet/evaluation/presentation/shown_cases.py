@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from segan_nnunet.data.labelling import whole_numbers
+from segan_nnunet.data.volumes import Volume, read_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest
 
@@ -63,41 +64,41 @@ def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> S
     Raises:
         InputError: an image cannot be read, or is not of the reference's size.
     """
-    reference, spacing_mm = read_volume(contest.references[case])
+    reference = read_volume(contest.references[case], dimensions=(2, 3))
     images = {}
     for modality, path in contest.images(case).items():
-        image, _ = read_volume(path)
-        if image.shape != reference.shape:
-            raise InputError(f"{path} has {image.shape} voxels, the reference of {case} {reference.shape}; give the "
-                             "images that belong to the references with --images")  # fmt: skip
-        images[modality] = image
+        volume = read_volume(path, dimensions=(2, 3))
+        if (image := volume.on(reference.grid)) is None:
+            raise InputError(
+                f"{path} does not lie on the voxels of the reference of {case} ({contest.references[case]}); give the "
+                "images that belong to the references with --images"
+            )
+        images[modality] = as_slices(image)
     of_case = scores[scores["case"] == case]
     return ShownCase(
         case,
         rank,
-        images or {NO_IMAGE: np.zeros(reference.shape, np.uint8)},
-        reference,
-        {method.name: read_volume(method.predictions[case])[0] for method in contest.methods},
+        images or {NO_IMAGE: np.zeros_like(as_slices(reference.voxels), np.uint8)},
+        as_slices(reference.voxels),
+        {method.name: as_slices(prediction(method.predictions[case], reference)) for method in contest.methods},
         {
             method: dict(zip(rows["region"], rows["Dice"], strict=True))
             for method, rows in of_case.groupby("method", sort=False)
         },
-        spacing_mm,
+        (1.0, *reference.grid.spacing[::-1])[-3:],
     )
 
 
-def read_volume(path: Path) -> tuple[NDArray, tuple[float, ...]]:
-    """Read a volume (D, H, W) and its spacing in mm; a single slice (H, W) becomes (1, H, W).
+def prediction(path: Path, reference: Volume) -> NDArray:
+    """Labels of a prediction that was measured before, in the order of the reference's voxels."""
+    voxels = read_volume(path, dimensions=(2, 3)).on(reference.grid)
+    assert voxels is not None  # for mypy: what does not lie there is not measured
+    return whole_numbers(voxels)
 
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read: it is damaged, truncated, or no image") from error
-    volume, spacing_mm = sitk.GetArrayFromImage(image), image.GetSpacing()[::-1]
-    return (volume, spacing_mm) if volume.ndim == 3 else (volume[None], (1.0, *spacing_mm))
+
+def as_slices(voxels: NDArray) -> NDArray:
+    """A volume (D, H, W); a single slice (H, W) becomes (1, H, W)."""
+    return voxels if voxels.ndim == 3 else voxels[None]
 
 
 def shown_modality(names: Mapping[str, object]) -> str:

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from segan_nnunet.data.environment import default_processes
-from segan_nnunet.data.labelling import Labelling
+from segan_nnunet.data.labelling import Labelling, whole_numbers
 from segan_nnunet.data.progress import progress_bar
+from segan_nnunet.data.volumes import VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, foreground_box, hd95_mm, region_counts
 
-GEOMETRY_TOLERANCE = 1e-3  # mm, and of direction cosines: what rounding in a header may do
 FEWEST_CASES_PER_PROCESS = 4  # starting a process takes as long as measuring some cases
 MOST_PROBLEMS_SHOWN = 20
 
@@ -41,26 +40,30 @@ class Case:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Labels (D, H, W) or (H, W) with the size and position of their voxels, axes in the arrays' order."""
+    """Labels (D, H, W) or (H, W), and where their voxels lie."""
 
     labels: NDArray[np.uint8]
-    spacing_mm: tuple[float, ...]
-    geometry: tuple[float, ...]
+    grid: VoxelGrid
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...]:
+        """Spacing in the order of the array's axes."""
+        return self.grid.spacing[::-1]
 
 
-def read_segmentation(path: Path, labelling: Labelling) -> Segmentation:
-    """Read labels.
+def read_segmentation(path: Path, labelling: Labelling, reference: "Segmentation | None" = None) -> Segmentation:
+    """Read labels, where a reference is given in the order of its voxels.
 
     Raises:
-        InputError: the file is missing or damaged, or has values that the dataset does not know.
+        InputError: the file is missing or damaged, does not lie on the reference's voxels, or has values that the
+            dataset does not know.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is missing")
-    try:
-        image = sitk.ReadImage(str(path))
-        values = sitk.GetArrayFromImage(image)
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read: it is damaged, truncated, or no image; write it anew") from error
+    volume = read_volume(path, dimensions=(2, 3))
+    grid = volume.grid if reference is None else reference.grid
+    voxels = volume.on(grid)
+    if voxels is None:
+        raise InputError(f"{path} {difference(volume.grid, grid)}; resample it to the reference, or mend its header")
+    values = whole_numbers(voxels)
     with np.errstate(invalid="ignore"):  # NaN is no label, and is found below
         labels = values.astype(np.uint8)
     # counting 8-bit values is much faster than sorting
@@ -72,30 +75,18 @@ def read_segmentation(path: Path, labelling: Labelling) -> Segmentation:
             f"{path} has the unknown label{'s' if len(unknown) > 1 else ''} {shown}; dataset.json knows {known}. "
             "Map its values to those of the dataset first"
         )
-    geometry = (*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection())
-    return Segmentation(labels, tuple(image.GetSpacing()[::-1]), geometry)
+    return Segmentation(labels, grid)
 
 
-def check_geometry(prediction: Segmentation, reference: Segmentation, path: Path, reference_path: Path) -> None:
-    """Check that two segmentations lie on the same voxels.
-
-    Raises:
-        InputError: their sizes, spacings, origins or directions differ; with both.
-    """
-    if prediction.labels.shape != reference.labels.shape:
-        ours, theirs = (" x ".join(map(str, part.labels.shape[::-1])) for part in (prediction, reference))
-        difference = f"has {ours} voxels, its reference {theirs}"
-    elif not np.allclose(prediction.geometry, reference.geometry, rtol=0, atol=GEOMETRY_TOLERANCE):
-        axes = prediction.labels.ndim
-        parts = {"spacing": slice(0, axes), "origin": slice(axes, 2 * axes), "direction": slice(2 * axes, None)}
-        difference = " and ".join(
-            f"has the {name} {words(prediction.geometry[part])}, its reference {words(reference.geometry[part])}"
-            for name, part in parts.items()
-            if not np.allclose(prediction.geometry[part], reference.geometry[part], rtol=0, atol=GEOMETRY_TOLERANCE)
-        )
-    else:
-        return
-    raise InputError(f"{path} {difference} ({reference_path}); resample it to the reference, or mend its header")
+def difference(grid: VoxelGrid, reference: VoxelGrid) -> str:
+    """How a grid differs from its reference's, in words."""
+    if grid.size != reference.size:
+        ours, theirs = (" x ".join(map(str, part.size)) for part in (grid, reference))
+        return f"has {ours} voxels, its reference {theirs}"
+    return " and ".join(
+        f"has the {name} {words(getattr(grid, name))}, its reference {words(getattr(reference, name))}"
+        for name in grid.differences(reference)
+    )
 
 
 def words(numbers: Sequence[float]) -> str:
@@ -119,8 +110,7 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
     number = max(labelling.values) + 1
     for method, path in case.predictions.items():
         try:
-            prediction = read_segmentation(path, labelling)
-            check_geometry(prediction, reference, path, case.reference)
+            prediction = read_segmentation(path, labelling, reference)
         except InputError as error:
             problems.append(str(error))
             continue

@@ -1,0 +1,155 @@
+"""Volumes are read whole or not at all, NaN included, and turned where only the order of their axes differs."""
+
+import gzip
+from itertools import permutations, product
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from segan_nnunet.data.labelling import whole_numbers
+from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume, write_volume
+
+GRID = VoxelGrid((5, 4, 3), (1.0, 2.0, 3.0), (-7.0, 8.0, 9.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+VOXELS = np.random.default_rng(0).integers(-500, 500, (3, 4, 5)).astype(np.int16)
+ENDINGS = (".nii", ".nii.gz", ".mha", ".nrrd")
+
+
+def written(path: Path, voxels: np.ndarray = VOXELS) -> Path:
+    write_volume(voxels, GRID, path)
+    return path
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_written_is_read(tmp_path: Path, ending: str) -> None:
+    volume = read_volume(written(tmp_path / f"a{ending}"))
+    np.testing.assert_array_equal(volume.voxels, VOXELS)
+    assert volume.grid.differences(GRID) == [] and volume.voxels.dtype == np.int16
+
+
+@pytest.mark.parametrize(("ending", "part"), product(ENDINGS, (0.1, 0.5, 0.95)))
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, ending: str, part: float) -> None:
+    path = written(tmp_path / f"a{ending}", np.random.default_rng(1).integers(0, 99, (3, 4, 5)).astype(np.int16))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(VolumeError, match="a\\..*(cut off|damaged|no image)"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+def test_a_wrong_checksum_is_found(tmp_path: Path, ending: str) -> None:
+    path = written(tmp_path / f"a{ending}")
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 0x55  # in the checksum, or before it
+    path.write_bytes(content)
+    with pytest.raises(VolumeError, match="damaged|cut off"):
+        read_volume(path)
+
+
+def test_a_whole_gzip_of_half_a_nifti_is_refused(tmp_path: Path) -> None:
+    whole = gzip.decompress(written(tmp_path / "a.nii.gz").read_bytes())
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(whole[:-20]))
+    with pytest.raises(VolumeError, match="less than its header promises"):
+        read_volume(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_nan_and_infinity_are_as_they_are_stored(tmp_path: Path, ending: str) -> None:
+    voxels = VOXELS.astype(np.float32)
+    voxels[0, 1, 2], voxels[2, 3, 4] = np.nan, -np.inf
+    np.testing.assert_array_equal(read_volume(written(tmp_path / f"a{ending}", voxels)).voxels, voxels)
+
+
+def test_each_cause_has_its_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    with pytest.raises(VolumeError, match="does not exist"):
+        read_volume(path)
+    path.symlink_to(tmp_path / "gone.nii.gz")
+    with pytest.raises(VolumeError, match="is a link to .*gone.nii.gz, which is not there"):
+        read_volume(path)
+    path.unlink()
+    for content, said in (
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html><body>Please log in</body></html>", "is a web page"),
+        (gzip.compress(b"nothing of an image" * 50), "is no image"),
+        (b"nothing of an image" * 50, "is not compressed|is no image"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(VolumeError, match=said):
+            read_volume(path)
+    image = sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True)
+    sitk.WriteImage(image, str(path))
+    with pytest.raises(VolumeError, match="3 values per voxel"):
+        read_volume(path)
+
+
+def test_sheared_axes_are_not_told_to_be_fetched_again(tmp_path: Path) -> None:
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    affine[0, 1] = 0.002
+    image = nibabel.Nifti1Image(np.zeros((5, 4, 3), np.int16), None)
+    image.set_qform(None, 0)
+    image.set_sform(affine, 1)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    with pytest.raises(VolumeError, match="not at right angles.*write the header anew") as caught:
+        read_volume(tmp_path / "a.nii.gz")
+    assert "fetch" not in str(caught.value)
+
+
+def test_one_volume_of_several(tmp_path: Path) -> None:
+    image = sitk.JoinSeries([sitk.GetImageFromArray(VOXELS), sitk.GetImageFromArray(VOXELS + 1)])
+    sitk.WriteImage(image, str(tmp_path / "a.nii.gz"))
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz", 1).voxels, VOXELS + 1)
+    for volume, said in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and volume 2 was wanted")):
+        with pytest.raises(VolumeError, match=said):
+            read_volume(tmp_path / "a.nii.gz", volume)
+
+
+def test_every_order_of_axes_is_turned_back() -> None:
+    """All 48: a grid's axes swapped and flipped, with the origin where the new first voxel lies."""
+    size, spacing = np.array(GRID.size), np.array(GRID.spacing)
+    direction = np.reshape(GRID.direction, (3, 3))
+    for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
+        chosen = list(order)
+        corner = [(size[axis] - 1) * (sign < 0) for axis, sign in zip(chosen, signs, strict=True)]
+        position = np.zeros(3)
+        position[chosen] = corner
+        turned = VoxelGrid(
+            tuple(size[chosen].tolist()),
+            tuple(spacing[chosen].tolist()),
+            tuple((np.array(GRID.origin) + direction @ (position * spacing)).tolist()),
+            tuple((direction[:, chosen] * signs).ravel().tolist()),
+        )
+        x_first = VOXELS.T.transpose(chosen)[tuple(slice(None, None, sign) for sign in signs)]
+        back = Volume(Path("a"), np.ascontiguousarray(x_first.T), turned).on(GRID)
+        assert back is not None
+        np.testing.assert_array_equal(back, VOXELS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        VoxelGrid(GRID.size, GRID.spacing, (-7.0, 8.0, 9.5), GRID.direction),
+        VoxelGrid(GRID.size, (1.0, 2.0, 3.1), GRID.origin, GRID.direction),
+        VoxelGrid(GRID.size, GRID.spacing, GRID.origin, (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)),
+        VoxelGrid((5, 4, 4), GRID.spacing, GRID.origin, GRID.direction),
+        VoxelGrid(GRID.size, GRID.spacing, GRID.origin, (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)),
+    ],
+)
+def test_other_voxel_centres_are_another_grid(other: VoxelGrid) -> None:
+    assert Volume(Path("a"), VOXELS, GRID).on(other) is None
+
+
+def test_a_header_s_rounding_is_forgiven_and_nnunet_s_tolerance_is_its_own() -> None:
+    rounded = VoxelGrid(GRID.size, (1.0005, 2.0, 3.0), GRID.origin, GRID.direction)
+    assert Volume(Path("a"), VOXELS, GRID).on(rounded) is not None
+    assert not GRID.is_nnunet_s(rounded) and GRID.is_nnunet_s(GRID)
+
+
+def test_labels_moved_by_a_rounding_are_whole_again() -> None:
+    moved = np.array([0.0, 0.9995, 2.0004, 4.0])
+    np.testing.assert_array_equal(whole_numbers(moved), [0, 1, 2, 4])
+    for kept in (np.array([0.5, 1.0]), np.array([np.nan, 1.0]), np.array([1.002])):
+        assert whole_numbers(kept) is kept
