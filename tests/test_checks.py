@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from segan_nnunet.data.conversion import Options, convert
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
+from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.errors import InputError
 from tests.hand_made import SIZE, VALUES, no_dataset_left, overwrite, write_2015_case, write_own_case, write_volume
 
@@ -156,10 +157,11 @@ def test_mixed_file_endings(tmp_path: Path, nnunet_folders: Path) -> None:
     for number, (case, ending) in enumerate((("a", ".nii.gz"), ("b", ".nii.gz"), ("c", ".mha"))):
         write_volume(tmp_path / "own" / case / f"t1c{ending}", VALUES.astype(np.float32) + number)
         write_volume(tmp_path / "own" / case / f"seg{ending}", (VALUES % 2).astype(np.uint8))
-    expect_refusal(
-        r"c: its files end in \.mha, the others' in \.nii\.gz; nnU-Net wants one ending",
-        read_layout(layout), tmp_path / "own", nnunet_folders,
-    )  # fmt: skip
+    made = convert(read_layout(layout), tmp_path / "own", 15)
+    for part, name in (("imagesTr", "c_0000.nii.gz"), ("labelsTr", "c.nii.gz")):
+        source = tmp_path / "own" / "c" / ("t1c.mha" if part == "imagesTr" else "seg.mha")
+        np.testing.assert_array_equal(read_volume(made.folder / part / name).voxels, read_volume(source).voxels)
+    assert made.copied and (made.folder / "imagesTr" / "a_0000.nii.gz").is_symlink(), "the others are linked still"
 
 
 def test_bad_cases_are_left_out_on_request_and_listed(release_2015: Path, nnunet_folders: Path) -> None:
@@ -171,10 +173,11 @@ def test_bad_cases_are_left_out_on_request_and_listed(release_2015: Path, nnunet
     assert json.loads((made.folder / "dataset.json").read_text())["numTraining"] == 3
 
 
-def test_nothing_fit_for_training(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_nothing_left_to_convert(tmp_path: Path, nnunet_folders: Path) -> None:
     release = tmp_path / "release"
-    write_2015_case(release, "HGG", "brats_tcia_pat200_0001", 500, truth=False)
-    expect_refusal("of the 1 cases .* none is fit for training", load_release("brats2015"), release, nnunet_folders)
+    write_2015_case(release, "HGG", "brats_tcia_pat200_0001", 500, without="T2")
+    with pytest.raises(InputError, match="all 1 cases .* break a rule"):
+        convert(load_release("brats2015"), release, 15, Options(skip_bad=True))
 
 
 def test_taken_dataset_id(release_2015: Path, nnunet_folders: Path) -> None:
@@ -194,7 +197,7 @@ def test_unknown_channel(release_2015: Path, nnunet_folders: Path) -> None:
 
 
 def test_an_id_that_cannot_be_a_file_name(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
-    write_own_case(tmp_path / "own", ".hidden", (VALUES % 2).astype(np.uint8))
+    write_own_case(tmp_path / "own", " spaced", (VALUES % 2).astype(np.uint8))
     expect_refusal(
-        "the id '.hidden' cannot be a file's name; rename", read_layout(layout), tmp_path / "own", nnunet_folders
+        "the id ' spaced' cannot be a file's name; rename", read_layout(layout), tmp_path / "own", nnunet_folders
     )

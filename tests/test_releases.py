@@ -3,6 +3,7 @@
 import json
 import runpy
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ import pytest
 import SimpleITK as sitk
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
-from segan_nnunet.data.conversion import Options, convert, nnunet_labels
+from segan_nnunet.data.conversion import Options, convert, lost_labels, nnunet_labels
 from segan_nnunet.data.releases import simulation
 from segan_nnunet.data.releases.tables import available_releases, load_release, recognise
 from segan_nnunet.data.submission import make_submission
+from segan_nnunet.data.volumes import read_volume, write_volume
 from segan_nnunet.errors import InputError
 
 GRADED = {"brats2012", "brats2013", "brats2015", "brats2017", "brats2018", "brats2019", "brats2020"}
 RARE = {"enhancing tumor", "resection cavity"}  # a low grade tumour may have neither
-AMBIGUOUS = {"brats2023-gli", "brats2024-gli"}  # the same names, other labels
+AMBIGUOUS = {
+    f"brats{year}-{kind}": kind for year in (2023, 2024) for kind in ("gli", "met", "ped")
+}  # names, not labels
 
 
 def voxels(path: Path | str) -> np.ndarray:
@@ -75,7 +79,8 @@ def test_auto_finds_the_release_by_its_layout(key: str, tmp_path: Path) -> None:
     volumes = {name: volume for name in release.channels}
     simulation.write_case(release, tmp_path / release.example["folder"], 1, "HGG", volumes, volume)
     if key in AMBIGUOUS:
-        with pytest.raises(InputError, match=r"several releases: brats2023-gli \(1 cases\), brats2024-gli \(1 cases\)"):
+        pair = [rf"brats{year}-{AMBIGUOUS[key]} \(1 cases\)" for year in (2023, 2024)]
+        with pytest.raises(InputError, match=f"several releases: {', '.join(pair)}"):
             recognise(tmp_path)
     else:
         assert recognise(tmp_path).key == key
@@ -109,11 +114,11 @@ def test_nnunet_s_own_converters_give_the_same_labels() -> None:
 
 @pytest.mark.parametrize(
     ("key", "names"),
-    [("brats2023-ped", ("enhancing tumor", "edema")), ("brats2024-gli", ("resection cavity", "enhancing tumor"))],
+    [("brats2024-ped", ("enhancing tumor", "edema")), ("brats2024-gli", ("resection cavity", "enhancing tumor"))],
 )
 def test_label_4_is_another_thing_in_another_release(key: str, names: tuple[str, str]) -> None:
     labels = load_release(key).labels
-    assert [labels[name] for name in names] == ([1, 4] if key == "brats2023-ped" else [4, 3])
+    assert [labels[name] for name in names] == ([1, 4] if key == "brats2024-ped" else [4, 3])
     assert load_release("brats2021").labels["enhancing tumor"] == 4
 
 
@@ -155,11 +160,11 @@ class TestSubmission:
         assert len(made.test) == 2
         predictions = tmp_path / "predictions"
         predictions.mkdir()
-        shape = voxels(made.folder / "imagesTs" / f"{made.test[0]}_0000.nii.gz").shape
         for case in made.test:
-            labels = np.zeros(shape, np.uint8)
+            image = read_volume(made.folder / "imagesTs" / f"{case}_0000.nii.gz")
+            labels = np.zeros(image.voxels.shape, np.uint8)
             labels[0, 0, :4] = (0, 1, 2, 3)
-            sitk.WriteImage(sitk.GetImageFromArray(labels), str(predictions / f"{case}.nii.gz"))
+            write_volume(labels, image.grid, predictions / f"{case}.nii.gz")
         return predictions
 
     def test_predictions_of_test_cases(self, predictions: Path, tmp_path: Path) -> None:
@@ -167,6 +172,18 @@ class TestSubmission:
         assert [path.name for path in upload.files] == ["BraTS2021_00002.nii.gz", "BraTS2021_00003.nii.gz"]
         assert voxels(upload.files[0])[0, 0, :4].tolist() == [0, 2, 1, 4]
         assert sitk.ReadImage(str(upload.files[0])).GetSpacing() == (2.0, 2.0, 2.0), "the source's geometry"
+
+    def test_mirrored_predictions_are_turned_back(self, predictions: Path, tmp_path: Path) -> None:
+        path = predictions / "BraTS2021_00002.nii.gz"
+        sitk.WriteImage(sitk.Flip(sitk.ReadImage(str(path)), (True, True, False)), str(path))
+        upload = make_submission(5, predictions, tmp_path / "out")
+        assert voxels(upload.files[0])[0, 0, :4].tolist() == [0, 2, 1, 4]
+
+    def test_a_prediction_elsewhere_is_refused(self, predictions: Path, tmp_path: Path) -> None:
+        path = predictions / "BraTS2021_00003.nii.gz"
+        volume = read_volume(path)
+        write_volume(volume.voxels, replace(volume.grid, origin=(1.0, 2.0, 3.0)), path)
+        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the origin \(1.0, 2.0, 3.0\), its image")
 
     def test_a_missing_test_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").unlink()
@@ -179,11 +196,12 @@ class TestSubmission:
     def test_another_size(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00003.nii.gz"
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(path))
-        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the size \(5, 4, 3\), its source image")
+        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the size \(5, 4, 3\), its image")
 
     def test_unknown_labels(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00002.nii.gz"
-        sitk.WriteImage(sitk.GetImageFromArray(np.full(voxels(path).shape, 7, np.uint8)), str(path))
+        volume = read_volume(path)
+        write_volume(np.full_like(volume.voxels, 7), volume.grid, path)
         self.refused(predictions, tmp_path, "BraTS2021_00002.nii.gz has the labels 7")
 
     def test_no_prediction(self, predictions: Path, tmp_path: Path) -> None:
@@ -197,3 +215,23 @@ class TestSubmission:
         with pytest.raises(InputError, match=match):
             make_submission(5, predictions, tmp_path / "out")
         assert not list(tmp_path.glob("*out*")), "nothing is left behind"
+
+
+def test_paediatric_labels_of_2023_are_not_those_of_2024(tmp_path: Path, nnunet_folders: Path) -> None:
+    """Enhancing is 3 in 2023 and 1 from 2024 on: the data of one under the other's table never pass without a word."""
+    source = simulation.simulate_release(tmp_path, cases=2, key="brats2023-ped")
+    made = convert(load_release("brats2024-ped"), source, 5)
+    assert made.label_counts["edema"] == 0 and "brats2023-ped" in made.better
+    source = simulation.simulate_release(tmp_path / "later", cases=2, key="brats2024-ped")
+    with pytest.raises(InputError, match="truth has the values 4, which BraTS 2023 PED.*would fit .*brats2024-ped"):
+        convert(load_release("brats2023-ped"), source, 6)
+
+
+def test_labels_that_regions_cannot_restore_are_named(tmp_path: Path, nnunet_folders: Path) -> None:
+    source = simulation.simulate_release(tmp_path, cases=1, key="brats2024-ped")
+    made = convert(load_release("brats2024-ped"), source, 5)
+    assert made.lost == ["cystic component"] and made.better == []
+    assert convert(load_release("brats2024-ped"), source, 6, Options(plain_labels=True)).lost == []
+    # core is 1 + 3, and the first is written
+    assert lost_labels(load_release("brats2015")) == ["non-enhancing tumor"]
+    assert lost_labels(load_release("brats2023-gli")) == []

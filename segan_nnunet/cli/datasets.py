@@ -1,12 +1,16 @@
 """Verbs on data: a release becomes a dataset, a split, and at last an upload."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segan_nnunet.cli.options import DatasetId
 from segan_nnunet.errors import InputError
+
+if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
+    from segan_nnunet.data import conversion
+    from segan_nnunet.data.releases.release import Release
 
 
 def convert(
@@ -55,7 +59,29 @@ def convert(
         print(f"{len(made.empty)} cases have an empty truth: {', '.join(made.empty)}")
     if made.left_out:
         print(f"{len(made.left_out)} cases were left out; {conversion.LEFT_OUT_TABLE} says why")
-    print(f"Next: segan_nnunet plan -d {dataset_id}")
+    if made.training:
+        print("In so many of them there is: " + ", ".join(f"{name} {n}" for name, n in made.label_counts.items()))
+        print_doubts(made, release)
+    if made.strangers:
+        print(f"{len(made.strangers)} images beside them are named like nothing of {release.title}, the first "
+              f"{made.strangers[0]}")  # fmt: skip
+    if made.training:
+        print(f"Next: segan_nnunet plan -d {dataset_id}")
+    else:
+        print(f"No case has a truth, a file named like {' or '.join(release.truth)}: a dataset to predict, and for "
+              "`submission`; nnUNetv2_predict takes its imagesTs")  # fmt: skip
+
+
+def print_doubts(made: "conversion.Conversion", release: "Release") -> None:
+    """Say what in the labels may not be as the user thinks."""
+    if never := [name for name, count in made.label_counts.items() if not count]:
+        fits = f" The values that do are the labels of {', '.join(made.better)}." if made.better else ""
+        print(f"WARNING: {', '.join(never)} never occurs. Is it {release.title}?{fits}")
+    if made.lost:
+        print(
+            f"Predictions will not hold {', '.join(made.lost)}: always inside a region with another label, which is "
+            "written there. The regions' scores do not need it; --labels keeps it."
+        )
 
 
 def simulate(
@@ -96,3 +122,5 @@ def submission(
 
     made = upload.make_submission(dataset_id, predictions, output, description, layout)
     print(f"{made.folder}: {len(made.files)} files, for example {made.files[0].name}\n{made.archive}")
+    if made.absent:
+        print(f"No prediction holds {', '.join(made.absent)}; a model of regions may not be able to (see `convert`)")

@@ -1,8 +1,7 @@
 """What can be wrong with a case, all of it found before anything is written."""
 
 import hashlib
-import os
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
@@ -31,6 +31,7 @@ class CaseReport:
         rewrite_truth: whether the truth's type, header or order of axes must change, so that it cannot be linked.
         rewrite_images: channels whose headers differ from the first's by a rounding that nnU-Net does not forgive.
         content: a digest of each channel's voxels.
+        values: of the truth's labels, background aside.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -38,6 +39,7 @@ class CaseReport:
     rewrite_truth: bool = False
     rewrite_images: list[str] = field(default_factory=list)
     content: list[str] = field(default_factory=list)
+    values: set[int] = field(default_factory=set)
 
 
 def check_cases(
@@ -51,7 +53,7 @@ def check_cases(
         release: whose rules hold.
         geometry_from_image: accept a truth of the right size whose spacing, origin or direction differ.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("checking", len(cases)) as advance:
+    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("checking", len(cases)) as advance:
 
         def check(case: CaseFiles) -> CaseReport:
             report = check_case(case, channels, release, geometry_from_image)
@@ -81,6 +83,11 @@ def check_case(
             files[name] = found[0]
         elif name != "truth":
             problems.append(f"{name} is missing, a file named like {' or '.join(release.channels[name].templates)}")
+    if case.strangers and not case.truth:
+        problems.append(
+            f"truth is missing, and beside the case's images there is {', '.join(map(str, case.strangers))}, which is "
+            f"named like nothing of {release.title}; name it like {' or '.join(release.truth)}, or move it away"
+        )
     first: tuple[str, VoxelGrid] | None = None
     for name, path in files.items():
         try:
@@ -93,7 +100,8 @@ def check_case(
             problems += truth_grid_problems(volume, *first, geometry_from_image)
             labels = whole_numbers(volume.voxels)
             problems += truth_problems(labels, path, release)
-            report.empty_truth = not labels.any()
+            report.values = set(distinct_values(labels).tolist()) - {0}
+            report.empty_truth = not report.values
             report.rewrite_truth = volume.voxels.dtype.kind == "f" or not volume.grid.is_nnunet_s(first[1])
         else:
             problems += [f"{difference}: {path}" for difference in grid_differences(name, volume.grid, *first)]
@@ -177,21 +185,7 @@ def identical_cases(reports: Mapping[str, CaseReport]) -> dict[str, str]:
     return problems
 
 
-def common_ending(cases: Sequence[CaseFiles], channels: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return the file ending that most cases share, which nnU-Net wants of all, and the cases that have others.
-
-    Returns:
-        The ending, and a problem for each case id whose images have another.
-    """
-    endings = {case.case_id: {file_ending(path) for name in channels for path in case.images[name]} for case in cases}
-    counts: dict[str, int] = defaultdict(int)
-    for of_case in endings.values():
-        for ending in of_case:
-            counts[ending] += 1
-    common = max(counts, key=lambda ending: counts[ending]) if counts else ""
-    problems = {
-        case_id: f"its files end in {' and '.join(sorted(of_case))}, the others' in {common}; nnU-Net wants one ending"
-        for case_id, of_case in endings.items()
-        if of_case and of_case != {common}
-    }
-    return common, problems
+def common_ending(cases: Sequence[CaseFiles], channels: Sequence[str]) -> str:
+    """Return the file ending that most images have; nnU-Net wants one of all, and the others are written anew."""
+    endings = Counter(file_ending(path) for case in cases for name in channels for path in case.images[name])
+    return endings.most_common(1)[0][0] if endings else ""

@@ -17,7 +17,8 @@ from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.data.releases.release import CaseFiles, Release
+from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
+from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 
@@ -34,8 +35,12 @@ class Conversion:
         training, test: ids of the cases with and without truth.
         empty: ids of the training cases whose truth has no foreground.
         left_out: problems of each case that was left out, by case id.
-        copied: whether images had to be copied, because asked for, because links are not to be had, or because several
-            channels lie in one file.
+        copied: whether images had to be copied, because asked for, because links are not to be had, because several
+            channels lie in one file, or because nnU-Net would refuse a file's ending or header.
+        strangers: images in the cases' folders that match no template, and were left where they are.
+        label_counts: in how many training cases each label occurs, by name.
+        better: releases in which exactly the values that occur are labels, where not all labels of this one occur.
+        lost: labels that no prediction of regions can hold, because they always lie in a region with another label.
     """
 
     folder: Path
@@ -44,6 +49,10 @@ class Conversion:
     empty: list[str]
     left_out: dict[str, list[str]]
     copied: bool
+    strangers: list[Path]
+    label_counts: dict[str, int]
+    better: list[str]
+    lost: list[str]
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,8 @@ class Options:
 def convert(release: Release, source: Path, dataset_id: int, options: Options | None = None) -> Conversion:
     """Make nnUNet_raw/DatasetXXX_Name from a release.
 
-    Cases without truth are test cases. A table of the cases (patient, grade, time point, sources) is written beside
-    dataset.json.
+    Cases without truth are test cases; where none has one, the dataset is for predictions and `submission` alone. A
+    table of the cases (patient, grade, time point, sources) is written beside dataset.json.
 
     Args:
         release: how the release is laid out.
@@ -95,12 +104,10 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
     left_out = {case_id: report.problems for case_id, report in reports.items() if report.problems}
     cases = [case for case in found if case.case_id not in left_out]
     training = [case.case_id for case in cases if case.truth]
-    if not training:
-        raise InputError(
-            f"of the {len(found)} cases below {source} none is fit for training: "
-            f"{len(left_out)} break a rule, the others have no truth, named like {' or '.join(release.truth)}"
-        )
+    if not cases:
+        raise InputError(f"all {len(found)} cases below {source} break a rule; nothing is left to convert")
 
+    values = [reports[case_id].values for case_id in training]
     folder = raw / f"Dataset{dataset_id:03d}_{release.name}"
     partial = raw / f".{folder.name}.partial"  # nnU-Net looks for names that begin with Dataset
     shutil.rmtree(partial, ignore_errors=True)  # of a conversion that was killed
@@ -118,6 +125,10 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
         empty=[case_id for case_id in training if reports[case_id].empty_truth],
         left_out=left_out,
         copied=copied,
+        strangers=[path for case in cases for path in case.strangers],
+        label_counts={name: sum(value in of for of in values) for name, value in release.labels.items()},
+        better=releases_that_fit_better(set().union(*values), release),
+        lost=[] if options.plain_labels else lost_labels(release),
     )
 
 
@@ -130,9 +141,7 @@ def examine(
         InputError: cases break a rule and are not to be skipped; with every problem of every case.
     """
     reports = check_cases(cases, channels, release, options.geometry_from_image)
-    ending, of_endings = common_ending(cases, channels)
-    for case_id, problem in of_endings.items():
-        reports[case_id].problems.append(problem)
+    ending = common_ending(cases, channels)
     problems = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
     if problems and not options.skip_bad:
         shown = problems[:MOST_PROBLEMS_SHOWN]
@@ -178,6 +187,19 @@ def nnunet_labels(
     return labels, tuple(written)
 
 
+def lost_labels(release: Release) -> list[str]:
+    """Names of the labels that are written for no region: in predictions they become another label of their region."""
+    _, written = nnunet_labels(release)
+    return [name for name, value in release.labels.items() if release.label_mapping[value] not in (written or ())]
+
+
+def releases_that_fit_better(values: set[int], release: Release) -> list[str]:
+    """Names of the releases of which exactly these values are the labels, where some of this release's never occur."""
+    if not values or values == set(release.labels.values()):
+        return []
+    return [key for key in available_releases() if set(load_release(key).labels.values()) == values]
+
+
 def write_dataset(
     folder: Path,
     cases: Sequence[CaseFiles],
@@ -200,14 +222,16 @@ def write_dataset(
             grid = read_grid(case.images[channels[0]][0])
             for index, name in enumerate(channels):
                 target, volume = images / f"{case.case_id}_{index:04d}{ending}", release.channels[name].volume
-                if volume is None and name not in reports[case.case_id].rewrite_images:
-                    copied |= place(case.images[name][0], target, options.copy)
+                source = case.images[name][0]
+                as_it_is = volume is None and file_ending(source) == ending
+                if as_it_is and name not in reports[case.case_id].rewrite_images:
+                    copied |= place(source, target, options.copy)
                 else:
-                    write_volume(read_volume(case.images[name][0], volume).voxels, grid, target)
+                    write_volume(read_volume(source, volume).voxels, grid, target)
                     copied = True
             if case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
-                if identity and not reports[case.case_id].rewrite_truth and case.truth[0].name.endswith(ending):
+                if identity and not reports[case.case_id].rewrite_truth and file_ending(case.truth[0]) == ending:
                     place(case.truth[0], target, options.copy)
                 else:
                     rewrite_labels(case.truth[0], target, release.label_mapping, grid)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError
 
+MOST_PROCESSES = 8  # nnU-Net's default
+
 
 def nnunet_folder(variable: str) -> Path:
     """Return the folder that nnUNet_raw, nnUNet_preprocessed or nnUNet_results names.
@@ -52,9 +54,26 @@ def dataset_number(name: str) -> int:
     return int(name.removeprefix("Dataset").split("_")[0])
 
 
+def usable_cores() -> int:
+    """Processor cores that this process may use: of the machine, of taskset or SLURM, of the container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return cores
+
+
 def default_processes() -> int:
-    """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or one per processor."""
-    return int(os.environ.get("nnUNet_def_n_proc") or os.cpu_count() or 1)
+    """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or 8; but no more than there are usable cores."""
+    return int(os.environ.get("nnUNet_def_n_proc") or min(MOST_PROCESSES, usable_cores()))
+
+
+def usual_mode(path: Path) -> None:
+    """Give a file or folder that was made for its owner alone the mode that others of the user's have."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 def default_device() -> str:

@@ -14,17 +14,18 @@ from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
-from segan_nnunet.data.volumes import VolumeError, read_grid, read_volume, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What was made: a folder of files, and one archive of them."""
+    """What was made: a folder of files, one archive of them, and the labels that are in none of them, by name."""
 
     folder: Path
     files: list[Path]
     archive: Path
+    absent: list[str]
 
 
 def make_submission(
@@ -53,7 +54,8 @@ def make_submission(
     release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
     ending = dataset["file_ending"]
     cases = read_case_table(raw).set_index("case")
-    files = {path.name.removesuffix(ending): path for path in sorted(predictions.glob(f"*{ending}"))}
+    found = (path for path in sorted(predictions.glob(f"*{ending}")) if not path.name.startswith("."))
+    files = {path.name.removesuffix(ending): path for path in found}
     check_cases(files, cases, predictions, ending)
 
     partial = output.with_name(f".{output.name}.partial")
@@ -61,10 +63,15 @@ def make_submission(
     partial.mkdir(parents=True)
     original = {int(index): value for index, value in dataset["original_labels"].items()}
     try:
-        problems = []
+        problems: list[str] = []
+        values: set[int] = set()
         for case_id, path in files.items():
             name = submission_name(case_id, cases.loc[case_id], release, ending, description)
-            problems += write_segmentation(path, partial / name, original, source_image(cases.loc[case_id], release))
+            try:
+                grid = read_grid(source_image(raw, case_id, ending, cases.loc[case_id], release))
+                values |= write_segmentation(path, partial / name, original, grid)
+            except InputError as error:
+                problems.append(str(error))
         if problems:
             raise InputError("the predictions cannot be submitted:\n  " + "\n  ".join(problems))
         written = sorted(partial.iterdir())
@@ -78,7 +85,8 @@ def make_submission(
         partial.rename(output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Upload(output, sorted(output.iterdir()), archive_of(output))
+    absent = [name for name, value in release.labels.items() if value not in values]
+    return Upload(output, sorted(output.iterdir()), archive_of(output), absent)
 
 
 def archive_of(output: Path) -> Path:
@@ -105,16 +113,11 @@ def check_cases(files: dict[str, Path], cases: pd.DataFrame, predictions: Path, 
         )
 
 
-def source_image(case: pd.Series, release: Release) -> Path:
-    """Return the first of the release's images that the case has.
-
-    Raises:
-        InputError: it was moved away since the conversion.
-    """
-    path = next(Path(case[name]) for name in release.channels if case.get(name))
-    if not path.is_file():
-        raise InputError(f"{path}, whose geometry the submission needs, was moved away since the conversion")
-    return path
+def source_image(raw: Path, case_id: str, ending: str, case: pd.Series, release: Release) -> Path:
+    """Return an image on whose voxels the case lies: the dataset's own, or else its source."""
+    own = [raw / part / f"{case_id}_0000{ending}" for part in ("imagesTs", "imagesTr")]
+    sources = [Path(case[name]) for name in release.channels if case.get(name)]
+    return next((path for path in (*own, *sources) if path.exists()), own[0])
 
 
 def submission_name(case_id: str, case: pd.Series, release: Release, ending: str, description: str) -> str:
@@ -130,24 +133,25 @@ def submission_name(case_id: str, case: pd.Series, release: Release, ending: str
     return release.submission.file.format_map(values)
 
 
-def write_segmentation(prediction: Path, target: Path, original: dict[int, int], source: Path) -> list[str]:
-    """Write one prediction in the release's label values, with its source's geometry. Returns what is wrong with it."""
-    try:
-        volume, grid = read_volume(prediction), read_grid(source)
-    except VolumeError as error:
-        return [str(error)]
+def write_segmentation(prediction: Path, target: Path, original: dict[int, int], grid: VoxelGrid) -> set[int]:
+    """Write one prediction in the release's label values, on its image's grid. Returns the values.
+
+    Raises:
+        InputError: it does not lie on that grid, or has unknown labels.
+    """
+    volume = read_volume(prediction)
     turned = volume.on(grid)
     if turned is None:
-        return [
-            f"{prediction} has the {what} {getattr(volume.grid, what)}, its source {getattr(grid, what)}: {source}"
-            for what in volume.grid.differences(grid)
-        ]
+        differing = volume.grid.differences(grid)
+        words = (f"the {what} {getattr(volume.grid, what)}, its image {getattr(grid, what)}" for what in differing)
+        raise InputError(f"{prediction} has {' and '.join(words)}")
     labels = whole_numbers(turned)
-    if unknown := sorted(set(np.unique(labels).tolist()) - set(original)):
+    found = set(np.unique(labels).tolist())
+    if unknown := sorted(found - set(original)):
         shown = ", ".join(f"{value:g}" for value in unknown[:8])
-        return [f"{prediction} has the labels {shown}, which the dataset does not know"]
+        raise InputError(f"{prediction} has the labels {shown}, which the dataset does not know")
     values = np.zeros(labels.shape, np.int16)
     for index, value in original.items():
         values[labels == index] = value
     write_volume(values, grid, target)
-    return []
+    return {original[index] for index in found}

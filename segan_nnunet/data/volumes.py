@@ -7,6 +7,8 @@ from the whole content; ITK, which nnU-Net reads with, says where they lie.
 import errno
 import gzip
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,10 +23,12 @@ from segan_nnunet.errors import InputError
 
 TOLERANCE = 1e-3  # mm for spacing and origin, cosines for direction: more than headers' rounding, less than a voxel
 FETCH_AGAIN = "fetch or write it again"
+CUT_OFF = f"was cut off: its compressed data have no end; {FETCH_AGAIN}"
+DAMAGED = f"is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}"
 
 
 class VolumeError(InputError):
-    """A file is no whole image; the message has its path, the cause, and what helps."""
+    """A file is no whole image; with its path, the cause, and what helps."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,7 @@ def read_volume(path: Path, volume: int | None = None, dimensions: Collection[in
     """
     check_file(path)
     header = read_header(path)
-    nifti = path.name.lower().endswith((".nii", ".nii.gz"))
-    voxels = nifti_voxels(path) if nifti else itk_voxels(path)
+    voxels = nifti_voxels(path) if is_nifti(path) else itk_voxels(path)
     axes = header.GetDimension()
     voxels = voxels.reshape(header.GetSize()[::-1])  # without the single entries of further axes
     if volume is not None:
@@ -173,11 +176,16 @@ def check_file(path: Path) -> None:
 
 
 def read_header(path: Path) -> sitk.ImageFileReader:
-    """Read an image's header by ITK.
+    """Read an image's header.
 
     Raises:
         VolumeError: ITK cannot, or its voxels are vectors.
     """
+    if is_nifti(path) and path.name != path.name.lower():  # ITK knows neither .NII.gz nor .Nii
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / path.name.lower()
+            link.symlink_to(path.resolve())
+            return read_header(link)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -197,6 +205,11 @@ def read_header(path: Path) -> sitk.ImageFileReader:
             "an image or a segmentation has one"
         )
     return reader
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is named like NIfTI."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
 def nifti_voxels(path: Path) -> NDArray:
@@ -241,36 +254,24 @@ def whole_content(path: Path) -> bytes:
     try:
         return gzip.decompress(content)
     except EOFError as error:
-        raise VolumeError(f"{path} was cut off: its compressed data have no end; {FETCH_AGAIN}") from error
+        raise VolumeError(f"{path} {CUT_OFF}") from error
     except (OSError, zlib.error) as error:
-        raise VolumeError(f"{path} is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}") from error
+        raise VolumeError(f"{path} {DAMAGED}") from error
 
 
 def check_compressed_part(path: Path) -> None:
-    """Check the checksum of a MetaImage's or NRRD's compressed voxels, which ITK does not.
-
-    Raises:
-        VolumeError: it is wrong, or the data have no end.
-    """
-    content = path.read_bytes()
-    name = path.name.lower()
-    if name.endswith(".mha"):
-        header, _, body = content.partition(b"ElementDataFile = LOCAL\n")
-        compressed = b"compresseddata = true" in header.lower()
-    elif name.endswith(".nrrd"):
-        header, _, body = content.partition(b"\n\n")
-        compressed = any(b"encoding: " + kind in header.lower() for kind in (b"gzip", b"gz"))
-    else:
-        return
-    if not (compressed and body):
+    """Check the checksum of a MetaImage's or NRRD's compressed voxels, which ITK does not; raises VolumeError."""
+    ends = {".mha": b"ElementDataFile = LOCAL\n", ".nrrd": b"\n\n"}  # of the header
+    header, _, body = path.read_bytes().partition(ends.get(path.suffix.lower(), b"\n\n"))
+    if not body or not any(said in header.lower() for said in (b"compresseddata = true", b"encoding: gz")):
         return
     decompressor = zlib.decompressobj(wbits=47)  # zlib's or gzip's frame
     try:
         decompressor.decompress(body)
     except zlib.error as error:
-        raise VolumeError(f"{path} is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}") from error
+        raise VolumeError(f"{path} {DAMAGED}") from error
     if not decompressor.eof:
-        raise VolumeError(f"{path} was cut off: its compressed data have no end; {FETCH_AGAIN}")
+        raise VolumeError(f"{path} {CUT_OFF}")
 
 
 def write_volume(voxels: NDArray, grid: VoxelGrid, path: Path) -> None:
@@ -286,8 +287,7 @@ def write_volume(voxels: NDArray, grid: VoxelGrid, path: Path) -> None:
     try:
         sitk.WriteImage(image, str(path), True)
     except RuntimeError as error:
-        free = os.statvfs(path.parent)
-        full = free.f_bavail * free.f_frsize < voxels.nbytes
+        full = shutil.disk_usage(path.parent).free < voxels.nbytes
         reason = os.strerror(errno.ENOSPC) if full else last_line(error)
         raise InputError(f"{path} cannot be written: {reason}") from error
 

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import job_environment, run_job
@@ -36,7 +37,7 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
         raise InputError(f"{jobs[0].num_gpus} GPUs per job are needed and {len(gpus)} are here; or use -device cpu")
     sets = gpu_sets(gpus, jobs[0].num_gpus)
     at_once = at_once or max(1, len(sets))
-    cores = max(1, (os.cpu_count() or 1) // min(at_once, len(jobs)))
+    cores = max(1, usable_cores() // min(at_once, len(jobs)))
     free: queue.Queue[str | None] = queue.Queue()
     for slot in range(at_once):
         free.put(sets[slot % len(sets)] if sets else None)

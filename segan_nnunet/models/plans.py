@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from segan_nnunet.data.environment import dataset_name, dataset_number, default_processes, nnunet_folder
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
 
+DA = "nnUNet_n_proc_DA"
 NNUNET_PLANS = "nnUNetPlans"
 SEGAN_PLANS = "SegANPlans"
 PAPER_WIDTH = 64
@@ -173,15 +175,28 @@ def plan_with_nnunet(
     """Extract nnU-Net's fingerprint and make its plans, of its own voxel size or of another, where they are missing."""
     if (preprocessed / f"{plans_name}.json").is_file():
         return
-    nnunet_folder("nnUNet_raw")
+    check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
     nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)
-    if spacing_mm is None:
-        nnunet.plan_experiments([dataset_id])
-    else:
-        nnunet.plan_experiments(
-            [dataset_id], overwrite_target_spacing=tuple(spacing_mm), overwrite_plans_name=plans_name
+    other = {"overwrite_target_spacing": tuple(spacing_mm), "overwrite_plans_name": plans_name} if spacing_mm else {}
+    # nnU-Net's planner takes as many threads as trainings may augment with, and fails where that is 0
+    with mock.patch.dict(os.environ, {DA: "1"} if os.environ.get(DA) == "0" else {}):
+        nnunet.plan_experiments([dataset_id], **other)
+
+
+def check_links(dataset: Path) -> None:
+    """Check that the images of a dataset are where its links point to.
+
+    Raises:
+        InputError: they were moved since the conversion.
+    """
+    links = [path for part in ("imagesTr", "labelsTr", "imagesTs") for path in sorted((dataset / part).glob("*"))]
+    if gone := [path for path in links if not path.exists()]:
+        raise InputError(
+            f"{len(gone)} links of {dataset} point to files that are not there, the first {gone[0]} to "
+            f"{os.readlink(gone[0])}. Bring them back, or remove the dataset and convert again from where they are now "
+            "(--copy makes it independent of them)"
         )
 
 
@@ -191,7 +206,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     folder = preprocessed / data_identifier(plans, configuration)
     if len(list(folder.glob("*.pkl"))) == training:  # nnU-Net writes a case's .pkl after its voxels
         return
-    nnunet_folder("nnUNet_raw")
+    check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])

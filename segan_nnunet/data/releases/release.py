@@ -1,7 +1,9 @@
 """What a BRATS release is, and how the files of its cases are found."""
 
 import csv
+import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +40,7 @@ class CaseFiles:
         timepoint: which of the patient's scans it is, or empty.
         images: per channel name, all files that match its templates (one, if the release is in order).
         truth: all files that match the truth's templates.
+        strangers: images beside these files that match no template.
     """
 
     case_id: str
@@ -46,6 +49,7 @@ class CaseFiles:
     timepoint: str
     images: dict[str, list[Path]]
     truth: list[Path]
+    strangers: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -144,12 +148,16 @@ class Release:
         grades = self._grades(source)
         cases: dict[str, CaseFiles] = {}
         root = source.resolve()  # its own name counts too: the user may point at a folder inside the layout
+        strangers: list[Path] = []
         for path in paths:
             relative = (root / path.relative_to(source)).as_posix()
-            for name, pattern in self.patterns:
-                if match := pattern.search(relative):
-                    case = self._case(cases, match.groupdict(), grades)
-                    (case.truth if name == "truth" else case.images[name]).append(path)
+            matches = [(name, match) for name, pattern in self.patterns if (match := pattern.search(relative))]
+            for name, match in matches:
+                case = self._case(cases, match.groupdict(), grades)
+                (case.truth if name == "truth" else case.images[name]).append(path)
+            if not matches and is_image(path):
+                strangers.append(path)
+        assign_strangers(strangers, cases.values())
         return dict(sorted(cases.items()))
 
     def _case(self, cases: dict[str, CaseFiles], groups: dict[str, str], grades: dict[str, str]) -> CaseFiles:
@@ -180,17 +188,48 @@ class Release:
         return {row[columns[0]]: row[columns[1]] for row in rows}
 
 
+def assign_strangers(strangers: Iterable[Path], cases: Iterable[CaseFiles]) -> None:
+    """Give images that match no template to the case in whose own folder they lie; a folder of several is nobody's."""
+    owners: dict[Path, list[CaseFiles]] = defaultdict(list)
+    for case in cases:
+        files = [path for paths in (*case.images.values(), case.truth) for path in paths]
+        owners[Path(os.path.commonpath([path.parent for path in files]))].append(case)
+    for path in strangers:
+        of_nearest: list[CaseFiles] = next((owners[folder] for folder in path.parents if folder in owners), [])
+        if len(of_nearest) == 1:
+            of_nearest[0].strangers.append(path)
+
+
 def list_files(source: Path, title: str) -> list[Path]:
-    """List all files below a folder.
+    """List all files below a folder, through links too, dangling ones included; names that begin with "." are none.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or one below it cannot be read.
     """
     if not source.is_dir():
         raise InputError(f"{source} is not a folder; give the folder into which {title} was unpacked")
-    return sorted(path for path in source.rglob("*") if path.is_file())
+    files: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
+
+    for folder, inside, names in os.walk(source, onerror=refuse, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above, or to one that was listed
+            inside.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        files += [Path(folder) / name for name in names if not name.startswith(".")]
+    return sorted(files)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is named like an image."""
+    return path.name.lower().endswith(IMAGE_ENDINGS)
 
 
 def file_ending(path: Path) -> str:
     """Return the ending of an image file, `.nii.gz` counting as one; empty if it is none that nnU-Net reads."""
-    return next((ending for ending in IMAGE_ENDINGS if path.name.endswith(ending)), "")
+    return next((ending for ending in IMAGE_ENDINGS if path.name.lower().endswith(ending)), "")

@@ -4,7 +4,6 @@ It is small enough for a laptop (2 mm voxels), follows the release in whatever a
 is the same for the same seed. It is no substitute for patients: its tumours are simpler than real ones.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release
@@ -244,7 +244,7 @@ def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2
         write_case(release, root, index + 1, grades[index], volumes, truth)
         advance()
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_bar("simulating", cases) as advance:
+    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("simulating", cases) as advance:
         list(pool.map(simulate, range(cases), [advance] * cases))
     if release.grade_file is not None:
         rows = [f"{release.example['case'].format(index=index + 1)},{grade}\n" for index, grade in enumerate(grades)]

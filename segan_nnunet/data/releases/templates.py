@@ -2,7 +2,8 @@
 
 A {field} stands for one or more characters other than "/", the same ones wherever it occurs again in a template;
 [fields] may narrow it to a regular expression. A * stands for any characters other than "/". A template is matched
-against the end of a file's path, so that the user may point at the release's folder or at any folder above it.
+against the end of a file's path, so that the user may point at the release's folder or at any folder above it. NIfTI
+is NIfTI: a template that ends in .nii or .nii.gz matches both, in upper and lower case.
 """
 
 import re
@@ -15,6 +16,7 @@ def template_pattern(template: str, fields: Mapping[str, str]) -> re.Pattern[str
     Raises:
         re.error: a field's own regular expression is invalid.
     """
+    template, is_nifti = re.subn(r"\.nii(\.gz)?$", "", template)
     seen: set[str] = set()
     pattern = r"(?:^|/)"
     for part in re.split(r"(\{\w+\}|\*)", template):
@@ -26,7 +28,7 @@ def template_pattern(template: str, fields: Mapping[str, str]) -> re.Pattern[str
             seen.add(name)
         else:
             pattern += re.escape(part)
-    return re.compile(pattern + "$")
+    return re.compile(pattern + (r"\.(?i:nii|nii\.gz)$" if is_nifti else "$"))
 
 
 def field_names(template: str) -> set[str]:

@@ -97,7 +97,9 @@ def segmentations(folder: Path, ending: str) -> dict[str, Path]:
         InputError: the folder is missing, or has no such file.
     """
     require_folder(folder)
-    found = {path.name.removesuffix(ending): path for path in sorted(folder.glob(f"*{ending}")) if path.is_file()}
+    # a Mac writes ._CASE beside CASE
+    files = (path for path in sorted(folder.glob(f"*{ending}")) if not path.name.startswith("."))
+    found = {path.name.removesuffix(ending): path for path in files}
     if not found:
         raise InputError(f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says")
     return found

@@ -69,7 +69,7 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         text, written = write_files(contest, scores, partial, settings)
-        output.mkdir(exist_ok=True)
+        output.mkdir(exist_ok=True)  # with the usual mode; the partial one is the owner's alone
         files = [path.replace(output / path.name) for path in written]
     finally:
         shutil.rmtree(partial, ignore_errors=True)

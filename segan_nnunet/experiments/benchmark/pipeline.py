@@ -11,6 +11,7 @@ import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 
+from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.experiments.benchmark.candidates import environment, initialized, nnunet_folders
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.training import AdversarialTrainer, PaperAugmentation
@@ -54,7 +55,7 @@ def pipeline(workload: Workload, processes: int | None = None, seconds: float = 
         processes: that load and augment; by default nnUNet_n_proc_DA, or one per processor.
         seconds: how long each is watched, after the batches that were ready at the start are used up.
     """
-    processes = processes or int(os.environ.get(PROCESSES) or os.cpu_count() or 1)
+    processes = processes or int(os.environ.get(PROCESSES) or usable_cores())
     found = []
     with nnunet_folders() as cases, environment(**{PROCESSES: str(processes)}):
         write_cases(cases, workload)

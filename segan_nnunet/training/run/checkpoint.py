@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.errors import InputError
 
 
@@ -26,6 +27,7 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
             torch.save(plain(checkpoint), file)
             file.flush()
             os.fsync(file.fileno())
+            usual_mode(Path(file.name))
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)
@@ -67,7 +69,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} was not written by a trainer of this package: it holds Python objects, which only nnU-Net's own "
             "trainers load. To start from its weights use -pretrained_weights."
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
+    except (RuntimeError, EOFError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,6 +13,15 @@ from matplotlib.ticker import MaxNLocator
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, house_style
 
 DARKER = ("#B8A000", *REGION_COLOURS[1:])  # a thin line of the paper's yellow cannot be seen on white
+
+
+# what a checkpoint of nnU-Net's own holds beside tensors
+NUMPY: list[Any] = [
+    *(value.__reduce__()[0] for value in (np.float64(0), np.zeros(0))),  # functions that make a number, an array
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in "?bBhHiIlLefd"),
+]
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,9 @@ def read_training_log(fold_folder: Path) -> TrainingLog | None:
         if not path.is_file():
             continue
         try:
-            # like nnU-Net: a checkpoint of one's own training; mapped, so that no weights are read
-            log = torch.load(path, map_location="cpu", weights_only=False, mmap=True)["logging"]
+            # nothing in the file can run code: nnU-Net's log adds NumPy's numbers; mapped, so that no weights are read
+            with torch.serialization.safe_globals(NUMPY):
+                log = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["logging"]
             pseudo_dice = np.asarray(log["dice_per_class_or_region"], dtype=float)
             losses = (np.asarray(log[key], dtype=float) for key in ("train_losses", "val_losses"))
             return TrainingLog(np.atleast_2d(pseudo_dice), *losses)

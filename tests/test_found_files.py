@@ -1,0 +1,78 @@
+"""Which files are cases: through links, compressed or not, in upper and lower case; what is strange is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segan_nnunet.data.conversion import convert
+from segan_nnunet.data.releases.release import list_files
+from segan_nnunet.data.releases.tables import load_release
+from segan_nnunet.data.volumes import read_volume
+from segan_nnunet.errors import InputError
+from tests.hand_made import VALUES, no_dataset_left, write_2015_case, write_volume
+
+
+def test_a_release_without_truth_is_a_dataset_to_predict(tmp_path: Path, nnunet_folders: Path) -> None:
+    release = tmp_path / "release"
+    write_2015_case(release, "HGG", "brats_tcia_pat200_0001", 500, truth=False)
+    made = convert(load_release("brats2015"), release, 15)
+    assert not made.training and made.test == ["brats_tcia_pat200_0001"]
+    assert len(list((made.folder / "imagesTs").iterdir())) == 3
+
+
+def test_an_image_beside_a_missing_truth_is_never_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
+    path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
+    path.rename(path.with_name(f"{path.stem} (1).mha"))  # a browser's second download
+    with pytest.raises(InputError, match=r"pat118_0001: truth is missing, and beside .* \(1\)\.mha"):
+        convert(load_release("brats2015"), release_2015, 15)
+    assert no_dataset_left(nnunet_folders)
+
+
+def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_folders: Path) -> None:
+    case = next(release_2015.rglob("brats_tcia_pat118_0001"))
+    (case / "notes.txt").touch()
+    (case / "swi.mha").touch()
+    assert convert(load_release("brats2015"), release_2015, 15).strangers == [case / "swi.mha"]
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path, release_2015: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "HGG").symlink_to(release_2015 / "HGG")
+    (linked / "gone.mha").symlink_to(tmp_path / "gone")
+    wanted = sorted(path.resolve() for path in (release_2015 / "HGG").rglob("*.mha"))
+    (linked / "HGG" / "loop").symlink_to(linked)
+    (linked / "HGG" / "._hidden.mha").touch()
+    found = list_files(linked, "it")
+    assert sorted(path.resolve() for path in found) == sorted([*wanted, tmp_path / "gone"])
+
+
+def test_nifti_is_found_compressed_or_not_in_any_case(tmp_path: Path, nnunet_folders: Path) -> None:
+    for number, ending in enumerate((".nii.gz", ".nii", ".NII.gz", ".NII")):
+        case = f"BraTS2021_{number:05}"
+        for part in ("t1", "t1ce", "t2", "flair", "seg"):
+            path = tmp_path / "release" / case / f"{case}_{part}{ending.lower()}"
+            values = (VALUES % 2).astype(np.uint8) if part == "seg" else VALUES.astype(np.int16) + number
+            write_volume(path, values)
+            path.rename(path.with_name(f"{case}_{part}{ending}"))
+    made = convert(load_release("brats2021"), tmp_path / "release", 21)
+    assert len(made.training) == 4 and not made.strangers
+    assert {path.name[15:] for path in (made.folder / "imagesTr").iterdir()} == {f"_000{n}.nii.gz" for n in range(3)}
+    np.testing.assert_array_equal(
+        read_volume(made.folder / "imagesTr" / "BraTS2021_00003_0000.nii.gz").voxels, VALUES.astype(np.int16) + 3
+    )
+
+
+def test_2013_s_simulated_cases_are_not_its_patients(tmp_path: Path, nnunet_folders: Path) -> None:
+    for folder in ("Image_Data", "Synthetic_Data"):
+        for name, volume in (("MR_T1", 1), ("MR_T1c", 2), ("MR_T2", 3), ("MR_Flair", 4)):
+            name = f"VSD.Brain.XX.O.{name}"
+            path = tmp_path / "BRATS-2" / folder / "HG" / "0001" / name / f"{name}.{volume}.mha"
+            write_volume(path, VALUES.astype(np.int16) + volume)
+        name = "VSD.Brain_3more.XX.XX.OT"
+        path = tmp_path / "BRATS-2" / folder / "HG" / "0001" / name / f"{name}.5.mha"
+        write_volume(path, (VALUES % 2).astype(np.uint8))
+    made = convert(load_release("brats2013"), tmp_path / "BRATS-2", 13)
+    assert made.training == ["HG_0001"]
+    assert "Image_Data" in str((made.folder / "imagesTr" / "HG_0001_0000.mha").resolve())
