@@ -149,8 +149,9 @@ def test_empty_masks_under_both_policies(case: Case) -> None:
     both, one_reference, one_prediction = ("small", "core"), ("with_core", "core"), ("nothing", "whole")
     assert left_out.loc[both, [*overlaps, "HD95_mm"]].isna().all()
     assert left_out.loc[one_reference, overlaps].isna().tolist() == [False, False, True]
-    assert left_out.loc[one_prediction, overlaps].isna().tolist() == [False, True, False]
-    assert math.isnan(left_out.loc[one_reference, "HD95_mm"]) and math.isnan(left_out.loc[one_prediction, "HD95_mm"])
+    assert left_out.loc[one_prediction, overlaps].tolist() == [0, 0, 0], "a miss fails in every score"
+    assert math.isnan(left_out.loc[one_reference, "HD95_mm"])
+    assert left_out.loc[one_prediction, "HD95_mm"] == pytest.approx(10 * math.hypot(3, 1, 2))
     assert brats.loc[both, overlaps].tolist() == [1, 1, 1] and brats.loc[both, "HD95_mm"] == 0
     diagonal = 10 * math.hypot(3, 1, 2)
     for row in (one_reference, one_prediction):

@@ -47,6 +47,14 @@ def read_case_table(dataset_folder: Path) -> pd.DataFrame:
     return table.assign(**{column: "" for column in ("grade", "timepoint") if column not in table})
 
 
+def read_patients(dataset_folder: Path) -> dict[str, str]:
+    """Patients of the cases, as far as the case table knows them; empty where there is none."""
+    if not (dataset_folder / CASE_TABLE).is_file():
+        return {}
+    table = read_case_table(dataset_folder)
+    return {case: patient for case, patient in zip(table["case"], table["patient"], strict=True) if patient}
+
+
 def read_grades(dataset_folder: Path) -> dict[str, str]:
     """Grades of the cases, as far as the case table knows them; empty where there is none."""
     if not (dataset_folder / CASE_TABLE).is_file():

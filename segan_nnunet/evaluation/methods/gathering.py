@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segan_nnunet.data.case_table import read_grades
+from segan_nnunet.data.case_table import read_grades, read_patients
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
@@ -56,7 +56,7 @@ def dataset_contest(
     title = f"validation cases of {name}, fold{'s' if len(used) > 1 else ''} {', '.join(map(str, used))}"
     title += f", configuration {', '.join(configurations)}"
     images = [folders.images] if folders.images else [raw / "imagesTr"]
-    return Contest(methods, references, labelling, images, read_grades(raw), title)
+    return Contest(methods, references, labelling, images, read_grades(raw), title, patients=read_patients(raw))
 
 
 def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) -> Contest:
@@ -67,11 +67,12 @@ def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) ->
         require_folder(folder)
     images = [folders.images] if folders.images else []
     grades: dict[str, str] = {}
+    patients: dict[str, str] = {}
     candidates = [folder / "dataset.json" for folder in (*folders.predictions.values(), reference, reference.parent)]
     if dataset_id is not None:
         raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
         images += [raw / "imagesTs", raw / "imagesTr"]
-        grades = read_grades(raw)
+        grades, patients = read_grades(raw), read_patients(raw)
         candidates.insert(0, raw / "dataset.json")
     if folders.dataset_json:
         candidates.insert(0, folders.dataset_json)
@@ -80,4 +81,5 @@ def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) ->
     labelling = read_labelling(folders.dataset_json or found[0])
     references = segmentations(reference, labelling.file_ending)
     methods = folder_methods(folders.predictions, labelling.file_ending)
-    return Contest(methods, references, labelling, images, grades, f"references {reference.name}")
+    title = f"references {reference.name}"
+    return Contest(methods, references, labelling, images, grades, title, patients=patients)

@@ -44,6 +44,7 @@ class Contest:
         labelling: what its values mean.
         image_folders: where images named CASE_0000.ending are looked for.
         grades: of cases, where known.
+        patients: of cases, where known.
         title: where the cases come from, for the line under a table.
         left_out: cases that --intersection left out.
         seed_notes: which methods are means over seeds, in words.
@@ -59,6 +60,7 @@ class Contest:
     left_out: Sequence[str] = ()
     seed_notes: Sequence[str] = ()
     seeds: pd.DataFrame | None = None
+    patients: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cases(self) -> list[Case]:

@@ -64,6 +64,7 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     scores = scores.assign(
         fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
         grade=[contest.grades.get(case, "") for case in scores["case"]],
+        patient=[contest.patients.get(case, case) for case in scores["case"]],
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
@@ -120,7 +121,8 @@ def build_tables(
     tables = {}
     for stratum, part in strata(scores).items():
         grade = "" if stratum == ALL_CASES else stratum
-        notes = contest_notes(contest, part["case"].nunique(), settings.policy, comparisons, grade)
+        numbers = part["case"].nunique(), part["patient"].nunique()
+        notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
         for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
             published = settings.published and not grade and columns is TABLE_1
             tables[f"{name}_{grade}" if grade else name] = build_table(

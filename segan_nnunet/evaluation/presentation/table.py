@@ -86,11 +86,13 @@ def build_table(
     for score in scores:
         for region in regions:
             means = [float(cells.loc[(method, score.column, region), "mean"]) for method in methods]
+            counts = [int(cells.loc[(method, score.column, region), "cases"]) for method in methods]
             best = best_of(means, score)
-            if all(mean == best for mean in means):  # of one method, or where all are alike: nobody is ahead
-                best = np.nan
-            for method, mean in zip(methods, means, strict=True):
+            if all(mean == best for mean in means) or len(set(counts)) > 1:
+                best = np.nan  # one method, or all alike; or means of different cases: nobody is ahead
+            for method, mean, count in zip(methods, means, counts, strict=True):
                 text = UNDEFINED if np.isnan(mean) else f"{mean:.{score.decimals}f}"
+                text += f" ({count})" if len(set(counts)) > 1 else ""
                 rows[method].append(Cell(text, mean == best, (method, score.column, region) in marked))
     table_rows = [Row(method, rows[method]) for method in methods]
     if published:
@@ -126,7 +128,8 @@ def table_notes(
     notes = []
     if len(tests):
         notes.append(
-            f"Bold: best mean. {MARK}: differs from {tests['baseline'].iloc[0]} with p < 0.05 (Wilcoxon's signed-rank "
+            f"Bold: best mean, where all have as many cases; else their number is in brackets. {MARK}: differs from "
+            f"{tests['baseline'].iloc[0]} with p < 0.05 (Wilcoxon's signed-rank "
             "test on paired cases, Holm's correction over the comparisons of this table)."
         )
     if any(row.published for row in rows):

@@ -7,24 +7,30 @@ from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.statistics.paired import few_cases
 
 
-def contest_notes(contest: Contest, number: int, policy: EmptyPolicy, comparisons: int, grade: str = "") -> list[str]:
+def contest_notes(
+    contest: Contest, number: int, patients: int, policy: EmptyPolicy, comparisons: int, grade: str = ""
+) -> list[str]:
     """What holds for every table of a comparison.
 
     Args:
         contest: what is compared.
         number: of cases.
+        patients: that they are of.
         policy: what empty masks score.
         comparisons: with the baseline, in the family that Holm corrects.
         grade: of the cases; all grades by default.
     """
     where = f"{contest.title}, grade {grade} only" if grade else contest.title
-    notes = [f"Mean over {number} case{'s' if number > 1 else ''} ({where}). {policy.rule}"]
+    counted = f"{number} case{'s' if number > 1 else ''}"
+    if patients < number:
+        counted = f"{patients} patients, each the mean of its scans ({number} cases)"
+    notes = [f"Mean over {counted} ({where}). {policy.rule}"]
     if contest.left_out:
         notes.append(f"Left out, because not every method has them: {len(contest.left_out)} cases, "
                      f"{shorten(contest.left_out)}.")  # fmt: skip
     notes += contest.seed_notes
     notes += unfinished_notes(contest)
-    if few := few_cases(number, comparisons):
+    if few := few_cases(patients, comparisons):
         notes.append(few)
     return notes
 

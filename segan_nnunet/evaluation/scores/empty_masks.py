@@ -20,9 +20,9 @@ class EmptyPolicy(StrEnum):
 
 RULES = {
     EmptyPolicy.NNUNET: (
-        "Empty masks, policy nnunet: a score is left out where it is undefined: Dice where reference and prediction "
-        "are both empty, precision where the prediction is empty, sensitivity where the reference is empty, HD95 "
-        "where either is empty."
+        "Empty masks, policy nnunet: an empty prediction of a region that is there fails in every score: Dice, "
+        "precision and sensitivity are 0 and HD95 is the diagonal of the volume. Where only the reference is empty, "
+        "Dice and precision are 0, and sensitivity and HD95 are left out; where both are, all four are."
     ),
     EmptyPolicy.BRATS: (
         "Empty masks, policy brats: where reference and prediction are both empty, Dice, precision and sensitivity "

@@ -142,6 +142,9 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
         reference_ml=(tp + fn) * measured["voxel_ml"],
         VolumeDifference_ml=(fp - fn).abs() * measured["voxel_ml"],
     )
+    missed = (tp + fp == 0) & (fn > 0)
+    scores.loc[missed, "Precision"] = 0.0  # Dice and sensitivity are 0 by their formulas
+    scores.loc[missed, "HD95_mm"] = measured.loc[missed, "diagonal_mm"]
     if policy is EmptyPolicy.BRATS:
         both = (tp + fp + fn) == 0
         one = ~both & ((tp + fp == 0) | (tp + fn == 0))

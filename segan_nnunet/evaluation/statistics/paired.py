@@ -1,4 +1,8 @@
-"""Statistics of scores, paired by case: bootstrap intervals, Wilcoxon's test with Holm's correction, effect sizes."""
+"""Statistics of scores, paired by patient: intervals, Wilcoxon's test with Holm's correction, effect sizes.
+
+Units are patients: the scans of one are not independent, and with several of them a test of cases finds what is not
+there. Where no case table knows the patients, or each has one scan, units are the cases.
+"""
 
 from collections.abc import Sequence
 
@@ -10,71 +14,40 @@ from statsmodels.stats.multitest import multipletests
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics.intervals import FEWEST, mean_interval, median_interval
 
-CONFIDENCE = 0.95
-ALPHA = 1 - CONFIDENCE
-RESAMPLES = 2000
-SEED = 0  # of the bootstrap
+ALPHA = 0.05
 FEW_CASES = 20
+UNKNOWN_GRADE = "unknown"
 MOST_COUNTED = 9  # pairs with ties whose p is exact
 ALL_CASES = "all"  # the stratum of every case
 FAMILIES = {score.column: family for family, scores in enumerate((TABLE_1, FURTHER)) for score in scores}
 
 
-def mean_and_median(values: NDArray, axis: int = -1) -> NDArray:
-    """Stack mean and median along an axis."""
-    return np.stack([values.mean(axis=axis), np.median(values, axis=axis)])
-
-
-def bootstrap_interval(values: NDArray, statistic: object = mean_and_median) -> NDArray[np.float64]:
-    """Percentile bootstrap interval of a statistic over cases, resampled with replacement by a fixed seed.
-
-    Args:
-        values: one per case.
-        statistic: vectorised, as scipy.stats.bootstrap takes it; by default mean and median, on the same resamples.
-
-    Returns:
-        Lower and upper ends, (2, ...) with the statistic's shape; NaN for fewer than two cases.
-    """
-    if len(values) < 2:
-        return np.full((2, 2) if statistic is mean_and_median else (2,), np.nan)
-    interval = stats.bootstrap(
-        (values,),
-        statistic,
-        n_resamples=RESAMPLES,
-        batch=max(1, 1_000_000 // len(values)),  # bounds the memory
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="percentile",  # BCa's jackknife is quadratic in the cases, and undefined where all agree
-        rng=SEED,
-    ).confidence_interval
-    return np.stack([interval.low, interval.high])
-
-
 def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """All cases, and the cases of each grade where there are several."""
+    """All cases, and the cases of each grade where there are several; those of unknown grade are one of them."""
     parts = {ALL_CASES: scores}
-    if "grade" in scores:
-        grades = sorted(grade for grade in scores["grade"].unique() if grade)
-        if len(grades) > 1:
-            parts |= {grade: scores[scores["grade"] == grade] for grade in grades}
+    grades = scores["grade"].replace("", UNKNOWN_GRADE) if "grade" in scores else pd.Series(dtype=str)
+    if set(grades) - {UNKNOWN_GRADE} and grades.nunique() > 1:
+        parts |= {grade: scores[grades == grade] for grade in sorted(grades.unique())}
     return parts
 
 
 def wide(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One score as cases x (method, region), in the order of the table."""
-    return scores.pivot(index="case", columns=["method", "region"], values=column)
+    """One score as units x (method, region): the mean over a patient's scans."""
+    unit = scores["patient"] if "patient" in scores else scores["case"]
+    return scores.groupby([unit.rename("unit"), "method", "region"], sort=False)[column].mean().unstack([1, 2])
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and median with their bootstrap intervals, for every stratum, method, score and region.
+    """Mean and median with their intervals, for every stratum, method, score and region.
 
     Args:
         scores: one row per method, case and region.
 
     Returns:
-        One row per stratum, method, score and region: stratum, method, score, region, cases (in which the score is
-        defined), mean, mean_low, mean_high, median, median_low, median_high.
+        One row per stratum, method, score and region: stratum, method, score, region, cases (units in which the score
+        is defined), mean, mean_low, mean_high, median, median_low, median_high.
     """
     rows = []
     for stratum, part in strata(scores).items():
@@ -84,11 +57,9 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
             for method in methods:
                 for region in regions:
                     values = by_case[method, region].dropna().to_numpy(float)
-                    mean, median = mean_and_median(values) if len(values) else (np.nan, np.nan)
-                    low, high = bootstrap_interval(values)
-                    rows.append(
-                        (stratum, method, column, region, len(values), mean, low[0], high[0], median, low[1], high[1])
-                    )
+                    mean, median = (values.mean(), np.median(values)) if len(values) else (np.nan, np.nan)
+                    ends = (*mean_interval(values), median, *median_interval(values))
+                    rows.append((stratum, method, column, region, len(values), mean, *ends))
     names = ["stratum", "method", "score", "region", "cases", "mean", "mean_low", "mean_high"]
     return pd.DataFrame(rows, columns=[*names, "median", "median_low", "median_high"])
 
@@ -143,7 +114,7 @@ def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 for region in part["region"].unique():
                     both = (by_case[method, region] - by_case[baseline, region]).dropna().to_numpy(float)
                     p, effect = wilcoxon(both)
-                    low, high = bootstrap_interval(both, np.mean)
+                    low, high = mean_interval(both)
                     mean = both.mean() if len(both) else np.nan
                     rows.append((stratum, method, baseline, column, region, len(both), mean, low, high, effect, p))
     names = ["stratum", "method", "baseline", "score", "region", "pairs", "difference", "difference_low"]
@@ -178,7 +149,8 @@ def few_cases(number: int, comparisons: int) -> str:
     """
     if number >= FEW_CASES:
         return ""
-    what = f"{number} case{' is' if number == 1 else 's are'} few: the intervals are rough"
+    intervals = "the intervals are rough" if number >= FEWEST else "there are no intervals"
+    what = f"{number} case{' is' if number == 1 else 's are'} few: {intervals}"
     if comparisons and smallest_p(number) * comparisons >= ALPHA:
         return (
             f"{what}, and no difference can be significant: the smallest p that {number} pairs can give is "
@@ -202,6 +174,9 @@ def sentences(tests: pd.DataFrame, regions: Sequence[str], stratum: str = ALL_CA
         verdict = "differs significantly from" if row.p_holm < ALPHA else "does not differ significantly from"
         low, high = row.difference_low, row.difference_high
         interval = "" if np.isnan(low) else f", 95 % interval {low:+.3f} to {high:+.3f}"
+        if not np.isnan(low) and (low > 0 or high < 0) != (row.p_holm < ALPHA):
+            # of the mean of one comparison, where the test is of ranks and of all comparisons
+            interval += ", not corrected, of the mean and not of the ranks"
         said.append(
             f"{subject}: {row.method} {verdict} {row.baseline} (mean difference {row.difference:+.3f}{interval}; "
             f"p = {row.p:.2g}, {row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {row.pairs} pairs)."

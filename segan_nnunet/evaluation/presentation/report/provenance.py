@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.evaluation.statistics.paired import RESAMPLES, SEED
+from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
 SETTINGS = {  # nnU-Net's names in debug.json, and ours
