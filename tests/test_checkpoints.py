@@ -1,6 +1,7 @@
 """What a checkpoint holds and refuses, and how a diverged training ends."""
 
 import io
+import json
 import math
 import pickle
 from pathlib import Path
@@ -203,3 +204,20 @@ def test_a_training_under_another_optimiser_is_not_continued(nnunet_folders: Pat
     with pytest.raises(InputError, match=f"{written or 'an earlier version'}.* Adam.*-pretrained_weights"):
         trainer.load_checkpoint(str(path))
     assert all(map(torch.equal, before, trainer.network.parameters())), "nothing was loaded"
+
+
+def test_a_training_goes_on_with_its_own_cases_and_plans_only(nnunet_folders: Path) -> None:
+    splits = nnunet_folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "splits_final.json"
+    trainer = build(Quick, nnunet_folders)
+    splits.write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]))
+    epoch(trainer, [a_batch()])
+    path = str(Path(trainer.output_folder) / "checkpoint_latest.pth")
+    build(Quick, nnunet_folders).load_checkpoint(path)
+    splits.write_text(json.dumps([{"train": ["a", "c"], "val": ["b"]}]))
+    with pytest.raises(InputError, match="was trained on other cases than splits_final.json .*such as b"):
+        build(Quick, nnunet_folders).load_checkpoint(path)
+    splits.write_text(json.dumps([{"val": ["c"], "train": ["b", "a"]}]))  # another order is no other split
+    other = build(Quick, nnunet_folders)
+    other.configuration_manager.configuration["batch_size"] = 5
+    with pytest.raises(InputError, match="other plans of this name: batch_size differ.*--plans-name"):
+        other.load_checkpoint(path)

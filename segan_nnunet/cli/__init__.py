@@ -43,7 +43,7 @@ for verb in (
 def main() -> None:
     """Run the command line; what the user can put right is printed as one message, without a traceback."""
     try:
-        app(expand_values(sys.argv[1:]), prog_name="segan_nnunet")
+        app(expand_values(sys.argv[1:], typer.main.get_command(app)), prog_name="segan_nnunet")
     except InputError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"segan_nnunet: {error}", style="red", markup=False)
         sys.exit(1)

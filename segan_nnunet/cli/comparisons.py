@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from segan_nnunet.cli.options import numbered_folds
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 
 
@@ -15,7 +16,7 @@ def compare(
     configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
     trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: all trained]")] = None,
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: all trained]")] = None,
-    folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
+    folds: Annotated[list[str] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
     seeds: Annotated[list[int] | None, typer.Option("--seeds", help="Seeds. [default: all validated]")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="Folder for tables, figures and report.")] = None,
     predictions: Annotated[
@@ -44,11 +45,12 @@ def compare(
     from segan_nnunet.evaluation.methods.method import parse_folders
     from segan_nnunet.evaluation.presentation.result_folder import Settings
 
-    folders = Folders(parse_folders(predictions or []), reference, images, dataset_json)
+    given = Folders(parse_folders(predictions or []), reference, images, dataset_json)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
     settings = Settings(empty, baseline, published, intersection, processes, command)
+    chosen = numbered_folds(folds)
     made = comparison.compare(
-        dataset_id, configurations or "2d", trainers, plans, folds, output, folders, settings, seeds or ()
+        dataset_id, configurations or "2d", trainers, plans, chosen, output, given, settings, seeds or ()
     )
     print(made.table)
     for path in made.files:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segan_nnunet.cli.options import DatasetId
+from segan_nnunet.cli.options import DatasetId, numbered_folds
 
 if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
     from segan_nnunet.grid import executors
@@ -34,7 +34,7 @@ def crossval(
     dataset_id: DatasetId,
     trainers: Annotated[list[str], typer.Option("-tr", help="Trainers.")],
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: SegANPlans]")] = None,
-    folds: Annotated[list[int] | None, typer.Option("--folds", help="Folds. [default: all of the split]")] = None,
+    folds: Annotated[list[str] | None, typer.Option("--folds", help="Folds. [default: all of the split]")] = None,
     seeds: Annotated[
         list[int] | None, typer.Option("--seeds", help="Train each once per seed, as TRAINER_seed3. [default: once]")
     ] = None,
@@ -56,7 +56,7 @@ def crossval(
     from segan_nnunet.grid import crossval as grids
     from segan_nnunet.grid import executors, run_state
 
-    asked = (dataset_id, trainers, plans or ["SegANPlans"], folds, configuration)
+    asked = (dataset_id, trainers, plans or ["SegANPlans"], numbered_folds(folds), configuration)
     if status:
         print(run_state.status_table(grids.states_of(grid_checks.make_grid(*asked, seeds=seeds or ()))))
         return

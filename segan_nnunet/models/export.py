@@ -100,6 +100,11 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
 
     from segan_nnunet.training.run.checkpoint import read_checkpoint
 
+    if not (fold / checkpoint).is_file():
+        trained = sorted(path.parent.name.removeprefix("fold_") for path in fold.parent.glob(f"fold_*/{checkpoint}"))
+        raise InputError(
+            f"there is no {fold / checkpoint}. Trained: {' '.join(f'-f {name}' for name in trained) or 'no fold'}"
+        )
     saved = read_checkpoint(fold / checkpoint)
     reduced: dict[str, Any] = {key: saved[key] for key in FOR_INFERENCE}
     reduced["trainer_name"] = trainer

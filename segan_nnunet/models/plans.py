@@ -65,6 +65,7 @@ def plan(
         nnunet_plans = json.loads((preprocessed / f"{nnunet_name}.json").read_text())
         earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
         plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
+        check_nothing_is_trained(preprocessed.name, plans_name, earlier, plans["configurations"])
         plans["configurations"] = {**earlier, **plans["configurations"]}
         for configuration in configurations:
             preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
@@ -72,6 +73,26 @@ def plan(
         partial.write_text(json.dumps(plans, indent=4))
         os.replace(partial, path)
     return path
+
+
+def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], planned: dict[str, Any]) -> None:
+    """Check that no model was trained under plans that are about to change: its folds would be of two networks.
+
+    Raises:
+        InputError: one was.
+    """
+    results = os.environ.get("nnUNet_results")
+    for configuration, settings in planned.items():
+        if not results or configuration not in earlier or earlier[configuration] == settings:
+            continue
+        trained = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
+        if trained:
+            differing = ", ".join(key for key in settings if settings[key] != earlier[configuration].get(key))
+            raise InputError(
+                f"{trained[0].parent} was trained under {name} as they are now, of which {differing} would change: the "
+                "model's folds would be of two networks, and it could not predict. Give the new plans a name of their "
+                "own: --plans-name"
+            )
 
 
 def segan_plans(

@@ -17,6 +17,7 @@ from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.progress import epoch_line
 from segan_nnunet.training.run.threads import respect_omp_num_threads
+from segan_nnunet.training.run.trained_on import check_trained_on, trained_on
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
@@ -155,7 +156,16 @@ class PluginTrainer(nnUNetTrainer):
 
     def plugin_state(self) -> dict[str, Any]:
         """What nnU-Net's checkpoint lacks and `--c` needs."""
-        return {"random_states": checkpoints.random_states(), "optimizer_class": self.optimizer_class.__name__}
+        return {
+            "random_states": checkpoints.random_states(),
+            "optimizer_class": self.optimizer_class.__name__,
+            "trained_on": self.trained_on(),
+        }
+
+    def trained_on(self) -> dict[str, Any]:
+        """The cases and the configuration that this fold's training rests on."""
+        splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
+        return trained_on(splits, self.fold, self.configuration_manager.configuration)
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
@@ -181,7 +191,7 @@ class PluginTrainer(nnUNetTrainer):
 
         Raises:
             InputError: the file is missing or damaged, lacks what this trainer needs to go on, or was written under
-                another optimiser, whose state means something else.
+                another optimiser, whose state means something else, or rests on other cases or plans.
         """
         path = Path(filename_or_checkpoint)
         checkpoint = checkpoints.read_checkpoint(path)
@@ -192,6 +202,7 @@ class PluginTrainer(nnUNetTrainer):
                 f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
                 "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
             )
+        check_trained_on(checkpoint.get("trained_on"), self.trained_on(), path)
         super().load_checkpoint(str(path))
         try:
             self.load_plugin_state(checkpoint)

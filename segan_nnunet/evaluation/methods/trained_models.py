@@ -76,6 +76,11 @@ def find_models(
         and (not seeds or unseeded(key[0])[1] in seeds)
     }
     if not chosen:
+        if of_all := sorted(results.glob("*__*__*/fold_all")):
+            raise InputError(
+                f"{of_all[0].parent.name} was trained with fold all, on every case: there is none left to compare on. "
+                "Train folds (0, 1, ...), or compare predictions of a test set: --predictions NAME=FOLDER --reference"
+            )
         raise InputError(f"no validated model of configuration {wanted} in {results}; train one first")
     if trainers:  # in the order asked for
         order = list(trainers)
@@ -129,6 +134,7 @@ def trained_method(
     """
     predictions: dict[str, Path] = {}
     fold_of: dict[str, int] = {}
+    split = json.loads(splits.read_text()) if splits.is_file() else []
     for fold in folds or validated_folds(model_folder):
         validation = model_folder / f"fold_{fold}" / "validation"
         for entry in read_summary(validation / "summary.json"):
@@ -136,6 +142,12 @@ def trained_method(
             path = validation / Path(entry["prediction_file"]).name
             case = path.name.removesuffix(labelling.file_ending)
             predictions[case], fold_of[case] = path, fold
+        validated = {case for case, of in fold_of.items() if of == fold}
+        if fold < len(split) and split[fold]["val"] and validated != set(split[fold]["val"]):
+            raise InputError(
+                f"{validation} holds other cases than {splits} has for fold {fold} now: the split was changed since. A "
+                "case may have trained the model that predicts it; restore the split, or train the folds anew"
+            )
     return Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
 
 
