@@ -51,6 +51,9 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
             started(job)
             return run_job(job, environment, stop=stop)
+        except OSError as error:  # its folder cannot be written, the disk is full: the other jobs go on
+            reason = f"{error.filename or job.folder}: {error.strerror or error}"
+            return JobState(State.FAILED, detail=reason)
         finally:
             free.put(gpu)
 

@@ -148,9 +148,17 @@ def check_slurm(options: SlurmOptions) -> None:
 
 
 def queued_jobs() -> set[str]:
-    """Ids of this user's jobs that are pending or running, an array's jobs one by one."""
+    """Ids of this user's jobs that are pending or running, an array's jobs one by one.
+
+    Raises:
+        InputError: SLURM does not say; an empty queue would submit all jobs a second time.
+    """
     command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(
+            f"SLURM does not say which jobs are queued: {done.stderr.strip()}. Give the command again later"
+        )
     return set(done.stdout.split())
 
 

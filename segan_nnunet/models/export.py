@@ -13,8 +13,8 @@ from segan_nnunet.errors import InputError
 
 STOCK_TRAINER = "nnUNetTrainer"
 FOR_INFERENCE = ("network_weights", "inference_allowed_mirroring_axes")
-KEPT_PER_FOLD = ("progress.png", "progress_game.png", "validation/summary.json")
-PACKAGE = "pip install segan-nnunet"
+KEPT_PER_FOLD = ("progress.png", "progress_game.png")
+PACKAGE = "the package segan_nnunet, installed from its source"
 TRAINER_FOLDER = 'export nnUNet_extTrainer="$(segan_nnunet trainer-folder)"'
 
 
@@ -115,6 +115,10 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
     for file in KEPT_PER_FOLD:
         if (fold / file).is_file():
             archive.write(fold / file, f"{inside}/{file}")
+    summary = fold / "validation" / "summary.json"
+    if summary.is_file():  # the scores, without the names of cases and the paths of the machine that validated
+        scores = {key: value for key, value in json.loads(summary.read_text()).items() if key != "metric_per_case"}
+        archive.writestr(f"{inside}/validation/summary.json", json.dumps(scores, indent=4))
 
 
 def builds_its_own_network(trainer: str) -> bool:

@@ -1,5 +1,6 @@
 """What a comparison leaves behind: tables, statistics, pictures and the report, all or nothing."""
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -125,11 +126,16 @@ def build_tables(
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
         for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
             published = settings.published and not grade and columns is TABLE_1
-            tables[f"{name}_{grade}" if grade else name] = build_table(
+            tables[f"{name}_{as_file_name(grade)}" if grade else name] = build_table(
                 f"{title}, grade {grade}" if grade else title,
                 summary, tests, columns, regions, notes, stratum, published,
             )  # fmt: skip
     return tables
+
+
+def as_file_name(text: str) -> str:
+    """A text whose characters are all fit for a file's name, such as a grade "II/III"."""
+    return re.sub(r"[^\w.-]+", "_", text)
 
 
 def write_tables(tables: dict[str, Table], folder: Path) -> list[Path]:

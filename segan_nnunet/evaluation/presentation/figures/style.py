@@ -19,6 +19,7 @@ MOST_MARKED = 200  # points that a PDF keeps as shapes; more are drawn as one pi
 SCREEN_DPI, PRINT_DPI = 96, 200
 SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of all its settings
     "font.size": 9,
+    "text.parse_math": False,  # a $ in a method's name is a $
     "axes.titlesize": 9,
     "axes.labelsize": 9,
     "legend.fontsize": 8,
