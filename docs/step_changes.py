@@ -6,6 +6,7 @@ usage: python docs/step_changes.py [BATCH]
 import statistics
 import sys
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,18 @@ from torch import Tensor
 from segan_nnunet.experiments.benchmark import Workload
 from segan_nnunet.experiments.benchmark.candidates import build, take_ordinary_format
 from segan_nnunet.experiments.benchmark.steps import step_seconds, tensor_memory
+from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer
 
 STEPS = 7
+
+
+class Unbounded(AdversarialTrainer):
+    """The game before its critics were bounded: mean absolute distances, RMSProp."""
+
+    distances = staticmethod(layer_distances)
+    optimizer_class = torch.optim.RMSprop
+    optimizer_settings: ClassVar[dict[str, Any]] = {}
 
 
 class L1Losses(AdversarialTrainer):
@@ -75,6 +85,7 @@ class Compiled(AdversarialTrainer):
 
 VARIANTS: dict[str, type[AdversarialTrainer]] = {
     "the step as it is": AdversarialTrainer,
+    "mean distances and RMSProp, as before the critics were bounded": Unbounded,
     "channels first in memory": OrdinaryFormat,
     "distances by l1_loss of float32 copies": L1Losses,
     "both": type("Both", (OrdinaryFormat, L1Losses), {}),
