@@ -1,11 +1,13 @@
 """Several values of one option, as nnU-Net takes them."""
 
+import errno
 from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from segan_nnunet import cli
 from segan_nnunet.cli import app
 from segan_nnunet.cli.options import expand_values, numbered_folds
 from segan_nnunet.errors import InputError
@@ -43,3 +45,20 @@ def test_fold_all_is_explained() -> None:
         numbered_folds(["all"])
     with pytest.raises(InputError, match="takes numbers, not x"):
         numbered_folds(["x"])
+
+
+def test_an_error_of_the_system_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/x.json")
+
+    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(cli, "expand_values", lambda arguments, verbs: [])
+    monkeypatch.setattr(typer.main, "get_command", lambda app: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "segan_nnunet: /data/x.json: No space left on device; free some room and give the command again\n"
+    )

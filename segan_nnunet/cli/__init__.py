@@ -3,7 +3,9 @@
 Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
 """
 
+import errno
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -45,5 +47,16 @@ def main() -> None:
     try:
         app(expand_values(sys.argv[1:], typer.main.get_command(app)), prog_name="segan_nnunet")
     except InputError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"segan_nnunet: {error}", style="red", markup=False)
-        sys.exit(1)
+        say(str(error))
+    except OSError as error:
+        if error.filename is None:  # of no file: nothing that a user could put right
+            raise
+        helps = {errno.ENOSPC: "free some room", errno.EDQUOT: "free some room", errno.EACCES: "ask for the right to"}
+        remedy = f"; {helps[error.errno]} and give the command again" if error.errno in helps else ""
+        say(f"{error.filename}: {error.strerror}{remedy}")
+
+
+def say(message: str) -> NoReturn:
+    """Print what went wrong, and exit with status 1."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"segan_nnunet: {message}", style="red", markup=False)
+    sys.exit(1)

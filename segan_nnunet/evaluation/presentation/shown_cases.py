@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.data.labelling import whole_numbers
-from segan_nnunet.data.volumes import Volume, read_volume
+from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest
 
@@ -29,6 +29,7 @@ class ShownCase:
         predictions: labels of each method.
         dice: of each method, by region.
         spacing_mm: of the voxels, (D, H, W).
+        sides: whether the patient's right is on the left of every slice; of a single slice nobody knows.
     """
 
     case_id: str
@@ -38,6 +39,7 @@ class ShownCase:
     predictions: Mapping[str, NDArray]
     dice: Mapping[str, Mapping[str, float]]
     spacing_mm: tuple[float, ...] = (1.0, 1.0, 1.0)
+    sides: bool = False
 
 
 def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
@@ -65,35 +67,64 @@ def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> S
         InputError: an image cannot be read, or is not of the reference's size.
     """
     reference = read_volume(contest.references[case], dimensions=(2, 3))
+    grid = upright(reference.grid)
     images = {}
     for modality, path in contest.images(case).items():
         volume = read_volume(path, dimensions=(2, 3))
-        if (image := volume.on(reference.grid)) is None:
+        if (image := volume.on(grid)) is None:
             raise InputError(
                 f"{path} does not lie on the voxels of the reference of {case} ({contest.references[case]}); give the "
                 "images that belong to the references with --images"
             )
         images[modality] = as_slices(image)
+    truth = on_grid(reference, grid)
     of_case = scores[scores["case"] == case]
     return ShownCase(
         case,
         rank,
-        images or {NO_IMAGE: np.zeros_like(as_slices(reference.voxels), np.uint8)},
-        as_slices(reference.voxels),
-        {method.name: as_slices(prediction(method.predictions[case], reference)) for method in contest.methods},
+        images or {NO_IMAGE: np.zeros_like(truth, np.uint8)},
+        truth,
+        {
+            method.name: on_grid(read_volume(method.predictions[case], dimensions=(2, 3)), grid)
+            for method in contest.methods
+        },
         {
             method: dict(zip(rows["region"], rows["Dice"], strict=True))
             for method, rows in of_case.groupby("method", sort=False)
         },
-        (1.0, *reference.grid.spacing[::-1])[-3:],
+        (1.0, *grid.spacing[::-1])[-3:],
+        sides=len(grid.size) == 3,
     )
 
 
-def prediction(path: Path, reference: Volume) -> NDArray:
-    """Labels of a prediction that was measured before, in the order of the reference's voxels."""
-    voxels = read_volume(path, dimensions=(2, 3)).on(reference.grid)
+def upright(grid: VoxelGrid) -> VoxelGrid:
+    """The same voxels in the order in which all cases are shown: x to the patient's left, y to the back, z up.
+
+    Rows of a slice then run from front to back, and the patient's right is on the left, as radiologists look at it.
+    A single slice stays as it is.
+    """
+    if len(grid.size) != 3:
+        return grid
+    direction = np.reshape(grid.direction, (3, 3))
+    order = list(max(permutations(range(3)), key=lambda axes: np.abs(direction[:, list(axes)].diagonal()).sum()))
+    signs = np.sign(direction[:, order].diagonal())
+    size, spacing = np.array(grid.size), np.array(grid.spacing)
+    corner = np.zeros(3)
+    corner[order] = np.where(signs < 0, size[order] - 1, 0)
+    origin = np.array(grid.origin) + direction @ (corner * spacing)
+    return VoxelGrid(
+        tuple(size[order].tolist()),
+        tuple(spacing[order].tolist()),
+        tuple(origin.tolist()),
+        tuple((direction[:, order] * signs).ravel().tolist()),
+    )
+
+
+def on_grid(labels: Volume, grid: VoxelGrid) -> NDArray:
+    """Labels of a reference or a prediction that was measured before, as slices in the order of the grid."""
+    voxels = labels.on(grid)
     assert voxels is not None  # for mypy: what does not lie there is not measured
-    return whole_numbers(voxels)
+    return as_slices(whole_numbers(voxels))
 
 
 def as_slices(voxels: NDArray) -> NDArray:

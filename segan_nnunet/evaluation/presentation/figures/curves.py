@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence
         for above, below, (method, folds) in zip(panels[0], panels[1], logs.items(), strict=True):
             for log in folds:
                 epochs = np.arange(1, len(log.pseudo_dice) + 1)
-                for values, colour in zip(log.pseudo_dice.T, DARKER, strict=False):
+                for values, colour in zip(log.pseudo_dice.T, cycle(DARKER), strict=False):  # for ever
                     above.plot(epochs, values, color=colour, linewidth=1.2)
                 for losses, style in ((log.training_loss, "-"), (log.validation_loss, "--")):
                     below.plot(np.arange(1, len(losses) + 1), losses, style, color="black", linewidth=1)
@@ -84,7 +85,9 @@ def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence
                 axes.grid(axis="y")
         panels[0, 0].set_ylabel("pseudo Dice")
         panels[1, 0].set_ylabel("loss")
-        handles = [Line2D([], [], color=colour, label=name) for colour, name in zip(DARKER, regions, strict=False)]
+        handles = [
+            Line2D([], [], color=colour, label=name) for colour, name in zip(cycle(DARKER), regions, strict=False)
+        ]
         handles += [
             Line2D([], [], color="black", linestyle="-", label="training loss"),
             Line2D([], [], color="black", linestyle="--", label="validation loss"),

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, house_style
+from segan_nnunet.evaluation.presentation.figures.style import house_style, region_colours
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modality, window
 
 WIDEST = 16.0  # inches, of the whole figure
@@ -27,9 +27,11 @@ def brain_box(image: NDArray) -> tuple[slice, slice]:
 
 def outline(axes: Axes, labels: NDArray, regions: Mapping[str, Sequence[int]], width: float) -> None:
     """Draw the border of every region of one slice, along the voxels' edges."""
-    for colour, region in zip(REGION_COLOURS, regions.values(), strict=False):
+    colours = region_colours(list(regions))
+    for name, region in regions.items():
         edges = borders(np.isin(labels, region))
         if len(edges):
+            colour = colours[name]
             axes.add_collection(LineCollection(list(edges), colors=colour, linewidths=width, capstyle="projecting"))
 
 
@@ -87,10 +89,13 @@ def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) ->
                 axes.autoscale(False)  # an outline must not widen its picture
                 if labels is not None:
                     outline(axes, labels[view.index][view.box], regions, width=1.4 if across > 2 else 1.0)
+                if labels is None and case.sides:  # of the patient, as radiologists look at them
+                    for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
+                        axes.text(x, 0.98, side, color="white", ha=where, va="top", transform=axes.transAxes)
                 axes.set_title(title, fontsize=8 if across > 2 else 6)
                 axes.set(xticks=[], yticks=[])  # not set_axis_off: the layout would make no room for the title
                 axes.spines[:].set_visible(False)
-        handles = [Line2D([], [], color=c, label=name) for c, name in zip(REGION_COLOURS, regions, strict=False)]
+        handles = [Line2D([], [], color=c, label=name) for name, c in region_colours(list(regions)).items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
     return figure
 

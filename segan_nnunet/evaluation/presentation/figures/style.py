@@ -36,6 +36,11 @@ SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of al
 }
 
 
+def region_colours(regions: Sequence[str]) -> dict[str, str]:
+    """Colour of each region; they repeat after five."""
+    return {name: REGION_COLOURS[index % len(REGION_COLOURS)] for index, name in enumerate(regions)}
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw and save in this style, and leave matplotlib's settings as they were."""
