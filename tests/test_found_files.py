@@ -33,7 +33,10 @@ def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_f
     case = next(release_2015.rglob("brats_tcia_pat118_0001"))
     (case / "notes.txt").touch()
     (case / "swi.mha").touch()
-    assert convert(load_release("brats2015"), release_2015, 15).strangers == [case / "swi.mha"]
+    (case.parent / "brats_tcia_pat999_0001" / "VSD").mkdir(parents=True)
+    made = convert(load_release("brats2015"), release_2015, 15)
+    assert made.strangers == [case / "swi.mha"]
+    assert made.empty_folders == [case.parent / "brats_tcia_pat999_0001"]
 
 
 def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path, release_2015: Path) -> None:

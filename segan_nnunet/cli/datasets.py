@@ -62,6 +62,8 @@ def convert(
     if made.training:
         print("In so many of them there is: " + ", ".join(f"{name} {n}" for name, n in made.label_counts.items()))
         print_doubts(made, release)
+    if made.empty_folders:
+        print(f"{len(made.empty_folders)} folders beside the cases' hold no file, the first {made.empty_folders[0]}")
     if made.strangers:
         print(f"{len(made.strangers)} images beside them are named like nothing of {release.title}, the first "
               f"{made.strangers[0]}")  # fmt: skip

@@ -17,7 +17,7 @@ from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
+from segan_nnunet.data.releases.release import CaseFiles, Release, empty_folders, file_ending
 from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
@@ -38,6 +38,7 @@ class Conversion:
         copied: whether images had to be copied, because asked for, because links are not to be had, because several
             channels lie in one file, or because nnU-Net would refuse a file's ending or header.
         strangers: images in the cases' folders that match no template, and were left where they are.
+        empty_folders: folders beside the cases' that hold no file.
         label_counts: in how many training cases each label occurs, by name.
         better: releases in which exactly the values that occur are labels, where not all labels of this one occur.
         lost: labels that no prediction of regions can hold, because they always lie in a region with another label.
@@ -50,6 +51,7 @@ class Conversion:
     left_out: dict[str, list[str]]
     copied: bool
     strangers: list[Path]
+    empty_folders: list[Path]
     label_counts: dict[str, int]
     better: list[str]
     lost: list[str]
@@ -126,6 +128,7 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
         left_out=left_out,
         copied=copied,
         strangers=[path for case in cases for path in case.strangers],
+        empty_folders=empty_folders(cases),
         label_counts={name: sum(value in of for of in values) for name, value in release.labels.items()},
         better=releases_that_fit_better(set().union(*values), release),
         lost=[] if options.plain_labels else lost_labels(release),

@@ -225,12 +225,25 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     """Preprocess a configuration of any plans with nnU-Net, unless all its cases are there."""
     training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
     folder = preprocessed / data_identifier(plans, configuration)
-    if len(list(folder.glob("*.pkl"))) == training:  # nnU-Net writes a case's .pkl after its voxels
+    done = list(folder.glob("*.pkl"))  # nnU-Net writes a case's .pkl after its voxels
+    if len(done) == training:
+        if changed := changed_since(preprocessed.name, min(path.stat().st_mtime for path in done)):
+            print(
+                f"WARNING: {len(changed)} files of the dataset, the first {changed[0]}, are newer than what was "
+                f"preprocessed from them. If they were changed, remove {folder} and give the command again."
+            )
         return
     check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
+
+
+def changed_since(dataset: str, seconds: float) -> list[Path]:
+    """Images and labels of a dataset in nnUNet_raw that were written after a time; none where the folder is gone."""
+    raw = Path(os.environ.get("nnUNet_raw", "")) / dataset
+    files = [path for part in ("imagesTr", "labelsTr") for path in sorted((raw / part).glob("*")) if path.exists()]
+    return [path for path in files if path.stat().st_mtime > seconds]
 
 
 def data_identifier(plans: dict[str, Any], configuration: str) -> str:

@@ -200,6 +200,14 @@ def assign_strangers(strangers: Iterable[Path], cases: Iterable[CaseFiles]) -> N
             of_nearest[0].strangers.append(path)
 
 
+def empty_folders(cases: Iterable[CaseFiles]) -> list[Path]:
+    """Folders without any file beside the cases' own folders: cases whose files are not there."""
+    files = ([path for paths in (*case.images.values(), case.truth) for path in paths] for case in cases)
+    roots = {Path(os.path.commonpath([path.parent for path in of_case])) for of_case in files}
+    beside = {folder for root in roots for folder in root.parent.iterdir() if folder.is_dir() and folder not in roots}
+    return sorted(folder for folder in beside if not any(path.is_file() for path in folder.rglob("*")))
+
+
 def list_files(source: Path, title: str) -> list[Path]:
     """List all files below a folder, through links too, dangling ones included; names that begin with "." are none.
 

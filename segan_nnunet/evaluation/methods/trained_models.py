@@ -9,6 +9,7 @@ import pandas as pd
 
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.methods.fold_checkpoint import configuration_of
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.trainer_names import seeded, unseeded
 
@@ -148,7 +149,27 @@ def trained_method(
                 f"{validation} holds other cases than {splits} has for fold {fold} now: the split was changed since. A "
                 "case may have trained the model that predicts it; restore the split, or train the folds anew"
             )
+    check_one_network(model_folder, sorted(set(fold_of.values())))
     return Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
+
+
+def check_one_network(model_folder: Path, folds: Sequence[int]) -> None:
+    """Check that a model's folds were trained under the same configuration, as far as their checkpoints say.
+
+    Raises:
+        InputError: they were not, and are no one method.
+    """
+    name = model_folder.name.rsplit("__", 2)[2]
+    found = {fold: configuration_of(model_folder / f"fold_{fold}", name) for fold in folds}
+    known = {fold: configuration for fold, configuration in found.items() if configuration}
+    for fold, configuration in known.items():
+        first = min(known)
+        differing = [key for key in configuration if configuration[key] != known[first].get(key)]
+        if differing:
+            raise InputError(
+                f"{model_folder} has folds of two plans: in {', '.join(differing)} fold {fold} differs from fold "
+                f"{first}. They are no one method: train the folds of one of them anew, or compare --folds of one"
+            )
 
 
 def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Path) -> str:

@@ -4,25 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from segan_nnunet.evaluation.methods.fold_checkpoint import read_fold
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, house_style
 
 DARKER = ("#B8A000", *REGION_COLOURS[1:])  # a thin line of the paper's yellow cannot be seen on white
-
-
-# what a checkpoint of nnU-Net's own holds beside tensors
-NUMPY: list[Any] = [
-    *(value.__reduce__()[0] for value in (np.float64(0), np.zeros(0))),  # functions that make a number, an array
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in "?bBhHiIlLefd"),
-]
 
 
 @dataclass(frozen=True)
@@ -41,22 +32,13 @@ class TrainingLog:
 
 def read_training_log(fold_folder: Path) -> TrainingLog | None:
     """Read the log of a fold's newest checkpoint; None where there is none, or no such log in it."""
-    import torch  # seconds to import, and only the curves need it
-
-    for name in ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth"):
-        path = fold_folder / name
-        if not path.is_file():
-            continue
-        try:
-            # nothing in the file can run code: nnU-Net's log adds NumPy's numbers; mapped, so that no weights are read
-            with torch.serialization.safe_globals(NUMPY):
-                log = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["logging"]
-            pseudo_dice = np.asarray(log["dice_per_class_or_region"], dtype=float)
-            losses = (np.asarray(log[key], dtype=float) for key in ("train_losses", "val_losses"))
-            return TrainingLog(np.atleast_2d(pseudo_dice), *losses)
-        except Exception:  # damaged or foreign checkpoints raise anything; a picture may lack a curve
-            continue
-    return None
+    try:
+        log = (read_fold(fold_folder) or {})["logging"]
+        pseudo_dice = np.asarray(log["dice_per_class_or_region"], dtype=float)
+        losses = (np.asarray(log[key], dtype=float) for key in ("train_losses", "val_losses"))
+        return TrainingLog(np.atleast_2d(pseudo_dice), *losses)
+    except (KeyError, TypeError, ValueError):  # a foreign one; a picture may lack a curve
+        return None
 
 
 def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence[str]) -> Figure:
