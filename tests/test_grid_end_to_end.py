@@ -1,5 +1,6 @@
 """`crossval` through nnU-Net's real commands: killed, broken, continued, compared."""
 
+import json
 import re
 from pathlib import Path
 
@@ -49,16 +50,33 @@ def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Com
     assert len(checkpoint["logging"]["train_losses"]) == 4
 
 
+def test_seeds_at_another_voxel_size(small_dataset: Commands) -> None:
+    small_dataset(
+        *("segan_nnunet", "plan", "-d", "3", "--spacing", "3", "3", "3"),
+        *("--width", "4", "--batch-size", "4", "--patch-size", "32", "32"),
+    )
+    plans = small_dataset.folder / "nnUNet_preprocessed" / "Dataset003_BRATS2015" / "SegANPlans_3mm.json"
+    assert json.loads(plans.read_text())["configurations"]["2d"]["spacing"] == [3.0, 3.0]
+    grid = [word.replace("SegANPlans", "SegANPlans_3mm") for word in GRID]
+    printed = small_dataset(*grid, "-tr", "GridQuick", "--seeds", "0", "1")
+    assert "-tr GridQuick_seed1 -p SegANPlans_3mm" in printed and "2 jobs: 2 finished" in printed
+    assert "| GridQuick |" in printed and "GridQuick is the mean over the seeds 0, 1 of each case" in printed
+    weights = [
+        torch.load(path / "fold_0" / "checkpoint_final.pth", weights_only=True)["network_weights"]
+        for path in sorted((small_dataset.folder / "nnUNet_results" / "Dataset003_BRATS2015").glob("GridQuick_seed*"))
+    ]
+    assert len(weights) == 2 and any(not torch.equal(a, weights[1][name]) for name, a in weights[0].items())
+    one = small_dataset(
+        "segan_nnunet", "compare", "-d", "3", "-tr", "GridQuick", "-p", "SegANPlans_3mm", "--seeds", "1"
+    )
+    assert "GridQuick is the mean over the seed 1 of each case" in one
+
+
 def test_reproduce_from_the_release_to_the_table(small_dataset: Commands) -> None:
     """With one short trainer for the paper's six, and two folds for its holdout, which needs more patients."""
     release = small_dataset.folder / "BRATS2015_Training"
     paper = ("segan_nnunet", "reproduce", "--brats2015", str(release), "-d", "4", "--short", "--folds", "2")
-    # nnU-Net plans nothing with nnUNet_n_proc_DA=0
-    small_dataset.environment["nnUNet_n_proc_DA"] = "1"
-    try:
-        printed = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu", "--jobs", "2")
-    finally:
-        small_dataset.environment["nnUNet_n_proc_DA"] = "0"
+    printed = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu", "--jobs", "2")
     assert "3 training cases" in printed and "2 jobs: 2 finished" in printed
     assert "| GridQuick |" in printed and "Mean over 3 cases" in printed
     again = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu")
