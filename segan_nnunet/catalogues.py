@@ -43,7 +43,7 @@ def declared_classes(folder: Path) -> dict[str, str]:
     """Classes that Python files below a folder define, with their docstrings' first lines; nothing is imported."""
     found = {}
     for path in sorted(folder.rglob("*.py")):
-        with contextlib.suppress(SyntaxError):
+        with contextlib.suppress(SyntaxError, ValueError):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef):
                     found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
@@ -54,8 +54,9 @@ def list_trainers() -> str:
     """The trainers by folder, and the suffixes, with one line each."""
     lines = []
     for folder in dict.fromkeys([catalogue_folder("trainers"), *named_folders()]):
-        # a class whose name has a suffix is an idea's own form of it
-        declared = {name: line for name, line in declared_classes(folder).items() if parts(name).idea == name}
+        declared = declared_classes(folder)
+        for name in [name for name in declared if parts(name).idea != name and parts(name).idea in declared]:
+            del declared[name]  # an idea's own form of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
     lines += ["Suffixes of ours, in this order:", *(f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items())]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ FLOORS = (
     ("objective",),
     ("networks",),
     ("data",),
-    ("catalogues",),
+    ("catalogues", "fold_checkpoint"),
     ("trainer_names", "errors"),
 )
 

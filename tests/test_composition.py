@@ -47,6 +47,11 @@ def test_unknown_names_are_left_to_nnunet_and_a_wrong_order_gets_a_sentence(monk
     catalogue = load_trainers()
     for name in ("SegANTrainer_mine", "Other_short", "SegANTrainer_short_50epochs", "nnUNetTrainer_5epochs"):
         assert not hasattr(catalogue, name)
+    for name in ("SegANDiceTrainer_short_50epochs", "SegANTrainer_50epochs_short"):
+        assert not hasattr(catalogue, name), "of two lengths none is meant"
+    for name, said in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
+        with pytest.raises(InputError, match=said):
+            getattr(catalogue, name)
     with pytest.raises(InputError, match="SegANTrainer_PaperDA_short_seed1, not SegANTrainer_seed1_short_PaperDA"):
         _ = catalogue.SegANTrainer_seed1_short_PaperDA
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
@@ -70,3 +75,12 @@ def test_trainers_of_one_s_own_are_listed_without_being_imported(
     assert "What it does." in listed and "More." not in listed
     for name in (*IDEAS, "_PaperDA", "_short", "_50epochs", "_seed3"):
         assert f"  {name} " in listed
+
+
+def test_a_trainer_of_one_s_own_goes_before_a_composed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from segan_nnunet.training import AdversarialTrainer\n\n\n"
+        "class SegANTrainer_100epochs(AdversarialTrainer):\n    mine = True\n"
+    )
+    monkeypatch.setenv("nnUNet_extTrainer", f"{catalogue_folder('trainers')}:{tmp_path}")
+    assert recursive_find_trainer_class_by_name("SegANTrainer_100epochs").mine

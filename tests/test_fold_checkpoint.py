@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.fold_checkpoint import configuration_of, read_fold
-from segan_nnunet.evaluation.methods.trained_models import check_one_network
 from segan_nnunet.evaluation.presentation.figures.curves import read_training_log
+from segan_nnunet.fold_checkpoint import check_one_network, configuration_of, read_fold
 
 LOG = {
     "dice_per_class_or_region": [[np.float32(0.5), np.float32(0.25)]],

@@ -40,6 +40,9 @@ def test_the_mean_s_interval_is_the_t_interval_of_many_normal_values() -> None:
 
 def test_intervals_of_nothing_to_estimate() -> None:
     assert mean_interval(np.full(30, 0.7)) == pytest.approx((0.7, 0.7)), "no spread, no width"
+    # resamples of equal values have no spread but rounding's, and do not count
+    low, high = mean_interval(np.array([np.sqrt(2)] * 18 + [5.0, 5.0]))
+    assert 1.3 < low < high < 6
     for few in (0, 1, FEWEST - 1):
         assert np.isnan([*mean_interval(np.arange(float(few))), *median_interval(np.arange(float(few)))]).all()
 

@@ -54,6 +54,14 @@ def test_units_are_patients_where_a_patient_has_several_scans() -> None:
     assert tested["pairs"] == 2 and tested["difference"] == pytest.approx((0.2 + 0.1) / 2)
 
 
+def test_patients_are_paired_scan_by_scan() -> None:
+    """A defines no score of the second scan: the first alone is compared, and there they are equal."""
+    table = scores_of({"A": np.array([0.8, np.nan]), "B": np.array([0.8, 0.0])}).assign(patient="p")
+    assert paired_tests(table, "B").iloc[0]["difference"] == 0
+    scans = summarise(table).set_index(["method", "score"])["scans"]
+    assert (scans["A", "Dice"], scans["B", "Dice"]) == (1, 2)
+
+
 def test_undefined_scores_are_left_out() -> None:
     row = summarise(scores_of({"A": np.array([0.2, np.nan, 0.6])})).iloc[0]
     assert row["cases"] == 2 and row["mean"] == pytest.approx(0.4)

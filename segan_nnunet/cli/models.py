@@ -42,7 +42,8 @@ def plan(
     path = plans.plan(
         dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing
     )
-    print(f"{path}\nNext: nnUNetv2_train {dataset_id} 2d 0 -tr SegANTrainer -p {path.stem}")
+    first = (configurations or ["2d"])[0]
+    print(f"{path}\nNext: nnUNetv2_train {dataset_id} {first} 0 -tr SegANTrainer -p {path.stem}")
 
 
 def export(

@@ -15,7 +15,7 @@ from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_f
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.jobs import Grid, unique
-from segan_nnunet.trainer_names import SUFFIXES
+from segan_nnunet.trainer_names import SUFFIXES, unseeded
 
 DEVICES = ("cpu", "cuda", "mps")
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
@@ -60,6 +60,8 @@ def make_grid(
             f"({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. Leave them out of --folds, "
             "or make another split with segan_nnunet split -k."
         )
+    if seeds and (have := [name for name in trainers if unseeded(name)[1] is not None]):
+        raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
     if negative := [seed for seed in seeds if seed < 0]:
         raise InputError(f"a seed is 0 or more, not {', '.join(map(str, negative))}")
     return Grid(

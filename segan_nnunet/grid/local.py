@@ -1,5 +1,6 @@
 """The executor for one machine: so many jobs at once, one per GPU where there are GPUs."""
 
+import contextlib
 import os
 import queue
 import threading
@@ -9,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from segan_nnunet.data.environment import usable_cores
+from segan_nnunet.data.locks import StoppedError
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import job_environment, run_job
@@ -51,9 +53,10 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
             started(job)
             return run_job(job, environment, stop=stop)
-        except OSError as error:  # its folder cannot be written, the disk is full: the other jobs go on
-            reason = f"{error.filename or job.folder}: {error.strerror or error}"
-            return JobState(State.FAILED, detail=reason)
+        except StoppedError:
+            raise
+        except Exception as error:  # its folder cannot be written, the disk is full: the other jobs go on
+            return JobState(State.FAILED, detail=str(error) or type(error).__name__)
         finally:
             free.put(gpu)
 
@@ -75,10 +78,12 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
                     for future in done:
                         report(progress, futures[future], future.result())
                         progress.advance(overall)
-                        progress.remove_task(bars.pop(futures[future]))
+                        if (ended := bars.pop(futures[future], None)) is not None:
+                            progress.remove_task(ended)
                     for job, bar in list(bars.items()):
-                        if epochs := read_progress(job.folder):
-                            progress.update(bar, completed=epochs.epochs_done, total=epochs.num_epochs)
+                        with contextlib.suppress(OSError):  # a log that is being moved, a stale handle
+                            if epochs := read_progress(job.folder):
+                                progress.update(bar, completed=epochs.epochs_done, total=epochs.num_epochs)
             except BaseException:  # Ctrl-C above all
                 stop.set()
                 pool.shutdown(cancel_futures=True)

@@ -204,13 +204,19 @@ def crossval_on_slurm(grid: Grid, options: SlurmOptions) -> Submission:
             job.folder.mkdir(parents=True, exist_ok=True)
             (job.folder / SLURM_ID).write_text(slurm_job.job_id)
         awaited = [(job.folder / SLURM_ID).read_text() for job in unfinished if (job.folder / SLURM_ID).is_file()]
+    except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError) as error:
+        raise InputError(f"SLURM took no jobs: {error}") from error
+    try:
         comparison = executor(folder, replace(options, gpus=0, time_min=min(options.time_min, REPORT_MIN)))
         comparison.update_parameters(
             name="segan_nnunet_compare", slurm_dependency="afterany:" + ":".join(dict.fromkeys(awaited))
         )
         report = comparison.submit(Report(grid)).job_id
     except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError) as error:
-        raise InputError(f"SLURM took no jobs: {error}") from error
+        raise InputError(
+            f"the {len(new)} trainings are submitted, their comparison was refused ({error}); when they are done "
+            f"compare by hand: {compare_command(grid)}"
+        ) from error
     left = f" ({len(unfinished) - len(new)} more are in the queue or running)" if len(new) < len(unfinished) else ""
     return Submission(
         f"submitted {len(new)} jobs{left}, {submitted[0].job_id} to {submitted[-1].job_id}, and the comparison as "

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import check_one_network
 
 STOCK_TRAINER = "nnUNetTrainer"
 FOR_INFERENCE = ("network_weights", "inference_allowed_mirroring_axes")
@@ -67,7 +69,11 @@ def export_model(
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
     own_network = builds_its_own_network(trainer)
-    architecture = described["plans.json"]["configurations"][configuration]["architecture"]["network_class_name"]
+    check_one_network(source, folds)
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
+
+    planned = PlansManager(deepcopy(described["plans.json"])).get_configuration(configuration)
+    architecture = planned.network_arch_class_name
     needs = [PACKAGE] if own_network or architecture.startswith("segan_nnunet") else []
     needs += [TRAINER_FOLDER] if own_network else []
     new_trainer = trainer if own_network else STOCK_TRAINER

@@ -87,7 +87,8 @@ def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], p
             continue
         trained = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
         if trained:
-            differing = ", ".join(key for key in settings if settings[key] != earlier[configuration].get(key))
+            before = earlier[configuration]
+            differing = ", ".join(sorted(k for k in {*settings, *before} if settings.get(k) != before.get(k)))
             raise InputError(
                 f"{trained[0].parent} was trained under {name} as they are now, of which {differing} would change: the "
                 "model's folds would be of two networks, and it could not predict. Give the new plans a name of their "
@@ -166,7 +167,9 @@ def segan_configuration(
         },
         "_kw_requires_import": ["conv_op"],
     }
-    return {**configuration, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
+    # without a next stage, to which nnU-Net would hand its validation: SegANPlans have no cascade
+    kept = {key: value for key, value in configuration.items() if key != "next_stage"}
+    return {**kept, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
 
 
 def spacing_suffix(spacing_mm: Sequence[float] | None) -> str:

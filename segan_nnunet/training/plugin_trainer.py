@@ -84,6 +84,7 @@ class PluginTrainer(nnUNetTrainer):
         if self.autocast_dtype is not torch.float16:
             self.grad_scaler = None  # only float16 gradients underflow
         self.saved_random_states: dict[str, Any] | None = None
+        self.split: tuple[list[str], list[str]] | None = None
 
     def initialize(self) -> None:
         """Refuse what these trainers cannot do, and build what nnU-Net builds.
@@ -127,6 +128,11 @@ class PluginTrainer(nnUNetTrainer):
         if self.enable_deep_supervision:
             super().set_deep_supervision_enabled(enabled)
 
+    def on_train_start(self) -> None:
+        """Remember on which cases this training is: the file may change while it runs."""
+        super().on_train_start()
+        self.split = self.split_now()
+
     def on_epoch_start(self) -> None:
         """After a resume, let the random numbers go on where they were: nnU-Net draws some to start its loaders."""
         if self.saved_random_states is not None:
@@ -151,8 +157,17 @@ class PluginTrainer(nnUNetTrainer):
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does, in the precision of the training where the device is a CPU (nnU-Net: float32)."""
+        if self.local_rank == 0 and (split := self.split or self.split_now()):
+            self.remove_other_predictions(set(split[1]))
         with self.autocast() if self.device.type == "cpu" else nullcontext():
             super().perform_actual_validation(save_probabilities)
+
+    def remove_other_predictions(self, cases: set[str]) -> None:
+        """Remove predictions of an earlier training of this fold on another split: nnU-Net would score them too."""
+        ending = self.dataset_json["file_ending"]
+        for path in (Path(self.output_folder) / "validation").glob(f"*{ending}"):
+            if path.name.removesuffix(ending) not in cases:
+                path.unlink()
 
     def plugin_state(self) -> dict[str, Any]:
         """What nnU-Net's checkpoint lacks and `--c` needs."""
@@ -163,9 +178,13 @@ class PluginTrainer(nnUNetTrainer):
         }
 
     def trained_on(self) -> dict[str, Any]:
-        """The cases and the configuration that this fold's training rests on."""
+        """The cases, as they were when this process began to train, and the configuration."""
+        return trained_on(self.split or self.split_now(), self.configuration_manager.configuration)
+
+    def split_now(self) -> tuple[list[str], list[str]] | None:
+        """Training and validation cases as nnU-Net would take them now; None where it has not made its split yet."""
         splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
-        return trained_on(splits, self.fold, self.configuration_manager.configuration)
+        return self.do_split() if splits.is_file() or self.fold == "all" else None
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
@@ -202,6 +221,8 @@ class PluginTrainer(nnUNetTrainer):
                 f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
                 "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
             )
+        if not self.was_initialized:
+            self.initialize()  # which may change the configuration
         check_trained_on(checkpoint.get("trained_on"), self.trained_on(), path)
         super().load_checkpoint(str(path))
         try:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.fold_checkpoint import configuration_of
 from segan_nnunet.evaluation.methods.method import Method
+from segan_nnunet.fold_checkpoint import check_one_network
 from segan_nnunet.trainer_names import seeded, unseeded
 
 COUNTS = ("TP", "FP", "FN", "TN")
@@ -63,6 +63,14 @@ def find_models(
     missing = [name for name in trainers or () if not any(name in (one, unseeded(one)[0]) for one in names)]
     if trainers and seeds:
         missing += [seeded(name, seed) for name in trainers for seed in seeds if seeded(name, seed) not in names]
+    if missing or not found:
+        patterns = [f"{name}__*__{one}/fold_all" for name in missing or ["*"] for one in configurations]
+        of_all = [path for pattern in patterns for path in results.glob(pattern)]
+        if of_all:
+            raise InputError(
+                f"{of_all[0].parent.name} was trained with fold all, on every case: there is none left to compare on. "
+                "Train folds (0, 1, ...), or compare predictions of a test set: --predictions NAME=FOLDER --reference"
+            )
     for trainer in missing:
         raise InputError(f"no validated fold of {trainer}, configuration {wanted}, in {results}. "
                          f"Validated: {existing}.")  # fmt: skip
@@ -77,11 +85,6 @@ def find_models(
         and (not seeds or unseeded(key[0])[1] in seeds)
     }
     if not chosen:
-        if of_all := sorted(results.glob("*__*__*/fold_all")):
-            raise InputError(
-                f"{of_all[0].parent.name} was trained with fold all, on every case: there is none left to compare on. "
-                "Train folds (0, 1, ...), or compare predictions of a test set: --predictions NAME=FOLDER --reference"
-            )
         raise InputError(f"no validated model of configuration {wanted} in {results}; train one first")
     if trainers:  # in the order asked for
         order = list(trainers)
@@ -147,29 +150,11 @@ def trained_method(
         if fold < len(split) and split[fold]["val"] and validated != set(split[fold]["val"]):
             raise InputError(
                 f"{validation} holds other cases than {splits} has for fold {fold} now: the split was changed since. A "
-                "case may have trained the model that predicts it; restore the split, or train the folds anew"
+                f"case may have trained the model that predicts it; restore the split, or remove {validation.parent} "
+                "and train it anew"
             )
     check_one_network(model_folder, sorted(set(fold_of.values())))
     return Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
-
-
-def check_one_network(model_folder: Path, folds: Sequence[int]) -> None:
-    """Check that a model's folds were trained under the same configuration, as far as their checkpoints say.
-
-    Raises:
-        InputError: they were not, and are no one method.
-    """
-    name = model_folder.name.rsplit("__", 2)[2]
-    found = {fold: configuration_of(model_folder / f"fold_{fold}", name) for fold in folds}
-    known = {fold: configuration for fold, configuration in found.items() if configuration}
-    for fold, configuration in known.items():
-        first = min(known)
-        differing = [key for key in configuration if configuration[key] != known[first].get(key)]
-        if differing:
-            raise InputError(
-                f"{model_folder} has folds of two plans: in {', '.join(differing)} fold {fold} differs from fold "
-                f"{first}. They are no one method: train the folds of one of them anew, or compare --folds of one"
-            )
 
 
 def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Path) -> str:

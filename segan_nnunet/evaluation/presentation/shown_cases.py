@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.data.labelling import whole_numbers
-from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
+from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest
 
@@ -70,14 +70,17 @@ def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> S
     grid = upright(reference.grid)
     images = {}
     for modality, path in contest.images(case).items():
-        volume = read_volume(path, dimensions=(2, 3))
-        if (image := volume.on(grid)) is None:
+        try:
+            volume = read_volume(path, dimensions=(2, 3))
+        except VolumeError:  # a picture that cannot be shown, of colours perhaps, does not cost the tables
+            continue
+        if (image := on_grid(volume, reference.grid, grid)) is None:
             raise InputError(
                 f"{path} does not lie on the voxels of the reference of {case} ({contest.references[case]}); give the "
                 "images that belong to the references with --images"
             )
         images[modality] = as_slices(image)
-    truth = on_grid(reference, grid)
+    truth = labels_on(reference, reference.grid, grid)
     of_case = scores[scores["case"] == case]
     return ShownCase(
         case,
@@ -85,7 +88,7 @@ def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> S
         images or {NO_IMAGE: np.zeros_like(truth, np.uint8)},
         truth,
         {
-            method.name: on_grid(read_volume(method.predictions[case], dimensions=(2, 3)), grid)
+            method.name: labels_on(read_volume(method.predictions[case], dimensions=(2, 3)), reference.grid, grid)
             for method in contest.methods
         },
         {
@@ -120,9 +123,15 @@ def upright(grid: VoxelGrid) -> VoxelGrid:
     )
 
 
-def on_grid(labels: Volume, grid: VoxelGrid) -> NDArray:
+def on_grid(volume: Volume, reference: VoxelGrid, grid: VoxelGrid) -> NDArray | None:
+    """A volume that lies on the reference's voxels, in the order of a grid of the same voxels; None if it does not."""
+    measured = volume.on(reference)
+    return None if measured is None else Volume(volume.path, measured, reference).on(grid)
+
+
+def labels_on(volume: Volume, reference: VoxelGrid, grid: VoxelGrid) -> NDArray:
     """Labels of a reference or a prediction that was measured before, as slices in the order of the grid."""
-    voxels = labels.on(grid)
+    voxels = on_grid(volume, reference, grid)
     assert voxels is not None  # for mypy: what does not lie there is not measured
     return as_slices(whole_numbers(voxels))
 

@@ -86,7 +86,7 @@ def build_table(
     for score in scores:
         for region in regions:
             means = [float(cells.loc[(method, score.column, region), "mean"]) for method in methods]
-            counts = [int(cells.loc[(method, score.column, region), "cases"]) for method in methods]
+            counts = [int(cells.loc[(method, score.column, region), "scans"]) for method in methods]
             best = best_of(means, score)
             if all(mean == best for mean in means) or len(set(counts)) > 1:
                 best = np.nan  # one method, or all alike; or means of different cases: nobody is ahead
@@ -136,7 +136,7 @@ def table_notes(
         notes.append(
             f"Published rows: as printed in {SOURCE}, reached on other data; no comparison with the rows above."
         )
-    most = summary["cases"].max()
+    most = summary["scans"].max()
     counted = [
         f"{score.title} {region}: {found}"
         for score in scores
@@ -151,7 +151,7 @@ def table_notes(
 def fewer_cases(column: pd.DataFrame, most: int) -> str:
     """How many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
     parts = []
-    for cases, rows in column[column["cases"] < most].groupby("cases"):
+    for cases, rows in column[column["scans"] < most].groupby("scans"):
         methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"
         parts.append(f"{cases}{methods}")
     return ", ".join(parts)

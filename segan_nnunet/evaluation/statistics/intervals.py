@@ -35,7 +35,8 @@ def mean_interval(values: NDArray) -> tuple[float, float]:
         resampled = values[drawn]
         spread = resampled.std(axis=1, ddof=1) / np.sqrt(number)
         distance = resampled.mean(axis=1) - mean
-        ratios.append(distance[spread > 0] / spread[spread > 0])
+        defined = spread > 1e-9 * np.abs(values).max()  # of equal values it is a rounding, not 0
+        ratios.append(distance[defined] / spread[defined])
     low, high = np.quantile(np.concatenate(ratios), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(mean - high * error), float(mean - low * error)
 

@@ -34,9 +34,16 @@ def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def wide(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One score as units x (method, region): the mean over a patient's scans."""
-    unit = scores["patient"] if "patient" in scores else scores["case"]
-    return scores.groupby([unit.rename("unit"), "method", "region"], sort=False)[column].mean().unstack([1, 2])
+    """One score as cases x (method, region), in the order of the table."""
+    return scores.pivot(index="case", columns=["method", "region"], values=column)
+
+
+def of_units(by_case: pd.Series, scores: pd.DataFrame) -> NDArray[np.float64]:
+    """Values of cases as values of units, the mean over a patient's scans; undefined ones are left out before."""
+    defined = by_case.dropna()
+    if "patient" in scores:
+        defined = defined.groupby(scores.drop_duplicates("case").set_index("case")["patient"]).mean()
+    return defined.to_numpy(float)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -47,7 +54,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per stratum, method, score and region: stratum, method, score, region, cases (units in which the score
-        is defined), mean, mean_low, mean_high, median, median_low, median_high.
+        is defined), scans (cases in which it is), mean, mean_low, mean_high, median, median_low, median_high.
     """
     rows = []
     for stratum, part in strata(scores).items():
@@ -56,11 +63,12 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
             by_case = wide(part, column)
             for method in methods:
                 for region in regions:
-                    values = by_case[method, region].dropna().to_numpy(float)
+                    scans = int(by_case[method, region].count())
+                    values = of_units(by_case[method, region], part)
                     mean, median = (values.mean(), np.median(values)) if len(values) else (np.nan, np.nan)
                     ends = (*mean_interval(values), median, *median_interval(values))
-                    rows.append((stratum, method, column, region, len(values), mean, *ends))
-    names = ["stratum", "method", "score", "region", "cases", "mean", "mean_low", "mean_high"]
+                    rows.append((stratum, method, column, region, len(values), scans, mean, *ends))
+    names = ["stratum", "method", "score", "region", "cases", "scans", "mean", "mean_low", "mean_high"]
     return pd.DataFrame(rows, columns=[*names, "median", "median_low", "median_high"])
 
 
@@ -112,7 +120,8 @@ def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
             by_case = wide(part, column)
             for method in (method for method in methods if method != baseline):
                 for region in part["region"].unique():
-                    both = (by_case[method, region] - by_case[baseline, region]).dropna().to_numpy(float)
+                    # scan by scan first: of a patient, methods may define different ones
+                    both = of_units(by_case[method, region] - by_case[baseline, region], part)
                     p, effect = wilcoxon(both)
                     low, high = mean_interval(both)
                     mean = both.mean() if len(both) else np.nan

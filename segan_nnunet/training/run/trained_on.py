@@ -1,25 +1,24 @@
 """What a fold's training rests on: its cases and its plans. A checkpoint records it, and continues nothing else."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.errors import InputError
 
+NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
 
-def trained_on(
-    splits: Path, fold: int | str, configuration: dict[str, Any]
-) -> dict[str, list[str] | dict[str, Any] | None]:
+
+def trained_on(split: tuple[Sequence[str], Sequence[str]] | None, configuration: dict[str, Any]) -> dict[str, Any]:
     """Record the cases and the configuration of a training.
 
     Args:
-        splits: splits_final.json of the dataset; where there is none yet, or for fold `all`, no cases are recorded.
-        fold: which of them.
+        split: training and validation cases; None where there is no split yet.
         configuration: of the plans, as nnU-Net has it.
     """
-    split = json.loads(splits.read_text())[fold] if splits.is_file() and fold != "all" else {}
-    cases = {part: sorted(split[part]) if part in split else None for part in ("train", "val")}
-    return {**cases, "configuration": json.loads(json.dumps(configuration, default=str))}
+    train, val = ([*map(str, sorted(cases))] for cases in split) if split else (None, None)
+    return {"train": train, "val": val, "configuration": json.loads(json.dumps(configuration, default=str))}
 
 
 def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path: Path) -> None:
@@ -30,19 +29,18 @@ def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path:
     """
     if recorded is None:
         return
-    for part, words in (("train", "trained"), ("val", "validated")):
-        if recorded[part] and now[part] and recorded[part] != now[part]:
-            moved = sorted(set(recorded[part]) ^ set(now[part]))
+    if recorded["train"] is not None:
+        if now["train"] is None:
+            raise InputError(f"{path} was trained on a split, and splits_final.json is gone; bring it back")
+        leaked = sorted(set(now["val"]) & set(recorded["train"]))
+        if moved := leaked or sorted(set(recorded["train"]) ^ set(now["train"])):
             raise InputError(
-                f"{path} was {words} on other cases than splits_final.json has for this fold now ({len(moved)} differ, "
-                f"such as {moved[0]}): going on would train on what validates. Restore the split, or remove the fold, "
+                f"{path} was trained on other cases than splits_final.json has for this fold now ({len(moved)} differ, "
+                f"such as {moved[0]}): what validates may have been trained on. Restore the split, or remove the fold, "
                 "to train it anew"
             )
-    differing = sorted(
-        key
-        for key in {*recorded["configuration"], *now["configuration"]}
-        if recorded["configuration"].get(key) != now["configuration"].get(key)
-    )
+    before, after = recorded["configuration"], now["configuration"]
+    differing = sorted(k for k in {*before, *after} - NOT_TRAINED_ON if before.get(k) != after.get(k))
     if differing:
         raise InputError(
             f"{path} was trained under other plans of this name: {', '.join(differing)} differ. Plan again as it was, "

@@ -6,8 +6,9 @@ from typing import Any
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
 from segan_nnunet.errors import InputError
-from segan_nnunet.trainer_names import SUFFIXES, in_order, parts, unseeded
+from segan_nnunet.trainer_names import SUFFIXES, TOKENS, in_order, parts, unseeded
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
 from segan_nnunet.training.variants.schedules import ShortSchedule
 from segan_nnunet.training.variants.seeds import Seeded
@@ -25,7 +26,11 @@ def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]
         AttributeError: the name has none of the suffixes, or there is no such idea; nnU-Net then looks elsewhere.
         InputError: the suffixes are in another order.
     """
+    if any(name in declared_classes(folder) for folder in named_folders() if folder != catalogue_folder("trainers")):
+        raise AttributeError(f"{name} is a trainer of the user's own")
     base, seed = unseeded(name)
+    if unseeded(base)[1] is not None:
+        raise InputError(f"{name} has two seeds, and a training has one")
     if seed is not None:
         trainer = with_suffixes(base, ideas) or anywhere(base, name)
         return type(name, (Seeded, trainer), {"seed": seed, "__module__": trainer.__module__})
@@ -41,6 +46,10 @@ def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | 
     if name in ideas:
         return ideas[name]
     said = parts(name)
+    if TOKENS.search(said.idea):  # suffixes in another order, or two of a kind
+        return None
+    if said.epochs == 0:
+        raise InputError(f"{name} would train for no epoch")
     declared = ideas.get(said.idea + said.length)
     trainer = declared or ideas.get(said.idea)
     if trainer is None or not (said.augmentation or said.length):

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from segan_nnunet.evaluation.methods.fold_checkpoint import read_fold
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, house_style
+from segan_nnunet.fold_checkpoint import read_fold
 
 DARKER = ("#B8A000", *REGION_COLOURS[1:])  # a thin line of the paper's yellow cannot be seen on white
 

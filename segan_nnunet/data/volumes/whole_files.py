@@ -1,0 +1,105 @@
+"""Whether a file is there, is an image, and is whole: each cause with its own sentence."""
+
+import gzip
+import math
+import os
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from segan_nnunet.errors import InputError
+
+FETCH_AGAIN = "fetch or write it again"
+GZIP = b"\x1f\x8b"
+CUT_OFF = f"was cut off: its compressed data have no end; {FETCH_AGAIN}"
+DAMAGED = f"is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}"
+
+
+class VolumeError(InputError):
+    """A file is no whole image; with its path, the cause, and what helps."""
+
+
+def check_file(path: Path) -> None:
+    """Check that a file can be opened, and is not something else under an image's name.
+
+    Raises:
+        VolumeError: it cannot, or is.
+    """
+    if not path.exists():
+        if path.is_symlink():
+            target = os.readlink(path)
+            raise VolumeError(f"{path} is a link to {target}, which is not there; bring it back, or convert again")
+        raise VolumeError(f"{path} does not exist")
+    if not path.is_file():
+        raise VolumeError(f"{path} is no file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except PermissionError as error:
+        raise VolumeError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
+    except OSError as error:
+        raise VolumeError(f"{path} cannot be read from its disk: {error.strerror}") from error
+    if not start:
+        raise VolumeError(f"{path} is empty; {FETCH_AGAIN}")
+    if start.startswith(b"version https://git-lfs"):
+        raise VolumeError(f"{path} is a pointer of Git LFS, not the image itself; get it with `git lfs pull`")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise VolumeError(f"{path} is a web page, not an image; the download wanted a login perhaps: {FETCH_AGAIN}")
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is named like NIfTI."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def check_nifti(path: Path) -> None:
+    """Say why ITK may not read a file that is named like NIfTI.
+
+    Raises:
+        VolumeError: the file is not whole, or of another kind than its name says.
+    """
+    content = whole_content(path)
+    if content.startswith(GZIP):
+        raise VolumeError(f"{path} is compressed, though its name ends in .nii; rename it to .nii.gz")
+    if content[:4] in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c"):
+        raise VolumeError(f"{path} is NIfTI-2, which nnU-Net's reader does not know; write it as NIfTI-1")
+
+
+def whole_content(path: Path) -> bytes:
+    """A file's content, uncompressed, read to its end.
+
+    Raises:
+        VolumeError: it ends too early, or its checksum is wrong.
+    """
+    content = path.read_bytes()
+    if not (content.startswith(GZIP) and path.name.lower().endswith(".gz")):
+        if path.name.lower().endswith(".gz"):
+            raise VolumeError(f"{path} is not compressed, though its name ends in .gz; rename it, or compress it")
+        return content
+    try:
+        return gzip.decompress(content)
+    except EOFError as error:
+        raise VolumeError(f"{path} {CUT_OFF}") from error
+    except (OSError, zlib.error) as error:
+        raise VolumeError(f"{path} {DAMAGED}") from error
+
+
+def check_compressed_part(path: Path, size: Sequence[int], kind: str) -> None:
+    """Check the checksum of a MetaImage's or NRRD's compressed voxels, which ITK does not; raises VolumeError."""
+    is_mha = path.suffix.lower() == ".mha"
+    content = path.read_bytes()
+    end = re.search(rb"ElementDataFile\s*=\s*LOCAL\r?\n" if is_mha else rb"\r?\n\r?\n", content)
+    header, body = (content[: end.end()], content[end.end() :]) if end else (b"", b"")
+    if not re.search(rb"compresseddata\s*=\s*true" if is_mha else rb"encoding:\s*gz", header.lower()):
+        return
+    decompressor = zlib.decompressobj(wbits=47)  # zlib's or gzip's frame
+    try:
+        stored = len(decompressor.decompress(body))
+    except zlib.error as error:
+        raise VolumeError(f"{path} {DAMAGED}") from error
+    if not decompressor.eof:
+        raise VolumeError(f"{path} {CUT_OFF}")
+    promised = math.prod(size) * {"8": 1, "16": 2, "32": 4, "64": 8}[re.findall(r"\d+", kind)[0]]
+    if stored < promised:
+        raise VolumeError(f"{path} holds {stored} bytes of voxels, and its header promises {promised}; {FETCH_AGAIN}")
