@@ -70,6 +70,7 @@ def test_what_is_written(validated: Path) -> None:
     folder = validated / "nnUNet_results" / NAME / "comparison__2d"
     folder.mkdir()
     (folder / "table1.md").write_text("of an earlier comparison")
+    (folder / "table1_HGG.md").write_text("of its grades")
     made = compare(1)
     assert {path.parent for path in made.files} == {folder}
     assert {path.name for path in made.files} == {path.name for path in folder.iterdir()}, "nothing else is left"

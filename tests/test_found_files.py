@@ -7,6 +7,7 @@ import pytest
 
 from segan_nnunet.data.conversion import convert
 from segan_nnunet.data.releases.release import list_files
+from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.errors import InputError
@@ -36,7 +37,7 @@ def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_f
     (case.parent / "brats_tcia_pat999_0001" / "VSD").mkdir(parents=True)
     made = convert(load_release("brats2015"), release_2015, 15)
     assert made.strangers == [case / "swi.mha"]
-    assert made.empty_folders == [case.parent / "brats_tcia_pat999_0001"]
+    assert made.without_cases == [case.parent / "brats_tcia_pat999_0001"]
 
 
 def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path, release_2015: Path) -> None:
@@ -79,3 +80,16 @@ def test_2013_s_simulated_cases_are_not_its_patients(tmp_path: Path, nnunet_fold
     made = convert(load_release("brats2013"), tmp_path / "BRATS-2", 13)
     assert made.training == ["HG_0001"]
     assert "Image_Data" in str((made.folder / "imagesTr" / "HG_0001_0000.mha").resolve())
+
+
+def test_a_link_to_a_case_beside_it_hides_nothing(tmp_path: Path, release_2015: Path, nnunet_folders: Path) -> None:
+    (release_2015 / "HGG" / "AnExample").symlink_to(next(release_2015.rglob("brats_tcia_pat118_0001")))
+    assert len(convert(load_release("brats2015"), release_2015, 15).training) == 3
+
+
+def test_an_image_in_a_folder_of_many_cases_goes_by_its_name(tmp_path: Path, nnunet_folders: Path) -> None:
+    source = simulate_release(tmp_path, cases=3, key="msd-task01")
+    path = next(source.rglob("labelsTr/*_002.nii.gz"))
+    path.rename(path.with_name(path.name.replace(".nii.gz", " (1).nii.gz")))
+    with pytest.raises(InputError, match=r"_002: truth is missing, and beside .*_002 \(1\)\.nii\.gz"):
+        convert(load_release("msd-task01"), source, 5)

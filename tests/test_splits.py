@@ -107,3 +107,45 @@ def test_as_many_folds_as_patients_of_two_grades() -> None:
 def test_more_folds_than_patients() -> None:
     with pytest.raises(InputError, match="5 folds cannot be made of 3 patients"):
         kfold(case_table(3), 5, seed=0)
+
+
+@pytest.fixture
+def own_dataset(nnunet_folders: Path) -> Path:
+    """A dataset of one's own: twelve cases of six patients, and no case table."""
+    folder = nnunet_folders / "nnUNet_raw" / "Dataset005_Own"
+    (folder / "labelsTr").mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz"}))
+    for case in (f"p{p}_{s}" for p in range(6) for s in range(2)):
+        (folder / "labelsTr" / f"{case}.nii.gz").touch()
+    return folder
+
+
+def test_a_dataset_of_one_s_own_needs_a_table_of_its_patients(own_dataset: Path) -> None:
+    with pytest.raises(InputError, match="cases.csv is missing.*--layout.*columns case,patient,grade"):
+        write_splits(5)
+    rows = ["case,patient", *(f"p{p}_{s},p{p}" for p in range(6) for s in range(2))]
+    (own_dataset / "cases.csv").write_text("\n".join(rows))
+    assert write_splits(5, folds=3)["patients"].tolist() == [2, 2, 2]
+    for changed, said in (
+        (rows[:-1], "1 cases are only in one of cases.csv and labelsTr.*p5_1"),
+        ([*rows, "typo,p9"], "such as typo"),
+        ([*rows, rows[1]], "has p0_0 twice"),
+        (["case;patient"], "no column case, patient"),
+        ([], "no table of columns"),
+    ):
+        (own_dataset / "cases.csv").write_text("\n".join(changed))
+        with pytest.raises(InputError, match=said):
+            write_splits(5, folds=3, overwrite=True)
+
+
+def test_cases_of_an_unknown_patient_are_nobody_else_s(own_dataset: Path) -> None:
+    rows = ["case,patient", *(f"p{p}_{s}," for p in range(6) for s in range(2))]
+    (own_dataset / "cases.csv").write_text("\n".join(rows))
+    assert write_splits(5, folds=3)["patients"].sum() == 12
+
+
+def test_one_unknown_grade_does_not_end_stratification() -> None:
+    cases = case_table(60, scans=1)
+    cases.loc[0, "grade"] = ""
+    of_fold = [cases[cases["case"].isin(fold["val"])]["grade"].eq("LGG").sum() for fold in kfold(cases, 5, seed=0)]
+    assert max(of_fold) - min(of_fold) <= 1

@@ -62,10 +62,10 @@ def convert(
     if made.training:
         print("In so many of them there is: " + ", ".join(f"{name} {n}" for name, n in made.label_counts.items()))
         print_doubts(made, release)
-    if made.empty_folders:
-        print(f"{len(made.empty_folders)} folders beside the cases' hold no file, the first {made.empty_folders[0]}")
+    if made.without_cases:
+        print(f"{len(made.without_cases)} folders beside the cases' hold none, the first {made.without_cases[0]}")
     if made.strangers:
-        print(f"{len(made.strangers)} images beside them are named like nothing of {release.title}, the first "
+        print(f"{len(made.strangers)} images are named like nothing of {release.title}, the first "
               f"{made.strangers[0]}")  # fmt: skip
     if made.training:
         print(f"Next: segan_nnunet plan -d {dataset_id}")
@@ -77,7 +77,7 @@ def convert(
 def print_doubts(made: "conversion.Conversion", release: "Release") -> None:
     """Say what in the labels may not be as the user thinks."""
     if never := [name for name, count in made.label_counts.items() if not count]:
-        fits = f" The values that do are the labels of {', '.join(made.better)}." if made.better else ""
+        fits = f" Its values fit better to {', '.join(made.better)}." if made.better else ""
         print(f"WARNING: {', '.join(never)} never occurs. Is it {release.title}?{fits}")
     if made.lost:
         print(

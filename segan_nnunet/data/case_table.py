@@ -5,6 +5,7 @@ timepoint, and the source files, truth and one per channel.
 """
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -22,8 +23,9 @@ def write_case_table(dataset_folder: Path, cases: Iterable[CaseFiles], channels:
         writer = csv.writer(file)
         writer.writerow(["case", "patient", "grade", "timepoint", "truth", *channels])
         for case in cases:
-            truth = case.truth[0].resolve() if case.truth else ""
-            images = [case.images[channel][0].resolve() if case.images[channel] else "" for channel in channels]
+            # not resolved: a link's own name tells what `submission` needs
+            truth = os.path.abspath(case.truth[0]) if case.truth else ""
+            images = [os.path.abspath(case.images[channel][0]) if case.images[channel] else "" for channel in channels]
             writer.writerow([case.case_id, case.patient_id, case.grade, case.timepoint, truth, *images])
 
 
@@ -39,12 +41,17 @@ def read_case_table(dataset_folder: Path) -> pd.DataFrame:
             f"{path} is missing: it says who is the patient of each case. `segan_nnunet convert` writes it, for files "
             "of your own with --layout; or write it yourself, with the columns case,patient,grade and a row per case"
         )
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except ValueError as error:  # empty, of another encoding
+        raise InputError(f"{path} is no table of columns separated by commas, in UTF-8: {error}") from error
     if lacking := [column for column in ("case", "patient") if column not in table]:
         raise InputError(f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}")
     if len(twice := table["case"][table["case"].duplicated()]):
         raise InputError(f"{path} has {twice.iloc[0]} twice; every case has one row")
-    return table.assign(**{column: "" for column in ("grade", "timepoint") if column not in table})
+    patients = table["patient"].where(table["patient"] != "", table["case"])  # unknown: nobody else
+    further = {column: "" for column in ("grade", "timepoint") if column not in table}
+    return table.assign(patient=patients, **further)
 
 
 def read_patients(dataset_folder: Path) -> dict[str, str]:

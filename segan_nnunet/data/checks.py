@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,13 +104,20 @@ def check_case(
             report.values = set(distinct_values(labels).tolist()) - {0}
             report.empty_truth = not report.values
             report.rewrite_truth = volume.voxels.dtype.kind == "f" or not volume.grid.is_nnunet_s(first[1])
+            report.rewrite_truth |= path.suffix.lower() == ".nii" and has_further_axes(path)
         else:
             problems += [f"{difference}: {path}" for difference in grid_differences(name, volume.grid, *first)]
             problems += image_problems(volume.voxels, name, path)
             report.content.append(hashlib.sha256(volume.voxels.data).hexdigest())
-            if not volume.grid.is_nnunet_s(first[1]):
+            # nnU-Net reads .nii with nibabel, which counts axes of a single entry
+            if not volume.grid.is_nnunet_s(first[1]) or (path.suffix.lower() == ".nii" and has_further_axes(path)):
                 report.rewrite_images.append(name)
     return report
+
+
+def has_further_axes(path: Path) -> bool:
+    """Whether a NIfTI file has more axes than three, of a single entry each."""
+    return len(nibabel.Nifti1Image.from_filename(path).shape) > 3
 
 
 def grid_differences(name: str, grid: VoxelGrid, first: str, first_grid: VoxelGrid) -> list[str]:
@@ -188,4 +196,5 @@ def identical_cases(reports: Mapping[str, CaseReport]) -> dict[str, str]:
 def common_ending(cases: Sequence[CaseFiles], channels: Sequence[str]) -> str:
     """Return the file ending that most images have; nnU-Net wants one of all, and the others are written anew."""
     endings = Counter(file_ending(path) for case in cases for name in channels for path in case.images[name])
-    return endings.most_common(1)[0][0] if endings else ""
+    del endings[""]  # of files that nnU-Net does not read
+    return endings.most_common(1)[0][0] if endings else ".nii.gz"

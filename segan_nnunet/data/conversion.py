@@ -17,7 +17,7 @@ from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.data.releases.release import CaseFiles, Release, empty_folders, file_ending
+from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
@@ -37,10 +37,10 @@ class Conversion:
         left_out: problems of each case that was left out, by case id.
         copied: whether images had to be copied, because asked for, because links are not to be had, because several
             channels lie in one file, or because nnU-Net would refuse a file's ending or header.
-        strangers: images in the cases' folders that match no template, and were left where they are.
-        empty_folders: folders beside the cases' that hold no file.
+        strangers: images that match no template, and were left where they are.
+        without_cases: folders beside the cases' in which there is none.
         label_counts: in how many training cases each label occurs, by name.
-        better: releases in which exactly the values that occur are labels, where not all labels of this one occur.
+        better: releases with all the values that occur, and with fewer that do not.
         lost: labels that no prediction of regions can hold, because they always lie in a region with another label.
     """
 
@@ -51,7 +51,7 @@ class Conversion:
     left_out: dict[str, list[str]]
     copied: bool
     strangers: list[Path]
-    empty_folders: list[Path]
+    without_cases: list[Path]
     label_counts: dict[str, int]
     better: list[str]
     lost: list[str]
@@ -101,7 +101,9 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
     raw = nnunet_folder("nnUNet_raw")
     if taken := existing_datasets(dataset_id):
         raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d, or remove that folder")
-    found = list(release.find_cases(source).values())
+    by_id, nobodys = release.find_cases(source)
+    found = list(by_id.values())
+    without_cases = folders_without_cases(found, source)
     ending, reports = examine(found, channels, release, options)
     left_out = {case_id: report.problems for case_id, report in reports.items() if report.problems}
     cases = [case for case in found if case.case_id not in left_out]
@@ -127,8 +129,8 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
         empty=[case_id for case_id in training if reports[case_id].empty_truth],
         left_out=left_out,
         copied=copied,
-        strangers=[path for case in cases for path in case.strangers],
-        empty_folders=empty_folders(cases),
+        strangers=[*(path for case in cases for path in case.strangers), *nobodys],
+        without_cases=without_cases,
         label_counts={name: sum(value in of for of in values) for name, value in release.labels.items()},
         better=releases_that_fit_better(set().union(*values), release),
         lost=[] if options.plain_labels else lost_labels(release),
@@ -197,10 +199,10 @@ def lost_labels(release: Release) -> list[str]:
 
 
 def releases_that_fit_better(values: set[int], release: Release) -> list[str]:
-    """Names of the releases of which exactly these values are the labels, where some of this release's never occur."""
-    if not values or values == set(release.labels.values()):
-        return []
-    return [key for key in available_releases() if set(load_release(key).labels.values()) == values]
+    """Names of the releases that have all these values as labels, and fewer than this one that never occur."""
+    absent = set(release.labels.values()) - values
+    labels = {key: set(load_release(key).labels.values()) for key in available_releases()}
+    return [key for key, of in labels.items() if values and values <= of and len(of - values) < len(absent)]
 
 
 def write_dataset(

@@ -6,6 +6,7 @@ nnU-Net's own default splits cases, and lets two scans of one patient fall on bo
 import json
 import os
 import warnings
+from pathlib import Path
 
 import pandas as pd
 
@@ -39,7 +40,7 @@ def kfold(cases: pd.DataFrame, folds: int, seed: int) -> list[dict[str, list[str
         raise InputError(f"{folds} folds cannot be made of {len(patients)} patients: choose 2 to {len(patients)}")
     of_grade = patients["grade"].value_counts()
     # where every grade has fewer patients than there are folds there is nothing to spread evenly
-    stratified = "" not in of_grade and len(of_grade) > 1 and of_grade.max() >= folds
+    stratified = len(of_grade) > 1 and of_grade.max() >= folds
     splitter = (StratifiedKFold if stratified else KFold)(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # with fewer patients of a grade than folds some folds lack that grade, which the table of folds shows
@@ -71,7 +72,9 @@ def holdout(cases: pd.DataFrame, seed: int) -> list[dict[str, list[str]]]:
     held_out: set[str] = set()
     for grade, of_grade in cases.groupby("grade"):
         if of_grade["patient"].nunique() < 2:
-            raise InputError(f"grade '{grade}' has a single patient; a holdout needs two. Use --scheme kfold.")
+            raise InputError(
+                f"grade '{grade or 'unknown'}' has a single patient; a holdout needs two. Use --scheme kfold."
+            )
         patients = sorted(of_grade["patient"].unique())
         held_out |= set(train_test_split(patients, test_size=HELD_OUT, random_state=seed)[1])
     return [split_by_patients(cases, held_out)]
@@ -98,6 +101,7 @@ def write_splits(
     name = dataset_name(dataset_id)
     cases = read_case_table(nnunet_folder("nnUNet_raw") / name)
     cases = cases[cases["truth"] != ""] if "truth" in cases else cases
+    check_cases(nnunet_folder("nnUNet_raw") / name, set(cases["case"]))
     if scheme not in SCHEMES:
         raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
     splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)
@@ -109,6 +113,24 @@ def write_splits(
     partial.write_text(json.dumps(splits, indent=4))
     os.replace(partial, path)
     return summary(splits, cases)
+
+
+def check_cases(dataset: Path, listed: set[str]) -> None:
+    """Check that the case table lists the training cases of its dataset.
+
+    Raises:
+        InputError: it does not, or there is none.
+    """
+    ending = json.loads((dataset / "dataset.json").read_text())["file_ending"]
+    labels = (path.name for path in (dataset / "labelsTr").glob(f"*{ending}") if not path.name.startswith("."))
+    there = {name.removesuffix(ending) for name in labels}
+    if not there:
+        raise InputError(f"{dataset} has no training case: there is nothing to split")
+    if differing := sorted(there ^ listed):
+        raise InputError(
+            f"{len(differing)} cases are only in one of cases.csv and labelsTr of {dataset}, such as {differing[0]}; "
+            "every training case has a row"
+        )
 
 
 def summary(splits: list[dict[str, list[str]]], cases: pd.DataFrame) -> pd.DataFrame:

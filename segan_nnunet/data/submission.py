@@ -54,6 +54,8 @@ def make_submission(
     release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
     ending = dataset["file_ending"]
     cases = read_case_table(raw).set_index("case")
+    if "truth" not in cases or "original_labels" not in dataset:
+        raise InputError(f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs")
     found = (path for path in sorted(predictions.glob(f"*{ending}")) if not path.name.startswith("."))
     files = {path.name.removesuffix(ending): path for path in found}
     check_cases(files, cases, predictions, ending)

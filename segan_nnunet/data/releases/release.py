@@ -4,7 +4,7 @@ import csv
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -127,25 +127,29 @@ class Release:
         """nnU-Net's value of each label value of the release; nnU-Net's are consecutive, in the table's order."""
         return {0: 0, **{value: index for index, value in enumerate(self.labels.values(), start=1)}}
 
-    def find_cases(self, source: Path) -> dict[str, CaseFiles]:
-        """Find the files of every case below a folder, by case id.
+    def find_cases(self, source: Path) -> tuple[dict[str, CaseFiles], list[Path]]:
+        """Find the files of every case below a folder.
+
+        Returns:
+            Cases by id, and images that are named like nothing of this release and lie in no case's folder.
 
         Raises:
             InputError: the folder is missing, or holds no image of this release.
         """
         paths = list_files(source, self.title)
-        cases = self.cases_among(source, paths)
+        cases, strangers = self.cases_among(source, paths)
         if not any(any(case.images.values()) for case in cases.values()):
             template = next(iter(self.channels.values())).templates[0]
             raise InputError(
                 f"no file below {source} belongs to {self.title}, whose files are named like {template}. "
                 + (f"There is, for example, {paths[0].relative_to(source)}." if paths else "The folder is empty.")
             )
-        return cases
+        return cases, strangers
 
-    def cases_among(self, source: Path, paths: Iterable[Path]) -> dict[str, CaseFiles]:
-        """Sort the files that belong to this release by case; `paths` are below `source`."""
-        grades = self._grades(source)
+    def cases_among(self, source: Path, paths: Iterable[Path]) -> tuple[dict[str, CaseFiles], list[Path]]:
+        """Sort the files that belong to this release by case; `paths` are below `source`. Returns as `find_cases`."""
+        paths = list(paths)
+        grades = self._grades(paths)
         cases: dict[str, CaseFiles] = {}
         root = source.resolve()  # its own name counts too: the user may point at a folder inside the layout
         strangers: list[Path] = []
@@ -154,11 +158,13 @@ class Release:
             matches = [(name, match) for name, pattern in self.patterns if (match := pattern.search(relative))]
             for name, match in matches:
                 case = self._case(cases, match.groupdict(), grades)
-                (case.truth if name == "truth" else case.images[name]).append(path)
+                found = case.truth if name == "truth" else case.images[name]
+                if not found or path.resolve() not in {other.resolve() for other in found}:  # a link to it is the same
+                    found.append(path)
             if not matches and is_image(path):
                 strangers.append(path)
-        assign_strangers(strangers, cases.values())
-        return dict(sorted(cases.items()))
+        nobodys = assign_strangers(strangers, list(cases.values()))
+        return dict(sorted(cases.items())), nobodys
 
     def _case(self, cases: dict[str, CaseFiles], groups: dict[str, str], grades: dict[str, str]) -> CaseFiles:
         case_id = self.case_id.format_map(groups)
@@ -173,39 +179,55 @@ class Release:
             )
         return cases[case_id]
 
-    def _grades(self, source: Path) -> dict[str, str]:
+    def _grades(self, paths: Iterable[Path]) -> dict[str, str]:
         """Read the release's own table of grades, by case id; empty if it has none or it is not there."""
         if self.grade_file is None:
             return {}
-        found = next(iter(sorted(source.rglob(self.grade_file.name))), None)
-        if found is None:
-            return {}
-        with found.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
         columns = (self.grade_file.case_column, self.grade_file.grade_column)
-        if lacking := [column for column in columns if rows and column not in rows[0]]:
-            raise InputError(f"{found} has no column {', '.join(lacking)}, from which {self.title} takes the grades")
-        return {row[columns[0]]: row[columns[1]] for row in rows}
+        grades: dict[str, str] = {}
+        found = [path for path in paths if path.name == self.grade_file.name]
+        for path in found:  # several where several years lie below the source
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file))
+            if rows and not set(columns) - set(rows[0]):
+                grades |= {row[columns[0]]: row[columns[1]] for row in rows}
+        if found and not grades:
+            raise InputError(
+                f"{found[0]} has no columns {' and '.join(columns)}, from which {self.title} takes the grades"
+            )
+        return grades
 
 
-def assign_strangers(strangers: Iterable[Path], cases: Iterable[CaseFiles]) -> None:
-    """Give images that match no template to the case in whose own folder they lie; a folder of several is nobody's."""
+def assign_strangers(strangers: Iterable[Path], cases: Sequence[CaseFiles]) -> list[Path]:
+    """Give images that match no template to the case in whose folder they lie, or by whose id they are named.
+
+    Returns:
+        Those that are nobody's.
+    """
     owners: dict[Path, list[CaseFiles]] = defaultdict(list)
     for case in cases:
-        files = [path for paths in (*case.images.values(), case.truth) for path in paths]
-        owners[Path(os.path.commonpath([path.parent for path in files]))].append(case)
+        owners[own_folder(case)].append(case)
+    nobodys: list[Path] = []
     for path in strangers:
         of_nearest: list[CaseFiles] = next((owners[folder] for folder in path.parents if folder in owners), [])
-        if len(of_nearest) == 1:
-            of_nearest[0].strangers.append(path)
+        if len(of_nearest) != 1:  # a folder of several
+            of_nearest = [case for case in cases if re.match(rf"{re.escape(case.case_id)}(?![0-9A-Za-z])", path.name)]
+        (of_nearest[0].strangers if len(of_nearest) == 1 else nobodys).append(path)
+    return nobodys
 
 
-def empty_folders(cases: Iterable[CaseFiles]) -> list[Path]:
-    """Folders without any file beside the cases' own folders: cases whose files are not there."""
-    files = ([path for paths in (*case.images.values(), case.truth) for path in paths] for case in cases)
-    roots = {Path(os.path.commonpath([path.parent for path in of_case])) for of_case in files}
-    beside = {folder for root in roots for folder in root.parent.iterdir() if folder.is_dir() and folder not in roots}
-    return sorted(folder for folder in beside if not any(path.is_file() for path in folder.rglob("*")))
+def own_folder(case: CaseFiles) -> Path:
+    """The innermost folder that holds all files of a case."""
+    files = [path.parent for paths in (*case.images.values(), case.truth) for path in paths]
+    return Path(os.path.commonpath(files))
+
+
+def folders_without_cases(cases: Iterable[CaseFiles], source: Path) -> list[Path]:
+    """Folders beside those of the cases in which no file of a case lies: cases that are empty or named otherwise."""
+    roots = {own_folder(case) for case in cases} - {source}
+    shared = {parent for root in roots for parent in root.parents}  # grades, and what else holds cases
+    beside = {folder for root in roots for folder in root.parent.iterdir() if folder.is_dir()}
+    return sorted(folder for folder in beside - roots - shared if not folder.name.startswith("."))
 
 
 def list_files(source: Path, title: str) -> list[Path]:
@@ -217,19 +239,17 @@ def list_files(source: Path, title: str) -> list[Path]:
     if not source.is_dir():
         raise InputError(f"{source} is not a folder; give the folder into which {title} was unpacked")
     files: list[Path] = []
-    seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
         raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
     for folder, inside, names in os.walk(source, onerror=refuse, followlinks=True):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above, or to one that was listed
-            inside.clear()
+        here = Path(folder)
+        if here.is_symlink() and here.resolve() in {above.resolve() for above in here.parents}:
+            inside.clear()  # a link to a folder through which it was reached
             continue
-        seen.add((status.st_dev, status.st_ino))
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        files += [Path(folder) / name for name in names if not name.startswith(".")]
+        files += [here / name for name in names if not name.startswith(".")]
     return sorted(files)
 
 

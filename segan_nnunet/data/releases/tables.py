@@ -39,7 +39,7 @@ def recognise(source: Path) -> Release:
     paths = list_files(source, "the release")
     fitting = {}
     for release in map(load_release, available_releases()):
-        cases = release.cases_among(source, paths).values()
+        cases = release.cases_among(source, paths)[0].values()
         whole = sum(all(case.images[name] for name in release.default_channels) for case in cases)
         if whole:
             fitting[release.key] = whole
@@ -126,6 +126,8 @@ def check(release: Release) -> None:
     for region, names in release.regions.items():
         if unknown := set(names) - set(release.labels):
             raise ValueError(f"region '{region}' has labels that [labels] lacks: {', '.join(sorted(unknown))}")
+    if left_over := set(release.labels) - {name for names in release.regions.values() for name in names}:
+        raise ValueError(f"label {', '.join(sorted(left_over))} is in no region, and nnU-Net would refuse the truths")
     needed = field_names(release.case_id)
     templates = [(name, template) for name, channel in release.channels.items() for template in channel.templates]
     for name, template in [*templates, *(("truth", template) for template in release.truth)]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.presentation import all_figures
@@ -20,6 +21,11 @@ from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
 from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, strata, summarise
 
 CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
+# what `compare` writes
+OURS = re.compile(
+    r"(table1|further_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds)\.csv|report\.html"
+    r"|(figure2|figure3|distributions|volumes|training_curves)\.(png|pdf)"
+)
 STEPS = 7  # of write_files, for the progress bar
 
 
@@ -71,11 +77,29 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         text, written = write_files(contest, scores, partial, settings)
-        output.mkdir(exist_ok=True)  # with the usual mode; the partial one is the owner's alone
-        files = [path.replace(output / path.name) for path in written]
+        put_in_place(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Comparison(text, files)
+    return Comparison(text, [output / path.name for path in written])
+
+
+def put_in_place(partial: Path, output: Path) -> None:
+    """Replace an earlier comparison as a whole; in a folder that holds other files too, its files alone."""
+    usual_mode(partial)
+    earlier = list(output.iterdir()) if output.is_dir() else []
+    if not all(OURS.fullmatch(path.name) for path in earlier):
+        for path in earlier:
+            if OURS.fullmatch(path.name):
+                path.unlink()
+        for path in partial.iterdir():
+            path.replace(output / path.name)
+        return
+    old = output.with_name(f".{output.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if output.exists():
+        output.rename(old)
+    partial.rename(output)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: Settings) -> tuple[str, list[Path]]:
