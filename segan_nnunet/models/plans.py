@@ -230,7 +230,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     folder = preprocessed / data_identifier(plans, configuration)
     done = list(folder.glob("*.pkl"))  # nnU-Net writes a case's .pkl after its voxels
     if len(done) == training:
-        if changed := changed_since(preprocessed.name, min(path.stat().st_mtime for path in done)):
+        if done and (changed := changed_since(preprocessed.name, min(path.stat().st_mtime for path in done))):
             print(
                 f"WARNING: {len(changed)} files of the dataset, the first {changed[0]}, are newer than what was "
                 f"preprocessed from them. If they were changed, remove {folder} and give the command again."

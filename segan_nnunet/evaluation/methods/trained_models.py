@@ -147,7 +147,8 @@ def trained_method(
             case = path.name.removesuffix(labelling.file_ending)
             predictions[case], fold_of[case] = path, fold
         validated = {case for case, of in fold_of.items() if of == fold}
-        if fold < len(split) and split[fold]["val"] and validated != set(split[fold]["val"]):
+        planned = split[fold].get("val") if fold < len(split) else None
+        if planned and validated != set(planned):
             raise InputError(
                 f"{validation} holds other cases than {splits} has for fold {fold} now: the split was changed since. A "
                 f"case may have trained the model that predicts it; restore the split, or remove {validation.parent} "
