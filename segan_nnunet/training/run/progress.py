@@ -64,7 +64,7 @@ def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: 
         for axes, key, names in zip(distances, ("layer", "region"), (of_layers, regions), strict=True):
             for name, values in zip(names, zip(*log[f"distance_per_{key}"], strict=True), strict=True):
                 axes.plot(epochs, values, marker=".", label=name)
-            axes.set(ylabel=f"mean absolute difference\nper {key}", yscale="log")
+            axes.set(ylabel=f"distance\nper {key}", yscale="log")
         for name, values in zip(of_layers, zip(*log["gradient_share_per_layer"], strict=True), strict=True):
             shares.plot(epochs, values, marker=".", label=name)
         shares.set(ylabel="share of the gradient\nat S(x) per layer", ylim=(0, 1), xlabel="epoch")
