@@ -45,6 +45,11 @@ def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
     return {**(resolved(configurations, parent) if parent else {}), **own}
 
 
+def differing_settings(configuration: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Names of the settings in which two configurations differ."""
+    return sorted(name for name in {*configuration, *other} if configuration.get(name) != other.get(name))
+
+
 def check_one_network(model_folder: Path, folds: Sequence[int | str]) -> None:
     """Check that a model's folds were trained under the same configuration, as far as their checkpoints say.
 
@@ -56,7 +61,7 @@ def check_one_network(model_folder: Path, folds: Sequence[int | str]) -> None:
     known = [(fold, configuration) for fold, configuration in found.items() if configuration]
     for fold, configuration in known[1:]:
         first, other = known[0]
-        if differing := sorted(k for k in {*configuration, *other} if configuration.get(k) != other.get(k)):
+        if differing := differing_settings(configuration, other):
             raise InputError(
                 f"{model_folder} has folds of two plans: in {', '.join(differing)} fold {fold} differs from fold "
                 f"{first}. They are no one method: train the folds of one of them anew, or take the folds of one"

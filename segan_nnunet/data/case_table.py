@@ -54,17 +54,15 @@ def read_case_table(dataset_folder: Path) -> pd.DataFrame:
     return table.assign(patient=patients, **further)
 
 
-def read_patients(dataset_folder: Path) -> dict[str, str]:
-    """Patients of the cases, as far as the case table knows them; empty where there is none."""
+def read_column(dataset_folder: Path, column: str) -> dict[str, str]:
+    """A column of the table by case, `patient` or `grade`, as far as it is known; empty where there is no table."""
     if not (dataset_folder / CASE_TABLE).is_file():
         return {}
     table = read_case_table(dataset_folder)
-    return {case: patient for case, patient in zip(table["case"], table["patient"], strict=True) if patient}
+    return {case: value for case, value in zip(table["case"], table[column], strict=True) if value}
 
 
-def read_grades(dataset_folder: Path) -> dict[str, str]:
-    """Grades of the cases, as far as the case table knows them; empty where there is none."""
-    if not (dataset_folder / CASE_TABLE).is_file():
-        return {}
-    table = read_case_table(dataset_folder)
-    return {case: grade for case, grade in zip(table["case"], table["grade"], strict=True) if grade}
+def files_by_case(folder: Path, ending: str) -> dict[str, Path]:
+    """Files of a folder, one per case, by its id. A Mac writes ._CASE beside CASE, which is none."""
+    found = (path for path in sorted(folder.glob(f"*{ending}")) if not path.name.startswith("."))
+    return {path.name.removesuffix(ending): path for path in found}

@@ -33,6 +33,7 @@ class CaseReport:
         rewrite_images: channels whose headers differ from the first's by a rounding that nnU-Net does not forgive.
         content: a digest of each channel's voxels.
         values: of the truth's labels, background aside.
+        grid: of the first channel.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -41,6 +42,7 @@ class CaseReport:
     rewrite_images: list[str] = field(default_factory=list)
     content: list[str] = field(default_factory=list)
     values: set[int] = field(default_factory=set)
+    grid: VoxelGrid | None = None
 
 
 def check_cases(
@@ -99,25 +101,30 @@ def check_case(
         first = first or (name, volume.grid)
         if name == "truth":
             problems += truth_grid_problems(volume, *first, geometry_from_image)
-            labels = whole_numbers(volume.voxels)
-            problems += truth_problems(labels, path, release)
-            report.values = set(distinct_values(labels).tolist()) - {0}
+            values = distinct_values(whole_numbers(volume.voxels))
+            problems += truth_problems(values, path, release)
+            report.values = set(values.tolist()) - {0}
             report.empty_truth = not report.values
-            report.rewrite_truth = volume.voxels.dtype.kind == "f" or not volume.grid.is_nnunet_s(first[1])
-            report.rewrite_truth |= path.suffix.lower() == ".nii" and has_further_axes(path)
+            report.rewrite_truth = volume.voxels.dtype.kind == "f" or not nnunet_takes(volume, first[1])
         else:
             problems += [f"{difference}: {path}" for difference in grid_differences(name, volume.grid, *first)]
             problems += image_problems(volume.voxels, name, path)
             report.content.append(hashlib.sha256(volume.voxels.data).hexdigest())
-            # nnU-Net reads .nii with nibabel, which counts axes of a single entry
-            if not volume.grid.is_nnunet_s(first[1]) or (path.suffix.lower() == ".nii" and has_further_axes(path)):
+            if not nnunet_takes(volume, first[1]):
                 report.rewrite_images.append(name)
+    report.grid = first and first[1]
     return report
 
 
-def has_further_axes(path: Path) -> bool:
-    """Whether a NIfTI file has more axes than three, of a single entry each."""
-    return len(nibabel.Nifti1Image.from_filename(path).shape) > 3
+def nnunet_takes(volume: Volume, grid: VoxelGrid) -> bool:
+    """Whether nnU-Net takes a file as it is, beside one on this grid.
+
+    It reads .nii with nibabel, which counts axes of a single entry too.
+    """
+    further_axes = (
+        volume.path.suffix.lower() == ".nii" and len(nibabel.Nifti1Image.from_filename(volume.path).shape) > 3
+    )
+    return volume.grid.is_nnunet_s(grid) and not further_axes
 
 
 def grid_differences(name: str, grid: VoxelGrid, first: str, first_grid: VoxelGrid) -> list[str]:
@@ -150,10 +157,9 @@ def image_problems(volume: NDArray, name: str, path: Path) -> list[str]:
     return []
 
 
-def truth_problems(volume: NDArray, path: Path, release: Release) -> list[str]:
-    """List what is wrong with a truth's values."""
-    values = distinct_values(volume)
-    if volume.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
+def truth_problems(values: NDArray, path: Path, release: Release) -> list[str]:
+    """List what is wrong with a truth's different values."""
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
         odd = [f"{value:g}" for value in values if not np.isfinite(value) or value != round(float(value))]
         return [f"truth has values that are not whole, {', '.join(odd[:MANY])}; was it interpolated? {path}"]
     known = {0, *release.labels.values()}

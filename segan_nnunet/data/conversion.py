@@ -19,7 +19,7 @@ from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import available_releases, load_release
-from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 
 LEFT_OUT_TABLE = "left_out.csv"
@@ -224,22 +224,23 @@ def write_dataset(
     with progress_bar("writing", len(cases)) as advance:
         for case in cases:
             images = folder / ("imagesTr" if case.truth else "imagesTs")
-            grid = read_grid(case.images[channels[0]][0])
+            report = reports[case.case_id]
+            assert report.grid is not None  # for mypy: a case without problems has its channels
             for index, name in enumerate(channels):
                 target, volume = images / f"{case.case_id}_{index:04d}{ending}", release.channels[name].volume
                 source = case.images[name][0]
                 as_it_is = volume is None and file_ending(source) == ending
-                if as_it_is and name not in reports[case.case_id].rewrite_images:
+                if as_it_is and name not in report.rewrite_images:
                     copied |= place(source, target, options.copy)
                 else:
-                    write_volume(read_volume(source, volume).voxels, grid, target)
+                    write_volume(read_volume(source, volume).voxels, report.grid, target)
                     copied = True
             if case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
-                if identity and not reports[case.case_id].rewrite_truth and file_ending(case.truth[0]) == ending:
+                if identity and not report.rewrite_truth and file_ending(case.truth[0]) == ending:
                     place(case.truth[0], target, options.copy)
                 else:
-                    rewrite_labels(case.truth[0], target, release.label_mapping, grid)
+                    rewrite_labels(case.truth[0], target, release.label_mapping, report.grid)
             advance()
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from segan_nnunet.data.case_table import read_case_table
+from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
 
@@ -122,8 +122,7 @@ def check_cases(dataset: Path, listed: set[str]) -> None:
         InputError: it does not, or there is none.
     """
     ending = json.loads((dataset / "dataset.json").read_text())["file_ending"]
-    labels = (path.name for path in (dataset / "labelsTr").glob(f"*{ending}") if not path.name.startswith("."))
-    there = {name.removesuffix(ending) for name in labels}
+    there = set(files_by_case(dataset / "labelsTr", ending))
     if not there:
         raise InputError(f"{dataset} has no training case: there is nothing to split")
     if differing := sorted(there ^ listed):

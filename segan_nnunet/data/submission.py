@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.data.case_table import read_case_table
+from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.releases.release import Release
@@ -56,8 +56,7 @@ def make_submission(
     cases = read_case_table(raw).set_index("case")
     if "truth" not in cases or "original_labels" not in dataset:
         raise InputError(f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs")
-    found = (path for path in sorted(predictions.glob(f"*{ending}")) if not path.name.startswith("."))
-    files = {path.name.removesuffix(ending): path for path in found}
+    files = files_by_case(predictions, ending)
     check_cases(files, cases, predictions, ending)
 
     partial = output.with_name(f".{output.name}.partial")

@@ -4,6 +4,7 @@ import json
 import shlex
 from dataclasses import dataclass
 
+from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
@@ -116,7 +117,7 @@ def prepare(grid: Grid) -> None:
 
             folder = grid.preprocessed / "gt_segmentations"
             ending = json.loads((grid.preprocessed / "dataset.json").read_text())["file_ending"]
-            cases = sorted(path.name.removesuffix(ending) for path in folder.glob(f"*{ending}"))
+            cases = sorted(files_by_case(folder, ending))
             splits.write_text(json.dumps(generate_crossval_split(cases, seed=12345, n_splits=5), indent=4))
 
 

@@ -13,6 +13,7 @@ from unittest import mock
 from segan_nnunet.data.environment import dataset_name, dataset_number, default_processes, nnunet_folder
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import differing_settings
 
 DA = "nnUNet_n_proc_DA"
 NNUNET_PLANS = "nnUNetPlans"
@@ -87,8 +88,7 @@ def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], p
             continue
         trained = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
         if trained:
-            before = earlier[configuration]
-            differing = ", ".join(sorted(k for k in {*settings, *before} if settings.get(k) != before.get(k)))
+            differing = ", ".join(differing_settings(settings, earlier[configuration]))
             raise InputError(
                 f"{trained[0].parent} was trained under {name} as they are now, of which {differing} would change: the "
                 "model's folds would be of two networks, and it could not predict. Give the new plans a name of their "

@@ -73,10 +73,10 @@ def whole_content(path: Path) -> bytes:
         VolumeError: it ends too early, or its checksum is wrong.
     """
     content = path.read_bytes()
-    if not (content.startswith(GZIP) and path.name.lower().endswith(".gz")):
-        if path.name.lower().endswith(".gz"):
-            raise VolumeError(f"{path} is not compressed, though its name ends in .gz; rename it, or compress it")
+    if not path.name.lower().endswith(".gz"):
         return content
+    if not content.startswith(GZIP):
+        raise VolumeError(f"{path} is not compressed, though its name ends in .gz; rename it, or compress it")
     try:
         return gzip.decompress(content)
     except EOFError as error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segan_nnunet.data.case_table import read_grades, read_patients
+from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
@@ -56,7 +56,9 @@ def dataset_contest(
     title = f"validation cases of {name}, fold{'s' if len(used) > 1 else ''} {', '.join(map(str, used))}"
     title += f", configuration {', '.join(configurations)}"
     images = [folders.images] if folders.images else [raw / "imagesTr"]
-    return Contest(methods, references, labelling, images, read_grades(raw), title, patients=read_patients(raw))
+    return Contest(
+        methods, references, labelling, images, read_column(raw, "grade"), title, patients=read_column(raw, "patient")
+    )
 
 
 def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) -> Contest:
@@ -72,7 +74,7 @@ def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) ->
     if dataset_id is not None:
         raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
         images += [raw / "imagesTs", raw / "imagesTr"]
-        grades, patients = read_grades(raw), read_patients(raw)
+        grades, patients = read_column(raw, "grade"), read_column(raw, "patient")
         candidates.insert(0, raw / "dataset.json")
     if folders.dataset_json:
         candidates.insert(0, folders.dataset_json)

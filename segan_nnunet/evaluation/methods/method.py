@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.measurement import Case
@@ -99,9 +100,7 @@ def segmentations(folder: Path, ending: str) -> dict[str, Path]:
         InputError: the folder is missing, or has no such file.
     """
     require_folder(folder)
-    # a Mac writes ._CASE beside CASE
-    files = (path for path in sorted(folder.glob(f"*{ending}")) if not path.name.startswith("."))
-    found = {path.name.removesuffix(ending): path for path in files}
+    found = files_by_case(folder, ending)
     if not found:
         raise InputError(f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says")
     return found

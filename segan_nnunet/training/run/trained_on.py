@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import differing_settings
 
 NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
 
@@ -39,9 +40,8 @@ def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path:
                 f"such as {moved[0]}): what validates may have been trained on. Restore the split, or remove the fold, "
                 "to train it anew"
             )
-    before, after = recorded["configuration"], now["configuration"]
-    differing = sorted(k for k in {*before, *after} - NOT_TRAINED_ON if before.get(k) != after.get(k))
-    if differing:
+    differing = differing_settings(recorded["configuration"], now["configuration"])
+    if differing := [name for name in differing if name not in NOT_TRAINED_ON]:
         raise InputError(
             f"{path} was trained under other plans of this name: {', '.join(differing)} differ. Plan again as it was, "
             "give the new ones another name (segan_nnunet plan --plans-name), or remove the fold to train it anew"

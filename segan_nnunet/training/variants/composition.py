@@ -26,6 +26,8 @@ def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]
         AttributeError: the name has none of the suffixes, or there is no such idea; nnU-Net then looks elsewhere.
         InputError: the suffixes are in another order.
     """
+    if not TOKENS.search(name):  # as of most names that nnU-Net, or Python itself, asks a module for
+        raise AttributeError(f"there is no trainer {name}")
     if any(name in declared_classes(folder) for folder in named_folders() if folder != catalogue_folder("trainers")):
         raise AttributeError(f"{name} is a trainer of the user's own")
     base, seed = unseeded(name)
