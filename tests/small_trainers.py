@@ -11,7 +11,7 @@ from torch import nn
 from segan_nnunet.networks import Critic
 from segan_nnunet.networks.critic import PAPER_LAYERS
 from segan_nnunet.objective import Critics, Distances, MaskedCritic, relative_distances
-from segan_nnunet.training import AdversarialTrainer, PluginTrainer
+from segan_nnunet.training import AdversarialTrainer
 
 LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
 
@@ -25,20 +25,24 @@ class GameTrainer(AdversarialTrainer):
 
 
 def build(
-    trainer: type[PluginTrainer],
+    trainer: type[Any],
     folders: Path,
     labels: dict[str, Any] = LABELS,
     before: Callable[[Any], None] = lambda trainer: None,
+    architecture: dict[str, Any] | None = None,
+    patch: Sequence[int] = (32, 32),
 ) -> Any:
-    """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4."""
+    """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4 unless one is given."""
     preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
     preprocessed.mkdir(parents=True, exist_ok=True)
     (preprocessed / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
     configuration = {
         "data_identifier": "nnUNetPlans_2d",
         "batch_size": 4,
-        "patch_size": [32, 32],
-        "architecture": {
+        "patch_size": list(patch),
+        "batch_dice": True,
+        "architecture": architecture
+        or {
             "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
             "arch_kwargs": {"conv_op": "torch.nn.modules.conv.Conv2d", "features_per_stage": [4, 8, 16, 32]},
             "_kw_requires_import": ["conv_op"],

@@ -12,7 +12,8 @@ from segan_nnunet.data.releases import simulation
 from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.demo import run_demo
-from segan_nnunet.models.plans import plan, segan_configuration, segan_plans
+from segan_nnunet.models.configurations import derived_plans, segan_configuration
+from segan_nnunet.models.plans import plan
 
 
 def nnunet_configuration(*patch: int) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def test_all_but_network_patch_and_batch_stays_nnunet_s() -> None:
         "plans_name": "nnUNetPlans",
         "configurations": {"2d": nnunet_configuration(192, 192)},
     }
-    plans = segan_plans(nnunet, ["2d"], width=16, batch_size=12)
+    plans = derived_plans(nnunet, ["2d"], segan_configuration, width=16, batch_size=12)
     assert plans["plans_name"] == "SegANPlans" and nnunet["plans_name"] == "nnUNetPlans"
     ours, theirs = plans["configurations"]["2d"], nnunet["configurations"]["2d"]  # type: ignore[index]  # a literal
     changed = {key for key in ours if ours[key] != theirs[key]}
@@ -71,7 +72,7 @@ def test_a_patch_that_does_not_fit_is_refused(patch: list[int]) -> None:
 def test_unknown_configuration_lists_those_planned() -> None:
     nnunet = {"dataset_name": "Dataset001_D", "configurations": {"2d": nnunet_configuration(192, 192)}}
     with pytest.raises(InputError, match="no configuration '3d_lowres' for Dataset001_D; it planned 2d"):
-        segan_plans(nnunet, ["3d_lowres"])
+        derived_plans(nnunet, ["3d_lowres"], segan_configuration)
 
 
 def test_planning_a_dataset_that_is_not_there(nnunet_folders: Path) -> None:

@@ -8,6 +8,7 @@ from segan_nnunet.objective import concatenated_distances, layer_distances
 from segan_nnunet.training import (
     AdversarialDiceTrainer,
     AdversarialTrainer,
+    CriticBesideTrainer,
     SeparateTrainer,
     ShortSchedule,
     SoftmaxTrainer,
@@ -72,6 +73,22 @@ class SegANTrainer_concatenated(SegANTrainer):
     """The authors' weighting of layers: one mean over the features of all layers, concatenated and scaled."""
 
     distances = staticmethod(concatenated_distances)
+
+
+# --- nnU-Net's own recipe, with the critics beside its loss
+
+
+class nnUNetTrainerSegAN(CriticBesideTrainer):
+    """nnU-Net's training with critics beside its loss, their gradient 0.3 of the loss's at the output."""
+
+
+class nnUNetTrainerSegAN_frozen(CriticBesideTrainer):
+    """The same with critics that stay as they were drawn: a fixed multi-scale distance beside nnU-Net's loss."""
+
+    critic_learns = False
+
+
+# --- Short forms that are more than the suffix
 
 
 class SegANDiceTrainer_short(ShortSchedule, SegANDiceTrainer):

@@ -25,25 +25,36 @@ def trainers() -> None:
 def plan(
     dataset_id: DatasetId,
     configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
-    width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
-    batch_size: Annotated[int | None, typer.Option(help="Samples per step. [default: 64 in 2-D]")] = None,
-    patch_size: Annotated[list[int] | None, typer.Option(help="Voxels per axis. [default: 160 160 in 2-D]")] = None,
+    network: Annotated[
+        str, typer.Option(help="segan, Figure 1's segmentor, or nnunet, nnU-Net's own, for other widths or patches.")
+    ] = "segan",
+    width: Annotated[
+        int | None, typer.Option(help="Feature maps of the network's first stage. [default: 64; nnunet: its own]")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Samples per step. [default: 64 in 2-D; nnunet: its own]")
+    ] = None,
+    patch_size: Annotated[
+        list[int] | None, typer.Option(help="Voxels per axis. [default: 160 160 in 2-D; nnunet: its own]")
+    ] = None,
     plans_name: Annotated[
-        str | None, typer.Option("--plans-name", help="Name of the plans. [default: SegANPlans, or SegANPlans_2mm]")
+        str | None,
+        typer.Option("--plans-name", help="Name of the plans. [default: SegANPlans, nnUNetPlans_width16]"),
     ] = None,
     spacing: Annotated[
         list[float] | None, typer.Option("--spacing", help="Voxel size in mm, z y x. [default: the cases' median]")
     ] = None,
     processes: Annotated[int | None, typer.Option("-np", help="Processes for preprocessing.")] = None,
 ) -> None:
-    """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans."""
+    """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans, or nnU-Net's at another width."""
     from segan_nnunet.models import plans
 
     path = plans.plan(
-        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing
+        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing, network
     )
     first = (configurations or ["2d"])[0]
-    print(f"{path}\nNext: nnUNetv2_train {dataset_id} {first} 0 -tr SegANTrainer -p {path.stem}")
+    trainer = "SegANTrainer" if network == "segan" else "nnUNetTrainerSegAN"
+    print(f"{path}\nNext: nnUNetv2_train {dataset_id} {first} 0 -tr {trainer} -p {path.stem}")
 
 
 def export(

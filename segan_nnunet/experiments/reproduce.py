@@ -14,7 +14,8 @@ from segan_nnunet.experiments.demo import BATCH_SIZE as SHORT_BATCH_SIZE
 from segan_nnunet.experiments.demo import WIDTH as SHORT_WIDTH
 from segan_nnunet.grid.checks import check_trainers, make_grid
 from segan_nnunet.grid.jobs import Grid
-from segan_nnunet.models.plans import PAPER_WIDTH, SEGAN_PLANS, plan
+from segan_nnunet.models.configurations import PAPER_WIDTH
+from segan_nnunet.models.plans import SEGAN_PLANS, plan
 
 # Table 1's two methods and Figure 2's ablations (Section 3.1), with the paper's only augmentation, the random crop
 TRAINERS = (

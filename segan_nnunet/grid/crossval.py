@@ -10,8 +10,9 @@ from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
 from segan_nnunet.evaluation.presentation.result_folder import Settings
+from segan_nnunet.grid.branches import is_begun, start_job
 from segan_nnunet.grid.checks import check_trainers
-from segan_nnunet.grid.jobs import Grid, Job
+from segan_nnunet.grid.jobs import Grid, Job, unique
 from segan_nnunet.grid.local import run_locally
 from segan_nnunet.grid.run_state import (
     JobState,
@@ -66,12 +67,22 @@ def commands(grid: Grid) -> list[str]:
         InputError: a trainer does not exist.
     """
     check_trainers(names_of_trainers(grid))
-    return [shlex.join(job.command()) for job in open_jobs(grid)] + [compare_command(grid)]
+    lines, starts = [], []
+    for job in open_jobs(grid):
+        if (start := start_job(job)) and not is_begun(job.folder):
+            starts += [] if is_finished(start.folder) else [shlex.join(start.command())]
+            lines += [f"# crossval puts {start.folder / 'checkpoint_final.pth'} into {job.folder} as its latest"]
+            lines += [shlex.join([*job.command(), "--c"])]
+        else:
+            lines += [shlex.join(job.command())]
+    return [*unique(starts), *lines, compare_command(grid)]
 
 
 def names_of_trainers(grid: Grid) -> list[str]:
     """Names of all trainers that the grid asks nnU-Net for."""
-    return [name for trainer in grid.trainers for name in grid.names_of(trainer)]
+    return [
+        name for trainer in (*grid.trainers, *([grid.start] if grid.start else [])) for name in grid.names_of(trainer)
+    ]
 
 
 def compare_command(grid: Grid) -> str:

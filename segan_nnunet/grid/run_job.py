@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
+from segan_nnunet.grid.branches import branch, is_begun, start_job
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (
     LOCK,
@@ -76,6 +77,11 @@ def run_job(
     try:
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder):
+                if (start := start_job(job)) and not is_begun(job.folder):
+                    state = run_job(start, environment, wait_s, own_group, stop)
+                    if state.state is not State.FINISHED:
+                        return JobState(state.state, f"its start, {start}: {state.detail}")
+                    branch(job, start)
                 train(job, environment, descriptor, own_group, stop)
             # not read_state: a command that another thread starts at this moment holds a copy of the lock for a while
             return read_ended_state(job.folder)

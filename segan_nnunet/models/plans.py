@@ -1,11 +1,9 @@
 """SegANPlans: nnU-Net's plans with Figure 1's segmentor as the network, on the same preprocessed data."""
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,26 +12,23 @@ from segan_nnunet.data.environment import dataset_name, dataset_number, default_
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
+from segan_nnunet.models.configurations import NETWORKS, derived_plans
 
 DA = "nnUNet_n_proc_DA"
 NNUNET_PLANS = "nnUNetPlans"
 SEGAN_PLANS = "SegANPlans"
-PAPER_WIDTH = 64
-PAPER_PATCH = 160
-PAPER_BATCH = 64
-STAGES = 4
-SIZE_MULTIPLE = 2**STAGES
 
 
 def plan(
     dataset_id: int,
     configurations: Sequence[str] = ("2d",),
-    width: int = PAPER_WIDTH,
+    width: int | None = None,
     batch_size: int | None = None,
     patch_size: Sequence[int] | None = None,
     plans_name: str | None = None,
     num_processes: int | None = None,
     spacing_mm: Sequence[float] | None = None,
+    network: str = "segan",
 ) -> Path:
     """Plan and preprocess a dataset with nnU-Net where that is missing, and write SegANPlans.json beside its plans.
 
@@ -43,12 +38,15 @@ def plan(
     Args:
         dataset_id: a dataset in nnUNet_raw.
         configurations: nnU-Net's configurations, such as 2d and 3d_fullres.
-        width: feature maps of the segmentor's first block; the next ones have 2, 4 and 8 times as many.
+        width: feature maps of the segmentor's first block, by default the paper's 64; the next ones have 2, 4 and 8
+            times as many. Of nnU-Net's network: of its first stage, by default its own; the next ones in proportion.
         batch_size, patch_size: see `segan_configuration`.
-        plans_name: name of the plans to write; by default SegANPlans, with the voxel size where one is given.
+        plans_name: name of the plans to write; by default SegANPlans, with the voxel size where one is given, and for
+            nnU-Net's network nnUNetPlans_width16.
         num_processes: for preprocessing; by default nnUNet_def_n_proc, or one per processor.
         spacing_mm: voxel size to resample to, along the axes z y x as nnU-Net reads them; by default nnU-Net's choice,
             the median of the cases. In 2-D the slices stay where they are, and the last two count.
+        network: segan, Figure 1's segmentor; or nnunet, nnU-Net's own, with other widths, patch or batch.
 
     Returns:
         The plans file.
@@ -56,8 +54,18 @@ def plan(
     Raises:
         InputError: the dataset is missing, a configuration is not in nnU-Net's plans, or a voxel size is none.
     """
+    if network not in NETWORKS:
+        raise InputError(f"there is no network {network}; there are {', '.join(NETWORKS)}")
     resolution = spacing_suffix(spacing_mm)
-    nnunet_name, plans_name = NNUNET_PLANS + resolution, plans_name or SEGAN_PLANS + resolution
+    nnunet_name = NNUNET_PLANS + resolution
+    own_name = (
+        SEGAN_PLANS + resolution
+        if network == "segan"
+        else f"{nnunet_name}_width{width}"
+        if width
+        else f"{nnunet_name}_derived"
+    )
+    plans_name = plans_name or own_name
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
@@ -65,7 +73,9 @@ def plan(
         plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
         nnunet_plans = json.loads((preprocessed / f"{nnunet_name}.json").read_text())
         earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
-        plans = segan_plans(nnunet_plans, configurations, width, batch_size, patch_size, plans_name)
+        plans = derived_plans(
+            nnunet_plans, configurations, NETWORKS[network], width, batch_size, patch_size, plans_name
+        )
         check_nothing_is_trained(preprocessed.name, plans_name, earlier, plans["configurations"])
         plans["configurations"] = {**earlier, **plans["configurations"]}
         for configuration in configurations:
@@ -94,82 +104,6 @@ def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], p
                 "model's folds would be of two networks, and it could not predict. Give the new plans a name of their "
                 "own: --plans-name"
             )
-
-
-def segan_plans(
-    nnunet_plans: dict[str, Any],
-    configurations: Sequence[str],
-    width: int = PAPER_WIDTH,
-    batch_size: int | None = None,
-    patch_size: Sequence[int] | None = None,
-    plans_name: str = SEGAN_PLANS,
-) -> dict[str, Any]:
-    """Derive SegAN's plans from nnU-Net's: all but network, patch and batch stays, the data identifier included.
-
-    Raises:
-        InputError: a configuration is not in nnU-Net's plans.
-    """
-    plans = {**deepcopy(nnunet_plans), "plans_name": plans_name, "configurations": {}}
-    for name in configurations:
-        if name not in nnunet_plans["configurations"]:
-            raise InputError(
-                f"nnU-Net planned no configuration '{name}' for {nnunet_plans['dataset_name']}; "
-                f"it planned {', '.join(nnunet_plans['configurations'])}"
-            )
-        configuration = deepcopy(nnunet_plans["configurations"][name])
-        if "inherits_from" in configuration:
-            raise InputError(f"'{name}' is the second stage of a cascade, which SegANPlans do not have")
-        plans["configurations"][name] = segan_configuration(configuration, width, batch_size, patch_size)
-    return plans
-
-
-def segan_configuration(
-    configuration: dict[str, Any],
-    width: int = PAPER_WIDTH,
-    batch_size: int | None = None,
-    patch_size: Sequence[int] | None = None,
-) -> dict[str, Any]:
-    """Put Figure 1's segmentor into one of nnU-Net's configurations.
-
-    Args:
-        configuration: nnU-Net's, with its planned patch_size and batch_size.
-        width: feature maps of the first block.
-        batch_size: samples per step; by default the paper's 64 in 2-D, nnU-Net's own in 3-D.
-        patch_size: voxels per axis; by default the paper's 160 in 2-D, and never more than the largest multiple of 16
-            that nnU-Net's planned patch allows.
-
-    Raises:
-        InputError: a patch that is not a multiple of 16 or has another number of axes; a batch too small for one block
-            of 16.
-    """
-    planned = configuration["patch_size"]
-    dimension = len(planned)
-    if patch_size is None:
-        most = PAPER_PATCH if dimension == 2 else max(planned)
-        patch_size = [max(SIZE_MULTIPLE, min(most, size) // SIZE_MULTIPLE * SIZE_MULTIPLE) for size in planned]
-    elif len(patch_size) != dimension or any(size < 1 or size % SIZE_MULTIPLE for size in patch_size):
-        raise InputError(
-            f"patch size {' '.join(map(str, patch_size))} does not fit: it needs {dimension} numbers, each a multiple "
-            f"of {SIZE_MULTIPLE}; nnU-Net planned {' '.join(map(str, planned))}"
-        )
-    if batch_size is None:
-        batch_size = PAPER_BATCH if dimension == 2 else configuration["batch_size"]
-    if batch_size * math.prod(size // SIZE_MULTIPLE for size in patch_size) < 2:
-        raise InputError(
-            f"a batch of {batch_size} with the patch {' '.join(map(str, patch_size))} leaves one value per feature in "
-            "the segmentor's last block, of which batch norm has no variance; take a larger batch or patch"
-        )
-    architecture = {
-        "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
-        "arch_kwargs": {
-            "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
-            "features_per_stage": [width * 2**stage for stage in range(STAGES)],
-        },
-        "_kw_requires_import": ["conv_op"],
-    }
-    # without a next stage, to which nnU-Net would hand its validation: SegANPlans have no cascade
-    kept = {key: value for key, value in configuration.items() if key != "next_stage"}
-    return {**kept, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
 
 
 def spacing_suffix(spacing_mm: Sequence[float] | None) -> str:

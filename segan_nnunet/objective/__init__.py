@@ -1,3 +1,4 @@
+from segan_nnunet.objective.beside import LossBeside, add_gradient
 from segan_nnunet.objective.game import (
     Critics,
     Distances,
@@ -21,8 +22,10 @@ __all__ = [
     "Critics",
     "Distances",
     "LabelSpace",
+    "LossBeside",
     "MaskedCritic",
     "SegmentorLoss",
+    "add_gradient",
     "clamp_weights",
     "concatenated_distances",
     "gradient_shares",

@@ -1,6 +1,8 @@
 from segan_nnunet.training.adversarial_trainer import AdversarialTrainer
+from segan_nnunet.training.beside_trainer import CriticBesideTrainer
 from segan_nnunet.training.dice_trainer import AdversarialDiceTrainer
 from segan_nnunet.training.plugin_trainer import PluginTrainer
+from segan_nnunet.training.resumable_trainer import ResumableTrainer
 from segan_nnunet.training.separate_trainer import SeparateTrainer
 from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
@@ -10,8 +12,10 @@ from segan_nnunet.training.variants.schedules import ShortSchedule
 __all__ = [
     "AdversarialDiceTrainer",
     "AdversarialTrainer",
+    "CriticBesideTrainer",
     "PaperAugmentation",
     "PluginTrainer",
+    "ResumableTrainer",
     "SeparateTrainer",
     "ShortSchedule",
     "SoftmaxTrainer",

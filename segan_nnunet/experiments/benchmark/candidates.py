@@ -14,7 +14,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 
 from segan_nnunet.experiments.benchmark.workload import Workload
-from segan_nnunet.models.plans import segan_configuration
+from segan_nnunet.models.configurations import segan_configuration
 from segan_nnunet.networks.encoder import Encoder
 from segan_nnunet.objective import mask_image, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer

@@ -77,6 +77,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
 
 
+def optimizer_of(checkpoint: dict[str, Any]) -> str | None:
+    """The class of the segmentor's optimiser; for nnU-Net's own checkpoints, which do not say it, by its settings."""
+    settings = checkpoint["optimizer_state"]["param_groups"][0]
+    return checkpoint.get("optimizer_class") or ("SGD" if {"momentum", "nesterov"} <= set(settings) else None)
+
+
 def random_states() -> dict[str, Any]:
     """Return the states of all random generators of this process."""
     return {

@@ -1,5 +1,6 @@
 """What one sees of a training: a line per epoch, and a picture of the game."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,13 +17,15 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
     """One line on the last epoch: both players' losses, validation Dice per region, time taken and time left.
 
     Args:
-        log: nnU-Net's local log, one value per epoch and key; `critic_losses` only where there is a critic.
+        log: nnU-Net's local log, one value per epoch and key; `critic_losses` only where there is a critic, NaN before
+            it begins.
         num_epochs: epochs of the whole training.
     """
     epoch = len(log["epoch_end_timestamps"])
     critic, distances = "", ""
-    if "critic_losses" in log:
+    if not math.isnan(log.get("critic_losses", [math.nan])[-1]):  # there is a critic, and it has begun
         critic = f"  critic loss {log['critic_losses'][-1]:.4f}"
+        critic += f"  its weight {log['critic_weights'][-1]:.3g}" if "critic_weights" in log else ""
         distances = "".join(
             f"  distance per {key} " + " ".join(f"{value:.4f}" for value in log[f"distance_per_{key}"][-1])
             for key in ("layer", "region")

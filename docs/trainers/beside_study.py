@@ -1,0 +1,53 @@
+"""The arms of the study of critics beside nnU-Net's loss (docs/protocol_beside.md): NAME_1000, NAME_1400 and so on."""
+
+from segan_nnunet.training import CriticBesideTrainer, ResumableTrainer
+
+
+class DiceCE(ResumableTrainer):
+    """nnU-Net's own training, with checkpoints after every epoch."""
+
+
+class Beside(CriticBesideTrainer):
+    """nnUNetTrainerSegAN: bounded critics, their gradient 0.3 of nnU-Net's at the output, in every step."""
+
+
+class Beside_full(Beside):
+    """Their gradient as large as nnU-Net's."""
+
+    critic_fraction = 1.0
+
+
+class Beside_decays(Beside):
+    """Their gradient falls from nnU-Net's size to nothing, in a straight line."""
+
+    critic_fraction = 1.0
+
+    def fraction_at(self, progress: float) -> float:
+        """A share of what is left of the training."""
+        return self.critic_fraction * (1 - progress)
+
+
+class Beside_late(Beside):
+    """Critics in the last 30 % alone, after nnU-Net's training: crossval --from DiceCE_1000:7."""
+
+
+class Schedule:
+    """Epochs of 100 steps, and no mirroring at inference, which would take as long as a fifth of the training."""
+
+    num_iterations_per_epoch = 100
+    num_val_iterations_per_epoch = 4
+    save_every = 1
+    inference_allowed_mirroring_axes: tuple[int, ...] | None
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Without mirroring."""
+        self.inference_allowed_mirroring_axes = None
+        super().perform_actual_validation(save_probabilities)  # type: ignore[misc]  # of the trainer behind this
+
+
+for arm in (DiceCE, Beside, Beside_full, Beside_decays, Beside_late):
+    for steps in (1000, 1400, 3000, 4200):
+        settings = {"__module__": __name__, "num_epochs": steps // 100}
+        name, frozen = f"{arm.__name__}_{steps}", f"{arm.__name__}_frozen_{steps}"
+        globals()[name] = type(name, (Schedule, arm), settings)
+        globals()[frozen] = type(frozen, (Schedule, arm), {**settings, "critic_learns": False})

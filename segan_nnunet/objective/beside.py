@@ -1,0 +1,76 @@
+"""Critics beside another loss: their gradient is added to the other's, at a fixed fraction of its size.
+
+B batch, R output channels, *S space.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class AddedGradient(torch.autograd.Function):
+    """The identity; on the way back λ·a is added to the gradient g that comes in, with λ = fraction · ‖g‖ / ‖a‖.
+
+    So the sum of two losses is minimised whose gradients at the network's output have a fixed ratio of norms, whatever
+    the losses' units. λ is found in the backward pass itself, from the gradient that is there: nothing is gone through
+    twice, and a loss that was scaled for float16 scales the added gradient with it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:  # Any: torch's own
+        """Return the output, whose gradient will have the other's added.
+
+        Args:
+            output: (B, R, *S), through which the network is reached.
+            added: a, the gradient to be added, of the same shape; 0 where it is not finite.
+            fraction: ‖λa‖ / ‖g‖; 0 leaves the gradient exactly as it comes in.
+            weight: a scalar tensor that λ is written into.
+        """
+        ctx.save_for_backward(added)
+        ctx.fraction, ctx.weight = fraction, weight
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, *incoming: Tensor) -> tuple[Tensor | None, ...]:
+        """Add λ·a."""
+        (gradient,) = incoming
+        (added,) = ctx.saved_tensors
+        if ctx.fraction == 0:
+            return gradient, None, None, None
+        added = torch.nan_to_num(added.float(), 0.0, 0.0, 0.0)
+        smallest = torch.finfo(torch.float32).tiny
+        unit, size = added / norm(added).clamp_min(smallest), ctx.fraction * norm(gradient)
+        ctx.weight.copy_(size / norm(added).clamp_min(smallest))
+        return gradient + (size * unit).to(gradient.dtype), None, None, None
+
+
+def add_gradient(output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:
+    """The output, with `AddedGradient` on the way back. Args: as its forward."""
+    return cast(Tensor, AddedGradient.apply(output, added, fraction, weight))
+
+
+class LossBeside(nn.Module):
+    """A loss in the form that nnU-Net calls, before which the critics see the output of full resolution.
+
+    Args:
+        loss: nnU-Net's, with deep supervision or without. Its value is returned as it is.
+        play: maps that output and its target to the output that the loss is to see.
+    """
+
+    def __init__(self, loss: nn.Module, play: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.loss = loss
+        self.play = play
+
+    def forward(self, output: Tensor | Sequence[Tensor], target: Tensor | Sequence[Tensor]) -> Tensor:
+        """Return nnU-Net's loss, a scalar."""
+        if isinstance(output, Tensor):
+            return self.loss(self.play(output, cast(Tensor, target)), target)
+        return self.loss([self.play(output[0], target[0]), *output[1:]], target)
+
+
+def norm(values: Tensor) -> Tensor:
+    """The L2 norm, in float32."""
+    return torch.linalg.vector_norm(values, dtype=torch.float32)

@@ -1,0 +1,99 @@
+"""nnU-Net's own training with critics beside its own loss."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segan_nnunet.objective import LossBeside, add_gradient, rescale_intensities
+from segan_nnunet.training.with_critics import WithCritics
+
+
+class CriticBesideTrainer(WithCritics):
+    """nnU-Net's trainer as it is, with the critics' multi-scale distance of the full-resolution output beside its loss.
+
+    Network, optimiser, schedule, clipping, deep supervision, augmentation and loss are nnU-Net's, and `train_losses` is
+    its loss alone, so that logs can be compared. At `critic_fraction` 0 it is nnU-Net's training, bit for bit.
+
+    S minimises loss + λ · distance, with λ = critic_fraction · ‖∇loss‖ / ‖∇distance‖, both gradients taken at the
+    full-resolution output and λ anew in every step (`add_gradient`; in DDP each process has its own, of its part of the
+    batch). Each step is one of the critics, with S fixed, and then nnU-Net's own.
+
+    Attributes:
+        critic_fraction: the critics' gradient by that of nnU-Net's loss, at S(x).
+        critic_from: share of the epochs after which the critics begin; before, it is nnU-Net's training.
+    """
+
+    critic_fraction = 0.3
+    critic_from = 0.0
+
+    fraction = 0.0  # of this epoch
+    played: dict[str, Any]  # what the critics have to say of a step
+
+    def fraction_at(self, progress: float) -> float:
+        """The critics' fraction where this share of the epochs is over; a variant may let it fall."""
+        return self.critic_fraction if progress >= self.critic_from else 0.0
+
+    def _build_loss(self) -> LossBeside:
+        """nnU-Net's loss, and the critics, drawn without touching the random numbers of nnU-Net's training."""
+        loss = super()._build_loss()
+        with torch.random.fork_rng():
+            self.set_up_critics()
+        return LossBeside(loss, self.play)
+
+    def initialize(self) -> None:
+        """Build both players, and a place for λ."""
+        super().initialize()
+        self.scheduled_epochs = self.num_epochs  # a training that stops early has the same schedule
+        self.critic_weight = torch.full((), math.nan, device=self.device)
+
+    def fill_log(self, epochs: int) -> None:
+        """Log λ too."""
+        super().fill_log(epochs)
+        values = self.logger.local_logger.my_fantastic_logging.setdefault("critic_weights", [])
+        values += [math.nan] * (epochs - len(values))
+
+    def on_train_epoch_start(self) -> None:
+        """Take this epoch's fraction."""
+        super().on_train_epoch_start()
+        self.fraction = self.fraction_at(self.current_epoch / self.scheduled_epochs)
+
+    def train_step(self, batch: dict) -> dict[str, Any]:
+        """nnU-Net's step; inside it, where nnU-Net asks for its loss, the critics' step."""
+        self.image, self.played = batch["data"], {}
+        step = {**super().train_step(batch), "cases": list(batch.get("keys", ()))}
+        if not self.played:
+            return step
+        scale = self.grad_scaler.get_scale() if self.grad_scaler is not None else 1.0
+        return {**step, **self.played, "critic_weight": self.critic_weight.item() / scale}
+
+    def play(self, output: Tensor, target: Tensor) -> Tensor:
+        """The critics' step, and S's full-resolution output, through which the critics' gradient will reach S.
+
+        Args:
+            output: logits (B, R, *S).
+            target: nnU-Net's.
+        """
+        if self.fraction == 0 or not torch.is_grad_enabled():
+            return output
+        image = self.image.to(self.device, non_blocking=True)[:, : self.num_images()]
+        with torch.autocast(self.device.type, enabled=False):  # nnU-Net's; the critics have their own
+            image, logits = rescale_intensities(image), output.detach().float().requires_grad_()
+            predicted, truth = self.label_space.label_maps(logits, target)
+            maps = predicted.detach().requires_grad_()
+            critic_distances = self.critic_phase(image, maps.detach(), truth) if self.critic_learns else None
+            distances = self.distances_felt(image, maps, truth, self.critic_grad_scaler)
+            predicted.backward(maps.grad)
+        self.played = {
+            "critic_loss": -(distances if critic_distances is None else critic_distances).mean(),
+            "distances": distances,
+        }
+        assert logits.grad is not None  # for mypy
+        return add_gradient(output, logits.grad, self.fraction, self.critic_weight)
+
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Log λ, the mean over the epoch's steps."""
+        super().on_train_epoch_end(train_outputs)
+        weights = [output["critic_weight"] for output in train_outputs if "critic_weight" in output]
+        self.logger.log("critic_weights", sum(weights) / len(weights) if weights else math.nan, self.current_epoch)

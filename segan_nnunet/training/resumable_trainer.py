@@ -1,0 +1,213 @@
+"""What all our trainers share, the paper's and those with nnU-Net's own recipe."""
+
+import io
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
+from torch._dynamo import OptimizedModule
+from torch.nn.parallel import DistributedDataParallel
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.training.run import checkpoint as checkpoints
+from segan_nnunet.training.run.divergence import check_losses, check_weights
+from segan_nnunet.training.run.progress import epoch_line
+from segan_nnunet.training.run.threads import respect_omp_num_threads
+from segan_nnunet.training.run.trained_on import check_trained_on, trained_on
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """Return the precision in which a device trains fastest without harm, or None for float32 throughout.
+
+    CUDA: bfloat16 where it is native, else float16 as nnU-Net has it. CPU: bfloat16 where the processor has
+    instructions for it. mps: float32.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cpu":
+        # get_capabilities is newer than the oldest torch that nnU-Net accepts
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+            return torch.bfloat16
+    return None
+
+
+class ResumableTrainer(nnUNetTrainer):
+    """nnU-Net's trainer with settings as class attributes, and checkpoints that survive a kill and go on bit for bit.
+
+    A variant is a subclass with other attributes. nnU-Net sets most settings on the instance, in its __init__; here
+    a class attribute of the same name wins, so that a variant needs no __init__ of its own.
+
+    Attributes:
+        optimizer_class, optimizer_settings: of the paper's players (`optimizer_for`). RMSProp in the paper (Section
+            2.3); Adam without its first moment is RMSProp whose running mean of squares does not start from 0. That
+            start makes torch's RMSprop take a first step of ten times the rate, which saturates sigmoids.
+        lr_decay_exponent: exponent of nnU-Net's polynomial decay for them; 0 is a constant rate, as in the paper.
+    """
+
+    SETTINGS: ClassVar[tuple[str, ...]] = (
+        "initial_lr",
+        "num_epochs",
+        "num_iterations_per_epoch",
+        "num_val_iterations_per_epoch",
+        "oversample_foreground_percent",
+        "save_every",
+        "enable_deep_supervision",
+    )
+
+    optimizer_class: ClassVar[type[torch.optim.Optimizer]] = torch.optim.Adam
+    optimizer_settings: ClassVar[dict[str, Any]] = {"betas": (0.0, 0.99)}  # 0.99: torch's RMSprop's default
+    lr_decay_exponent = 0.0
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008  the signature must be exactly nnU-Net's
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        for name in self.SETTINGS:
+            if hasattr(type(self), name):
+                setattr(self, name, getattr(type(self), name))
+        self.autocast_dtype = autocast_dtype(self.device)
+        self.saved_random_states: dict[str, Any] | None = None
+        self.split: tuple[list[str], list[str]] | None = None
+
+    def initialize(self) -> None:
+        """Build what nnU-Net builds, on as many threads as the environment says."""
+        respect_omp_num_threads(self.device)
+        super().initialize()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision in which this device trains."""
+        if self.autocast_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast_dtype)
+
+    def optimizer_for(self, module: nn.Module, initial_lr: float) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
+        """The optimiser and the learning rate schedule of one player."""
+        # as a group: a critic of layer 0 alone has no weights, and torch refuses an empty list of them
+        group: list[dict[str, Any]] = [{"params": list(module.parameters())}]
+        optimizer = self.optimizer_class(group, lr=initial_lr, **self.optimizer_settings)  # type: ignore[call-arg]  # torch's base class has no lr
+        return optimizer, PolyLRScheduler(optimizer, initial_lr, self.num_epochs, self.lr_decay_exponent)
+
+    def map_names(self) -> list[str]:
+        """Names of the label maps, in their order: regions as dataset.json lists them, plain labels by value."""
+        values = {name: v for name, v in self.label_manager.label_dict.items() if name not in ("background", "ignore")}
+        return list(values) if self.label_manager.has_regions else sorted(values, key=lambda name: values[name])
+
+    def on_train_start(self) -> None:
+        """Remember on which cases this training is: the file may change while it runs."""
+        super().on_train_start()
+        self.split = self.split_now()
+
+    def on_epoch_start(self) -> None:
+        """After a resume, let the random numbers go on where they were: nnU-Net draws some to start its loaders."""
+        if self.saved_random_states is not None:
+            checkpoints.restore_random_states(self.saved_random_states)
+            self.saved_random_states = None
+        super().on_epoch_start()
+
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Stop a training that has diverged."""
+        check_losses(train_outputs, self.current_epoch, "training")
+        super().on_train_epoch_end(train_outputs)
+
+    def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
+        """Stop a training that has diverged."""
+        check_losses(val_outputs, self.current_epoch, "validation")
+        super().on_validation_epoch_end(val_outputs)
+
+    def on_epoch_end(self) -> None:
+        """Report the epoch in one line, after nnU-Net has logged and saved it."""
+        super().on_epoch_end()
+        self.print_to_log_file(epoch_line(self.logger.get_checkpoint(), self.num_epochs))
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does."""
+        if self.local_rank == 0 and (split := self.split or self.split_now()):
+            self.remove_other_predictions(set(split[1]))
+        super().perform_actual_validation(save_probabilities)
+
+    def remove_other_predictions(self, cases: set[str]) -> None:
+        """Remove predictions of an earlier training of this fold on another split: nnU-Net would score them too."""
+        ending = self.dataset_json["file_ending"]
+        for path in (Path(self.output_folder) / "validation").glob(f"*{ending}"):
+            if path.name.removesuffix(ending) not in cases:
+                path.unlink()
+
+    def plugin_state(self) -> dict[str, Any]:
+        """What nnU-Net's checkpoint lacks and `--c` needs."""
+        return {
+            "random_states": checkpoints.random_states(),
+            "optimizer_class": type(self.optimizer).__name__,
+            "trained_on": self.trained_on(),
+        }
+
+    def trained_on(self) -> dict[str, Any]:
+        """The cases, as they were when this process began to train, and the configuration."""
+        return trained_on(self.split or self.split_now(), self.configuration_manager.configuration)
+
+    def split_now(self) -> tuple[list[str], list[str]] | None:
+        """Training and validation cases as nnU-Net would take them now; None where it has not made its split yet."""
+        splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
+        return self.do_split() if splits.is_file() or self.fold == "all" else None
+
+    def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
+        if not self.is_ddp and not ("branched_from" in checkpoint and "random_states" not in checkpoint):
+            self.saved_random_states = checkpoint["random_states"]
+
+    def player_weights(self, checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The weights of each player in a checkpoint."""
+        return {"segmentor": checkpoint["network_weights"]}
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write nnU-Net's checkpoint with our additions, atomically."""
+        buffer = io.BytesIO()
+        super().save_checkpoint(buffer)
+        if buffer.tell() == 0:  # checkpoints are disabled, or another process of DDP writes them
+            return
+        checkpoint = {**checkpoints.read_buffer(buffer), **self.plugin_state()}
+        check_weights(self.player_weights(checkpoint), self.current_epoch)
+        checkpoints.save_atomically(checkpoint, Path(filename))
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Restore a training of the same trainer from a file; nnU-Net's own method reads no other form either.
+
+        Raises:
+            InputError: the file is missing or damaged, lacks what this trainer needs to go on, or was written under
+                another optimiser, whose state means something else, or rests on other cases or plans.
+        """
+        path = Path(filename_or_checkpoint)
+        checkpoint = checkpoints.read_checkpoint(path)
+        if not self.was_initialized:
+            self.initialize()  # which may change the configuration
+        written, own = checkpoints.optimizer_of(checkpoint), type(self.optimizer).__name__
+        if written != own:
+            raise InputError(
+                f"{path} was written {f'under {written}' if written else 'by an earlier version of this package'}, and "
+                f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
+                "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
+            )
+        check_trained_on(checkpoint.get("trained_on"), self.trained_on(), path)
+        super().load_checkpoint(str(path))
+        try:
+            self.load_plugin_state(checkpoint)
+        except KeyError as error:
+            raise InputError(
+                f"{path} was written by {checkpoint.get('trainer_name')} and lacks {error}, without which "
+                f"{type(self).__name__} cannot continue. To start from its weights use -pretrained_weights "
+                "instead of --c."
+            ) from error
+
+    def bare(self, module: nn.Module) -> nn.Module:
+        """A module without DDP and torch.compile around it: the one whose weights are saved."""
+        module = module.module if isinstance(module, DistributedDataParallel) else module
+        return module._orig_mod if isinstance(module, OptimizedModule) else module

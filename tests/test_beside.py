@@ -1,0 +1,224 @@
+"""nnU-Net's own training with critics beside its loss."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor
+
+from segan_nnunet.objective import add_gradient, rescale_intensities
+from segan_nnunet.training import CriticBesideTrainer
+from tests.small_trainers import LABELS, build, parameters
+from tests.test_checkpoints import epoch
+
+PLAIN = {"background": 0, "edema": 1, "core": 2, "enhancing tumor": 3}
+NETWORKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_per_stage"}
+
+
+def nnunet_architecture(dimension: int = 2, network: str = "PlainConvUNet") -> dict[str, Any]:
+    """nnU-Net's network with four stages of width 2 and deep supervision, as its plans have it."""
+    kwargs = {
+        "n_stages": 4,
+        "features_per_stage": [2, 4, 4, 4],
+        "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
+        "kernel_sizes": [[3] * dimension] * 4,
+        "strides": [[1] * dimension] + [[2] * dimension] * 3,
+        NETWORKS[network]: [1] * 4,
+        "n_conv_per_stage_decoder": [1] * 3,
+        "conv_bias": True,
+        "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{dimension}d",
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": "torch.nn.LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
+    }
+    return {
+        "network_class_name": f"dynamic_network_architectures.architectures.unet.{network}",
+        "arch_kwargs": kwargs,
+        "_kw_requires_import": ["conv_op", "norm_op", "nonlin"],
+    }
+
+
+class Short(CriticBesideTrainer):
+    num_epochs = 4
+    save_every = 1
+
+
+class Without(Short):
+    critic_fraction = 0.0
+
+
+class Late(Short):
+    critic_from = 0.5
+
+
+class Frozen(Short):
+    critic_learns = False
+
+
+class Theirs(nnUNetTrainer):
+    """nnU-Net's own, in as many epochs."""
+
+    def initialize(self) -> None:
+        self.num_epochs = Short.num_epochs
+        super().initialize()
+
+
+def batch_of(trainer: Any, seed: int = 0, target: Tensor | None = None) -> dict[str, Any]:
+    """A batch of noise with targets of every scale of deep supervision."""
+    generator = torch.Generator().manual_seed(seed)
+    patch = trainer.configuration_manager.patch_size
+    if target is None:
+        maps = 3 if trainer.label_manager.has_regions else 1
+        values = torch.randint(0, 4, (4, maps, *patch), generator=generator)
+        target = values > 1 if trainer.label_manager.has_regions else values
+    scales = [[round(1 / factor) for factor in scale] for scale in trainer._get_deep_supervision_scales()]
+    targets = []
+    for steps in scales:
+        every: list[Any] = [slice(None, None, step) for step in steps]
+        targets.append(target[(..., *every)])
+    return {"data": torch.randn(4, 2, *patch, generator=generator), "target": targets}
+
+
+def trained(kind: type[Any], folders: Path, epochs: int = 1) -> Any:
+    trainer = build(kind, folders, architecture=nnunet_architecture())
+    for number in range(epochs):
+        epoch(trainer, [batch_of(trainer, 2 * number), batch_of(trainer, 2 * number + 1)])
+    return trainer
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(parameters(one), parameters(other), strict=True))
+
+
+def test_the_added_gradient_has_its_share_of_the_norm_and_its_own_direction() -> None:
+    output, weight = torch.zeros(3, requires_grad=True), torch.zeros(())
+    incoming, added = torch.tensor([3.0, 0.0, 4.0]), torch.tensor([0.0, 2.0, 0.0])  # norms 5 and 2
+    add_gradient(output, added, 0.3, weight).backward(incoming)
+    assert output.grad is not None
+    torch.testing.assert_close(output.grad, torch.tensor([3.0, 1.5, 4.0]))  # 0.3 * 5 = 1.5
+    assert weight.item() == pytest.approx(0.75)  # 1.5 / 2
+
+
+@pytest.mark.parametrize("added", [[0.0, 0.0], [math.nan, math.inf], [1.0, 1.0]])
+def test_no_gradient_is_added_that_is_not_there(added: list[float]) -> None:
+    """At fraction 0, or where the critics say nothing finite, the gradient is what came in, exactly."""
+    output, weight = torch.zeros(2, requires_grad=True), torch.zeros(())
+    incoming = torch.tensor([0.1, -0.7])
+    add_gradient(output, torch.tensor(added), 0.0 if added == [1.0, 1.0] else 0.3, weight).backward(incoming)
+    assert output.grad is not None and torch.equal(output.grad, incoming)
+
+
+@pytest.mark.parametrize("kind", [Without, Late])
+def test_without_weight_it_is_nnunet_s_training_bit_for_bit(nnunet_folders: Path, kind: type[Any]) -> None:
+    ours, theirs = trained(kind, nnunet_folders, 2), trained(Theirs, nnunet_folders, 2)
+    assert same(ours.network, theirs.network)
+    logs = [trainer.logger.local_logger.my_fantastic_logging for trainer in (ours, theirs)]
+    for key in ("train_losses", "val_losses", "lrs", "mean_fg_dice"):
+        assert logs[0][key] == logs[1][key]
+    assert all(math.isnan(value) for value in logs[0]["critic_losses"] + logs[0]["critic_weights"])
+
+
+def test_drawing_the_critics_leaves_nnunet_s_random_numbers_alone(nnunet_folders: Path) -> None:
+    drawn = []
+    for kind in (Short, Theirs):
+        build(kind, nnunet_folders, architecture=nnunet_architecture())
+        drawn.append(torch.rand(4))
+    assert torch.equal(*drawn)
+
+
+def test_late_critics_begin_where_their_share_of_the_epochs_is_over(nnunet_folders: Path) -> None:
+    trainer = trained(Late, nnunet_folders, 3)
+    losses = trainer.logger.local_logger.my_fantastic_logging["critic_losses"]
+    assert [math.isnan(value) for value in losses] == [True, True, False]
+
+
+def test_the_step_descends_nnunet_s_loss_plus_the_weighted_distance(nnunet_folders: Path) -> None:
+    """The gradient of every parameter is that of loss + λ · distance, by autograd, with the λ that is logged."""
+    trainer = build(Frozen, nnunet_folders, architecture=nnunet_architecture())
+    trainer.autocast_dtype = None
+    batch = batch_of(trainer)
+    trainer.on_train_epoch_start()
+
+    output = trainer.network(batch["data"])
+    loss = trainer.loss.loss(output, batch["target"])
+    maps = trainer.label_space.label_maps(output[0], batch["target"][0])
+    distance = trainer.critic(rescale_intensities(batch["data"]), *maps).mean()
+    players = list(trainer.network.parameters())
+    of_loss = torch.autograd.grad(loss, [output[0], *players], retain_graph=True, allow_unused=True)
+    of_distance = torch.autograd.grad(distance, [output[0], *players], allow_unused=True)
+
+    found: list[Tensor | None] = []
+    trainer.optimizer.register_step_pre_hook(lambda *_: found.extend(player.grad for player in players))
+    step = trainer.train_step(batch)
+    assert of_loss[0] is not None and of_distance[0] is not None
+    expected = 0.3 * of_loss[0].norm() / of_distance[0].norm()
+    assert step["critic_weight"] == pytest.approx(expected.item(), rel=1e-4)
+    assert step["loss"] == pytest.approx(loss.item()), "what is logged is nnU-Net's loss"
+    for gradient, one, other in zip(found, of_loss[1:], of_distance[1:], strict=True):
+        if one is None:
+            continue
+        assert gradient is not None
+        wanted = one if other is None else one + expected * other
+        torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_critics_play_and_stay_within_their_compact_set(nnunet_folders: Path) -> None:
+    trainer = build(Short, nnunet_folders, architecture=nnunet_architecture())
+    before = parameters(trainer.critic)
+    for number in range(3):
+        epoch(trainer, [batch_of(trainer, number)])
+    after = parameters(trainer.critic)
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(p.abs().max() <= trainer.critic_batch_norm_clamp for p in after)
+    assert trainer.logger.local_logger.my_fantastic_logging["critic_weights"][-1] > 0
+    assert (Path(trainer.output_folder) / "progress_game.png").is_file()
+
+
+def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(nnunet_folders: Path) -> None:
+    whole = trained(Short, nnunet_folders, 2)
+    trained(Short, nnunet_folders, 1)
+    resumed = build(Short, nnunet_folders, architecture=nnunet_architecture())
+    resumed.load_checkpoint(str(Path(resumed.output_folder) / "checkpoint_latest.pth"))
+    epoch(resumed, [batch_of(resumed, 2), batch_of(resumed, 3)])
+    assert same(whole.network, resumed.network) and same(whole.critic, resumed.critic)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("patch", [(16, 16), (16, 16, 16)], ids=["2d", "3d"])
+@pytest.mark.parametrize("labels", [LABELS, PLAIN], ids=["regions", "labels"])
+def test_it_trains_nnunet_s_networks_on_every_kind_of_target(
+    nnunet_folders: Path, network: str, patch: Sequence[int], labels: dict[str, Any]
+) -> None:
+    trainer = build(Short, nnunet_folders, labels, architecture=nnunet_architecture(len(patch), network), patch=patch)
+    before = parameters(trainer.network)
+    epoch(trainer, [batch_of(trainer)])
+    assert any(not torch.equal(a, b) for a, b in zip(before, parameters(trainer.network), strict=True))
+    assert trainer.logger.local_logger.my_fantastic_logging["critic_weights"][-1] > 0
+
+
+@pytest.mark.parametrize("labels", [LABELS, PLAIN], ids=["regions", "labels"])
+def test_ignored_voxels_move_neither_player(nnunet_folders: Path, labels: dict[str, Any]) -> None:
+    """The gradient of the full-resolution output is 0 at ignored voxels."""
+    trainer = build(
+        Short, nnunet_folders, {**labels, "ignore": 5 if labels is LABELS else 4}, architecture=nnunet_architecture()
+    )
+    ignored = torch.zeros(4, 1, 32, 32, dtype=torch.bool)
+    ignored[..., 8:20, 4:30] = True
+    values = torch.randint(0, 4, (4, 1, 32, 32), generator=torch.Generator().manual_seed(1))
+    target = torch.cat([values > 0, values > 1, values > 2, ignored], 1)
+    batch = batch_of(trainer, target=target if labels is LABELS else values.masked_fill(ignored, 4))
+    outputs = []
+
+    def keep(module: Any, args: Any, output: Any) -> None:
+        output[0].retain_grad()
+        outputs.append(output[0])
+
+    trainer.network.register_forward_hook(keep)
+    trainer.on_train_epoch_start()
+    trainer.train_step(batch)
+    gradient = outputs[0].grad.abs().sum(1, keepdim=True)
+    assert (gradient[ignored] == 0).all() and (gradient[~ignored] > 0).float().mean() > 0.9
