@@ -9,6 +9,7 @@ from segan_nnunet.training import (
     AdversarialDiceTrainer,
     AdversarialTrainer,
     CriticBesideTrainer,
+    PluginTrainer,
     SeparateTrainer,
     ShortSchedule,
     SoftmaxTrainer,
@@ -24,6 +25,10 @@ class SegANTrainer(AdversarialTrainer):
 
 class UNetSoftmaxTrainer(SoftmaxTrainer):
     """The paper's U-net baseline: as SegANTrainer, with the softmax loss in place of the multi-scale loss."""
+
+
+class UNetDiceCETrainer(PluginTrainer):
+    """As UNetSoftmaxTrainer with nnU-Net's own loss, Dice and cross-entropy."""
 
 
 class SegANTrainer_S1_1C(SeparateTrainer):

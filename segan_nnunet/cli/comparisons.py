@@ -63,7 +63,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps. [default: cuda if there is one]")] = None,
 ) -> None:
-    """Run the whole job on a simulated BRATS 2015 release: convert, plan, train both trainers, compare."""
+    """Run the whole job on a simulated BRATS 2015 release: convert, plan, train three trainers, compare."""
     from segan_nnunet.experiments import demo as experiment
 
     experiment.run_demo(folder, cases, seed, device)

@@ -79,7 +79,9 @@ def reproduce(
         int | None, typer.Option("--folds", help="So many folds instead of the paper's holdout, 9:1 per grade.")
     ] = None,
     short: Annotated[bool, typer.Option("--short", help="Short trainers, narrow network: a trial of it all.")] = False,
-    trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: the paper's six]")] = None,
+    trainers: Annotated[
+        list[str] | None, typer.Option("-tr", help="[default: the paper's, and nnU-Net's loss]")
+    ] = None,
     executor: Executor = "local",
     jobs: AtOnce = None,
     device: Device = None,

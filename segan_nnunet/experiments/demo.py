@@ -13,7 +13,7 @@ from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
 
 DATASET_ID = 15
-TRAINERS = ("SegANTrainer_short", "UNetSoftmaxTrainer_short")
+TRAINERS = ("SegANTrainer_short", "UNetSoftmaxTrainer_short", "UNetDiceCETrainer_short")
 WIDTH = 16  # a quarter of the paper's, for a laptop
 BATCH_SIZE = 12
 FOLD = "0"
@@ -21,7 +21,7 @@ FEWEST_CASES = 5  # as many as there are folds
 
 
 def run_demo(folder: Path, cases: int = 20, seed: int = 0, device: str | None = None) -> Path:
-    """Simulate a release and run convert, plan, split, both short trainers on one fold, and compare.
+    """Simulate a release and run convert, plan, split, three short trainers on one fold, and compare.
 
     Everything is kept in `folder`: the release, nnU-Net's three folders, the table and the pictures.
 

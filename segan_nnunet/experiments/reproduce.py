@@ -17,7 +17,8 @@ from segan_nnunet.grid.jobs import Grid
 from segan_nnunet.models.configurations import PAPER_WIDTH
 from segan_nnunet.models.plans import SEGAN_PLANS, plan
 
-# Table 1's two methods and Figure 2's ablations (Section 3.1), with the paper's only augmentation, the random crop
+# Table 1's two methods, Figure 2's ablations (Section 3.1) and nnU-Net's loss on the same network, with the
+# paper's only augmentation, the random crop
 TRAINERS = (
     "SegANTrainer_PaperDA",
     "SegANTrainer_S1_1C_PaperDA",
@@ -25,6 +26,7 @@ TRAINERS = (
     "SegANTrainer_s0_PaperDA",
     "SegANTrainer_s3_PaperDA",
     "UNetSoftmaxTrainer_PaperDA",
+    "UNetDiceCETrainer_PaperDA",
 )
 SHORT = "_short"
 RELEASE = "brats2015"
@@ -80,7 +82,7 @@ def begun_grid(dataset_id: int, short: bool = False, trainers: Sequence[str] | N
 
 
 def paper_trainers(short: bool) -> list[str]:
-    """Names of the paper's trainers."""
+    """Names of the trainers that reproduce the paper."""
     return [name + SHORT if short else name for name in TRAINERS]
 
 

@@ -8,6 +8,7 @@ from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
 from segan_nnunet.training.variants.composition import composed_trainer
 from segan_nnunet.training.variants.schedules import ShortSchedule
+from segan_nnunet.training.with_critics import WithCritics
 
 __all__ = [
     "AdversarialDiceTrainer",
@@ -19,5 +20,6 @@ __all__ = [
     "SeparateTrainer",
     "ShortSchedule",
     "SoftmaxTrainer",
+    "WithCritics",
     "composed_trainer",
 ]

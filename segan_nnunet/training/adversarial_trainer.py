@@ -67,5 +67,5 @@ class AdversarialTrainer(WithCritics, PluginTrainer):
 
     def validation_step(self, batch: dict) -> dict[str, Any]:
         """Validate as nnU-Net does; the loss is the segmentor's, under the critics of this epoch."""
-        with self.autocast(), self.loss.looking_at(batch["data"].to(self.device, non_blocking=True)):
+        with self.loss.looking_at(batch["data"].to(self.device, non_blocking=True)):
             return super().validation_step(batch)

@@ -1,16 +1,31 @@
 """What the paper's trainers share, whatever their objective."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from torch import Tensor, nn
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.training.resumable_trainer import ResumableTrainer
 
 
+class InFloat32(nn.Module):
+    """A loss of logits in float32."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a scalar."""
+        return self.loss(output.float(), target)
+
+
 class PluginTrainer(ResumableTrainer):
-    """nnU-Net's trainer with the paper's optimiser, in the precision that suits the device.
+    """nnU-Net's trainer and loss with the paper's optimiser, one output, and the precision that suits the device.
 
     Attributes:
         initial_lr: the segmentor's learning rate; 2e-5 in the paper (Section 2.3).
@@ -41,10 +56,24 @@ class PluginTrainer(ResumableTrainer):
         """The segmentor's optimiser."""
         return self.optimizer_for(self.network, self.initial_lr)
 
+    def _build_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """nnU-Net's loss, in float32 whatever the precision of the network: it has sums over the whole batch."""
+        return InFloat32(super()._build_loss())
+
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave a network without deep supervision alone: it may have no such switch, and needs none."""
         if self.enable_deep_supervision:
             super().set_deep_supervision_enabled(enabled)
+
+    def train_step(self, batch: dict) -> dict[str, Any]:
+        """nnU-Net's step, in the precision of this device."""
+        with self.autocast():
+            return {**super().train_step(batch), "cases": list(batch.get("keys", ()))}
+
+    def validation_step(self, batch: dict) -> dict[str, Any]:
+        """nnU-Net's validation step, in the precision of this device."""
+        with self.autocast():
+            return super().validation_step(batch)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does, in the precision of the training where the device is a CPU (nnU-Net: float32)."""

@@ -1,7 +1,7 @@
 """The paper's U-net baseline: the same network with the softmax loss in place of the multi-scale loss (Section 3.2)."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -134,13 +134,3 @@ class SoftmaxTrainer(PluginTrainer):
         """Tell the network how the regions nest, also where pretrained weights brought another dataset's nesting."""
         super().on_train_start()
         cast(NestedSoftmax, self.bare(self.network)).set_order(self.region_order())
-
-    def train_step(self, batch: dict) -> dict[str, Any]:
-        """nnU-Net's step, in the precision of this device."""
-        with self.autocast():
-            return {**super().train_step(batch), "cases": list(batch.get("keys", ()))}
-
-    def validation_step(self, batch: dict) -> dict[str, Any]:
-        """nnU-Net's validation step, in the precision of this device."""
-        with self.autocast():
-            return super().validation_step(batch)

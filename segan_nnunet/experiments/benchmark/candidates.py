@@ -17,7 +17,7 @@ from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.models.configurations import segan_configuration
 from segan_nnunet.networks.encoder import Encoder
 from segan_nnunet.objective import mask_image, rescale_intensities
-from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, PluginTrainer, SoftmaxTrainer, WithCritics
 
 NAME = "Dataset001_Benchmark"
 DATA = "preprocessed"
@@ -76,6 +76,7 @@ CANDIDATES: dict[str, type[nnUNetTrainer]] = {
     "SegANTrainer": AdversarialTrainer,
     "UNetSoftmaxTrainer": SoftmaxTrainer,
     "nnUNetTrainer, nnU-Net's network": nnUNetTrainer,
+    "nnUNetTrainerSegAN, nnU-Net's network": CriticBesideTrainer,
 }
 
 
@@ -114,7 +115,7 @@ def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
     """A trainer on plans made for the workload, within `nnunet_folders` that hold a case."""
     with redirect_stdout(io.StringIO()):
         made: Any = trainer(
-            make_plans(workload, own=trainer is nnUNetTrainer),
+            make_plans(workload, own=not issubclass(trainer, PluginTrainer)),
             "benchmark",
             "all",
             workload.dataset_json(),
@@ -123,7 +124,9 @@ def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
         made.initialize()
     made.log_file = os.devnull
     made.network.train()
-    if isinstance(made, AdversarialTrainer):
+    if isinstance(made, CriticBesideTrainer):
+        made.fraction = made.critic_fraction
+    if isinstance(made, WithCritics):
         made.critic.train()
         made.layer_shares = torch.zeros(len(made.critic.layers))  # an epoch's first step, which measures them, is past
     return made
