@@ -115,6 +115,13 @@ def write_splits(
     return summary(splits, cases)
 
 
+def cases_of_fold(preprocessed: Path, fold: int) -> tuple[list[str], list[str]] | None:
+    """Training and validation cases of a fold; None where the dataset has no split, or none with this fold."""
+    path = preprocessed / SPLITS_FILE
+    splits = json.loads(path.read_text()) if path.is_file() else []
+    return (splits[fold]["train"], splits[fold]["val"]) if fold < len(splits) else None
+
+
 def check_cases(dataset: Path, listed: set[str]) -> None:
     """Check that the case table lists the training cases of its dataset.
 

@@ -11,6 +11,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.grid.checks import check_trainers
+from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.grid.local import run_locally
 from segan_nnunet.grid.run_state import (
@@ -63,9 +64,10 @@ def commands(grid: Grid) -> list[str]:
     """What the grid has to run, as the user could type it: the jobs that are not finished, and the comparison.
 
     Raises:
-        InputError: a trainer does not exist.
+        InputError: a trainer does not exist, or a fold rests on another split, other plans or labels.
     """
     check_trainers(names_of_trainers(grid))
+    check_folds(grid.jobs())
     return [shlex.join(job.command()) for job in open_jobs(grid)] + [compare_command(grid)]
 
 
@@ -94,10 +96,12 @@ def crossval(grid: Grid, at_once: int | None = None) -> Outcome:
         at_once: jobs at a time; by default one per GPU, or one.
 
     Raises:
-        InputError: a trainer does not exist, or the machine has not the GPUs.
+        InputError: a trainer does not exist, a fold rests on another split, other plans or labels, or the machine has
+            not the GPUs.
     """
     check_trainers(names_of_trainers(grid))
     prepare(grid)
+    check_folds(grid.jobs())
     run_locally(open_jobs(grid), at_once)
     return finish(grid)
 

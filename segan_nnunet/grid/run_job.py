@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
+from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (
     LOCK,
@@ -76,6 +77,7 @@ def run_job(
     try:
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder):
+                record_beginning(job)
                 train(job, environment, descriptor, own_group, stop)
             # not read_state: a command that another thread starts at this moment holds a copy of the lock for a while
             return read_ended_state(job.folder)
