@@ -38,7 +38,12 @@ def trained_on(
 
 def label_digests(files: Mapping[str, Path]) -> dict[str, str]:
     """Digests of whole files of labels, by case; compressed, a thousand of them are some tens of megabytes."""
-    return {case: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for case, path in files.items()}
+    return {case: digest(path) for case, path in files.items()}
+
+
+def digest(path: Path) -> str:
+    """A short digest of a whole file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def write_trained_on(fold: Path, record: dict[str, Any]) -> None:

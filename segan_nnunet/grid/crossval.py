@@ -21,7 +21,8 @@ from segan_nnunet.grid.run_state import (
     read_state,
     status_table,
 )
-from segan_nnunet.models.plans import planning_lock, preprocess_with_nnunet
+from segan_nnunet.models.plans import planning_lock
+from segan_nnunet.models.preprocessing import preprocess_with_nnunet
 
 
 @dataclass(frozen=True)
