@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.trainer_names import model_parts
 
 # what a checkpoint of nnU-Net's own holds beside tensors
 NUMPY: list[Any] = [
@@ -56,7 +57,7 @@ def check_one_network(model_folder: Path, folds: Sequence[int | str]) -> None:
     Raises:
         InputError: they were not, and are no one method.
     """
-    name = model_folder.name.rsplit("__", 2)[2]
+    name = model_parts(model_folder.name).configuration
     found = {fold: configuration_of(model_folder / f"fold_{fold}", name) for fold in folds}
     known = [(fold, configuration) for fold, configuration in found.items() if configuration]
     for fold, configuration in known[1:]:

@@ -15,6 +15,7 @@ from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
 from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet
+from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
 NNUNET_PLANS = "nnUNetPlans"
@@ -55,11 +56,13 @@ def plan(
         The plans file.
 
     Raises:
-        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, a voxel size is none, or files
-            were changed since they were preprocessed.
+        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, a voxel size or a name is none,
+            or files were changed since they were preprocessed.
     """
     resolution = spacing_suffix(spacing_mm)
     nnunet_name, plans_name = NNUNET_PLANS + resolution, plans_name or SEGAN_PLANS + resolution
+    if set(plans_name) & set("/\\") or "__" in plans_name:
+        raise InputError(f"--plans-name {plans_name}: names of plans go into folders' names, without / and __")
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
@@ -88,7 +91,8 @@ def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], p
     for configuration, settings in planned.items():
         if not results or configuration not in earlier or earlier[configuration] == settings:
             continue
-        trained = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
+        checkpoints = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
+        trained = [path for path in checkpoints if model_parts(path.parent.parent.name).plans == name]
         if trained:
             differing = ", ".join(differing_settings(settings, earlier[configuration]))
             raise InputError(

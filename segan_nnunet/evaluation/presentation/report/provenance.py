@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
+from segan_nnunet.trainer_names import model_parts
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
 SETTINGS = {  # nnU-Net's names in debug.json, and ours
@@ -41,7 +42,7 @@ def describe(method: Method) -> dict[str, str]:
     if not method.model_folder:
         folder = next(iter(method.predictions.values())).parent
         return {"predictions": f"files of the folder {folder.name}, made elsewhere"}
-    trainer, plans, configuration = method.model_folder.name.rsplit("__", 2)
+    trainer, plans, configuration = model_parts(method.model_folder.name)
     folds = sorted(set(method.folds.values()))
     dataset = method.model_folder.parent.name.removeprefix("Dataset").partition("_")[0].lstrip("0")
     commands = [f"nnUNetv2_train {dataset} {configuration} {fold} -tr {trainer} -p {plans}" for fold in folds]
