@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
@@ -128,6 +129,19 @@ def test_missing_trainers_folds_and_baselines_are_named(validated: Path) -> None
         compare(1, folds=[4])
     with pytest.raises(InputError, match="no method 'Typo'; --baseline takes one of SegAN, UNet"):
         compare(1, settings=Settings(baseline="Typo"))
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
+    for seed, batch_size in ((0, 2), (1, 2), (2, 4)):
+        for fold, (case, volumes) in enumerate({"a": PERFECT, "b": LARGER}.items()):
+            validate(validated, f"Net_seed{seed}__SegANPlans__2d", fold, {case: volumes})
+            folder = validated / "nnUNet_results" / NAME / f"Net_seed{seed}__SegANPlans__2d" / f"fold_{fold}"
+            plans = {"configurations": {"2d": {"batch_size": batch_size}}}
+            torch.save({"init_args": {"plans": plans}}, folder / "checkpoint_final.pth")
+    assert "| Net |" in compare(1, seeds=[0, 1]).table
+    with pytest.raises(InputError, match="Net_seed2.*fold_0 was trained under other plans .*Net_seed0.*batch_size"):
+        compare(1, trainers=["Net"])
 
 
 @pytest.mark.usefixtures("tables_only")

@@ -111,7 +111,7 @@ def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> 
     plan(preprocessed, batch_size=4)
     (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["c", "a"], "val": ["b"]}]))
     check_folds([JOB])
-    assert read_trained_on(JOB.folder, "2d")["train"] == ["a", "c"]
+    assert read_trained_on(JOB.folder)["train"] == ["a", "c"]
 
 
 def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.trained_on import has_begun, moved_cases, read_trained_on
 from segan_nnunet.errors import InputError
-from segan_nnunet.trainer_names import model_parts
 
 SPLITS_FILE = "splits_final.json"
 REPLACED = "splits_final_replaced.json"
@@ -155,7 +154,7 @@ def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Pat
         number = fold.name.removeprefix("fold_")
         if not number.isdigit() or not has_begun(fold):
             continue
-        recorded = read_trained_on(fold, model_parts(fold.parent.name).configuration)
+        recorded = read_trained_on(fold)
         if recorded["train"] is None and int(number) < len(earlier):
             recorded = earlier[int(number)]
         if int(number) >= len(splits) or moved_cases(recorded, splits[int(number)]):

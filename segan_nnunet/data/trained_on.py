@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import configuration_of, differing_settings, read_fold
+from segan_nnunet.fold_checkpoint import CHECKPOINTS, configuration_of, differing_settings, read_fold
 
 RECORD = "trained_on.json"  # in a fold's folder
-CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
 
 
@@ -58,7 +57,7 @@ def has_begun(fold: Path) -> bool:
     return any((fold / name).is_file() for name in CHECKPOINTS)
 
 
-def read_trained_on(fold: Path, configuration: str) -> dict[str, Any]:
+def read_trained_on(fold: Path) -> dict[str, Any]:
     """Read what a fold was trained on, as far as anything says it; what is not known is None.
 
     Its newest checkpoint is asked first, because it cannot be older than the training; then the grid's record; then the
@@ -69,7 +68,7 @@ def read_trained_on(fold: Path, configuration: str) -> dict[str, Any]:
     return {
         "train": in_checkpoint.get("train") or beside.get("train"),
         "val": in_checkpoint.get("val") or beside.get("val") or validated_cases(fold),
-        "configuration": configuration_of(fold, configuration) or beside.get("configuration"),
+        "configuration": configuration_of(fold) or beside.get("configuration"),
         "labels": beside.get("labels"),
     }
 

@@ -35,7 +35,7 @@ def check_folds(jobs: Sequence[Job]) -> None:
             on.
     """
     begun = [job for job in jobs if has_begun(job.folder)]
-    recorded = {job: read_trained_on(job.folder, job.configuration) for job in begun}
+    recorded = {job: read_trained_on(job.folder) for job in begun}
     labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
     problems = []
     for job in begun:

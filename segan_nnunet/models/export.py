@@ -11,7 +11,7 @@ from typing import Any
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import check_one_network
+from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.trainer_names import ModelName
 
 STOCK_TRAINER = "nnUNetTrainer"
@@ -70,7 +70,7 @@ def export_model(
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
     own_network = builds_its_own_network(trainer)
-    check_one_network(source, folds)
+    check_one_method([source / f"fold_{fold}" for fold in folds])
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
 
     planned = PlansManager(deepcopy(described["plans.json"])).get_configuration(configuration)
