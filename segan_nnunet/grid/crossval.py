@@ -11,6 +11,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.grid.checks import check_trainers
+from segan_nnunet.grid.epochs import shorter_trainings
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.grid.local import run_locally
@@ -32,7 +33,8 @@ class Outcome:
     Attributes:
         states: of all its jobs.
         comparison: of the methods whose folds are all finished; None if there are none, or they cannot be compared.
-        note: what was left out of the comparison, and why; or why there is none.
+        note: what was left out of the comparison, and why; or why there is none; and finished trainings that are
+            shorter than their trainers ask for now.
     """
 
     states: dict[Job, JobState]
@@ -69,7 +71,8 @@ def commands(grid: Grid) -> list[str]:
     """
     check_trainers(names_of_trainers(grid))
     check_folds(grid.jobs())
-    return [shlex.join(job.command()) for job in open_jobs(grid)] + [compare_command(grid)]
+    notes = [f"# {note}" for note in shorter_trainings(grid.jobs())]
+    return [*notes, *(shlex.join(job.command()) for job in open_jobs(grid)), compare_command(grid)]
 
 
 def names_of_trainers(grid: Grid) -> list[str]:
@@ -131,9 +134,10 @@ def finish(grid: Grid) -> Outcome:
     states = states_of(grid)
     trainers = comparable(grid, states)
     left_out = [trainer for trainer in grid.trainers if trainer not in trainers]
-    note = f"not compared, because folds are missing: {', '.join(left_out)}" if left_out else ""
+    notes = shorter_trainings(grid.jobs())
+    notes += [f"not compared, because folds are missing: {', '.join(left_out)}"] if left_out else []
     if not trainers:
-        return Outcome(states, None, note)
+        return Outcome(states, None, "\n".join(notes))
     try:
         made = comparison.compare(
             dataset_id=grid.dataset_id,
@@ -149,8 +153,8 @@ def finish(grid: Grid) -> Outcome:
             ),
         )
     except InputError as error:
-        return Outcome(states, None, f"no comparison: {error}")
-    return Outcome(states, made, note)
+        return Outcome(states, None, "\n".join([*notes, f"no comparison: {error}"]))
+    return Outcome(states, made, "\n".join(notes))
 
 
 def comparable(grid: Grid, states: dict[Job, JobState]) -> list[str]:

@@ -16,6 +16,7 @@ from segan_nnunet.data.locks import is_locked
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.checks import check_trainers
 from segan_nnunet.grid.crossval import compare_command, finish, names_of_trainers, open_jobs, prepare
+from segan_nnunet.grid.epochs import shorter_trainings
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.grid.run_job import job_environment, run_job
@@ -197,7 +198,8 @@ def crossval_on_slurm(grid: Grid, options: SlurmOptions) -> Submission:
     new = [job for job in unfinished if not is_queued(job, queued) and not is_locked(job.folder / LOCK)]
     if not new:
         busy = f"{len(unfinished)} jobs are in the queue or running" if unfinished else "every job is finished"
-        return Submission(f"nothing to submit: {busy}. The comparison by hand: {compare_command(grid)}")
+        said = f"nothing to submit: {busy}. The comparison by hand: {compare_command(grid)}"
+        return Submission("\n".join([said, *shorter_trainings(grid.jobs())]))
     folder = nnunet_folder("nnUNet_results").resolve() / grid.dataset / "crossval_slurm"
     try:
         array = executor(folder, options)
