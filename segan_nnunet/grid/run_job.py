@@ -16,6 +16,7 @@ from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
 from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (
+    ATTEMPT,
     LOCK,
     LOG,
     RECORD,
@@ -92,7 +93,7 @@ def train(
     folder, command = job.folder, job.command()
     (folder / RECORD).unlink(missing_ok=True)
     with (folder / LOG).open("ab") as log:
-        log.write(f"\n$ {shlex.join(command)}\n".encode())
+        log.write(f"{ATTEMPT}{shlex.join(command)}\n".encode())
         log.flush()
         # a child inherits what is blocked: it lives on until SLURM's warning has been answered here, by a requeue
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, WARNINGS)
