@@ -178,6 +178,24 @@ def test_grades_of_the_case_table_have_tables_of_their_own(validated: Path) -> N
     assert summary.loc[("HGG", "SegAN", "Dice", "whole tumor"), "mean"] == 1
 
 
+@pytest.mark.usefixtures("tables_only")
+def test_grades_that_make_one_file_s_name_or_the_name_of_all_cases(validated: Path) -> None:
+    table = validated / "nnUNet_raw" / NAME / "cases.csv"
+    table.write_text("case,patient,grade\na,p1,II/III\nb,p2,II_III\n")
+    folder = compare(1).files[0].parent
+    said = [(folder / f"table1_{name}.md").read_text() for name in ("II_III", "II_III_")]
+    assert "grade II/III only" in said[0] and "grade II_III only" in said[1]
+    table.write_text("case,patient,grade\na,p1,all\nb,p2,LGG\n")
+    made = compare(1)
+    assert "Mean over 2 cases" in made.table and "1 case " in (folder / "table1_grade_all.md").read_text()
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_few_patients_are_not_called_cases(validated: Path) -> None:
+    (validated / "nnUNet_raw" / NAME / "cases.csv").write_text("case,patient\na,p1\nb,p1\n")
+    assert "1 patient is few" in compare(1).table
+
+
 def bad_folder(tmp_path: Path, prediction: np.ndarray, spacing: tuple[int, ...] = (1, 1, 1)) -> Folders:
     """One good reference `a`, one prediction of it."""
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2)})

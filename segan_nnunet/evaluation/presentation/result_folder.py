@@ -143,14 +143,17 @@ def build_tables(
     """Table 1 and the further scores, of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
     comparisons = (len(contest.methods) - 1) * len(regions) * len(TABLE_1)
-    tables = {}
+    tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():
         grade = "" if stratum == ALL_CASES else stratum
+        suffix = f"_{as_file_name(grade)}" if grade else ""
+        while f"table1{suffix}" in tables:  # of "II/III" and "II_III"
+            suffix += "_"
         numbers = part["case"].nunique(), part["patient"].nunique()
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
         for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
             published = settings.published and not grade and columns is TABLE_1
-            tables[f"{name}_{as_file_name(grade)}" if grade else name] = build_table(
+            tables[f"{name}{suffix}"] = build_table(
                 f"{title}, grade {grade}" if grade else title,
                 summary, tests, columns, regions, notes, stratum, published,
             )  # fmt: skip
