@@ -191,6 +191,17 @@ def test_grades_that_make_one_file_s_name_or_the_name_of_all_cases(validated: Pa
 
 
 @pytest.mark.usefixtures("tables_only")
+def test_a_comparison_of_other_trainers_keeps_its_own_folder(validated: Path) -> None:
+    first = compare(1, trainers=["SegAN"])
+    other = compare(1, trainers=["UNet"])
+    assert [made.files[0].parent.name for made in (first, other)] == ["comparison__2d", "comparison__2d_2"]
+    assert first.files[0].read_text() == first.table and other.files[0].read_text() == other.table
+    grown = compare(1, trainers=["UNet", "SegAN"])
+    assert grown.files[0].parent.name == "comparison__2d", "more of the same takes its place"
+    assert compare(1, trainers=["UNet"]).files[0].parent.name == "comparison__2d_2"
+
+
+@pytest.mark.usefixtures("tables_only")
 def test_few_patients_are_not_called_cases(validated: Path) -> None:
     (validated / "nnUNet_raw" / NAME / "cases.csv").write_text("case,patient\na,p1\nb,p1\n")
     assert "1 patient is few" in compare(1).table

@@ -77,6 +77,11 @@ class Contest:
             for case in sorted(self.methods[0].predictions)
         ]
 
+    @property
+    def rows(self) -> list[str]:
+        """Names of the table's rows; the seeds of a trainer share one."""
+        return list(dict.fromkeys(method.seed_of or method.name for method in self.methods))
+
     def images(self, case: str) -> dict[str, Path]:
         """Files of a case's images by channel, those that are found."""
         found = {}

@@ -1,8 +1,10 @@
 """What a comparison leaves behind: tables, statistics, pictures and the report, all or nothing."""
 
+import itertools
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,27 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Comparison(text, [output / path.name for path in written])
+
+
+def own_folder(folder: Path, methods: Sequence[str]) -> Path:
+    """The folder, or FOLDER_2 and so on: the first that holds no comparison of other methods than these.
+
+    So one of more methods takes the place of an earlier one, as a grid grows, and one of others does not.
+    """
+    candidate = folder
+    for number in itertools.count(2):
+        if compared_methods(candidate) <= set(methods):
+            break
+        candidate = folder.with_name(f"{folder.name}_{number}")
+    return candidate
+
+
+def compared_methods(folder: Path) -> set[str]:
+    """The methods of the comparison in a folder; none where there is none, or a damaged one."""
+    try:
+        return set(pd.read_csv(folder / "table1.csv", dtype=str)["method"])
+    except (OSError, ValueError, KeyError):
+        return set()
 
 
 def put_in_place(partial: Path, output: Path) -> None:
