@@ -54,6 +54,16 @@ def test_a_file_that_was_only_touched_is_not(preprocessed: Path, capsys: pytest.
     assert capsys.readouterr().out == ""
 
 
+def test_data_that_nnunet_preprocessed_anew_are_not_refused(preprocessed: Path) -> None:
+    preprocess(preprocessed)
+    label = Path(os.environ["nnUNet_raw"]) / preprocessed.name / "labelsTr" / "a.mha"
+    label.write_text("corrected")
+    os.utime(label, (1, 1))
+    later = record_path(preprocessed / "P_2d").stat().st_mtime + 10
+    os.utime(preprocessed / "P_2d" / "a.pkl", (later, later))
+    preprocess(preprocessed)
+
+
 def test_newer_files_without_a_record_are_doubted(preprocessed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.utime(preprocessed / "P_2d" / "a.pkl", (0, 0))
     preprocess(preprocessed)

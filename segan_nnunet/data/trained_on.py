@@ -79,14 +79,17 @@ def validated_cases(fold: Path) -> list[str] | None:
     entries = read_json(fold / "validation" / "summary.json").get("metric_per_case")
     if not (ending and entries and (fold / CHECKPOINTS[0]).is_file()):
         return None
-    return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
+    try:
+        return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
+    except (KeyError, TypeError):  # damaged, which `compare` says
+        return None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a fold; empty where it is missing or damaged."""
+    """A JSON file that is nice to have; empty where it is missing or damaged."""
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -121,7 +124,8 @@ def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path:
     if changed := sorted(case for case in labels.keys() & labels_now.keys() if labels[case] != labels_now[case]):
         raise InputError(
             f"{path} was trained on other labels than are preprocessed now ({len(changed)} cases differ, such as "
-            f"{changed[0]}). Bring them back and preprocess again, or remove the fold, to train it anew"
+            f"{changed[0]}). Bring them back and preprocess again, or remove the fold, to train it anew; or, if that "
+            f"was done without crossval, its {RECORD}"
         )
 
 

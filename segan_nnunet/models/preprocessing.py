@@ -37,8 +37,8 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
 def check_sources(folder: Path, raw: Path, done: list[Path]) -> None:
     """Check that preprocessed data are of the files that are in nnUNet_raw now.
 
-    What nnU-Net preprocessed by itself has no record: then files that are newer are named, and if none is, these are
-    taken for the ones.
+    What nnU-Net preprocessed by itself has no record, or an earlier one: then files that are newer are named, and if
+    none is, these are taken for the ones.
 
     Args:
         folder: of the preprocessed data.
@@ -48,15 +48,15 @@ def check_sources(folder: Path, raw: Path, done: list[Path]) -> None:
     Raises:
         InputError: files were changed since.
     """
-    recorded = read_json(record_path(folder))
-    if recorded:
+    record, times = record_path(folder), [path.stat().st_mtime for path in done]
+    if recorded := read_json(record) if record.is_file() and record.stat().st_mtime >= max(times, default=0) else {}:
         now = digests(raw)
         if changed := [name for name in recorded if now.get(name, recorded[name]) != recorded[name]]:
             raise InputError(
                 f"{len(changed)} files of {raw}, the first {changed[0]}, were changed since {folder} was preprocessed "
                 f"from them. Remove {folder} and give the command again, to preprocess them anew, or bring them back"
             )
-    elif later := newer(raw, min((path.stat().st_mtime for path in done), default=0)):
+    elif later := newer(raw, min(times, default=0)):
         print(
             f"WARNING: {len(later)} files of the dataset, the first {later[0]}, are newer than what was "
             f"preprocessed from them. If they were changed, remove {folder} and give the command again."

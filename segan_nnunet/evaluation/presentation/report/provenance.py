@@ -1,11 +1,11 @@
 """How a comparison was made: versions, commands, plans, training settings, seeds."""
 
-import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from segan_nnunet.data.trained_on import read_json
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
 from segan_nnunet.trainer_names import model_parts
@@ -86,11 +86,3 @@ def agreed(settings: Sequence[dict[str, str]], folds: Sequence[int]) -> dict[str
         each = "; ".join(f"fold {fold}: {value}" for fold, value in zip(folds, values, strict=True))
         joined[name] = values[0] if len(set(values)) == 1 else each
     return joined
-
-
-def read_json(path: Path) -> dict:
-    """A JSON file that is nice to have; empty where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
