@@ -1,16 +1,22 @@
 """What a fold's checkpoint says of its training, read without running code of the file's and without its weights."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.trainer_names import model_parts
 
-# what a checkpoint of nnU-Net's own holds beside tensors
+CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")  # the newest first
+KEPT = ("init_args", "logging", "trained_on", "current_epoch")
+# what a checkpoint of nnU-Net's own holds beside tensors: functions that make a number, an array, under the names that
+# they have in NumPy 1 and 2, and types
+MAKERS: list[Any] = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(0))]
 NUMPY: list[Any] = [
-    *(value.__reduce__()[0] for value in (np.float64(0), np.zeros(0))),  # functions that make a number, an array
+    *((maker, f"numpy.{core}.multiarray.{maker.__name__}") for maker in MAKERS for core in ("core", "_core")),
     np.ndarray,
     np.dtype,
     *(type(np.dtype(kind)) for kind in "?bBhHiIlLefd"),
@@ -18,22 +24,35 @@ NUMPY: list[Any] = [
 
 
 def read_fold(folder: Path) -> dict[str, Any] | None:
-    """Read a fold's newest checkpoint, its weights mapped; None where there is none that can be read so."""
-    import torch  # seconds to import
-
-    for name in ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth"):
+    """Read what is not weights in a fold's newest checkpoint; None where there is none that can be read so."""
+    for name in CHECKPOINTS:
         try:
-            with torch.serialization.safe_globals(NUMPY):
-                return torch.load(folder / name, map_location="cpu", weights_only=True, mmap=True)
+            return read_checkpoint(folder / name, (folder / name).stat().st_mtime_ns)
         except Exception:  # not there, damaged or foreign: it raises anything, and nothing here depends on it
             continue
     return None
 
 
-def configuration_of(folder: Path, name: str) -> dict[str, Any] | None:
+@cache
+def read_checkpoint(path: Path, written_ns: int) -> dict[str, Any]:
+    """Read what is not weights, once for all who ask."""
+    content = read_whole(path)
+    return {key: content[key] for key in KEPT if key in content}
+
+
+def read_whole(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of any trainer, nnU-Net's own too, its weights mapped; nothing in the file can run code."""
+    import torch  # seconds to import
+
+    with torch.serialization.safe_globals(NUMPY):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def configuration_of(fold: Path) -> dict[str, Any] | None:
     """The configuration of the plans under which a fold was trained; None where no checkpoint says it."""
+    name = model_parts(fold.parent.name).configuration
     try:
-        return resolved((read_fold(folder) or {})["init_args"]["plans"]["configurations"], name)
+        return resolved((read_fold(fold) or {})["init_args"]["plans"]["configurations"], name)
     except (KeyError, TypeError):
         return None
 
@@ -50,19 +69,19 @@ def differing_settings(configuration: dict[str, Any], other: dict[str, Any]) -> 
     return sorted(name for name in {*configuration, *other} if configuration.get(name) != other.get(name))
 
 
-def check_one_network(model_folder: Path, folds: Sequence[int | str]) -> None:
-    """Check that a model's folds were trained under the same configuration, as far as their checkpoints say.
+def check_one_method(folds: Sequence[Path]) -> None:
+    """Check that folds, of one model or of several seeds, were trained under the same configuration.
+
+    As far as their checkpoints say.
 
     Raises:
         InputError: they were not, and are no one method.
     """
-    name = model_folder.name.rsplit("__", 2)[2]
-    found = {fold: configuration_of(model_folder / f"fold_{fold}", name) for fold in folds}
-    known = [(fold, configuration) for fold, configuration in found.items() if configuration]
+    known = [(fold, configuration) for fold in folds if (configuration := configuration_of(fold))]
     for fold, configuration in known[1:]:
         first, other = known[0]
         if differing := differing_settings(configuration, other):
             raise InputError(
-                f"{model_folder} has folds of two plans: in {', '.join(differing)} fold {fold} differs from fold "
-                f"{first}. They are no one method: train the folds of one of them anew, or take the folds of one"
+                f"{fold} was trained under other plans of this name than {first}: {', '.join(differing)} differ. They "
+                "are no one method: train the folds of one of them anew, or take the folds or seeds of one"
             )

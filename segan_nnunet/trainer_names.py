@@ -46,6 +46,23 @@ class TrainerName(NamedTuple):
         return int(self.seed.removeprefix("_seed")) if self.seed else None
 
 
+class ModelName(NamedTuple):
+    """The name of nnU-Net's folder of a trained model in its parts."""
+
+    trainer: str
+    plans: str
+    configuration: str
+
+    def __str__(self) -> str:
+        """TRAINER__PLANS__CONFIGURATION."""
+        return "__".join(self)
+
+
+def model_parts(folder: str) -> ModelName:
+    """Take the name of a model's folder apart. A trainer's name may hold "__"; those of plans may not (`plan`)."""
+    return ModelName(*folder.rsplit("__", 2))
+
+
 def parts(name: str) -> TrainerName:
     """Take a name apart. Suffixes in another order than the documented one stay in the idea."""
     match = NAME.fullmatch(name)

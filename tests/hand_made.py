@@ -1,11 +1,14 @@
 """Small hand-made files in BRATS 2015's layout, and in a user's own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+
+from segan_nnunet.data.volumes import Volume, VoxelGrid
 
 SIZE = (6, 5, 4)  # x, y, z
 MODALITIES = ("Flair", "T1", "T1c", "T2")
@@ -90,3 +93,25 @@ def write_balls(folder: Path, number: int, labels: Mapping[str, object], size: i
     }
     (dataset / "dataset.json").write_text(json.dumps(described))
     return dataset
+
+
+def every_turn(voxels: np.ndarray, grid: VoxelGrid) -> Iterator[Volume]:
+    """A volume with its axes in all 48 orders and directions; no voxel's centre moves.
+
+    Args:
+        voxels: z, y, x.
+        grid: on which they lie.
+    """
+    size, spacing, direction = np.array(grid.size), np.array(grid.spacing), np.reshape(grid.direction, (3, 3))
+    for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
+        axes = list(order)
+        first = np.zeros(3)  # the voxel that comes first then
+        first[axes] = [(size[axis] - 1) * (sign < 0) for axis, sign in zip(axes, signs, strict=True)]
+        turned = VoxelGrid(
+            tuple(size[axes].tolist()),
+            tuple(spacing[axes].tolist()),
+            tuple((np.array(grid.origin) + direction @ (first * spacing)).tolist()),
+            tuple((direction[:, axes] * signs).ravel().tolist()),
+        )
+        x_first = voxels.T.transpose(axes)[tuple(slice(None, None, sign) for sign in signs)]
+        yield Volume(Path("a"), np.ascontiguousarray(x_first.T), turned)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
@@ -131,6 +132,19 @@ def test_missing_trainers_folds_and_baselines_are_named(validated: Path) -> None
 
 
 @pytest.mark.usefixtures("tables_only")
+def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
+    for seed, batch_size in ((0, 2), (1, 2), (2, 4)):
+        for fold, (case, volumes) in enumerate({"a": PERFECT, "b": LARGER}.items()):
+            validate(validated, f"Net_seed{seed}__SegANPlans__2d", fold, {case: volumes})
+            folder = validated / "nnUNet_results" / NAME / f"Net_seed{seed}__SegANPlans__2d" / f"fold_{fold}"
+            plans = {"configurations": {"2d": {"batch_size": batch_size}}}
+            torch.save({"init_args": {"plans": plans}}, folder / "checkpoint_final.pth")
+    assert "| Net |" in compare(1, seeds=[0, 1]).table
+    with pytest.raises(InputError, match="Net_seed2.*fold_0 was trained under other plans .*Net_seed0.*batch_size"):
+        compare(1, trainers=["Net"])
+
+
+@pytest.mark.usefixtures("tables_only")
 def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Path) -> None:
     (validated / "nnUNet_preprocessed" / NAME / "splits_final.json").write_text(json.dumps([{}] * 4))
     (validated / "nnUNet_results" / NAME / "UNet__SegANPlans__2d" / "fold_2").mkdir()
@@ -162,6 +176,35 @@ def test_grades_of_the_case_table_have_tables_of_their_own(validated: Path) -> N
     summary = pd.read_csv(folder / "table1.csv").set_index(["stratum", "method", "score", "region"])
     assert summary.loc[("LGG", "SegAN", "Dice", "whole tumor"), "mean"] == pytest.approx(16 / 72)
     assert summary.loc[("HGG", "SegAN", "Dice", "whole tumor"), "mean"] == 1
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_grades_that_make_one_file_s_name_or_the_name_of_all_cases(validated: Path) -> None:
+    table = validated / "nnUNet_raw" / NAME / "cases.csv"
+    table.write_text("case,patient,grade\na,p1,II/III\nb,p2,II_III\n")
+    folder = compare(1).files[0].parent
+    said = [(folder / f"table1_{name}.md").read_text() for name in ("II_III", "II_III_")]
+    assert "grade II/III only" in said[0] and "grade II_III only" in said[1]
+    table.write_text("case,patient,grade\na,p1,all\nb,p2,LGG\n")
+    made = compare(1)
+    assert "Mean over 2 cases" in made.table and "1 case " in (folder / "table1_grade_all.md").read_text()
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_a_comparison_of_other_trainers_keeps_its_own_folder(validated: Path) -> None:
+    first = compare(1, trainers=["SegAN"])
+    other = compare(1, trainers=["UNet"])
+    assert [made.files[0].parent.name for made in (first, other)] == ["comparison__2d", "comparison__2d_2"]
+    assert first.files[0].read_text() == first.table and other.files[0].read_text() == other.table
+    grown = compare(1, trainers=["UNet", "SegAN"])
+    assert grown.files[0].parent.name == "comparison__2d", "more of the same takes its place"
+    assert compare(1, trainers=["UNet"]).files[0].parent.name == "comparison__2d_2"
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_few_patients_are_not_called_cases(validated: Path) -> None:
+    (validated / "nnUNet_raw" / NAME / "cases.csv").write_text("case,patient\na,p1\nb,p1\n")
+    assert "1 patient is few" in compare(1).table
 
 
 def bad_folder(tmp_path: Path, prediction: np.ndarray, spacing: tuple[int, ...] = (1, 1, 1)) -> Folders:

@@ -69,6 +69,12 @@ def test_a_patch_that_does_not_fit_is_refused(patch: list[int]) -> None:
         segan_configuration(nnunet_configuration(192, 160), patch_size=patch)
 
 
+def test_a_name_of_plans_that_is_none_of_a_folder_is_refused() -> None:
+    for name in ("My__Plans", "a/b"):
+        with pytest.raises(InputError, match=f"--plans-name {name}: .*without / and __"):
+            plan(1, plans_name=name)
+
+
 def test_unknown_configuration_lists_those_planned() -> None:
     nnunet = {"dataset_name": "Dataset001_D", "configurations": {"2d": nnunet_configuration(192, 192)}}
     with pytest.raises(InputError, match="no configuration '3d_lowres' for Dataset001_D; it planned 2d"):

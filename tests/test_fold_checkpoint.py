@@ -1,5 +1,6 @@
 """Checkpoints are looked at without running what is in them."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.presentation.figures.curves import read_training_log
-from segan_nnunet.fold_checkpoint import check_one_network, configuration_of, read_fold
+from segan_nnunet.fold_checkpoint import check_one_method, configuration_of, read_fold
 
 LOG = {
     "dice_per_class_or_region": [[np.float32(0.5), np.float32(0.25)]],
@@ -44,10 +45,39 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_folds_of_two_plans_are_not_one_method(tmp_path: Path) -> None:
     model = tmp_path / "SegAN__SegANPlans__2d"
-    assert configuration_of(write(model, 0), "2d") == {"batch_size": 2}
+    folds = [model / f"fold_{fold}" for fold in range(3)]
+    assert configuration_of(write(model, 0)) == {"batch_size": 2}
     write(model, 1)
-    check_one_network(model, [0, 1, 2])
+    check_one_method(folds)
     write(model, 2, batch_size=4)
-    with pytest.raises(InputError, match="folds of two plans: in batch_size fold 2 differs from fold 0"):
-        check_one_network(model, [0, 1, 2])
-    assert configuration_of(model / "fold_7", "2d") is None
+    with pytest.raises(InputError, match="fold_2 was trained under other plans .* than .*fold_0: batch_size differ"):
+        check_one_method(folds)
+    assert configuration_of(model / "fold_7") is None
+
+
+def test_numbers_of_numpy_1_are_read_as_those_of_numpy_2(tmp_path: Path) -> None:
+    path = write(tmp_path / "A__P__2d", 0) / "checkpoint_final.pth"
+    with zipfile.ZipFile(path) as archive:
+        files = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content.replace(b"cnumpy._core.multiarray", b"cnumpy.core.multiarray"))
+    assert b"cnumpy.core.multiarray" in path.read_bytes() and b"numpy._core" not in path.read_bytes()
+    log = read_training_log(path.parent)
+    assert log is not None and log.pseudo_dice.tolist() == [[0.5, 0.25]] and log.training_loss.tolist() == [1.0]
+
+
+def test_a_checkpoint_is_opened_once_and_again_when_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = write(tmp_path / "A__P__2d", 0)
+    opened, load = [], torch.load
+
+    def counted(path: Path, **how: Any) -> Any:
+        opened.append(path)
+        return load(path, **how)
+
+    monkeypatch.setattr(torch, "load", counted)
+    assert configuration_of(fold) == {"batch_size": 2} and read_training_log(fold) and len(opened) == 1
+    torch.save({"current_epoch": 7}, fold / "checkpoint_final.pth")
+    assert read_fold(fold) == {"current_epoch": 7} and len(opened) == 2

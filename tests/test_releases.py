@@ -235,3 +235,8 @@ def test_labels_that_regions_cannot_restore_are_named(tmp_path: Path, nnunet_fol
     # core is 1 + 3, and the first is written
     assert lost_labels(load_release("brats2015")) == ["non-enhancing tumor"]
     assert lost_labels(load_release("brats2023-gli")) == []
+
+
+def test_a_description_that_is_no_part_of_a_file_s_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--description 'a/b' goes into files' names, in which '/' cannot stand"):
+        make_submission(5, tmp_path, tmp_path / "upload", "a/b")

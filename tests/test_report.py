@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,9 +134,10 @@ def test_a_sheet_of_slices_is_cut_up_again() -> None:
 
 
 def test_the_viewer_gets_every_modality_segmentation_and_region() -> None:
-    data = viewer_data([shown_case()], REGIONS)
+    data = viewer_data([replace(shown_case(), sides=True)], REGIONS)
     case = json.loads(json.dumps(data))["cases"][0]
     assert set(case["images"]) == {"T2", "FLAIR"} and set(case["segmentations"]) == {"reference", "M"}
+    assert case["sides"] is True, "left and right can be told, as in the figures"
     assert case["shown"] == "T2" and case["dice"]["M"]["tumor core"] is None
     assert (case["depth"], case["height"], case["width"], case["first"]) == (10, 10, 10, 0)
     assert [region["values"] for region in data["regions"]] == [[1, 2], [2]]
@@ -144,6 +146,12 @@ def test_the_viewer_gets_every_modality_segmentation_and_region() -> None:
 PROBE = """
 <script>
 const said = [];
+const written = {}; // where each text stands, in parts of the canvas's width
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  written[text] = x / this.canvas.width;
+  fillText.call(this, text, x, y);
+};
 window.addEventListener("error", (event) => said.push("error: " + event.message));
 window.addEventListener("unhandledrejection", (event) => said.push("rejected: " + event.reason));
 async function probe() {
@@ -178,7 +186,7 @@ async function probe() {
   const loaded = entries.filter((name) => !name.startsWith("data:"));
   const result = document.createElement("pre");
   result.id = "result";
-  result.textContent = JSON.stringify({ steps, said, loaded, size: [canvas.width, canvas.height] });
+  result.textContent = JSON.stringify({ steps, said, loaded, written, size: [canvas.width, canvas.height] });
   document.body.append(result);
 }
 window.addEventListener("DOMContentLoaded", probe);
@@ -227,6 +235,7 @@ def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -
     result = json.loads(found.group(1))
     assert result["said"] == [], "no script failed"
     assert result["loaded"] == []
+    assert result["written"]["R"] < 0.1 < 0.9 < result["written"]["L"], "the patient's right is on the left"
     steps = result["steps"]
     assert steps["start"]["yellow"] > 0 and steps["start"]["blue"] > 0
     assert steps["reference"]["yellow"] > 0

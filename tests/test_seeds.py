@@ -15,7 +15,7 @@ from segan_nnunet.evaluation.methods.trained_models import find_models
 from segan_nnunet.evaluation.scores.scores import SCORES
 from segan_nnunet.evaluation.statistics.seeds import average_seeds
 from segan_nnunet.models.plans import spacing_suffix
-from segan_nnunet.trainer_names import seeded, unseeded
+from segan_nnunet.trainer_names import ModelName, model_parts, seeded, unseeded
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, composed_trainer
 from tests.small_trainers import build, parameters
 
@@ -55,6 +55,14 @@ def test_seeds_of_a_trainer_share_a_row_unless_they_are_named(tmp_path: Path) ->
     assert [m.seed for m in find_models(tmp_path, ["2d"], ["A"], None, [1])] == [1]
     with pytest.raises(InputError, match="A_seed7"):
         find_models(tmp_path, ["2d"], ["A"], None, [7])
+
+
+def test_a_trainer_s_name_may_hold_two_underscores(tmp_path: Path) -> None:
+    assert model_parts("My__Net_seed0__SegANPlans__3d_fullres") == ("My__Net_seed0", "SegANPlans", "3d_fullres")
+    assert str(ModelName("My__Net", "P", "2d")) == "My__Net__P__2d"
+    (tmp_path / "My__Net__P__2d" / "fold_0" / "validation").mkdir(parents=True)
+    (tmp_path / "My__Net__P__2d" / "fold_0" / "validation" / "summary.json").touch()
+    assert [model.name for model in find_models(tmp_path, ["2d"], ["My__Net"], ["P"])] == ["My__Net"]
 
 
 @pytest.mark.parametrize(("spacing", "suffix"), [(None, ""), ((2, 2, 2), "_2mm"), ((3, 1.5, 1.5), "_3x1.5x1.5mm")])

@@ -53,6 +53,30 @@ def test_splits_are_written_where_nnunet_reads_them_and_not_overwritten(
     assert json.loads(path.read_text()) == splits
 
 
+def test_trained_folds_whose_cases_would_change_are_named(
+    release_2015: Path, nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert(load_release("brats2015"), release_2015, 15)
+    write_splits(15, folds=2)
+    path = nnunet_folders / "nnUNet_preprocessed" / "Dataset015_BRATS2015" / "splits_final.json"
+    one, other = before = json.loads(path.read_text())
+    results = nnunet_folders / "nnUNet_results" / "Dataset015_BRATS2015"
+    for fold in ("My__Net__P__2d/fold_0", "My__Net__P__2d/fold_1", "B__P__2d/fold_1", "C__P__2d/fold_0"):
+        (results / fold).mkdir(parents=True)
+        (results / fold / "checkpoint_latest.pth").touch()
+    (results / "C__P__2d" / "fold_0" / "checkpoint_latest.pth").unlink()  # begun and never saved
+    for fold, cases in (("My__Net__P__2d/fold_1", other), ("B__P__2d/fold_1", one)):
+        (results / fold / "trained_on.json").write_text(json.dumps(cases))
+    path.write_text(json.dumps([other, one]))  # of which B was trained on the second
+    with pytest.raises(InputError, match="trained: B__P__2d fold_1, My__Net__P__2d fold_0; --overwrite"):
+        write_splits(15, folds=2)
+    write_splits(15, folds=2, overwrite=True)
+    assert json.loads(path.read_text()) == before
+    assert json.loads(path.with_name("splits_final_replaced.json").read_text()) == [other, one]
+    said = capsys.readouterr().out
+    assert "B__P__2d fold_1, My__Net__P__2d fold_0. crossval and compare will refuse them. Remove" in said
+
+
 def test_nnunet_s_default_split_would_leak_patients() -> None:
     cases = case_table(100, scans=2)
     patient = cases.set_index("case")["patient"]

@@ -14,7 +14,7 @@ from segan_nnunet.evaluation.statistics import paired as statistics
 from segan_nnunet.evaluation.statistics.intervals import mean_interval, median_interval
 from segan_nnunet.evaluation.statistics.paired import (
     count_findings,
-    few_cases,
+    few_units,
     paired_tests,
     sentences,
     smallest_p,
@@ -160,10 +160,11 @@ def test_few_cases_are_said_to_be_few() -> None:
         ranks = np.arange(1, pairs + 1)
         extreme = [signs for signs in itertools.product((0, 1), repeat=pairs) if ranks @ signs in (0, ranks.sum())]
         assert smallest_p(pairs) == len(extreme) / 2**pairs
-    assert "no difference can be significant: the smallest p that 4 pairs can give is 0.12" in few_cases(4, 1)
-    assert "only large differences" in few_cases(10, 9)
-    assert few_cases(20, 9) == ""
-    assert "1 case is few" in few_cases(1, 0)
+    assert "no difference can be significant: the smallest p that 4 pairs can give is 0.12" in few_units(4, 1)
+    assert "only large differences" in few_units(10, 9)
+    assert few_units(20, 9) == ""
+    assert "1 case is few" in few_units(1, 0)
+    assert few_units(2, 0, "patient").startswith("2 patients are few"), "the units are named as what they are"
 
 
 def test_an_unknown_baseline_is_named() -> None:

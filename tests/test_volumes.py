@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from itertools import permutations, product
+from itertools import product
 from pathlib import Path
 
 import nibabel
@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume, write_volume
+from tests.hand_made import every_turn
 
 GRID = VoxelGrid((5, 4, 3), (1.0, 2.0, 3.0), (-7.0, 8.0, 9.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
 VOXELS = np.random.default_rng(0).integers(-500, 500, (3, 4, 5)).astype(np.int16)
@@ -109,22 +110,10 @@ def test_one_volume_of_several(tmp_path: Path) -> None:
 
 
 def test_every_order_of_axes_is_turned_back() -> None:
-    """All 48: a grid's axes swapped and flipped, with the origin where the new first voxel lies."""
-    size, spacing = np.array(GRID.size), np.array(GRID.spacing)
-    direction = np.reshape(GRID.direction, (3, 3))
-    for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
-        chosen = list(order)
-        corner = [(size[axis] - 1) * (sign < 0) for axis, sign in zip(chosen, signs, strict=True)]
-        position = np.zeros(3)
-        position[chosen] = corner
-        turned = VoxelGrid(
-            tuple(size[chosen].tolist()),
-            tuple(spacing[chosen].tolist()),
-            tuple((np.array(GRID.origin) + direction @ (position * spacing)).tolist()),
-            tuple((direction[:, chosen] * signs).ravel().tolist()),
-        )
-        x_first = VOXELS.T.transpose(chosen)[tuple(slice(None, None, sign) for sign in signs)]
-        back = Volume(Path("a"), np.ascontiguousarray(x_first.T), turned).on(GRID)
+    turns = list(every_turn(VOXELS, GRID))
+    assert len({turn.grid for turn in turns}) == 48
+    for turn in turns:
+        back = turn.on(GRID)
         assert back is not None
         np.testing.assert_array_equal(back, VOXELS)
 

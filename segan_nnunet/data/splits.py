@@ -5,6 +5,7 @@ nnU-Net's own default splits cases, and lets two scans of one patient fall on bo
 
 import json
 import os
+import shutil
 import warnings
 from pathlib import Path
 
@@ -12,14 +13,18 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.trained_on import has_begun, moved_cases, read_trained_on
 from segan_nnunet.errors import InputError
 
 SPLITS_FILE = "splits_final.json"
+REPLACED = "splits_final_replaced.json"
 SCHEMES = ("kfold", "holdout")
 HELD_OUT = 0.1  # of the patients of each grade, as in the paper
 
+Splits = list[dict[str, list[str]]]
 
-def kfold(cases: pd.DataFrame, folds: int, seed: int) -> list[dict[str, list[str]]]:
+
+def kfold(cases: pd.DataFrame, folds: int, seed: int) -> Splits:
     """Split cases into folds, every patient in one validation set, grades spread evenly where they are known.
 
     Args:
@@ -57,7 +62,7 @@ def split_by_patients(cases: pd.DataFrame, held_out: set[str]) -> dict[str, list
     return {"train": sorted(cases["case"][~validates]), "val": sorted(cases["case"][validates])}
 
 
-def holdout(cases: pd.DataFrame, seed: int) -> list[dict[str, list[str]]]:
+def holdout(cases: pd.DataFrame, seed: int) -> Splits:
     """Split cases once, as in Section 3: at random 9:1, for each grade separately, by patients.
 
     Args:
@@ -89,7 +94,7 @@ def write_splits(
         dataset_id: a converted dataset.
         folds: number of folds of `kfold`.
         seed: of everything random.
-        overwrite: replace other splits that are there.
+        overwrite: replace other splits that are there; trained folds whose cases change are named.
         scheme: `kfold`, or `holdout` for the paper's 9:1.
 
     Returns:
@@ -106,13 +111,62 @@ def write_splits(
         raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
     splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)
     path = nnunet_folder("nnUNet_preprocessed") / name / SPLITS_FILE
-    if path.is_file() and json.loads(path.read_text()) != splits and not overwrite:
-        raise InputError(f"{path} holds other splits, perhaps of finished trainings; --overwrite replaces them")
+    if path.is_file() and (earlier := json.loads(path.read_text())) != splits:
+        replace_splits(path, earlier, splits, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(splits, indent=4))
     os.replace(partial, path)
     return summary(splits, cases)
+
+
+def replace_splits(path: Path, earlier: Splits, splits: Splits, overwrite: bool) -> None:
+    """Allow other splits to take the place of those that are there; keep these where folds were trained on them.
+
+    Raises:
+        InputError: `overwrite` is False; with the trained folds whose cases would change.
+    """
+    trained = trained_otherwise(path.parent.name, earlier, splits)
+    names = ", ".join(f"{fold.parent.name} {fold.name}" for fold in trained)
+    if not overwrite:
+        of_these = f", on which were trained: {names}" if trained else ""
+        raise InputError(f"{path} holds other splits{of_these}; --overwrite replaces them")
+    if trained:
+        kept = path.with_name(REPLACED)
+        shutil.copyfile(path, kept)
+        print(
+            f"WARNING: trained on other cases than their fold has now: {names}. crossval and compare will refuse them. "
+            f"Remove these folders to train them anew, or bring the splits back, which are kept in {kept}"
+        )
+
+
+def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Path]:
+    """Folds with a checkpoint whose cases are others in new splits.
+
+    Args:
+        dataset: DatasetXXX_Name.
+        earlier: what a fold without a record was trained on.
+        splits: the new ones.
+    """
+    found = []
+    results = Path(os.environ.get("nnUNet_results", "")) / dataset
+    for fold in sorted(results.glob("*__*__*/fold_*")):
+        number = fold.name.removeprefix("fold_")
+        if not number.isdigit() or not has_begun(fold):
+            continue
+        recorded = read_trained_on(fold)
+        if recorded["train"] is None and int(number) < len(earlier):
+            recorded = earlier[int(number)]
+        if int(number) >= len(splits) or moved_cases(recorded, splits[int(number)]):
+            found.append(fold)
+    return found
+
+
+def cases_of_fold(preprocessed: Path, fold: int) -> tuple[list[str], list[str]] | None:
+    """Training and validation cases of a fold; None where the dataset has no split, or none with this fold."""
+    path = preprocessed / SPLITS_FILE
+    splits = json.loads(path.read_text()) if path.is_file() else []
+    return (splits[fold]["train"], splits[fold]["val"]) if fold < len(splits) else None
 
 
 def check_cases(dataset: Path, listed: set[str]) -> None:

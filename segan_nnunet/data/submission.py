@@ -44,9 +44,12 @@ def make_submission(
         layout: the user's own table, if the dataset was converted with it.
 
     Raises:
-        InputError: no predictions, predictions of unknown cases, test cases without one, unknown labels, or a size
-            that is not the source image's; with every problem. Nothing is left behind.
+        InputError: a description that no file's name can hold, no predictions, predictions of unknown cases, test
+            cases without one, unknown labels, or a size that is not the source image's; with every problem. Nothing is
+            left behind.
     """
+    if wrong := sorted(set("/\\:\0") & set(description)):
+        raise InputError(f"--description '{description}' goes into files' names, in which {wrong[0]!r} cannot stand")
     if output.exists() or archive_of(output).exists():
         raise InputError(f"{output} or its .zip exists; choose a new folder with -o")
     raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)

@@ -8,7 +8,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest, folder_contest
 from segan_nnunet.evaluation.methods.method import same_cases
 from segan_nnunet.evaluation.methods.trained_models import check_counts
-from segan_nnunet.evaluation.presentation.result_folder import Comparison, Settings, write_comparison
+from segan_nnunet.evaluation.presentation.result_folder import Comparison, Settings, own_folder, write_comparison
 from segan_nnunet.evaluation.scores.measurement import measure
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.statistics.seeds import average_seeds
@@ -32,7 +32,8 @@ def compare(
         configuration: nnU-Net's, such as 2d; one or several.
         trainers, plans: restrict the comparison to these; by default all that are validated.
         folds: restrict it to these folds; by default all that are validated.
-        output: folder to write into; by default comparison__CONFIGURATION in the dataset's results.
+        output: folder to write into; by default comparison__CONFIGURATION in the dataset's results, or
+            comparison__CONFIGURATION_2 and so on where that holds a comparison of other methods.
         folders: other predictions. With a reference of their own, only they are compared.
         settings: how to compare.
         seeds: restrict trainers of seeds (NAME_seed3) to these; by default all that are validated. The seeds of a
@@ -53,11 +54,10 @@ def compare(
     else:
         contest = dataset_contest(dataset_id, configurations, trainers, plans, folds, folders, seeds)
         results = nnunet_folder("nnUNet_results") / dataset_name(dataset_id)
-        output = output or results / f"comparison__{'_'.join(configurations)}"
+        output = output or own_folder(results / f"comparison__{'_'.join(configurations)}", contest.rows)
     contest = same_cases(contest, every_reference=bool(folders.reference), intersection=settings.intersection)
-    names = list(dict.fromkeys(method.seed_of or method.name for method in contest.methods))
-    if settings.baseline and settings.baseline not in names:
-        raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(names)}")
+    if settings.baseline and settings.baseline not in contest.rows:
+        raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(contest.rows)}")
     measured = measure(contest.cases, contest.labelling, settings.processes)
     check_counts(measured, contest.methods, contest.labelling)
     contest, scores = average_seeds(contest, add_scores(measured, settings.policy))

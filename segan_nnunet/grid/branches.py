@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import read_fold
+from segan_nnunet.fold_checkpoint import read_whole
 from segan_nnunet.grid.jobs import Job, continuation
 
 START = "crossval_start.json"  # from which trainer's end a fold was started
@@ -53,9 +53,11 @@ def branch(job: Job, start: Job) -> None:
     """
     from segan_nnunet.training.run.checkpoint import plain, save_atomically  # imports torch: seconds
 
-    checkpoint = read_fold(start.folder)
-    if checkpoint is None:
-        raise InputError(f"{start.folder} has no checkpoint that can be read; remove the folder to train it anew")
+    path = start.folder / "checkpoint_final.pth"
+    try:
+        checkpoint = read_whole(path)
+    except Exception as error:  # torch raises anything for a damaged file
+        raise InputError(f"{path} cannot be read ({error}); remove {start.folder} to train it anew") from error
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / START).write_text(json.dumps({"trainer": start.trainer}))
     # the key lets a trainer of ours begin what the start does not have, such as critics

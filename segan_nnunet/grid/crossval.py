@@ -12,6 +12,7 @@ from segan_nnunet.evaluation import comparison
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.grid.branches import is_begun, start_job
 from segan_nnunet.grid.checks import check_trainers
+from segan_nnunet.grid.fold_records import check_folds, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job, unique
 from segan_nnunet.grid.local import run_locally
 from segan_nnunet.grid.run_state import (
@@ -21,7 +22,8 @@ from segan_nnunet.grid.run_state import (
     read_state,
     status_table,
 )
-from segan_nnunet.models.plans import planning_lock, preprocess_with_nnunet
+from segan_nnunet.models.plans import planning_lock
+from segan_nnunet.models.preprocessing import preprocess_with_nnunet
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Outcome:
     Attributes:
         states: of all its jobs.
         comparison: of the methods whose folds are all finished; None if there are none, or they cannot be compared.
-        note: what was left out of the comparison, and why; or why there is none.
+        note: what was left out of the comparison, and why; or why there is none; and finished trainings that are
+            shorter than their trainers ask for now.
     """
 
     states: dict[Job, JobState]
@@ -64,10 +67,11 @@ def commands(grid: Grid) -> list[str]:
     """What the grid has to run, as the user could type it: the jobs that are not finished, and the comparison.
 
     Raises:
-        InputError: a trainer does not exist.
+        InputError: a trainer does not exist, or a fold rests on another split, other plans or labels.
     """
     check_trainers(names_of_trainers(grid))
-    lines, starts = [], []
+    check_folds(grid.jobs())
+    lines, starts = [f"# {note}" for note in shorter_trainings(grid.jobs())], []
     for job in open_jobs(grid):
         if (start := start_job(job)) and not is_begun(job.folder):
             starts += [] if is_finished(start.folder) else [shlex.join(start.command())]
@@ -105,10 +109,12 @@ def crossval(grid: Grid, at_once: int | None = None) -> Outcome:
         at_once: jobs at a time; by default one per GPU, or one.
 
     Raises:
-        InputError: a trainer does not exist, or the machine has not the GPUs.
+        InputError: a trainer does not exist, a fold rests on another split, other plans or labels, or the machine has
+            not the GPUs.
     """
     check_trainers(names_of_trainers(grid))
     prepare(grid)
+    check_folds(grid.jobs())
     run_locally(open_jobs(grid), at_once)
     return finish(grid)
 
@@ -137,9 +143,10 @@ def finish(grid: Grid) -> Outcome:
     states = states_of(grid)
     trainers = comparable(grid, states)
     left_out = [trainer for trainer in grid.trainers if trainer not in trainers]
-    note = f"not compared, because folds are missing: {', '.join(left_out)}" if left_out else ""
+    notes = shorter_trainings(grid.jobs())
+    notes += [f"not compared, because folds are missing: {', '.join(left_out)}"] if left_out else []
     if not trainers:
-        return Outcome(states, None, note)
+        return Outcome(states, None, "\n".join(notes))
     try:
         made = comparison.compare(
             dataset_id=grid.dataset_id,
@@ -155,8 +162,8 @@ def finish(grid: Grid) -> Outcome:
             ),
         )
     except InputError as error:
-        return Outcome(states, None, f"no comparison: {error}")
-    return Outcome(states, made, note)
+        return Outcome(states, None, "\n".join([*notes, f"no comparison: {error}"]))
+    return Outcome(states, made, "\n".join(notes))
 
 
 def comparable(grid: Grid, states: dict[Job, JobState]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_number, nnunet_folder
-from segan_nnunet.trainer_names import seeded
+from segan_nnunet.trainer_names import ModelName, seeded
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where nnU-Net keeps this training."""
-        model = f"{self.trainer}__{self.plans}__{self.configuration}"
-        return nnunet_folder("nnUNet_results") / self.dataset / model / f"fold_{self.fold}"
+        model = ModelName(self.trainer, self.plans, self.configuration)
+        return nnunet_folder("nnUNet_results") / self.dataset / str(model) / f"fold_{self.fold}"
 
     def command(self) -> list[str]:
         """The command that brings this training to its end from where it is now."""

@@ -14,7 +14,7 @@ from segan_nnunet.data.locks import StoppedError
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import job_environment, run_job
-from segan_nnunet.grid.run_state import LOG, JobState, State, read_progress
+from segan_nnunet.grid.run_state import DISK_FULL, LOG, JobState, State, read_progress
 
 REFRESH_S = 2.0
 
@@ -56,7 +56,8 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
         except StoppedError:
             raise
         except Exception as error:  # its folder cannot be written, the disk is full: the other jobs go on
-            return JobState(State.FAILED, detail=str(error) or type(error).__name__)
+            full = "disk full: " if DISK_FULL.search(str(error)) else ""
+            return JobState(State.FAILED, detail=full + (str(error) or type(error).__name__))
         finally:
             free.put(gpu)
 

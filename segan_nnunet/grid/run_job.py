@@ -14,8 +14,10 @@ from pathlib import Path
 
 from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
 from segan_nnunet.grid.branches import branch, is_begun, start_job
+from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (
+    ATTEMPT,
     LOCK,
     LOG,
     RECORD,
@@ -77,10 +79,13 @@ def run_job(
     try:
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder):
-                if (start := start_job(job)) and not is_begun(job.folder):
+                start = None if is_begun(job.folder) else start_job(job)
+                if start:
                     state = run_job(start, environment, wait_s, own_group, stop)
                     if state.state is not State.FINISHED:
                         return JobState(state.state, f"its start, {start}: {state.detail}")
+                record_beginning(job)
+                if start:
                     branch(job, start)
                 train(job, environment, descriptor, own_group, stop)
             # not read_state: a command that another thread starts at this moment holds a copy of the lock for a while
@@ -96,7 +101,7 @@ def train(
     folder, command = job.folder, job.command()
     (folder / RECORD).unlink(missing_ok=True)
     with (folder / LOG).open("ab") as log:
-        log.write(f"\n$ {shlex.join(command)}\n".encode())
+        log.write(f"{ATTEMPT}{shlex.join(command)}\n".encode())
         log.flush()
         # a child inherits what is blocked: it lives on until SLURM's warning has been answered here, by a requeue
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, WARNINGS)

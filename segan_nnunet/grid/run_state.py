@@ -25,6 +25,8 @@ SLURM_ID = "crossval.slurm"  # the SLURM job it was last submitted as
 
 EPOCH = re.compile(r": Epoch (\d+) *$")
 EPOCH_TIME = re.compile(r": Epoch time: ([\d.]+) s")
+ATTEMPT = "\n$ "  # begins the line of a command in our log
+DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\bErrno 28\b|\bENOSPC\b")
 WINDOW = 10  # epochs over whose durations the time left is estimated
 
 
@@ -82,7 +84,8 @@ def read_ended_state(folder: Path) -> JobState:
         return JobState(State.FINISHED)
     progress = read_progress(folder)
     if (status := read_record(folder).get("status")) is not None:
-        return JobState(State.FAILED, f"{how_it_ended(status)}: {last_line(folder / LOG)}")
+        full = ", disk full" if DISK_FULL.search(last_attempt(folder / LOG)) else ""
+        return JobState(State.FAILED, f"{how_it_ended(status)}{full}: {last_line(folder / LOG)}")
     details = []
     if (folder / SLURM_ID).is_file():
         details.append(f"submitted as SLURM job {(folder / SLURM_ID).read_text()}")
@@ -127,12 +130,19 @@ def read_num_epochs(folder: Path) -> int | None:
         return None
 
 
+def last_attempt(path: Path) -> str:
+    """What the latest command in a log printed; empty where there is no log."""
+    try:
+        return path.read_text(errors="replace").rpartition(ATTEMPT)[2]
+    except OSError:
+        return ""
+
+
 def last_line(path: Path, length: int = 300) -> str:
     """The last line of a log that is not empty."""
-    try:
-        lines = path.read_text(errors="replace").split("\n")
-    except OSError:
+    if not path.is_file():
         return "no log"
+    lines = last_attempt(path).split("\n")
     return next((line.strip()[-length:] for line in reversed(lines) if line.strip()), "empty log")
 
 

@@ -16,6 +16,7 @@ from segan_nnunet.data.locks import is_locked
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.checks import check_trainers
 from segan_nnunet.grid.crossval import compare_command, finish, names_of_trainers, open_jobs, prepare
+from segan_nnunet.grid.fold_records import check_folds, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.grid.run_job import job_environment, run_job
 from segan_nnunet.grid.run_state import LOCK, LOG, SLURM_ID, State, write_record
@@ -184,17 +185,20 @@ def crossval_on_slurm(grid: Grid, options: SlurmOptions) -> Submission:
     """Submit what is neither finished nor in the queue, as an array, and the comparison to follow when all have ended.
 
     Raises:
-        InputError: there is no SLURM here, a trainer does not exist, or SLURM refuses; with what it said.
+        InputError: there is no SLURM here, a trainer does not exist, a fold rests on another split, other plans or
+            labels, or SLURM refuses; with what it said.
     """
     check_slurm(options)
     check_trainers(names_of_trainers(grid))
     prepare(grid)
+    check_folds(grid.jobs())
     queued = queued_jobs()
     unfinished = open_jobs(grid)
     new = [job for job in unfinished if not is_queued(job, queued) and not is_locked(job.folder / LOCK)]
     if not new:
         busy = f"{len(unfinished)} jobs are in the queue or running" if unfinished else "every job is finished"
-        return Submission(f"nothing to submit: {busy}. The comparison by hand: {compare_command(grid)}")
+        said = f"nothing to submit: {busy}. The comparison by hand: {compare_command(grid)}"
+        return Submission("\n".join([said, *shorter_trainings(grid.jobs())]))
     folder = nnunet_folder("nnUNet_results").resolve() / grid.dataset / "crossval_slurm"
     try:
         array = executor(folder, options)

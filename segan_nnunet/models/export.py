@@ -11,7 +11,8 @@ from typing import Any
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import check_one_network
+from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.trainer_names import ModelName
 
 STOCK_TRAINER = "nnUNetTrainer"
 FOR_INFERENCE = ("network_weights", "inference_allowed_mirroring_axes")
@@ -61,7 +62,7 @@ def export_model(
         InputError: the model, a fold or its checkpoint is missing or not of this package; the zip exists.
     """
     name = dataset_name(dataset_id)
-    source = nnunet_folder("nnUNet_results") / name / f"{trainer}__{plans}__{configuration}"
+    source = nnunet_folder("nnUNet_results") / name / str(ModelName(trainer, plans, configuration))
     if output.exists():
         raise InputError(f"{output} exists; name another file")
     if not source.is_dir():
@@ -69,7 +70,7 @@ def export_model(
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
     own_network = builds_its_own_network(trainer)
-    check_one_network(source, folds)
+    check_one_method([source / f"fold_{fold}" for fold in folds])
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
 
     planned = PlansManager(deepcopy(described["plans.json"])).get_configuration(configuration)
@@ -80,7 +81,7 @@ def export_model(
     # another name for the plans, so that it does not land on a model that stock nnU-Net trained with them
     new_plans = plans if own_network else f"{plans}_{trainer}"
     described["plans.json"]["plans_name"] = new_plans
-    model = f"{new_trainer}__{new_plans}__{configuration}"
+    model = str(ModelName(new_trainer, new_plans, configuration))
     chosen = " ".join(map(str, folds))
     predict = f"nnUNetv2_predict -d {name} -c {configuration} -f {chosen} -tr {new_trainer} -p {new_plans} -i IN -o OUT"
     exported = Exported(output, model, tuple(needs), predict)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from segan_nnunet.data.environment import dataset_name, dataset_number, default_processes, nnunet_folder
+from segan_nnunet.data.environment import dataset_name, default_processes, nnunet_folder
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
 from segan_nnunet.models.configurations import NETWORKS, derived_plans
+from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet
+from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
 NNUNET_PLANS = "nnUNetPlans"
@@ -52,20 +54,16 @@ def plan(
         The plans file.
 
     Raises:
-        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, or a voxel size is none.
+        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, a voxel size or a name is none,
+            or files were changed since they were preprocessed.
     """
     if network not in NETWORKS:
         raise InputError(f"there is no network {network}; there are {', '.join(NETWORKS)}")
     resolution = spacing_suffix(spacing_mm)
     nnunet_name = NNUNET_PLANS + resolution
-    own_name = (
-        SEGAN_PLANS + resolution
-        if network == "segan"
-        else f"{nnunet_name}_width{width}"
-        if width
-        else f"{nnunet_name}_derived"
-    )
-    plans_name = plans_name or own_name
+    plans_name = plans_name or default_name(network, resolution, width)
+    if set(plans_name) & set("/\\") or "__" in plans_name:
+        raise InputError(f"--plans-name {plans_name}: names of plans go into folders' names, without / and __")
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
@@ -86,6 +84,13 @@ def plan(
     return path
 
 
+def default_name(network: str, resolution: str, width: int | None) -> str:
+    """The name of plans that were given none: SegANPlans_2mm, nnUNetPlans_2mm_width16, nnUNetPlans_derived."""
+    if network == "segan":
+        return SEGAN_PLANS + resolution
+    return f"{NNUNET_PLANS}{resolution}_{f'width{width}' if width else 'derived'}"
+
+
 def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], planned: dict[str, Any]) -> None:
     """Check that no model was trained under plans that are about to change: its folds would be of two networks.
 
@@ -96,7 +101,8 @@ def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], p
     for configuration, settings in planned.items():
         if not results or configuration not in earlier or earlier[configuration] == settings:
             continue
-        trained = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
+        checkpoints = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
+        trained = [path for path in checkpoints if model_parts(path.parent.parent.name).plans == name]
         if trained:
             differing = ", ".join(differing_settings(settings, earlier[configuration]))
             raise InputError(
@@ -141,52 +147,6 @@ def plan_with_nnunet(
     # nnU-Net's planner takes as many threads as trainings may augment with, and fails where that is 0
     with mock.patch.dict(os.environ, {DA: "1"} if os.environ.get(DA) == "0" else {}):
         nnunet.plan_experiments([dataset_id], **other)
-
-
-def check_links(dataset: Path) -> None:
-    """Check that the images of a dataset are where its links point to.
-
-    Raises:
-        InputError: they were moved since the conversion.
-    """
-    links = [path for part in ("imagesTr", "labelsTr", "imagesTs") for path in sorted((dataset / part).glob("*"))]
-    if gone := [path for path in links if not path.exists()]:
-        raise InputError(
-            f"{len(gone)} links of {dataset} point to files that are not there, the first {gone[0]} to "
-            f"{os.readlink(gone[0])}. Bring them back, or remove the dataset and convert again from where they are now "
-            "(--copy makes it independent of them)"
-        )
-
-
-def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int) -> None:
-    """Preprocess a configuration of any plans with nnU-Net, unless all its cases are there."""
-    training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
-    folder = preprocessed / data_identifier(plans, configuration)
-    done = list(folder.glob("*.pkl"))  # nnU-Net writes a case's .pkl after its voxels
-    if len(done) == training:
-        if done and (changed := changed_since(preprocessed.name, min(path.stat().st_mtime for path in done))):
-            print(
-                f"WARNING: {len(changed)} files of the dataset, the first {changed[0]}, are newer than what was "
-                f"preprocessed from them. If they were changed, remove {folder} and give the command again."
-            )
-        return
-    check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
-    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
-
-    nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
-
-
-def changed_since(dataset: str, seconds: float) -> list[Path]:
-    """Images and labels of a dataset in nnUNet_raw that were written after a time; none where the folder is gone."""
-    raw = Path(os.environ.get("nnUNet_raw", "")) / dataset
-    files = [path for part in ("imagesTr", "labelsTr") for path in sorted((raw / part).glob("*")) if path.exists()]
-    return [path for path in files if path.stat().st_mtime > seconds]
-
-
-def data_identifier(plans: dict[str, Any], configuration: str) -> str:
-    """Name of the folder of a configuration's preprocessed data, its own or that of the one it inherits from."""
-    settings = plans["configurations"][configuration]
-    return settings.get("data_identifier") or data_identifier(plans, settings["inherits_from"])
 
 
 def planning_lock(preprocessed: Path) -> AbstractContextManager[int]:

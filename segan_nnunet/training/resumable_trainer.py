@@ -12,12 +12,12 @@ from torch import nn
 from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
+from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.progress import epoch_line
 from segan_nnunet.training.run.threads import respect_omp_num_threads
-from segan_nnunet.training.run.trained_on import check_trained_on, trained_on
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:

@@ -8,8 +8,9 @@ from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.method import Contest, folder_methods, require_folder, segmentations
+from segan_nnunet.evaluation.methods.method import Contest, folder_methods, groups, require_folder, segmentations
 from segan_nnunet.evaluation.methods.trained_models import find_models, trained_method
+from segan_nnunet.fold_checkpoint import check_one_method
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ def dataset_contest(
     folders: Folders,
     seeds: Sequence[int] = (),
 ) -> Contest:
-    """The trainers of a dataset, on their validation cases, and other predictions of the same cases."""
+    """The trainers of a dataset, on their validation cases, and other predictions of the same cases.
+
+    Raises:
+        InputError: a trainer or a fold is missing, or folds or seeds of one method were trained under different plans.
+    """
     name = dataset_name(dataset_id)
     results, preprocessed, raw = (nnunet_folder(f"nnUNet_{part}") / name for part in ("results", "preprocessed", "raw"))
     models = find_models(results, configurations, trainers, plans, seeds)
@@ -50,6 +55,8 @@ def dataset_contest(
         )
         for model in models
     ]
+    for seeds_of_one in groups(methods).values():
+        check_one_method([fold for method in seeds_of_one for fold in method.fold_folders])
     methods += folder_methods(folders.predictions, labelling.file_ending)
     references = segmentations(preprocessed / "gt_segmentations", labelling.file_ending)
     used = sorted({fold for method in methods for fold in method.folds.values()})

@@ -34,6 +34,12 @@ class Method:
     seed_of: str = ""
     seed: int | None = None
 
+    @property
+    def fold_folders(self) -> list[Path]:
+        """nnU-Net's folders of the folds that it is made of; none where it is no trained model."""
+        folder = self.model_folder
+        return [folder / f"fold_{fold}" for fold in sorted(set(self.folds.values()))] if folder else []
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -71,6 +77,11 @@ class Contest:
             for case in sorted(self.methods[0].predictions)
         ]
 
+    @property
+    def rows(self) -> list[str]:
+        """Names of the table's rows; the seeds of a trainer share one."""
+        return list(dict.fromkeys(method.seed_of or method.name for method in self.methods))
+
     def images(self, case: str) -> dict[str, Path]:
         """Files of a case's images by channel, those that are found."""
         found = {}
@@ -81,6 +92,15 @@ class Contest:
                     found[name] = path
                     break
         return found
+
+
+def groups(methods: Sequence[Method]) -> dict[str, list[Method]]:
+    """The methods that are seeds of one trainer, by the name that they share as one method."""
+    found: dict[str, list[Method]] = {}
+    for method in methods:
+        if method.seed_of:
+            found.setdefault(method.seed_of, []).append(method)
+    return found
 
 
 def require_folder(folder: Path) -> None:

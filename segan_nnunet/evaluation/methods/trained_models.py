@@ -10,8 +10,8 @@ import pandas as pd
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.fold_checkpoint import check_one_network
-from segan_nnunet.trainer_names import seeded, unseeded
+from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.trainer_names import model_parts, seeded, unseeded
 
 COUNTS = ("TP", "FP", "FN", "TN")
 
@@ -55,7 +55,7 @@ def find_models(
     found = {}
     for configuration in configurations:
         for folder in sorted(results.glob(f"*__*__{configuration}")):
-            trainer, plan, _ = folder.name.rsplit("__", 2)
+            trainer, plan, _ = model_parts(folder.name)
             if validated_folds(folder):
                 found[trainer, plan, configuration] = folder
     existing = ", ".join(f"{trainer} -p {plan}" for trainer, plan, _ in found) or "none"
@@ -154,8 +154,9 @@ def trained_method(
                 f"case may have trained the model that predicts it; restore the split, or remove {validation.parent} "
                 "and train it anew"
             )
-    check_one_network(model_folder, sorted(set(fold_of.values())))
-    return Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
+    made = Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
+    check_one_method(made.fold_folders)
+    return made
 
 
 def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Path) -> str:

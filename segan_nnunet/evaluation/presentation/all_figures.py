@@ -44,8 +44,6 @@ def draw_training(methods: Sequence[Method], regions: list[str], folder: Path) -
     """Draw the training curves of the methods whose checkpoints are there; nothing where none is."""
     logs = {}
     for method in methods:
-        if method.model_folder:
-            folds = [method.model_folder / f"fold_{fold}" for fold in sorted(set(method.folds.values()))]
-            if found := [log for log in map(read_training_log, folds) if log]:
-                logs[method.name] = found
+        if found := [log for log in map(read_training_log, method.fold_folders) if log]:
+            logs[method.name] = found
     return save(training_curves(logs, regions), folder, "training_curves") if logs else []

@@ -1,8 +1,10 @@
 """What a comparison leaves behind: tables, statistics, pictures and the report, all or nothing."""
 
+import itertools
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +85,27 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     return Comparison(text, [output / path.name for path in written])
 
 
+def own_folder(folder: Path, methods: Sequence[str]) -> Path:
+    """The folder, or FOLDER_2 and so on: the first that holds no comparison of other methods than these.
+
+    So one of more methods takes the place of an earlier one, as a grid grows, and one of others does not.
+    """
+    candidate = folder
+    for number in itertools.count(2):
+        if compared_methods(candidate) <= set(methods):
+            break
+        candidate = folder.with_name(f"{folder.name}_{number}")
+    return candidate
+
+
+def compared_methods(folder: Path) -> set[str]:
+    """The methods of the comparison in a folder; none where there is none, or a damaged one."""
+    try:
+        return set(pd.read_csv(folder / "table1.csv", dtype=str)["method"])
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
 def put_in_place(partial: Path, output: Path) -> None:
     """Replace an earlier comparison as a whole; in a folder that holds other files too, its files alone."""
     usual_mode(partial)
@@ -143,14 +166,17 @@ def build_tables(
     """Table 1 and the further scores, of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
     comparisons = (len(contest.methods) - 1) * len(regions) * len(TABLE_1)
-    tables = {}
+    tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():
         grade = "" if stratum == ALL_CASES else stratum
+        suffix = f"_{as_file_name(grade)}" if grade else ""
+        while f"table1{suffix}" in tables:  # of "II/III" and "II_III"
+            suffix += "_"
         numbers = part["case"].nunique(), part["patient"].nunique()
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
         for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
             published = settings.published and not grade and columns is TABLE_1
-            tables[f"{name}_{as_file_name(grade)}" if grade else name] = build_table(
+            tables[f"{name}{suffix}"] = build_table(
                 f"{title}, grade {grade}" if grade else title,
                 summary, tests, columns, regions, notes, stratum, published,
             )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from segan_nnunet.evaluation.methods.method import Contest, shorten
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.statistics.paired import few_cases
+from segan_nnunet.evaluation.statistics.paired import few_units
 
 
 def contest_notes(
@@ -30,7 +30,7 @@ def contest_notes(
                      f"{shorten(contest.left_out)}.")  # fmt: skip
     notes += contest.seed_notes
     notes += unfinished_notes(contest)
-    if few := few_cases(patients, comparisons):
+    if few := few_units(patients, comparisons, "patient" if patients < number else "case"):
         notes.append(few)
     return notes
 

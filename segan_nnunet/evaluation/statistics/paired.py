@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
 from segan_nnunet.evaluation.statistics.intervals import FEWEST, mean_interval, median_interval
 
 ALPHA = 0.05
-FEW_CASES = 20
+FEW_UNITS = 20
 UNKNOWN_GRADE = "unknown"
 MOST_COUNTED = 9  # pairs with ties whose p is exact
 ALL_CASES = "all"  # the stratum of every case
@@ -29,7 +29,8 @@ def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
     parts = {ALL_CASES: scores}
     grades = scores["grade"].replace("", UNKNOWN_GRADE) if "grade" in scores else pd.Series(dtype=str)
     if set(grades) - {UNKNOWN_GRADE} and grades.nunique() > 1:
-        parts |= {grade: scores[grades == grade] for grade in sorted(grades.unique())}
+        named = {f"grade {grade}" if grade == ALL_CASES else grade: grade for grade in sorted(grades.unique())}
+        parts |= {name: scores[grades == grade] for name, grade in named.items()}
     return parts
 
 
@@ -149,17 +150,18 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
-def few_cases(number: int, comparisons: int) -> str:
-    """Say what so few cases can show; nothing where they are not few.
+def few_units(number: int, comparisons: int, unit: str = "case") -> str:
+    """Say what so few units can show; nothing where they are not few.
 
     Args:
-        number: of cases.
+        number: of units.
         comparisons: in the family that Holm corrects.
+        unit: what they are.
     """
-    if number >= FEW_CASES:
+    if number >= FEW_UNITS:
         return ""
     intervals = "the intervals are rough" if number >= FEWEST else "there are no intervals"
-    what = f"{number} case{' is' if number == 1 else 's are'} few: {intervals}"
+    what = f"{number} {unit}{' is' if number == 1 else 's are'} few: {intervals}"
     if comparisons and smallest_p(number) * comparisons >= ALPHA:
         return (
             f"{what}, and no difference can be significant: the smallest p that {number} pairs can give is "

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from segan_nnunet.evaluation.methods.method import Contest, Method
+from segan_nnunet.evaluation.methods.method import Contest, Method, groups
 from segan_nnunet.evaluation.scores.scores import SCORES
 
 KEYS = ["method", "case", "region"]
@@ -45,15 +45,6 @@ def average_seeds(contest: Contest, scores: pd.DataFrame) -> tuple[Contest, pd.D
         {**dict.fromkeys(numbers, "mean"), **dict.fromkeys(others, "first")}
     )
     return replace(contest, methods=methods, seed_notes=notes, seeds=spread(scores, seeds_of)), averaged[list(renamed)]
-
-
-def groups(methods: Sequence[Method]) -> dict[str, list[Method]]:
-    """The methods that are seeds of one trainer, by the name that they share as one method."""
-    found: dict[str, list[Method]] = {}
-    for method in methods:
-        if method.seed_of:
-            found.setdefault(method.seed_of, []).append(method)
-    return found
 
 
 def spread(scores: pd.DataFrame, seeds_of: dict[str, list[Method]]) -> pd.DataFrame:

@@ -1,13 +1,14 @@
 """How a comparison was made: versions, commands, plans, training settings, seeds."""
 
-import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from segan_nnunet.data.trained_on import read_json
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
+from segan_nnunet.trainer_names import model_parts
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
 SETTINGS = {  # nnU-Net's names in debug.json, and ours
@@ -41,7 +42,7 @@ def describe(method: Method) -> dict[str, str]:
     if not method.model_folder:
         folder = next(iter(method.predictions.values())).parent
         return {"predictions": f"files of the folder {folder.name}, made elsewhere"}
-    trainer, plans, configuration = method.model_folder.name.rsplit("__", 2)
+    trainer, plans, configuration = model_parts(method.model_folder.name)
     folds = sorted(set(method.folds.values()))
     dataset = method.model_folder.parent.name.removeprefix("Dataset").partition("_")[0].lstrip("0")
     commands = [f"nnUNetv2_train {dataset} {configuration} {fold} -tr {trainer} -p {plans}" for fold in folds]
@@ -85,11 +86,3 @@ def agreed(settings: Sequence[dict[str, str]], folds: Sequence[int]) -> dict[str
         each = "; ".join(f"fold {fold}: {value}" for fold, value in zip(folds, values, strict=True))
         joined[name] = values[0] if len(set(values)) == 1 else each
     return joined
-
-
-def read_json(path: Path) -> dict:
-    """A JSON file that is nice to have; empty where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}

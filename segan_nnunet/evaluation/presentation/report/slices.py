@@ -49,6 +49,7 @@ def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
         "first": int(box[0].start),
         "aspect": case.spacing_mm[1] / case.spacing_mm[2],  # of a pixel: its height by its width
         "start": largest_slice(np.isin(case.reference[box], outermost)),
+        "sides": case.sides,
         "shown": shown_modality(case.images),
         "images": {name: jpeg(sheet(grey(image)[box], columns)) for name, image in case.images.items()},
         "segmentations": {name: png(sheet(labels[box], columns)) for name, labels in segmentations.items()},

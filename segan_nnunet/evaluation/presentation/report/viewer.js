@@ -73,7 +73,7 @@
   }
 
   function draw() {
-    const { width, height, aspect, first } = current.case;
+    const { width, height, aspect, first, sides } = current.case;
     const index = Number(element("slice").value);
     const zoom = Math.max(2, Math.round(720 / width));
     canvas.width = width * zoom;
@@ -82,6 +82,15 @@
     const image = current.images[element("modality").value];
     context.imageSmoothingEnabled = false;
     context.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
+    if (sides) { // of the patient, as in the figures
+      context.fillStyle = "#fff";
+      context.font = `${Math.round(canvas.width / 40)}px sans-serif`;
+      context.textBaseline = "top";
+      for (const [side, at] of [["R", 0.02], ["L", 0.98]]) {
+        context.textAlign = side === "R" ? "left" : "right";
+        context.fillText(side, at * canvas.width, 0.02 * canvas.height);
+      }
+    }
     context.lineWidth = 2;
     names.forEach((name, position) => {
       if (!shown.outlines.has(name)) return;

@@ -1,0 +1,133 @@
+"""Folds that have begun: what they rest on, recorded at first and checked before any goes on; and their length."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from segan_nnunet.data.case_table import files_by_case
+from segan_nnunet.data.environment import nnunet_folder
+from segan_nnunet.data.splits import cases_of_fold
+from segan_nnunet.data.trained_on import (
+    check_trained_on,
+    has_begun,
+    label_digests,
+    read_trained_on,
+    trained_on,
+    write_trained_on,
+)
+from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import read_fold, resolved
+from segan_nnunet.grid.branches import start_job
+from segan_nnunet.grid.jobs import Job, unique
+from segan_nnunet.grid.run_state import is_finished
+from segan_nnunet.trainer_names import parts
+
+
+def record_beginning(job: Job) -> None:
+    """Record what a job is trained on, unless its training has begun before: then nobody knows."""
+    if not has_begun(job.folder):
+        write_trained_on(job.folder, rests_on(job, digests_of_labels(preprocessed_folder(job))))
+
+
+def check_folds(jobs: Sequence[Job]) -> None:
+    """Check that the folds that have begun, finished ones included, rest on the split, plans and labels of now.
+
+    Raises:
+        InputError: some do not, all of them named: to go on would mix two trainings, or score cases that were trained
+            on.
+    """
+    starts = [start for job in jobs if (start := start_job(job))]
+    begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
+    recorded = {job: read_trained_on(job.folder) for job in begun}
+    labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
+    problems = []
+    for job in begun:
+        try:
+            check_trained_on(recorded[job], rests_on(job, labels), job.folder)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
+    """What a job would be trained on now.
+
+    Args:
+        job: a trainer's fold.
+        labels: digests of the dataset's.
+    """
+    preprocessed = preprocessed_folder(job)
+    split = cases_of_fold(preprocessed, job.fold)
+    plans = json.loads((preprocessed / f"{job.plans}.json").read_text())
+    cases = {*split[0], *split[1]} if split else set(labels)
+    return trained_on(
+        split,
+        resolved(plans["configurations"], job.configuration),
+        {case: digest for case, digest in labels.items() if case in cases},
+    )
+
+
+def digests_of_labels(preprocessed: Path) -> dict[str, str]:
+    """Digests of the labels as they were preprocessed, of which nnU-Net keeps a copy; none where it has not."""
+    described = preprocessed / "dataset.json"
+    ending = json.loads(described.read_text()).get("file_ending") if described.is_file() else None
+    return label_digests(files_by_case(preprocessed / "gt_segmentations", ending)) if ending else {}
+
+
+def preprocessed_folder(job: Job) -> Path:
+    """The folder of a job's dataset in nnUNet_preprocessed."""
+    return nnunet_folder("nnUNet_preprocessed") / job.dataset
+
+
+def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
+    """Say which finished jobs have fewer epochs than their trainers ask for now, and how to go on."""
+    asked: dict[tuple[str, str], int | None] = {}
+    said = []
+    for job in jobs:
+        done = (read_fold(job.folder) or {}).get("current_epoch") if is_finished(job.folder) else None
+        if done is None:
+            continue
+        key = job.trainer, job.plans
+        if key not in asked:
+            asked[key] = epochs_asked(job)
+        wanted = asked[key]
+        if wanted is not None and done < wanted:
+            command = " ".join(word for word in job.command() if word != "--val")
+            said.append(
+                f"{job} counts as finished after {done} epochs, and its trainer asks for {wanted} now. To train on: "
+                f"{command} --c; to train it anew, remove {job.folder}"
+            )
+    return said
+
+
+def epochs_asked(job: Job) -> int | None:
+    """The number of epochs of a job's trainer, ours or anybody's; None where it cannot be made here.
+
+    Only an instance knows: nnU-Net's own trainers set it in their __init__, which also begins a log. That goes to a
+    folder of its own.
+    """
+    import torch  # seconds to import
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    preprocessed = nnunet_folder("nnUNet_preprocessed") / job.dataset
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            mock.patch.dict(os.environ, {"nnUNet_results": folder, "nnUNet_wandb_enabled": "0"}),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            found = recursive_find_trainer_class_by_name(job.trainer)
+            plans = json.loads((preprocessed / f"{job.plans}.json").read_text()) | {"continue_training": False}
+            described = json.loads((preprocessed / "dataset.json").read_text())
+            trainer = found(plans, job.configuration, job.fold, described, torch.device("cpu"))
+            until = parts(job.trainer).until_epoch
+            return min(int(trainer.num_epochs), until or int(trainer.num_epochs))
+    except Exception:  # a user's trainer raises anything; whether it trains at all is not asked here
+        return None

@@ -1,0 +1,123 @@
+"""What the folds of a grid rest on is recorded for every trainer, and checked before anything is trained further."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from segan_nnunet.data.trained_on import RECORD, read_trained_on
+from segan_nnunet.errors import InputError
+from segan_nnunet.grid import fold_records
+from segan_nnunet.grid.fold_records import check_folds, record_beginning
+from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.run_job import run_job
+from segan_nnunet.grid.run_state import State
+
+DATASET = "Dataset007_Tiny"
+JOB = Job(DATASET, "2d", "nnUNetTrainer", "nnUNetPlans", 0, "cpu")
+OTHER_FOLD = Job(DATASET, "2d", "nnUNetTrainer", "nnUNetPlans", 1, "cpu")
+SPLIT: list[dict[str, list[str]]] = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["b", "c"], "val": ["a"]}]
+
+
+@pytest.fixture
+def preprocessed(nnunet_folders: Path) -> Path:
+    """Cases a, b, c with their labels, in two folds, planned with a batch of 2; returns the preprocessed folder."""
+    folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
+    (folder / "gt_segmentations").mkdir(parents=True)
+    for case in "abc":
+        (folder / "gt_segmentations" / f"{case}.nii.gz").write_text(f"labels of {case}")
+    (folder / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz"}))
+    (folder / "splits_final.json").write_text(json.dumps(SPLIT))
+    plan(folder, batch_size=2)
+    return folder
+
+
+def plan(preprocessed: Path, **settings: Any) -> None:
+    content = {"configurations": {"2d": {"data_identifier": "2d", **settings}}}
+    (preprocessed / "nnUNetPlans.json").write_text(json.dumps(content))
+
+
+def begin(job: Job = JOB, **checkpoint: Any) -> None:
+    """The fold of a trainer that records nothing itself, begun by a grid."""
+    job.folder.mkdir(parents=True)
+    record_beginning(job)
+    torch.save(checkpoint, job.folder / "checkpoint_latest.pth")
+
+
+def test_a_grid_records_what_any_trainer_s_fold_rests_on(
+    preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "nnUNetv2_train"
+    command.write_text("#!/bin/sh\nexit 3\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), os.environ["PATH"])))
+    assert run_job(JOB, os.environ).state is State.FAILED
+    recorded = json.loads((JOB.folder / RECORD).read_text())
+    assert (recorded["train"], recorded["val"]) == (["a", "b"], ["c"])
+    assert recorded["configuration"] == {"data_identifier": "2d", "batch_size": 2}
+    assert sorted(recorded["labels"]) == ["a", "b", "c"]
+
+
+def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
+    JOB.folder.mkdir(parents=True)
+    (JOB.folder / "checkpoint_latest.pth").touch()
+    record_beginning(JOB)
+    assert not (JOB.folder / RECORD).exists()
+    check_folds([JOB])  # nothing is known of it
+
+
+def test_folds_of_another_split_are_refused_before_any_training(preprocessed: Path) -> None:
+    begin(JOB)
+    begin(OTHER_FOLD)
+    check_folds([JOB, OTHER_FOLD])
+    (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["a", "c"], "val": ["b"]}, SPLIT[1]]))
+    with pytest.raises(InputError, match="fold_0 was trained on other cases .*such as b.*Restore the split") as caught:
+        check_folds([JOB, OTHER_FOLD])
+    assert "fold_1" not in str(caught.value), "the other fold is as it was"
+
+
+def test_a_finished_fold_without_a_record_tells_its_cases_by_its_validation(preprocessed: Path) -> None:
+    validation = JOB.folder / "validation"
+    validation.mkdir(parents=True)
+    (JOB.folder / "checkpoint_final.pth").touch()
+    (JOB.folder.parent / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz"}))
+    for case, refused in (("c", False), ("b", True)):
+        entry = {"prediction_file": f"/elsewhere/{case}.nii.gz", "metrics": {}}
+        (validation / "summary.json").write_text(json.dumps({"metric_per_case": [entry]}))
+        if refused:
+            with pytest.raises(InputError, match="fold_0 was trained on other cases"):
+                check_folds([JOB])
+        else:
+            check_folds([JOB])
+
+
+def test_folds_of_other_plans_are_refused(preprocessed: Path) -> None:
+    begin()
+    plan(preprocessed, batch_size=2, next_stage="3d_cascade")  # which no training looks at
+    check_folds([JOB])
+    plan(preprocessed, batch_size=4)
+    with pytest.raises(InputError, match="other plans of this name: batch_size differ.*--plans-name"):
+        check_folds([JOB])
+
+
+def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> None:
+    """Trained anew by hand, on the split of now: the grid's record is of the training before."""
+    now = {"train": ["a", "c"], "val": ["b"], "configuration": {}}
+    plans = {"configurations": {"2d": {"data_identifier": "2d", "batch_size": 4}}}
+    begin(trained_on=now, init_args={"plans": plans})
+    plan(preprocessed, batch_size=4)
+    (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["c", "a"], "val": ["b"]}]))
+    check_folds([JOB])
+    assert read_trained_on(JOB.folder)["train"] == ["a", "c"]
+
+
+def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin()
+    (preprocessed / "gt_segmentations" / "b.nii.gz").write_text("labels of b, corrected")
+    with pytest.raises(InputError, match="other labels than are preprocessed now .1 cases differ, such as b"):
+        check_folds([JOB])
+    monkeypatch.setattr(fold_records, "label_digests", lambda files: pytest.fail("read for nothing"))
+    check_folds([OTHER_FOLD])  # not begun
