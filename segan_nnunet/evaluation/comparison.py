@@ -1,6 +1,7 @@
 """`compare`: methods head to head on the same cases: scores, statistics, Table 1, pictures, report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
@@ -8,6 +9,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest, folder_contest
 from segan_nnunet.evaluation.methods.method import same_cases
 from segan_nnunet.evaluation.methods.trained_models import check_counts
+from segan_nnunet.evaluation.methods.training_cost import training_costs
 from segan_nnunet.evaluation.presentation.result_folder import Comparison, Settings, own_folder, write_comparison
 from segan_nnunet.evaluation.scores.measurement import measure
 from segan_nnunet.evaluation.scores.scores import add_scores
@@ -60,5 +62,6 @@ def compare(
         raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(contest.rows)}")
     measured = measure(contest.cases, contest.labelling, settings.processes)
     check_counts(measured, contest.methods, contest.labelling)
+    contest = replace(contest, costs=training_costs(contest.methods))
     contest, scores = average_seeds(contest, add_scores(measured, settings.policy))
     return write_comparison(contest, scores, output, settings)

@@ -13,6 +13,7 @@ import pandas as pd
 from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.methods.training_cost import cost_notes
 from segan_nnunet.evaluation.presentation import all_figures
 from segan_nnunet.evaluation.presentation.report.page import write_report
 from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case
@@ -25,7 +26,7 @@ from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, s
 CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
 OURS = re.compile(
-    r"(table1|further_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds)\.csv|report\.html"
+    r"(table1|further_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds|training)\.csv|report\.html"
     r"|(figure2|figure3|distributions|volumes|training_curves)\.(png|pdf)"
 )
 STEPS = 7  # of write_files, for the progress bar
@@ -138,9 +139,10 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
         for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns()])):
             files.append(folder / f"{name}.csv")
             table.to_csv(files[-1], index=False)
-        if contest.seeds is not None:
-            files.append(folder / "seeds.csv")
-            contest.seeds.to_csv(files[-1], index=False)
+        for name, further in (("seeds", contest.seeds), ("training", contest.costs)):
+            if further is not None and len(further):
+                files.append(folder / f"{name}.csv")
+                further.to_csv(files[-1], index=False)
         advance()
         drawn = all_figures.draw_statistics(scores, summary, regions, folder)
         advance()
@@ -174,6 +176,7 @@ def build_tables(
             suffix += "_"
         numbers = part["case"].nunique(), part["patient"].nunique()
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
+        notes += [] if contest.costs is None else cost_notes(contest.costs, settings.baseline or contest.rows[0])
         for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
             published = settings.published and not grade and columns is TABLE_1
             tables[f"{name}{suffix}"] = build_table(

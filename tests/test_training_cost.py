@@ -1,0 +1,47 @@
+"""What trainings cost, from what nnU-Net notes of them."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from segan_nnunet.evaluation.methods.method import Method
+from segan_nnunet.evaluation.methods.training_cost import cost_notes, training_costs
+
+
+def method(folder: Path, name: str, epochs: int, epoch_s: float, seed_of: str = "") -> Method:
+    fold = folder / name / "fold_0"
+    fold.mkdir(parents=True)
+    (fold / "debug.json").write_text(json.dumps({"num_iterations_per_epoch": "50"}))
+    starts = [100.0 + 20 * epoch for epoch in range(epochs)]  # with pauses between them
+    log = {"epoch_start_timestamps": starts, "epoch_end_timestamps": [start + epoch_s for start in starts]}
+    torch.save({"logging": log}, fold / "checkpoint_final.pth")
+    return Method(name, {}, {"case": 0}, folder / name, seed_of=seed_of)
+
+
+def test_steps_and_time_by_hand(tmp_path: Path) -> None:
+    methods = [
+        method(tmp_path, "A", 10, 9.0),
+        method(tmp_path, "B_seed0", 10, 12.0, "B"),
+        method(tmp_path, "B_seed1", 10, 15.0, "B"),
+        method(tmp_path, "C", 15, 6.25),
+        Method("a folder of predictions", {}),
+    ]
+    costs = training_costs(methods)
+    assert costs.set_index("method").to_dict("index") == {
+        "A": {"trainings": 1, "steps": 500, "seconds": 90},
+        "B": {"trainings": 2, "steps": 500, "seconds": 135},
+        "C": {"trainings": 1, "steps": 750, "seconds": 93.75},
+    }
+    assert cost_notes(costs, "A") == [
+        "Training, per fold: A 500 steps in 1.5 min; B equal steps, 1.50 times the time; C 1.50 times the steps, equal "
+        "time."
+    ]
+
+
+def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
+    (tmp_path / "A" / "fold_0").mkdir(parents=True)
+    nothing = training_costs([Method("A", {}, {"case": 0}, tmp_path / "A"), Method("B", {})])
+    assert nothing.empty and cost_notes(nothing, "A") == []
+    assert cost_notes(pd.DataFrame([{"method": "A", "steps": 5, "seconds": 1.0}]), "A") == []
