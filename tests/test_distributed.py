@@ -12,7 +12,7 @@ from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.objective import Critics
-from segan_nnunet.training import AdversarialDiceTrainer, AdversarialTrainer, SeparateTrainer
+from segan_nnunet.training import AdversarialDiceTrainer, AdversarialTrainer, CriticBesideTrainer, SeparateTrainer
 from tests.small_trainers import a_batch, build, parameters
 
 ROUNDS = 5
@@ -61,7 +61,14 @@ class Separate(Samplewise, SeparateTrainer):
     optimizer_settings = Game.optimizer_settings
 
 
-TRAINERS = (Game, MaskedImageAlone, Released, Separate)
+class Beside(Samplewise, CriticBesideTrainer):
+    """nnU-Net's own, with critics beside its loss; λ is of the joint batch too."""
+
+    enable_deep_supervision = False
+    optimizer_settings = Game.optimizer_settings
+
+
+TRAINERS = (Game, MaskedImageAlone, Released, Separate, Beside)
 
 
 def play(trainer: Any, share: slice) -> dict[str, Any]:

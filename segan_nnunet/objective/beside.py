@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 
 
 class AddedGradient(torch.autograd.Function):
@@ -40,10 +41,10 @@ class AddedGradient(torch.autograd.Function):
         if ctx.fraction == 0:
             return gradient, None, None, None
         added = torch.nan_to_num(added.float(), 0.0, 0.0, 0.0)
-        smallest = torch.finfo(torch.float32).tiny
-        unit, size = added / norm(added).clamp_min(smallest), ctx.fraction * norm(gradient)
-        ctx.weight.copy_(size / norm(added).clamp_min(smallest))
-        return gradient + (size * unit).to(gradient.dtype), None, None, None
+        own = norm(added).clamp_min(torch.finfo(torch.float32).tiny)
+        size = ctx.fraction * norm(gradient)
+        ctx.weight.copy_(size / own)
+        return gradient + (size * (added / own)).to(gradient.dtype), None, None, None  # in this order nothing overflows
 
 
 def add_gradient(output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:
@@ -72,5 +73,10 @@ class LossBeside(nn.Module):
 
 
 def norm(values: Tensor) -> Tensor:
-    """The L2 norm, in float32."""
-    return torch.linalg.vector_norm(values, dtype=torch.float32)
+    """The L2 norm, in float32; in DDP over the values of all processes."""
+    size = torch.linalg.vector_norm(values, dtype=torch.float32)
+    if dist.is_available() and dist.is_initialized():
+        size = size.square()
+        dist.all_reduce(size)
+        size = size.sqrt()
+    return size

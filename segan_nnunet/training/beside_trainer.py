@@ -17,8 +17,8 @@ class CriticBesideTrainer(WithCritics):
     its loss alone, so that logs can be compared. At `critic_fraction` 0 it is nnU-Net's training, bit for bit.
 
     S minimises loss + λ · distance, with λ = critic_fraction · ‖∇loss‖ / ‖∇distance‖, both gradients taken at the
-    full-resolution output and λ anew in every step (`add_gradient`; in DDP each process has its own, of its part of the
-    batch). Each step is one of the critics, with S fixed, and then nnU-Net's own.
+    full-resolution output and λ anew in every step (`add_gradient`). Each step is one of the critics, with S fixed, and
+    then nnU-Net's own.
 
     Attributes:
         critic_fraction: the critics' gradient by that of nnU-Net's loss, at S(x).
