@@ -10,6 +10,8 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
+from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.models.export import builds_its_own_network
 from segan_nnunet.objective import add_gradient, rescale_intensities
 from segan_nnunet.training import CriticBesideTrainer
 from tests.small_trainers import LABELS, build, parameters
@@ -222,3 +224,9 @@ def test_ignored_voxels_move_neither_player(nnunet_folders: Path, labels: dict[s
     trainer.train_step(batch)
     gradient = outputs[0].grad.abs().sum(1, keepdim=True)
     assert (gradient[ignored] == 0).all() and (gradient[~ignored] > 0).float().mean() > 0.9
+
+
+def test_the_network_is_nnunet_s_so_that_an_export_needs_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
+    assert not builds_its_own_network("nnUNetTrainerSegAN")
+    assert not builds_its_own_network("nnUNetTrainerSegAN_50epochs_seed1")
