@@ -39,6 +39,8 @@ def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
     assert catalogue.SegANTrainer_PaperDA_short.initial_lr == ShortSchedule.initial_lr
     # the idea whose short schedule differs says so, with further suffixes too
     assert catalogue.SegANDiceTrainer_short.initial_lr == catalogue.SegANDiceTrainer_PaperDA_short.initial_lr == 2e-4
+    assert catalogue.nnUNetTrainerSegAN_short_seed1.initial_lr == 1e-2, "nnU-Net's optimiser has nnU-Net's rate"
+    assert not hasattr(catalogue.nnUNetTrainerSegAN_50epochs, "initial_lr")
     assert issubclass(catalogue.SegANTrainer_PaperDA_short_seed3, Seeded)
     assert catalogue.SegANTrainer_PaperDA_short_seed3.seed == 3
 

@@ -103,6 +103,13 @@ class SegANDiceTrainer_short(ShortSchedule, SegANDiceTrainer):
     critic_initial_lr = SegANDiceTrainer.critic_initial_lr
 
 
+class nnUNetTrainerSegAN_short(ShortSchedule, nnUNetTrainerSegAN):
+    """nnUNetTrainerSegAN in 600 steps, at nnU-Net's own rate and decay."""
+
+    initial_lr = 1e-2
+    lr_decay_exponent = nnUNetTrainerSegAN.lr_decay_exponent  # of the critics
+
+
 # --- Suffixes: SegANTrainer_PaperDA, SegANTrainer_short, SegANTrainer_50epochs, SegANTrainer_PaperDA_short_seed3 ...
 
 
