@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch._dynamo.utils import counters
 
 from segan_nnunet.training import AdversarialTrainer
@@ -54,3 +55,15 @@ def test_critics_of_any_number_share_their_graphs(nnunet_folders: Path) -> None:
     assert three == six
     assert three[0] == three[1], "a second epoch makes no graph of its own"
     assert 0 < three[0] <= 8, "dynamo gives up on a function after eight"
+
+
+@pytest.mark.parametrize(("is_ddp", "compiled"), [(False, True), (True, False)])
+def test_nothing_with_synchronised_batch_norm_is_compiled(
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, is_ddp: bool, compiled: bool
+) -> None:
+    monkeypatch.setattr(nnUNetTrainer, "_do_i_compile", lambda trainer: True)
+    trainer = build(AdversarialTrainer, nnunet_folders)
+    trainer.is_ddp = is_ddp
+    assert trainer._do_i_compile() == compiled
+    trainer.set_up_critics()
+    assert all((part._compiled_call_impl is not None) == compiled for part in trainer.critic.critics)

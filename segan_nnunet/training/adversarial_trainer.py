@@ -66,6 +66,9 @@ class AdversarialTrainer(WithCritics, PluginTrainer):
         return distances.mean() + further.detach(), distances
 
     def validation_step(self, batch: dict) -> dict[str, Any]:
-        """Validate as nnU-Net does; the loss is the segmentor's, under the critics of this epoch."""
+        """Validate as nnU-Net does; the loss is the segmentor's, under the critics of this epoch.
+
+        The critics stay in training: they compare by the statistics of the batch, as in the training's loss.
+        """
         with self.loss.looking_at(batch["data"].to(self.device, non_blocking=True)):
             return super().validation_step(batch)

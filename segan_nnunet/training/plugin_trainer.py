@@ -1,7 +1,6 @@
 """What the paper's trainers share, whatever their objective."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,6 +21,11 @@ class InFloat32(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a scalar."""
         return self.loss(output.float(), target)
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether a network looks at the batch as a whole."""
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
 
 
 class PluginTrainer(ResumableTrainer):
@@ -60,6 +64,13 @@ class PluginTrainer(ResumableTrainer):
         """nnU-Net's loss, in float32 whatever the precision of the network: it has sums over the whole batch."""
         return InFloat32(super()._build_loss())
 
+    def _do_i_compile(self) -> bool:
+        """Compile as nnU-Net does; not in DDP where there is batch norm, which nnU-Net's own networks do not have.
+
+        It is synchronised there, at which torch breaks graphs.
+        """
+        return super()._do_i_compile() and not (self.is_ddp and has_batch_norm(self.network))
+
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave a network without deep supervision alone: it may have no such switch, and needs none."""
         if self.enable_deep_supervision:
@@ -74,8 +85,3 @@ class PluginTrainer(ResumableTrainer):
         """nnU-Net's validation step, in the precision of this device."""
         with self.autocast():
             return super().validation_step(batch)
-
-    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """Validate as nnU-Net does, in the precision of the training where the device is a CPU (nnU-Net: float32)."""
-        with self.autocast() if self.device.type == "cpu" else nullcontext():
-            super().perform_actual_validation(save_probabilities)

@@ -105,7 +105,7 @@ class WithCritics(ResumableTrainer):
         self.label_space = LabelSpace.of(self.label_manager)
         self.critic = self.build_critic().to(self.device)
         self.clamp_critic()
-        if self._do_i_compile():
+        if self._do_i_compile() and not self.is_ddp:  # torch breaks graphs at synchronised batch norm
             for part in self.critic.critics:
                 part.compile()  # in place: what is saved and loaded stays the plain module
 
@@ -223,11 +223,6 @@ class WithCritics(ResumableTrainer):
             found = game_log.entries(means, *outputs[0]["distances"].shape)
         for key, value in found.items():
             self.logger.log(key, value, self.current_epoch)
-
-    def on_validation_epoch_start(self) -> None:
-        """Put both players into evaluation."""
-        super().on_validation_epoch_start()
-        self.critic.eval()
 
     def on_epoch_end(self) -> None:
         """Draw the game beside nnU-Net's progress.png."""
