@@ -45,6 +45,8 @@ def nnunet_architecture(dimension: int = 2, network: str = "PlainConvUNet") -> d
 
 
 class Short(CriticBesideTrainer):
+    critic_fraction = 0.3
+    critic_fades = False
     num_epochs = 4
     save_every = 1
 
@@ -130,6 +132,13 @@ def test_drawing_the_critics_leaves_nnunet_s_random_numbers_alone(nnunet_folders
         build(kind, nnunet_folders, architecture=nnunet_architecture())
         drawn.append(torch.rand(4))
     assert torch.equal(*drawn)
+
+
+def test_the_critics_part_fades_to_nothing(nnunet_folders: Path) -> None:
+    trainer = build(CriticBesideTrainer, nnunet_folders, architecture=nnunet_architecture())
+    assert [trainer.fraction_at(progress) for progress in (0, 0.25, 0.5, 1)] == [1, 0.75, 0.5, 0]
+    trainer.critic_from = 0.5
+    assert [trainer.fraction_at(progress) for progress in (0, 0.25, 0.5, 0.75)] == [0, 0, 1, 0.5]
 
 
 def test_late_critics_begin_where_their_share_of_the_epochs_is_over(nnunet_folders: Path) -> None:

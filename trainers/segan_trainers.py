@@ -84,7 +84,7 @@ class SegANTrainer_concatenated(SegANTrainer):
 
 
 class nnUNetTrainerSegAN(CriticBesideTrainer):
-    """nnU-Net's training with critics beside its loss, their gradient 0.3 of the loss's at the output."""
+    """nnU-Net's training with critics beside its loss, their gradient from all of the loss's own to none of it."""
 
 
 class nnUNetTrainerSegAN_frozen(CriticBesideTrainer):

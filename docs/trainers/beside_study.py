@@ -8,7 +8,10 @@ class DiceCE(ResumableTrainer):
 
 
 class Beside(CriticBesideTrainer):
-    """nnUNetTrainerSegAN: bounded critics, their gradient 0.3 of nnU-Net's at the output, in every step."""
+    """Bounded critics beside nnU-Net's loss, their gradient 0.3 of its at the output, in every step."""
+
+    critic_fraction = 0.3
+    critic_fades = False
 
 
 class Beside_full(Beside):
@@ -21,10 +24,7 @@ class Beside_decays(Beside):
     """Their gradient falls from nnU-Net's size to nothing, in a straight line."""
 
     critic_fraction = 1.0
-
-    def fraction_at(self, progress: float) -> float:
-        """A share of what is left of the training."""
-        return self.critic_fraction * (1 - progress)
+    critic_fades = True
 
 
 class Beside_late(Beside):

@@ -21,19 +21,23 @@ class CriticBesideTrainer(WithCritics):
     then nnU-Net's own.
 
     Attributes:
-        critic_fraction: the critics' gradient by that of nnU-Net's loss, at S(x).
+        critic_fraction: the critics' gradient by that of nnU-Net's loss, at the output.
+        critic_fades: whether that falls to 0, in a straight line, so that nnU-Net's loss has the last word.
         critic_from: share of the epochs after which the critics begin; before, it is nnU-Net's training.
     """
 
-    critic_fraction = 0.3
+    critic_fraction = 1.0
+    critic_fades = True
     critic_from = 0.0
 
     fraction = 0.0  # of this epoch
     played: dict[str, Any]  # what the critics have to say of a step
 
     def fraction_at(self, progress: float) -> float:
-        """The critics' fraction where this share of the epochs is over; a variant may let it fall."""
-        return self.critic_fraction if progress >= self.critic_from else 0.0
+        """The critics' fraction where this share of the epochs is over."""
+        if progress < self.critic_from:
+            return 0.0
+        return self.critic_fraction * ((1 - progress) / (1 - self.critic_from) if self.critic_fades else 1)
 
     def _build_loss(self) -> LossBeside:
         """nnU-Net's loss, and the critics, drawn without touching the random numbers of nnU-Net's training."""
