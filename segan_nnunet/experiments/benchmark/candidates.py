@@ -63,6 +63,15 @@ class AuthorsLoop(AdversarialTrainer):
         return torch.stack(distances).mean()
 
 
+class Float32(AdversarialTrainer):
+    """SegANTrainer in the precision of the authors' loop."""
+
+    def initialize(self) -> None:
+        """Leave autocast out."""
+        self.autocast_dtype = None
+        super().initialize()
+
+
 def take_ordinary_format(*players: nn.Module) -> None:
     """Undo what our networks do for speed: PyTorch's ordinary memory format, channels first."""
     for player in players:
@@ -74,6 +83,7 @@ def take_ordinary_format(*players: nn.Module) -> None:
 CANDIDATES: dict[str, type[nnUNetTrainer]] = {
     "authors' loop": AuthorsLoop,
     "SegANTrainer": AdversarialTrainer,
+    "SegANTrainer in float32": Float32,
     "UNetSoftmaxTrainer": SoftmaxTrainer,
     "nnUNetTrainer, nnU-Net's network": nnUNetTrainer,
     "nnUNetTrainerSegAN, nnU-Net's network": CriticBesideTrainer,

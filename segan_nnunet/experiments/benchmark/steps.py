@@ -2,9 +2,11 @@
 
 import gc
 import multiprocessing
+import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -122,11 +124,25 @@ def tensor_memory(trainer: Any, batch: dict[str, Any]) -> float:
         trainer.train_step(batch)
         added = torch.cuda.max_memory_allocated() - before
     else:
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        with without_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
             trainer.train_step(batch)
         events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
         added = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
     return (held + added) / 2**20
+
+
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """Keep back what libraries print themselves: torch's profiler misses tools and devices that nobody asked for."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def process_memory(name: str, workload: Workload) -> float:
