@@ -127,7 +127,7 @@ def test_policies_of_the_challenges() -> None:
     newest = RULES[EmptyPolicy.BRATS_2026]
     assert newest["Dice"] == (LEFT_OUT, 0, 0) and newest["HD95"] == (LEFT_OUT, 373, 373)
     assert EmptyPolicy.BRATS_2023.rule == (
-        "Empty masks, policy brats2023: where both masks are empty, Dice, Precision, Sensitivity and NSD are 1, HD95 is "
-        "0 mm; where only the reference is empty and where only the prediction is empty, Dice, Precision, Sensitivity "
-        "and NSD are 0, HD95 is 374 mm."
+        "Empty masks, policy brats2023: where both masks are empty, Dice, Precision, Sensitivity and NSD are 1, HD95 "
+        "is 0 mm; where only the reference is empty and where only the prediction is empty, Dice, Precision, "
+        "Sensitivity and NSD are 0, HD95 is 374 mm."
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from segan_nnunet.evaluation.scores.definitions import Measures
-from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1, Score, nsd_scores
+from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1, Score, lesion_wise_scores, nsd_scores
 
 
 @dataclass(frozen=True)
@@ -43,5 +43,11 @@ def score_tables(measures: Measures, measured: Collection[str]) -> list[ScoreTab
         ScoreTable("table1", "Table 1", TABLE_1),
         ScoreTable("further_scores", "Further scores", FURTHER, [hd95]),
         ScoreTable("surface_scores", "Surface scores", nsd_scores(measures), [nsd]),
+        ScoreTable(
+            "lesion_scores",
+            "Lesion-wise scores",
+            lesion_wise_scores(measures),
+            [measures.lesion_rule.words, nsd] if measures.lesion_rule else [],
+        ),
     ]
     return [table for table in tables if table.scores and {score.column for score in table.scores} <= set(measured)]

@@ -18,6 +18,7 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
+from segan_nnunet.evaluation.scores.lesions import lesion_scores
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
 from segan_nnunet.evaluation.scores.surfaces import foreground_box, surface_scores
 
@@ -125,6 +126,8 @@ def measure_case(
         counted = truth != labelling.ignore_value
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
+            rule = measures.lesion_rule
+            lesions = lesion_scores(mask, true_mask, reference.spacing_mm, rule, measures.nsd_mm) if rule else {}
             rows.append(
                 {
                     "method": method,
@@ -132,6 +135,7 @@ def measure_case(
                     "region": name,
                     **region_counts(confusion, region, labelling.ignore_value),
                     **surface_scores(mask, true_mask, reference.spacing_mm, measures),
+                    **lesions,
                     **constant,
                     "prediction": str(path),
                 }
@@ -152,7 +156,8 @@ def measure(
 
     Returns:
         One row per case, method and region, in the order of the cases: method, case, region, TP, FP, FN, TN,
-        surface_distance_mm (HD95), NSD at each tolerance, voxel_ml, diagonal_mm, reference, prediction.
+        surface_distance_mm (HD95), NSD at each tolerance, what `lesion_scores` returns where it is asked for, voxel_ml,
+        diagonal_mm, reference, prediction.
 
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.

@@ -41,6 +41,21 @@ def nsd_scores(measures: Measures) -> tuple[Score, ...]:
     return tuple(Score(nsd_column(tolerance), f"NSD {tolerance:g} mm") for tolerance in measures.nsd_mm)
 
 
+def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
+    """The means over lesions and the numbers of lesions; none where they are not asked for."""
+    if measures.lesion_rule is None:
+        return ()
+    overlaps = [Score("LesionDice", "Lesion-wise Dice")]
+    overlaps += [Score(f"Lesion{score.column}", f"Lesion-wise {score.title}") for score in nsd_scores(measures)]
+    return (
+        *overlaps,
+        Score("LesionHD95_mm", "Lesion-wise HD95 (mm)", higher_is_better=False, decimals=2),
+        Score("LesionsFound", "Found lesions", decimals=2),
+        Score("LesionsMissed", "Missed lesions", higher_is_better=False, decimals=2),
+        Score("LesionsFalse", "False lesions", higher_is_better=False, decimals=2),
+    )
+
+
 def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
     """Dice = 2|P ∩ T| / (|P| + |T|) (Eq. 14), in [0, 1]; NaN where both are empty."""
     return ratio(2 * tp, 2 * tp + fp + fn)
