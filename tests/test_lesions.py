@@ -129,6 +129,13 @@ def test_one_to_one_takes_the_greatest_sum_of_dice() -> None:
     assert scores["LesionDice"] == pytest.approx((2 * 10 / 23 + 2 * 6 / 14) / 2)
 
 
+def test_nsd_of_a_lesion_is_of_both_masks_alike_where_the_challenge_has_it_so() -> None:
+    # one voxel within a line of five: 1 of 1 and 3 of 5 lie within 1 mm of the other
+    true, predicted = cuboids((slice(9, 10), slice(9, 10), slice(9, 14))), cuboids(cube((9, 9, 11), 1))
+    assert scored(predicted, true, NEWEST)["LesionNSD_1mm"] == pytest.approx((1 + 3 / 5) / 2)
+    assert scored(predicted, true, METASTASES)["LesionNSD_1mm"] == pytest.approx(4 / 6)
+
+
 def test_single_slices_have_lesions_too() -> None:
     true, predicted = np.zeros((2, 30, 30), bool)
     true[2:12, 2:12], predicted[2:12, 2:7] = True, True

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from segan_nnunet.evaluation.scores.definitions import Measures
+from segan_nnunet.evaluation.scores.definitions import NSD_WORDS, Measures
 from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1, Score, lesion_wise_scores, nsd_scores
 
 
@@ -35,19 +35,15 @@ def score_tables(measures: Measures, measured: Collection[str]) -> list[ScoreTab
         measured: columns that the scores have; a table of others is left out.
     """
     hd95 = f"HD95 ({measures.hd95}): {measures.hd95.words}."
-    nsd = (
-        "NSD, normalised surface Dice: the share of the surface voxels of both masks that lie within the tolerance of "
-        "the other's."
-    )
     tables = [
         ScoreTable("table1", "Table 1", TABLE_1),
         ScoreTable("further_scores", "Further scores", FURTHER, [hd95]),
-        ScoreTable("surface_scores", "Surface scores", nsd_scores(measures), [nsd]),
+        ScoreTable("surface_scores", "Surface scores", nsd_scores(measures), [NSD_WORDS[measures.nsd_by_mask]]),
         ScoreTable(
             "lesion_scores",
             "Lesion-wise scores",
             lesion_wise_scores(measures),
-            [measures.lesion_rule.words, nsd] if measures.lesion_rule else [],
+            [measures.lesion_rule.words] if measures.lesion_rule else [],
         ),
     ]
     return [table for table in tables if table.scores and {score.column for score in table.scores} <= set(measured)]

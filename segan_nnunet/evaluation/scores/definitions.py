@@ -30,6 +30,12 @@ HD95_WORDS = {
 }
 
 
+NSD_WORDS = {
+    False: "NSD: the share of the surface voxels of both masks that lie within the tolerance of the other's surface.",
+    True: "NSD: of each mask's surface voxels the share that lies within the tolerance of the other's, and their mean.",
+}
+
+
 class Lesions(StrEnum):
     """A challenge's definition of lesion-wise scores; it stands below their table."""
 
@@ -55,6 +61,7 @@ class LesionRule:
         failures_count: missed and false lesions enter the means; if not, only where nothing is found.
         nothing_is_perfect: without lesions in truth and prediction Dice and NSD are 1 and HD95 is 0; if not, the case
             is left out.
+        nsd_by_mask: as in `Measures`.
     """
 
     challenge: str
@@ -65,6 +72,7 @@ class LesionRule:
     one_to_one: bool = False
     failures_count: bool = True
     nothing_is_perfect: bool = True
+    nsd_by_mask: bool = False
 
     @property
     def words(self) -> str:
@@ -83,7 +91,7 @@ class LesionRule:
             + ("" if self.failures_count else ", and counts in the means only where no lesion is found")
             + ". Without any lesion "
             + ("Dice and NSD are 1 and HD95 is 0." if self.nothing_is_perfect else "the case is left out.")
-            + f" HD95 of a lesion ({self.hd95}): {self.hd95.words}."
+            + f" HD95 of a lesion ({self.hd95}): {self.hd95.words}. {NSD_WORDS[self.nsd_by_mask]}"
         )
 
 
@@ -92,7 +100,13 @@ LESION_RULES = {
     Lesions.BRATS_2023_MEN: LesionRule("BraTS 2023 MEN", Hd95.SURFACE, 374, dilation=1, smallest_mm3=50),
     Lesions.BRATS_2023_MET: LesionRule("BraTS 2023 MET", Hd95.SURFACE, 374, dilation=1, smallest_mm3=2),
     Lesions.BRATS_2026: LesionRule(
-        "BraTS 2026", Hd95.POOLED, 373, one_to_one=True, failures_count=False, nothing_is_perfect=False
+        "BraTS 2026",
+        Hd95.POOLED,
+        373,
+        one_to_one=True,
+        failures_count=False,
+        nothing_is_perfect=False,
+        nsd_by_mask=True,
     ),
 }
 
@@ -105,11 +119,13 @@ class Measures:
         hd95: the definition of HD95.
         nsd_mm: tolerances of the normalised surface Dice, in mm.
         lesions: the definition of lesion-wise scores, or none.
+        nsd_by_mask: NSD is the mean of both masks' shares, and not the share of all their surface voxels.
     """
 
     hd95: Hd95 = Hd95.DIRECTED_MAX
     nsd_mm: tuple[float, ...] = (0.5, 1.0)
     lesions: Lesions = Lesions.NONE
+    nsd_by_mask: bool = False
 
     @property
     def lesion_rule(self) -> LesionRule | None:

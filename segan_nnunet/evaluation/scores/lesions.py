@@ -47,7 +47,7 @@ def lesion_scores(
     matches = one_to_one(found.shared) if rule.one_to_one else together(found.touching)
     volumes = found.shared.sum(axis=1)[1:] * np.prod(spacing_mm)
     counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
-    measures = Measures(rule.hd95, nsd_mm)
+    measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
     scores = [
         scores_of_lesion(found, lesion, members, spacing_mm, measures)
         for lesion, members in matches.items()

@@ -61,7 +61,13 @@ def surface_scores(
         distance = float(np.percentile(np.concatenate([forth, back]), PERCENTILE))
     else:
         distance = float(max(np.percentile(forth, PERCENTILE), np.percentile(back, PERCENTILE)))
-    return dict(zip(columns, [distance, *(nsd(forth, back, tolerance) for tolerance in measures.nsd_mm)], strict=True))
+    return dict(
+        zip(
+            columns,
+            [distance, *(nsd(forth, back, tolerance, measures.nsd_by_mask) for tolerance in measures.nsd_mm)],
+            strict=True,
+        )
+    )
 
 
 def nsd_column(tolerance_mm: float) -> str:
@@ -69,15 +75,18 @@ def nsd_column(tolerance_mm: float) -> str:
     return f"NSD_{tolerance_mm:g}mm"
 
 
-def nsd(forth: NDArray, back: NDArray, tolerance_mm: float) -> float:
+def nsd(forth: NDArray, back: NDArray, tolerance_mm: float, by_mask: bool = False) -> float:
     """Normalised surface Dice: the share of both surfaces' voxels that lie within a tolerance of the other surface.
 
     Args:
         forth, back: distances in mm from each surface to the other.
         tolerance_mm: how far is near enough; >= 0.
+        by_mask: take the mean of the two surfaces' shares, whatever their sizes.
     """
-    within = np.count_nonzero(forth <= tolerance_mm) + np.count_nonzero(back <= tolerance_mm)
-    return within / (len(forth) + len(back))
+    near = np.count_nonzero(forth <= tolerance_mm), np.count_nonzero(back <= tolerance_mm)
+    if by_mask:
+        return (near[0] / len(forth) + near[1] / len(back)) / 2
+    return sum(near) / (len(forth) + len(back))
 
 
 def hd95_mm(
