@@ -16,13 +16,12 @@ from segan_nnunet.evaluation.scores.scores import (
     add_scores,
     confusion_matrix,
     dice,
-    hd95_mm,
     precision,
     region_counts,
     sensitivity,
     specificity,
-    surface,
 )
+from segan_nnunet.evaluation.scores.surfaces import hd95_mm, surface
 from tests.hand_made_results import cubes, write_volume
 
 LABELLING = Labelling({"whole": (1, 2), "core": (2,)}, (0, 1, 2), None, ("T2",), ".mha")
@@ -144,7 +143,8 @@ def test_all_scores_of_a_case_by_geometry(case: Case) -> None:
 
 def test_empty_masks_under_both_policies(case: Case) -> None:
     measured = measure([case], LABELLING)
-    left_out, brats = (add_scores(measured, policy).set_index(["method", "region"]) for policy in EmptyPolicy)
+    policies = (EmptyPolicy.NNUNET, EmptyPolicy.BRATS)
+    left_out, brats = (add_scores(measured, policy).set_index(["method", "region"]) for policy in policies)
     overlaps = ["Dice", "Precision", "Sensitivity"]
     both, one_reference, one_prediction = ("small", "core"), ("with_core", "core"), ("nothing", "whole")
     assert left_out.loc[both, [*overlaps, "HD95_mm"]].isna().all()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from segan_nnunet.cli.options import numbered_folds
+from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 
 
@@ -33,6 +34,13 @@ def compare(
     empty: Annotated[
         EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
     ] = EmptyPolicy.NNUNET,
+    hd95: Annotated[
+        Hd95, typer.Option(help="Which HD95: MONAI's, medpy's and panoptica's, or surface-distance's.")
+    ] = DEFAULT_MEASURES.hd95,
+    nsd: Annotated[
+        list[float] | None, typer.Option("--nsd", min=0, help="Tolerances of NSD in mm. [default: 0.5 1]")
+    ] = None,
+    lesions: Annotated[Lesions, typer.Option(help="Lesion-wise scores by a challenge's definition.")] = Lesions.NONE,
     published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
@@ -47,7 +55,8 @@ def compare(
 
     given = Folders(parse_folders(predictions or []), reference, images, dataset_json)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
-    settings = Settings(empty, baseline, published, intersection, processes, command)
+    measures = Measures(hd95, tuple(dict.fromkeys(nsd or DEFAULT_MEASURES.nsd_mm)), lesions)
+    settings = Settings(empty, baseline, published, intersection, processes, command, measures)
     chosen = numbered_folds(folds)
     made = comparison.compare(
         dataset_id, configurations or "2d", trainers, plans, chosen, output, given, settings, seeds or ()

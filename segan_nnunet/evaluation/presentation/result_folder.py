@@ -15,18 +15,21 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.methods.training_cost import cost_notes
 from segan_nnunet.evaluation.presentation import all_figures
+from segan_nnunet.evaluation.presentation.asked_statistics import asked_tests, summarise_asked
 from segan_nnunet.evaluation.presentation.report.page import write_report
+from segan_nnunet.evaluation.presentation.score_tables import STANDARD, ScoreTable, score_tables
 from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case
 from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown
 from segan_nnunet.evaluation.presentation.table_notes import contest_notes
+from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.scores.scores import TABLE_1
 from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, strata, summarise
 
 CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
 OURS = re.compile(
-    r"(table1|further_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds|training)\.csv|report\.html"
+    r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds|training)\.csv|report\.html"
     r"|(figure2|figure3|distributions|volumes|training_curves)\.(png|pdf)"
 )
 STEPS = 7  # of write_files, for the progress bar
@@ -51,6 +54,7 @@ class Settings:
         intersection: go on with the cases that all methods have.
         processes: that measure in parallel.
         command: the command line, for the report.
+        measures: what to measure beside counts.
     """
 
     policy: EmptyPolicy = EmptyPolicy.NNUNET
@@ -59,6 +63,7 @@ class Settings:
     intersection: bool = False
     processes: int | None = None
     command: str = ""
+    measures: Measures = DEFAULT_MEASURES
 
 
 def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
@@ -130,13 +135,16 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
     """Write tables, statistics, pictures and report into a folder. Returns Table 1 in Markdown, and the files."""
     regions = list(contest.labelling.regions)
     with progress_bar("statistics and pictures", STEPS) as advance:
-        summary = summarise(scores)
+        wanted = score_tables(settings.measures, scores.columns)
+        asked = wanted[STANDARD:]
+        summary = pd.concat([summarise(scores), summarise_asked(scores, asked)], ignore_index=True)
         advance()
-        tests = paired_tests(scores, settings.baseline or contest.methods[0].name)
+        baseline = settings.baseline or contest.methods[0].name
+        tests = pd.concat([paired_tests(scores, baseline), asked_tests(scores, baseline, asked)], ignore_index=True)
         advance()
-        tables = build_tables(contest, scores, summary, tests, settings)
+        tables = build_tables(contest, scores, summary, tests, settings, wanted)
         files = write_tables(tables, folder)
-        for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns()])):
+        for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns(wanted)])):
             files.append(folder / f"{name}.csv")
             table.to_csv(files[-1], index=False)
         for name, further in (("seeds", contest.seeds), ("training", contest.costs)):
@@ -157,15 +165,21 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
     return markdown(tables["table1"]), files
 
 
-def case_columns() -> list[str]:
+def case_columns(tables: Sequence[ScoreTable]) -> list[str]:
     """Columns of cases.csv."""
-    return [*CASE_COLUMNS, *(score.column for score in SCORES), "prediction_ml", "reference_ml"]
+    columns = (score.column for table in tables for score in table.scores)
+    return [*CASE_COLUMNS, *columns, "prediction_ml", "reference_ml"]
 
 
 def build_tables(
-    contest: Contest, scores: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame, settings: Settings
+    contest: Contest,
+    scores: pd.DataFrame,
+    summary: pd.DataFrame,
+    tests: pd.DataFrame,
+    settings: Settings,
+    wanted: Sequence[ScoreTable],
 ) -> dict[str, Table]:
-    """Table 1 and the further scores, of all cases and of each grade, by the names of their files."""
+    """The wanted tables of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
     comparisons = (len(contest.methods) - 1) * len(regions) * len(TABLE_1)
     tables: dict[str, Table] = {}
@@ -177,11 +191,11 @@ def build_tables(
         numbers = part["case"].nunique(), part["patient"].nunique()
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
         notes += [] if contest.costs is None else cost_notes(contest.costs, settings.baseline or contest.rows[0])
-        for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
-            published = settings.published and not grade and columns is TABLE_1
-            tables[f"{name}{suffix}"] = build_table(
-                f"{title}, grade {grade}" if grade else title,
-                summary, tests, columns, regions, notes, stratum, published,
+        for table in wanted:
+            published = settings.published and not grade and table.scores is TABLE_1
+            tables[f"{table.name}{suffix}"] = build_table(
+                f"{table.title}, grade {grade}" if grade else table.title,
+                summary, tests, table.scores, regions, [*table.definitions, *notes], stratum, published,
             )  # fmt: skip
     return tables
 

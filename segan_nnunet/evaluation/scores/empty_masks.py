@@ -1,9 +1,17 @@
-"""What a score is where the prediction, the reference, or both are empty.
+"""What a score is where the prediction, the reference, or both are empty: one table, from which the words are made.
 
 The command line imports this for its options, so it imports nothing heavy.
 """
 
+import math
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Literal, NamedTuple
+
+LEFT_OUT = math.nan
+DIAGONAL: Literal["diagonal"] = "diagonal"  # of the volume, in mm
+
+Value = float | Literal["diagonal"]
 
 
 class EmptyPolicy(StrEnum):
@@ -11,21 +19,91 @@ class EmptyPolicy(StrEnum):
 
     NNUNET = "nnunet"
     BRATS = "brats"
+    BRATS_2015 = "brats2015"
+    BRATS_2023 = "brats2023"
+    BRATS_2026 = "brats2026"
 
     @property
     def rule(self) -> str:
         """The rule in words."""
-        return RULES[self]
+        return words(self)
 
 
+class Empty(NamedTuple):
+    """What a score is in each situation: both masks are empty, the reference alone, the prediction alone (a miss)."""
+
+    both: Value
+    reference: Value
+    prediction: Value
+
+
+SITUATIONS = ("both masks are empty", "only the reference is empty", "only the prediction is empty")  # as in `Empty`
+
+# the rows are scores; NSD stands for every tolerance
 RULES = {
-    EmptyPolicy.NNUNET: (
-        "Empty masks, policy nnunet: an empty prediction of a region that is there fails in every score: Dice, "
-        "precision and sensitivity are 0 and HD95 is the diagonal of the volume. Where only the reference is empty, "
-        "Dice and precision are 0, and sensitivity and HD95 are left out; where both are, all four are."
-    ),
-    EmptyPolicy.BRATS: (
-        "Empty masks, policy brats: where reference and prediction are both empty, Dice, precision and sensitivity "
-        "are 1 and HD95 is 0 mm; where one of them is empty, they are 0 and HD95 is the diagonal of the volume."
-    ),
+    EmptyPolicy.NNUNET: {
+        "Dice": Empty(LEFT_OUT, 0, 0),
+        "Precision": Empty(LEFT_OUT, 0, 0),
+        "Sensitivity": Empty(LEFT_OUT, LEFT_OUT, 0),
+        "HD95": Empty(LEFT_OUT, LEFT_OUT, DIAGONAL),
+        "NSD": Empty(LEFT_OUT, 0, 0),
+    },
+    EmptyPolicy.BRATS: {
+        "Dice": Empty(1, 0, 0),
+        "Precision": Empty(1, 0, 0),
+        "Sensitivity": Empty(1, 0, 0),
+        "HD95": Empty(0, DIAGONAL, DIAGONAL),
+        "NSD": Empty(1, 0, 0),
+    },
+    EmptyPolicy.BRATS_2015: {
+        "Dice": Empty(1, 0, 0),
+        "Precision": Empty(1, 0, 0),
+        "Sensitivity": Empty(1, 0, 0),
+        "HD95": Empty(LEFT_OUT, LEFT_OUT, LEFT_OUT),
+        "NSD": Empty(LEFT_OUT, LEFT_OUT, LEFT_OUT),
+    },
+    EmptyPolicy.BRATS_2023: {
+        "Dice": Empty(1, 0, 0),
+        "Precision": Empty(1, 0, 0),
+        "Sensitivity": Empty(1, 0, 0),
+        "HD95": Empty(0, 374, 374),
+        "NSD": Empty(1, 0, 0),
+    },
+    EmptyPolicy.BRATS_2026: {
+        "Dice": Empty(LEFT_OUT, 0, 0),
+        "Precision": Empty(LEFT_OUT, 0, 0),
+        "Sensitivity": Empty(LEFT_OUT, 0, 0),
+        "HD95": Empty(LEFT_OUT, 373, 373),
+        "NSD": Empty(LEFT_OUT, 0, 0),
+    },
 }
+
+REMARKS = {EmptyPolicy.NNUNET: " An empty prediction of a region that is there so fails in every score."}
+
+
+def words(policy: EmptyPolicy) -> str:
+    """The rule of a policy in words, situation by situation."""
+    situations_of: dict[str, list[str]] = {}
+    for number, situation in enumerate(SITUATIONS):
+        scores_of: dict[str, list[str]] = {}
+        for score, values in RULES[policy].items():
+            scores_of.setdefault(value_in_words(score, values[number]), []).append(score)
+        said = [f"{names(scores)} {'are' if len(scores) > 1 else 'is'} {text}" for text, scores in scores_of.items()]
+        situations_of.setdefault(", ".join(said), []).append(f"where {situation}")
+    rules = [f"{names(situations)}, {said}" for said, situations in situations_of.items()]
+    return f"Empty masks, policy {policy}: {'; '.join(rules)}.{REMARKS.get(policy, '')}"
+
+
+def value_in_words(score: str, value: Value) -> str:
+    """A value as it stands in a sentence."""
+    if value == "diagonal":
+        return "the diagonal of the volume"
+    if math.isnan(value):
+        return "left out"
+    return f"{value:g} mm" if score == "HD95" else f"{value:g}"
+
+
+def names(scores: Iterable[str]) -> str:
+    """E.g. `Dice, Precision and NSD`."""
+    *rest, last = scores
+    return f"{', '.join(rest)} and {last}" if rest else last

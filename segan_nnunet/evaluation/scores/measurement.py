@@ -17,7 +17,10 @@ from segan_nnunet.data.labelling import Labelling, whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.scores import confusion_matrix, foreground_box, hd95_mm, region_counts
+from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
+from segan_nnunet.evaluation.scores.lesions import lesion_scores
+from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
+from segan_nnunet.evaluation.scores.surfaces import foreground_box, surface_scores
 
 FEWEST_CASES_PER_PROCESS = 4  # starting a process takes as long as measuring some cases
 MOST_PROBLEMS_SHOWN = 20
@@ -94,7 +97,9 @@ def words(numbers: Sequence[float]) -> str:
     return "(" + ", ".join(f"{number:g}" for number in numbers) + ")"
 
 
-def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]], list[str]]:
+def measure_case(
+    case: Case, labelling: Labelling, measures: Measures = DEFAULT_MEASURES
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Measure every method and region of a case. Returns the rows, and what kept others from being measured."""
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -121,14 +126,16 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
         counted = truth != labelling.ignore_value
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
-            distance = hd95_mm(mask, true_mask, reference.spacing_mm)
+            rule = measures.lesion_rule
+            lesions = lesion_scores(mask, true_mask, reference.spacing_mm, rule, measures.nsd_mm) if rule else {}
             rows.append(
                 {
                     "method": method,
                     "case": case.case_id,
                     "region": name,
                     **region_counts(confusion, region, labelling.ignore_value),
-                    "surface_distance_mm": distance,
+                    **surface_scores(mask, true_mask, reference.spacing_mm, measures),
+                    **lesions,
                     **constant,
                     "prediction": str(path),
                 }
@@ -136,17 +143,21 @@ def measure_case(case: Case, labelling: Labelling) -> tuple[list[dict[str, Any]]
     return rows, problems
 
 
-def measure(cases: Sequence[Case], labelling: Labelling, processes: int | None = None) -> pd.DataFrame:
+def measure(
+    cases: Sequence[Case], labelling: Labelling, processes: int | None = None, measures: Measures = DEFAULT_MEASURES
+) -> pd.DataFrame:
     """Measure all cases, with a progress bar.
 
     Args:
         cases: what to read.
         labelling: the regions.
         processes: that work in parallel; by default nnUNet_def_n_proc, or one per processor.
+        measures: what to measure beside counts.
 
     Returns:
         One row per case, method and region, in the order of the cases: method, case, region, TP, FP, FN, TN,
-        surface_distance_mm, voxel_ml, diagonal_mm, reference, prediction.
+        surface_distance_mm (HD95), NSD at each tolerance, what `lesion_scores` returns where it is asked for, voxel_ml,
+        diagonal_mm, reference, prediction.
 
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.
@@ -156,14 +167,15 @@ def measure(cases: Sequence[Case], labelling: Labelling, processes: int | None =
     with progress_bar("measuring", len(cases)) as advance:
         if processes == 1:
             for case in cases:
-                results.append(measure_case(case, labelling))
+                results.append(measure_case(case, labelling, measures))
                 advance()
         else:
             # not forked: the progress bar's thread, or a notebook's, may hold a lock at that moment
             with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
                 chunk = max(1, min(8, len(cases) // (4 * processes)))
                 try:
-                    for result in pool.map(measure_case, cases, [labelling] * len(cases), chunksize=chunk):
+                    given = [labelling] * len(cases), [measures] * len(cases)
+                    for result in pool.map(measure_case, cases, *given, chunksize=chunk):
                         results.append(result)
                         advance()
                 except BrokenProcessPool as error:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, find_objects
-from scipy.spatial import KDTree
 
-from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-
-PERCENTILE = 95  # of the surface distances
+from segan_nnunet.evaluation.scores.definitions import Measures
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
+from segan_nnunet.evaluation.scores.surfaces import nsd_column
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,26 @@ FURTHER = (
     Score("VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2),
 )
 SCORES = TABLE_1 + FURTHER
+
+
+def nsd_scores(measures: Measures) -> tuple[Score, ...]:
+    """The normalised surface Dice at each of its tolerances."""
+    return tuple(Score(nsd_column(tolerance), f"NSD {tolerance:g} mm") for tolerance in measures.nsd_mm)
+
+
+def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
+    """The means over lesions and the numbers of lesions; none where they are not asked for."""
+    if measures.lesion_rule is None:
+        return ()
+    overlaps = [Score("LesionDice", "Lesion-wise Dice")]
+    overlaps += [Score(f"Lesion{score.column}", f"Lesion-wise {score.title}") for score in nsd_scores(measures)]
+    return (
+        *overlaps,
+        Score("LesionHD95_mm", "Lesion-wise HD95 (mm)", higher_is_better=False, decimals=2),
+        Score("LesionsFound", "Found lesions", decimals=2),
+        Score("LesionsMissed", "Missed lesions", higher_is_better=False, decimals=2),
+        Score("LesionsFalse", "False lesions", higher_is_better=False, decimals=2),
+    )
 
 
 def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
@@ -61,13 +79,6 @@ def specificity(tn: pd.Series, fp: pd.Series) -> pd.Series:
 def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
     """Divide; NaN where the denominator is 0."""
     return numerator / denominator.where(denominator > 0, np.nan)
-
-
-def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
-    """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
-    foreground = np.logical_or.reduce([volume != 0 for volume in volumes])
-    found = find_objects(foreground.view(np.uint8))
-    return found[0] if found else tuple(slice(0, 0) for _ in foreground.shape)
 
 
 def confusion_matrix(reference: NDArray, prediction: NDArray, number: int) -> NDArray[np.int64]:
@@ -99,36 +110,12 @@ def region_counts(
     }
 
 
-def surface(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> NDArray[np.float64]:
-    """Positions in mm, (N, axes), of a mask's surface voxels: those with a face neighbour outside it."""
-    return np.argwhere(mask & ~binary_erosion(mask)) * np.asarray(spacing_mm)
-
-
-def hd95_mm(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> float:
-    """HD95 = max(P95 of d(p, ∂T), P95 of d(t, ∂P)), p in ∂P, t in ∂T, in mm, >= 0; NaN where either mask is empty.
-
-    ∂ is the set of a mask's surface voxels, d the distance of a voxel's centre to the nearest of them. This is MONAI's
-    definition; nearest neighbours between the surfaces are faster than its distance maps of the whole box.
-
-    Args:
-        prediction, reference: masks of one shape.
-        spacing_mm: of the voxels along each axis of the arrays.
-    """
-    if not prediction.any() or not reference.any():
-        return float("nan")
-    box = foreground_box(prediction, reference)
-    of_prediction, of_reference = surface(prediction[box], spacing_mm), surface(reference[box], spacing_mm)
-    forth, _ = KDTree(of_reference).query(of_prediction)
-    back, _ = KDTree(of_prediction).query(of_reference)
-    return float(max(np.percentile(forth, PERCENTILE), np.percentile(back, PERCENTILE)))
-
-
 def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     """Add all scores to a table of measurements.
 
     Args:
         measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
-            is empty), voxel_ml and diagonal_mm (of the volume).
+            is empty), voxel_ml and diagonal_mm (of the volume); NSD where it was measured.
         policy: what empty masks score.
     """
     tp, fp, fn, tn = (measured[count] for count in ("TP", "FP", "FN", "TN"))
@@ -142,15 +129,10 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
         reference_ml=(tp + fn) * measured["voxel_ml"],
         VolumeDifference_ml=(fp - fn).abs() * measured["voxel_ml"],
     )
-    missed = (tp + fp == 0) & (fn > 0)
-    scores.loc[missed, "Precision"] = 0.0  # Dice and sensitivity are 0 by their formulas
-    scores.loc[missed, "HD95_mm"] = measured.loc[missed, "diagonal_mm"]
-    if policy is EmptyPolicy.BRATS:
-        both = (tp + fp + fn) == 0
-        one = ~both & ((tp + fp == 0) | (tp + fn == 0))
-        overlaps = ["Dice", "Precision", "Sensitivity"]
-        scores.loc[both, overlaps] = 1.0
-        scores.loc[one, overlaps] = 0.0
-        scores.loc[both, "HD95_mm"] = 0.0
-        scores.loc[one, "HD95_mm"] = measured.loc[one, "diagonal_mm"]
+    no_prediction, no_reference = tp + fp == 0, tp + fn == 0
+    situations = (no_prediction & no_reference, no_reference & ~no_prediction, no_prediction & ~no_reference)
+    for score, values in RULES[policy].items():
+        for column in scores.filter(regex=f"^{score}(_|$)"):  # with its unit or tolerance
+            for situation, value in zip(situations, values, strict=True):
+                scores.loc[situation, column] = measured.loc[situation, "diagonal_mm"] if value == DIAGONAL else value
     return scores

@@ -1,0 +1,114 @@
+"""Lesion-wise scores: which lesions of the truth a prediction finds, and how well it outlines each."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, generate_binary_structure, label
+from scipy.optimize import linear_sum_assignment
+
+from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
+from segan_nnunet.evaluation.scores.surfaces import foreground_box, nsd_column, surface_scores
+
+
+class Components(NamedTuple):
+    """Components of two masks, numbered from 1, and the voxels that each pair shares.
+
+    `shared` is (1 + lesions, 1 + predicted), where row and column 0 are the voxels in no component.
+    """
+
+    lesions: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    shared: NDArray[np.int64]
+    touching: NDArray[np.bool_]  # (lesions, predicted)
+
+
+def lesion_scores(
+    prediction: NDArray[np.bool_],
+    reference: NDArray[np.bool_],
+    spacing_mm: tuple[float, ...],
+    rule: LesionRule,
+    nsd_mm: tuple[float, ...] = (),
+) -> dict[str, float]:
+    """Dice, HD95 and NSD as means over lesions, and how many lesions are found, missed, and false.
+
+    Args:
+        prediction, reference: masks of one shape.
+        spacing_mm: of the voxels along each axis of the arrays.
+        rule: what a lesion is, and what enters the means.
+        nsd_mm: tolerances of NSD.
+
+    Returns:
+        LesionDice and LesionNSD_0.5mm (or whatever the tolerances are) in [0, 1], LesionHD95_mm, LesionsFound,
+        LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components).
+    """
+    found = components(prediction, reference, rule)
+    matches = one_to_one(found.shared) if rule.one_to_one else together(found.touching)
+    volumes = found.shared.sum(axis=1)[1:] * np.prod(spacing_mm)
+    counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
+    measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
+    scores = [
+        scores_of_lesion(found, lesion, members, spacing_mm, measures)
+        for lesion, members in matches.items()
+        if lesion in counted
+    ]
+    missed = len(counted - set(matches))
+    false = found.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
+    failures = missed + false if rule.failures_count or not scores else 0
+    means = {}
+    for column in ("LesionDice", "LesionHD95_mm", *(f"Lesion{nsd_column(tolerance)}" for tolerance in nsd_mm)):
+        perfect, failed = (0.0, rule.penalty_mm) if column == "LesionHD95_mm" else (1.0, 0.0)
+        if scores or failures:
+            total = sum(score[column] for score in scores) + failures * failed
+            means[column] = total / (len(scores) + failures)
+        else:
+            means[column] = perfect if rule.nothing_is_perfect else float("nan")
+    return {**means, "LesionsFound": len(scores), "LesionsMissed": missed, "LesionsFalse": false}
+
+
+def components(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], rule: LesionRule) -> Components:
+    """Number the lesions of the reference and the components of the prediction, in a box around them."""
+    box = foreground_box(prediction, reference)
+    prediction, reference = (np.pad(mask[box], rule.dilation) for mask in (prediction, reference))
+    touching_voxels = np.ones((3,) * reference.ndim)
+    grown = reference
+    if rule.dilation:
+        faces_and_edges = generate_binary_structure(reference.ndim, 2)
+        grown = binary_dilation(reference, faces_and_edges, iterations=rule.dilation)
+    reach, number = label(grown, touching_voxels)
+    predicted, predicted_number = label(prediction, touching_voxels)
+    shape = 1 + number, 1 + predicted_number
+    lesions = reach * reference  # voxels of one grown component are one lesion
+    touching = shared_voxels(reach, predicted, shape)[1:, 1:] > 0
+    return Components(lesions, predicted, shared_voxels(lesions, predicted, shape), touching)
+
+
+def shared_voxels(first: NDArray, second: NDArray, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Count the voxels of each pair of numbers, as a matrix of a shape."""
+    pairs = first.ravel().astype(np.intp) * shape[1] + second.ravel()
+    return np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def together(touching: NDArray[np.bool_]) -> dict[int, list[int]]:
+    """The predicted components that find each lesion: all that touch it, also those that touch another."""
+    return {lesion: list(np.flatnonzero(row) + 1) for lesion, row in enumerate(touching, start=1) if row.any()}
+
+
+def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
+    """The predicted component that finds each lesion: pairs that overlap, with the greatest sum of their Dice."""
+    sizes = np.add.outer(shared.sum(axis=1), shared.sum(axis=0))[1:, 1:]
+    dice = 2 * shared[1:, 1:] / sizes
+    rows, columns = linear_sum_assignment(dice, maximize=True)
+    return {int(row) + 1: [int(column) + 1] for row, column in zip(rows, columns, strict=True) if dice[row, column] > 0}
+
+
+def scores_of_lesion(
+    found: Components, lesion: int, members: Sequence[int], spacing_mm: tuple[float, ...], measures: Measures
+) -> dict[str, float]:
+    """Dice, HD95 and NSD of one lesion and the whole predicted components that find it."""
+    sizes = found.shared[lesion].sum() + found.shared[:, members].sum()
+    scores = surface_scores(np.isin(found.predicted, members), found.lesions == lesion, spacing_mm, measures)
+    scores["HD95_mm"] = scores.pop("surface_distance_mm")
+    scores["Dice"] = 2 * found.shared[lesion, members].sum() / sizes
+    return {f"Lesion{name}": value for name, value in scores.items()}

@@ -1,0 +1,133 @@
+"""HD95 in its three definitions, NSD, and the rules for empty masks, on masks whose values follow by hand."""
+
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segan_nnunet.evaluation.scores.definitions import Hd95, Measures
+from segan_nnunet.evaluation.scores.empty_masks import LEFT_OUT, RULES, EmptyPolicy
+from segan_nnunet.evaluation.scores.scores import add_scores
+from segan_nnunet.evaluation.scores.surfaces import element_areas, hd95_mm, surface_elements, surface_scores
+
+
+def line(length: int) -> np.ndarray:
+    mask = np.zeros((3, 3, 50), bool)
+    mask[1, 1, :length] = True
+    return mask
+
+
+def boxes(seed: int) -> np.ndarray:
+    """A few overlapping boxes."""
+    random = np.random.default_rng(seed)
+    mask = np.zeros((20, 24, 22), bool)
+    for _ in range(4):
+        low = random.integers(1, 12, 3)
+        mask[tuple(slice(a, a + b) for a, b in zip(low, random.integers(2, 8, 3), strict=True))] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("length", "missing", "directed", "pooled", "surface"),
+    [
+        # of a line of 41 the last 5 are 1 ... 5 from the shorter one. Directed: the 39th of 41. Pooled: 72 zeros,
+        # then 1 and 2, at position 72.2. By area: the end holds 0.2165 per edge, each voxel before it 0.7071, of 28.72
+        (41, 5, 3, 1.2, 3),
+        (41, 10, 8, 6.45, 8),
+        # between 0 and 1, at position 18.05 of 0 ... 19; the end of the line holds less than 5 % of the area
+        (20, 1, 0.05, 0, 0),
+    ],
+)
+def test_three_definitions_of_hd95_by_hand(
+    length: int, missing: int, directed: float, pooled: float, surface: float
+) -> None:
+    for definition, expected in zip(Hd95, (directed, pooled, surface), strict=True):
+        for spacing in ((1, 1, 1), (7, 4, 2.5)):
+            found = hd95_mm(line(length), line(length - missing), spacing, definition)
+            assert found == pytest.approx(expected * spacing[2]), definition
+            assert hd95_mm(line(length - missing), line(length), spacing, definition) == pytest.approx(found)
+
+
+def test_areas_of_surface_elements_by_geometry() -> None:
+    a, b, c = 3.0, 0.8, 0.5
+    areas = element_areas((a, b, c))
+    corner = math.sqrt((b * c) ** 2 + (a * c) ** 2 + (a * b) ** 2) / 8  # the triangle between the edges' midpoints
+    for bit in range(8):
+        assert areas[1 << bit] == areas[255 - (1 << bit)] == pytest.approx(corner, rel=1e-5)
+    assert areas[0b00001111] == pytest.approx(b * c), "the half of the first axis"
+    assert areas[0b00000011] == pytest.approx(math.hypot(a, b) / 2 * c), "a bevel along the last axis"
+    assert areas[0b10000001] == pytest.approx(2 * corner, rel=1e-5), "opposite corners"
+    flat = element_areas((a, b))
+    assert flat[0b0001] == pytest.approx(math.hypot(a, b) / 2) and flat[0b0011] == pytest.approx(b)
+    assert flat[0b1001] == flat[0b0110] == pytest.approx(math.hypot(a, b))
+    places, found = surface_elements(np.ones((1, 1, 1), bool), (a, b, c))
+    assert len(places) == 8 and found.sum() == pytest.approx(8 * corner, rel=1e-5)
+
+
+def test_pooled_hd95_is_that_of_distance_maps() -> None:
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
+    for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5)):
+        first, second = boxes(1), boxes(2)
+        edges = [mask ^ binary_erosion(mask) for mask in (first, second)]
+        maps = [distance_transform_edt(~edge, sampling=spacing) for edge in edges]
+        expected = np.percentile(np.hstack([maps[1][edges[0]], maps[0][edges[1]]]), 95)
+        assert hd95_mm(first, second, spacing, Hd95.POOLED) == pytest.approx(expected)
+
+
+def test_hd95_by_area_agrees_with_surface_distance() -> None:
+    package = pytest.importorskip("surface_distance", reason="not needed by anything else")
+    for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5)):
+        distances = package.compute_surface_distances(boxes(1), boxes(2), spacing)
+        expected = package.compute_robust_hausdorff(distances, 95)
+        assert hd95_mm(boxes(1), boxes(2), spacing, Hd95.SURFACE) == pytest.approx(expected)
+
+
+def test_nsd_is_the_share_of_both_surfaces_that_is_near_enough() -> None:
+    # all voxels of a line are surface: 36 of 41 and 36 of 36 lie on the other, the next is 2.5 mm away
+    found = surface_scores(line(41), line(36), (7, 4, 2.5), Measures(nsd_mm=(0, 2.5, 100)))
+    expected = {"NSD_0mm": 72 / 77, "NSD_2.5mm": 73 / 77, "NSD_100mm": 1}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_nsd_agrees_with_monai() -> None:
+    metrics = pytest.importorskip("monai.metrics", reason="MONAI is installed with the `test` extra")
+    import torch
+
+    for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5)):
+        masks = boxes(1), boxes(2)
+        ours = surface_scores(*masks, spacing, Measures(nsd_mm=(0.5, 1, 4)))
+        tensors = [torch.from_numpy(mask)[None, None].float() for mask in masks]
+        for tolerance in (0.5, 1, 4):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of MONAI about itself
+                theirs = metrics.compute_surface_dice(
+                    *tensors, [tolerance], include_background=True, spacing=list(spacing)
+                )
+            assert ours[f"NSD_{tolerance:g}mm"] == pytest.approx(float(theirs), rel=1e-5)
+
+
+@pytest.mark.parametrize("policy", EmptyPolicy)
+def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
+    rows = [
+        {"TP": 0, "FP": predicted, "FN": true, "TN": 9, "surface_distance_mm": math.nan, "NSD_1mm": math.nan}
+        for true, predicted in ((0, 0), (0, 3), (5, 0))  # both empty, only the reference, only the prediction
+    ]
+    scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0), policy)
+    for name, column in (("HD95", "HD95_mm"), ("NSD", "NSD_1mm"), *((name, name) for name in ("Dice", "Precision"))):
+        expected = [42 if value == "diagonal" else value for value in RULES[policy][name]]
+        np.testing.assert_array_equal(scores[column], expected)
+    assert f"policy {policy}:" in policy.rule
+
+
+def test_policies_of_the_challenges() -> None:
+    assert RULES[EmptyPolicy.BRATS_2023]["HD95"] == (0, 374, 374) and RULES[EmptyPolicy.BRATS_2023]["Dice"] == (1, 0, 0)
+    newest = RULES[EmptyPolicy.BRATS_2026]
+    assert newest["Dice"] == (LEFT_OUT, 0, 0) and newest["HD95"] == (LEFT_OUT, 373, 373)
+    assert EmptyPolicy.BRATS_2023.rule == (
+        "Empty masks, policy brats2023: where both masks are empty, Dice, Precision, Sensitivity and NSD are 1, HD95 "
+        "is 0 mm; where only the reference is empty and where only the prediction is empty, Dice, Precision, "
+        "Sensitivity and NSD are 0, HD95 is 374 mm."
+    )
