@@ -15,19 +15,22 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.methods.training_cost import cost_notes
 from segan_nnunet.evaluation.presentation import all_figures
+from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
 from segan_nnunet.evaluation.presentation.report.page import write_report
 from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case
 from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown
 from segan_nnunet.evaluation.presentation.table_notes import contest_notes
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
 from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, strata, summarise
+from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, rank
 
 CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
 OURS = re.compile(
-    r"(table1|further_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds|training)\.csv|report\.html"
-    r"|(figure2|figure3|distributions|volumes|training_curves)\.(png|pdf)"
+    r"(table1|further_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
+    r"|(figure2|figure3|distributions|ranking|volumes|training_curves)\.(png|pdf)"
 )
 STEPS = 7  # of write_files, for the progress bar
 
@@ -51,6 +54,8 @@ class Settings:
         intersection: go on with the cases that all methods have.
         processes: that measure in parallel.
         command: the command line, for the report.
+        all_pairs: test all pairs of methods, not only those with the baseline.
+        spread: show means with standard deviations, and medians with quartiles.
     """
 
     policy: EmptyPolicy = EmptyPolicy.NNUNET
@@ -59,6 +64,8 @@ class Settings:
     intersection: bool = False
     processes: int | None = None
     command: str = ""
+    all_pairs: bool = False
+    spread: bool = False
 
 
 def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
@@ -70,12 +77,7 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
         output: folder; files of an earlier comparison are replaced.
         settings: how to compare.
     """
-    folds = {case: fold for method in contest.methods for case, fold in method.folds.items()}
-    scores = scores.assign(
-        fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
-        grade=[contest.grades.get(case, "") for case in scores["case"]],
-        patient=[contest.patients.get(case, case) for case in scores["case"]],
-    )
+    scores = with_cases(contest, scores)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
@@ -84,6 +86,16 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Comparison(text, [output / path.name for path in written])
+
+
+def with_cases(contest: Contest, scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with what is known of their cases: fold, grade, patient."""
+    folds = {case: fold for method in contest.methods for case, fold in method.folds.items()}
+    return scores.assign(
+        fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
+        grade=[contest.grades.get(case, "") for case in scores["case"]],
+        patient=[contest.patients.get(case, case) for case in scores["case"]],
+    )
 
 
 def own_folder(folder: Path, methods: Sequence[str]) -> Path:
@@ -130,21 +142,29 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
     """Write tables, statistics, pictures and report into a folder. Returns Table 1 in Markdown, and the files."""
     regions = list(contest.labelling.regions)
     with progress_bar("statistics and pictures", STEPS) as advance:
-        summary = summarise(scores)
+        summary = summarise(scores, contest.scores_of_seeds)
         advance()
-        tests = paired_tests(scores, settings.baseline or contest.methods[0].name)
+        baseline = settings.baseline or contest.rows[0]
+        tests = paired_tests(scores, baseline, contest.scores_of_seeds, settings.all_pairs)
         advance()
         tables = build_tables(contest, scores, summary, tests, settings)
         files = write_tables(tables, folder)
         for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns()])):
             files.append(folder / f"{name}.csv")
             table.to_csv(files[-1], index=False)
-        for name, further in (("seeds", contest.seeds), ("training", contest.costs)):
+        missed = missed_and_false(scores, contest.scores_of_seeds)
+        for name, further in (("seeds", contest.seeds), ("training", contest.costs), ("missed_and_false", missed)):
             if further is not None and len(further):
                 files.append(folder / f"{name}.csv")
                 further.to_csv(files[-1], index=False)
         advance()
         drawn = all_figures.draw_statistics(scores, summary, regions, folder)
+        if len(contest.methods) >= FEWEST_METHODS:
+            ranking = rank(scores, contest.scores_of_seeds)
+            files += [folder / "ranking.csv", folder / "ranking.md"]
+            ranking.table.to_csv(files[-2], index=False)
+            files[-1].write_text(ranking_markdown(ranking), encoding="utf-8")
+            drawn += all_figures.draw_ranking(ranking, folder)
         advance()
         shown = [load_case(contest, scores, case, rank) for rank, case in chosen_cases(scores).items()]
         drawn += all_figures.draw_cases(shown, contest, folder)
@@ -167,7 +187,10 @@ def build_tables(
 ) -> dict[str, Table]:
     """Table 1 and the further scores, of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
-    comparisons = (len(contest.methods) - 1) * len(regions) * len(TABLE_1)
+    others = len(contest.methods) - 1
+    pairs = others * (others + 1) // 2 if settings.all_pairs else others
+    # the smallest p, which is counted from them, is Wilcoxon's
+    comparisons = pairs * len(regions) * len(TABLE_1) if contest.scores_of_seeds is None else 0
     tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():
         grade = "" if stratum == ALL_CASES else stratum
@@ -176,12 +199,13 @@ def build_tables(
             suffix += "_"
         numbers = part["case"].nunique(), part["patient"].nunique()
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
+        notes.append(missed_note(missed_and_false(part, contest.scores_of_seeds)))
         notes += [] if contest.costs is None else cost_notes(contest.costs, settings.baseline or contest.rows[0])
         for name, title, columns in (("table1", "Table 1", TABLE_1), ("further_scores", "Further scores", FURTHER)):
             published = settings.published and not grade and columns is TABLE_1
             tables[f"{name}{suffix}"] = build_table(
                 f"{title}, grade {grade}" if grade else title,
-                summary, tests, columns, regions, notes, stratum, published,
+                summary, tests, columns, regions, notes, stratum, published, settings.spread,
             )  # fmt: skip
     return tables
 
