@@ -172,7 +172,7 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
         drawn += all_figures.draw_training(contest.methods, regions, folder)
         advance()
         files += [*drawn, folder / "report.html"]
-        write_report(files[-1], contest, tables, summary, tests, shown, drawn, settings.command)
+        write_report(files[-1], contest, tables, summary, tests, scores, shown, drawn, settings.command)
         advance()
     return markdown(tables["table1"]), files
 
