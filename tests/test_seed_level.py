@@ -29,12 +29,14 @@ PLANTED = [0.06, 0.04, 0.05, 0.055, 0.045]  # a difference of all seeds
 MOSTLY_UNITS, MOSTLY_SEEDS, NEITHER = (0.2, 1.0, 0.5), (1.0, 0.5, 0.5), (0.0, 0.0, 1.0)
 
 
-def crossed(random: np.random.Generator, seeds: int, units: int, scatter: tuple[float, float, float]) -> np.ndarray:
-    """Scores (seeds, units) whose true mean is 0."""
+def crossed(
+    random: np.random.Generator, seeds: int, units: int, scatter: tuple[float, float, float], skewed: bool = False
+) -> np.ndarray:
+    """Scores (seeds, units) whose true mean is 0; skewed as Dice is, most near the top."""
     of_seed, of_unit, of_both = scatter
     return (
         random.normal(0, of_seed, (seeds, 1))
-        + random.normal(0, of_unit, units)
+        + (of_unit * (1 - random.exponential(1, units)) if skewed else random.normal(0, of_unit, units))
         + random.normal(0, of_both, (seeds, units))
     )
 
@@ -54,15 +56,18 @@ def test_the_error_is_that_of_a_bootstrap_over_seeds_and_units() -> None:
     assert found.error == pytest.approx(means.std(), rel=0.01)
 
 
-@pytest.mark.parametrize(("scatter", "at_least"), [(MOSTLY_UNITS, 0.95), (MOSTLY_SEEDS, 0.92), (NEITHER, 0.99)])
+@pytest.mark.parametrize(
+    ("scatter", "at_least", "skewed"),
+    [(MOSTLY_UNITS, 0.95, False), (MOSTLY_UNITS, 0.94, True), (MOSTLY_SEEDS, 0.92, False), (NEITHER, 0.99, False)],
+)
 @pytest.mark.parametrize(("seeds", "units"), [(3, 20), (5, 10)])
 def test_the_interval_over_seeds_and_units_covers_the_mean(
-    seeds: int, units: int, scatter: tuple[float, float, float], at_least: float
+    seeds: int, units: int, scatter: tuple[float, float, float], at_least: float, skewed: bool
 ) -> None:
     random = np.random.default_rng(seeds)
     covered, taken_for_one = 0, 0
     for _ in range(REPETITIONS):
-        scores = crossed(random, seeds, units, scatter)
+        scores = crossed(random, seeds, units, scatter, skewed)
         low, high = estimate(scores).interval()
         covered += low <= 0 <= high
         error = stats.t.ppf(0.975, units - 1) * scores.mean(axis=0).std(ddof=1) / np.sqrt(units)
