@@ -35,7 +35,7 @@ def missed_note(counts: pd.DataFrame) -> str:
     said = []
     for method, of_method in counts.groupby("method", sort=False):
         each = [
-            f"{row.region} {row.missed:g} of {row.present} missed, {row.false:g} of {row.absent} false"
+            f"{row.region} {row.missed:.3g} of {row.present} missed, {row.false:.3g} of {row.absent} false"
             for row in of_method.itertuples()
             if row.missed or row.false
         ]
