@@ -28,7 +28,7 @@ CONFIGURATIONS = ("2d", "3d_fullres")
 # ideas, and one suffix that changes the data; controls that change one attribute of an idea are left out
 TRAINERS = (
     "SegANTrainer", "UNetSoftmaxTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0",
-    "SegANTrainer_s3", "SegANDiceTrainer", "SegANTrainer_PaperDA", "UNetSoftmaxTrainer_PaperDA",
+    "SegANDiceTrainer", "SegANTrainer_PaperDA",
 )  # fmt: skip
 TINY = f"""
 from segan_nnunet.catalogues import load_trainers

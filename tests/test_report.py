@@ -23,6 +23,7 @@ from segan_nnunet.evaluation.presentation.figures.overlays import borders, figur
 from segan_nnunet.evaluation.presentation.figures.points import distributions, sideways
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, looks
 from segan_nnunet.evaluation.presentation.figures.volumes import limits_of_agreement, volume_agreement
+from segan_nnunet.evaluation.presentation.report.case_list import case_list_data
 from segan_nnunet.evaluation.presentation.report.slices import data_url, sheet, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, chosen_cases, largest_slice, shown_modality
 from segan_nnunet.evaluation.scores.scores import TABLE_1
@@ -143,6 +144,15 @@ def test_the_viewer_gets_every_modality_segmentation_and_region() -> None:
     assert [region["values"] for region in data["regions"]] == [[1, 2], [2]]
 
 
+def test_the_list_of_cases_holds_every_score() -> None:
+    scores = scores_of({"A": [0.12345, np.nan], "B": [0.5, 0.25]}).assign(fold=pd.array([3] * 12, "Int64"), grade="")
+    data = json.loads(json.dumps(case_list_data(scores)))
+    assert (data["methods"], data["about"], data["cases"]) == (["A", "B"], ["fold"], [["c0", "3"], ["c1", "3"]])
+    assert [score["title"] for score in data["scores"]][:2] == ["Dice", "Precision"]
+    assert data["regions"][1] == "tumor core"
+    assert data["values"][0][1] == [[0.123, 0.5], [None, 0.25]], "Dice of the core: cases x methods, rounded as shown"
+
+
 PROBE = """
 <script>
 const said = [];
@@ -182,11 +192,25 @@ async function probe() {
   delete canvas.dataset.ready;
   cases.selectedIndex = 1; cases.dispatchEvent(new Event("change"));
   await new Promise((resolve) => setTimeout(resolve, 500)); steps.other = coloured();
+  const list = document.querySelector("#case-list table");
+  const column = (at) => [...list.tBodies[0].rows].map((row) => row.cells[at].textContent);
+  const heads = () => [...list.tHead.rows[0].cells].map((head) => head.textContent);
+  const set = (id, value) => {
+    document.getElementById(id).value = value;
+    document.getElementById(id).dispatchEvent(new Event("input"));
+  };
+  const cells = { heads: heads(), first: column(0) };
+  set("list-region", "tumor core");
+  list.querySelectorAll("button")[3].click(); cells.rising = column(3);
+  list.querySelectorAll("button")[3].click(); cells.falling = column(3);
+  set("list-filter", "< 0.5"); cells.bad = column(0);
+  set("list-filter", "A"); cells.named = column(0);
+  cells.count = document.getElementById("list-count").textContent;
   const entries = performance.getEntriesByType("resource").map((entry) => entry.name);
   const loaded = entries.filter((name) => !name.startsWith("data:"));
   const result = document.createElement("pre");
   result.id = "result";
-  result.textContent = JSON.stringify({ steps, said, loaded, written, size: [canvas.width, canvas.height] });
+  result.textContent = JSON.stringify({ steps, cells, said, loaded, written, size: [canvas.width, canvas.height] });
   document.body.append(result);
 }
 window.addEventListener("DOMContentLoaded", probe);
@@ -236,6 +260,10 @@ def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -
     assert result["said"] == [], "no script failed"
     assert result["loaded"] == []
     assert result["written"]["R"] < 0.1 < 0.9 < result["written"]["L"], "the patient's right is on the left"
+    assert result["cells"] == {
+        "heads": ["case", "fold", "SegAN", "UNet"], "first": ["a", "b"], "rising": ["0.000", "1.000"],
+        "falling": ["1.000", "0.000"], "bad": ["b"], "named": ["a"], "count": "1 of 2 cases",
+    }  # fmt: skip
     steps = result["steps"]
     assert steps["start"]["yellow"] > 0 and steps["start"]["blue"] > 0
     assert steps["reference"]["yellow"] > 0

@@ -45,6 +45,12 @@ def compare(
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
     ] = False,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="Test all pairs of methods, not only those with the baseline.")
+    ] = False,
+    spread: Annotated[
+        bool, typer.Option("--spread", help="Show mean ± standard deviation and median [quartiles].")
+    ] = False,
     processes: Annotated[int | None, typer.Option("-np", help="Processes that measure.")] = None,
 ) -> None:
     """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
@@ -56,7 +62,7 @@ def compare(
     given = Folders(parse_folders(predictions or []), reference, images, dataset_json)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
     measures = Measures(hd95, tuple(dict.fromkeys(nsd or DEFAULT_MEASURES.nsd_mm)), lesions)
-    settings = Settings(empty, baseline, published, intersection, processes, command, measures)
+    settings = Settings(empty, baseline, published, intersection, processes, command, measures, all_pairs, spread)
     chosen = numbered_folds(folds)
     made = comparison.compare(
         dataset_id, configurations or "2d", trainers, plans, chosen, output, given, settings, seeds or ()

@@ -56,6 +56,7 @@ class Contest:
         left_out: cases that --intersection left out.
         seed_notes: which methods are means over seeds, in words.
         seeds: what each seed scored, as `seeds.spread` has it; None where there are none.
+        scores_of_seeds: the same case by case: the scores of each seed, with `seed`, under the name that they share.
         costs: of the trainings, as `training_costs` has them; None where they were not looked for.
     """
 
@@ -68,6 +69,7 @@ class Contest:
     left_out: Sequence[str] = ()
     seed_notes: Sequence[str] = ()
     seeds: pd.DataFrame | None = None
+    scores_of_seeds: pd.DataFrame | None = None
     costs: pd.DataFrame | None = None
     patients: Mapping[str, str] = field(default_factory=dict)
 

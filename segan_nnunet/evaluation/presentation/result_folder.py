@@ -15,22 +15,25 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.methods.training_cost import cost_notes
 from segan_nnunet.evaluation.presentation import all_figures
-from segan_nnunet.evaluation.presentation.asked_statistics import asked_tests, summarise_asked
+from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
 from segan_nnunet.evaluation.presentation.report.page import write_report
-from segan_nnunet.evaluation.presentation.score_tables import STANDARD, ScoreTable, score_tables
+from segan_nnunet.evaluation.presentation.score_tables import ScoreTable, score_tables
 from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case
 from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown
 from segan_nnunet.evaluation.presentation.table_notes import contest_notes
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import TABLE_1
+from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
 from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, strata, summarise
+from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, rank
 
 CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
 OURS = re.compile(
-    r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)|(tests|cases|seeds|training)\.csv|report\.html"
-    r"|(figure2|figure3|distributions|volumes|training_curves)\.(png|pdf)"
+    r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)"
+    r"|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
+    r"|(figure2|figure3|distributions|ranking|volumes|training_curves)\.(png|pdf)"
 )
 STEPS = 7  # of write_files, for the progress bar
 
@@ -55,6 +58,8 @@ class Settings:
         processes: that measure in parallel.
         command: the command line, for the report.
         measures: what to measure beside counts.
+        all_pairs: test all pairs of methods, not only those with the baseline.
+        spread: show means with standard deviations, and medians with quartiles.
     """
 
     policy: EmptyPolicy = EmptyPolicy.NNUNET
@@ -64,6 +69,8 @@ class Settings:
     processes: int | None = None
     command: str = ""
     measures: Measures = DEFAULT_MEASURES
+    all_pairs: bool = False
+    spread: bool = False
 
 
 def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
@@ -75,12 +82,7 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
         output: folder; files of an earlier comparison are replaced.
         settings: how to compare.
     """
-    folds = {case: fold for method in contest.methods for case, fold in method.folds.items()}
-    scores = scores.assign(
-        fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
-        grade=[contest.grades.get(case, "") for case in scores["case"]],
-        patient=[contest.patients.get(case, case) for case in scores["case"]],
-    )
+    scores = with_cases(contest, scores)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
@@ -89,6 +91,16 @@ def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, setti
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Comparison(text, [output / path.name for path in written])
+
+
+def with_cases(contest: Contest, scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with what is known of their cases: fold, grade, patient."""
+    folds = {case: fold for method in contest.methods for case, fold in method.folds.items()}
+    return scores.assign(
+        fold=pd.array([folds.get(case) for case in scores["case"]], dtype="Int64"),
+        grade=[contest.grades.get(case, "") for case in scores["case"]],
+        patient=[contest.patients.get(case, case) for case in scores["case"]],
+    )
 
 
 def own_folder(folder: Path, methods: Sequence[str]) -> Path:
@@ -136,23 +148,30 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
     regions = list(contest.labelling.regions)
     with progress_bar("statistics and pictures", STEPS) as advance:
         wanted = score_tables(settings.measures, scores.columns)
-        asked = wanted[STANDARD:]
-        summary = pd.concat([summarise(scores), summarise_asked(scores, asked)], ignore_index=True)
+        families = {score.column: table.name for table in wanted for score in table.scores}
+        summary = summarise(scores, contest.scores_of_seeds, families)
         advance()
-        baseline = settings.baseline or contest.methods[0].name
-        tests = pd.concat([paired_tests(scores, baseline), asked_tests(scores, baseline, asked)], ignore_index=True)
+        baseline = settings.baseline or contest.rows[0]
+        tests = paired_tests(scores, baseline, contest.scores_of_seeds, settings.all_pairs, families)
         advance()
         tables = build_tables(contest, scores, summary, tests, settings, wanted)
         files = write_tables(tables, folder)
         for name, table in (("table1", summary), ("tests", tests), ("cases", scores[case_columns(wanted)])):
             files.append(folder / f"{name}.csv")
             table.to_csv(files[-1], index=False)
-        for name, further in (("seeds", contest.seeds), ("training", contest.costs)):
+        missed = missed_and_false(scores, contest.scores_of_seeds)
+        for name, further in (("seeds", contest.seeds), ("training", contest.costs), ("missed_and_false", missed)):
             if further is not None and len(further):
                 files.append(folder / f"{name}.csv")
                 further.to_csv(files[-1], index=False)
         advance()
         drawn = all_figures.draw_statistics(scores, summary, regions, folder)
+        if len(contest.methods) >= FEWEST_METHODS:
+            ranking = rank(scores, contest.scores_of_seeds)
+            files += [folder / "ranking.csv", folder / "ranking.md"]
+            ranking.table.to_csv(files[-2], index=False)
+            files[-1].write_text(ranking_markdown(ranking), encoding="utf-8")
+            drawn += all_figures.draw_ranking(ranking, folder)
         advance()
         shown = [load_case(contest, scores, case, rank) for rank, case in chosen_cases(scores).items()]
         drawn += all_figures.draw_cases(shown, contest, folder)
@@ -160,7 +179,7 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
         drawn += all_figures.draw_training(contest.methods, regions, folder)
         advance()
         files += [*drawn, folder / "report.html"]
-        write_report(files[-1], contest, tables, summary, tests, shown, drawn, settings.command)
+        write_report(files[-1], contest, tables, summary, tests, scores, shown, drawn, settings.command)
         advance()
     return markdown(tables["table1"]), files
 
@@ -181,7 +200,10 @@ def build_tables(
 ) -> dict[str, Table]:
     """The wanted tables of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
-    comparisons = (len(contest.methods) - 1) * len(regions) * len(TABLE_1)
+    others = len(contest.methods) - 1
+    pairs = others * (others + 1) // 2 if settings.all_pairs else others
+    # the smallest p, which is counted from them, is Wilcoxon's
+    comparisons = pairs * len(regions) * len(TABLE_1) if contest.scores_of_seeds is None else 0
     tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():
         grade = "" if stratum == ALL_CASES else stratum
@@ -190,12 +212,14 @@ def build_tables(
             suffix += "_"
         numbers = part["case"].nunique(), part["patient"].nunique()
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
+        notes.append(missed_note(missed_and_false(part, contest.scores_of_seeds)))
         notes += [] if contest.costs is None else cost_notes(contest.costs, settings.baseline or contest.rows[0])
         for table in wanted:
             published = settings.published and not grade and table.scores is TABLE_1
             tables[f"{table.name}{suffix}"] = build_table(
                 f"{table.title}, grade {grade}" if grade else table.title,
-                summary, tests, table.scores, regions, [*table.definitions, *notes], stratum, published,
+                summary, tests, table.scores, regions, [*table.definitions, *notes], stratum,
+                published, settings.spread,
             )  # fmt: skip
     return tables
 

@@ -24,9 +24,6 @@ class ScoreTable:
     definitions: Sequence[str] = ()
 
 
-STANDARD = 2  # tables that every comparison has: those whose statistics `summarise` and `paired_tests` make
-
-
 def score_tables(measures: Measures, measured: Collection[str]) -> list[ScoreTable]:
     """The tables of a comparison, Table 1 first.
 

@@ -8,13 +8,17 @@ import pandas as pd
 
 from segan_nnunet.evaluation.presentation.published_rows import ROWS, SOURCE, published_position
 from segan_nnunet.evaluation.scores.scores import Score
-from segan_nnunet.evaluation.statistics.paired import ALL_CASES, significant
+from segan_nnunet.evaluation.statistics.paired import ALL_CASES, OF_SEEDS, OF_UNITS, significant
 
 UNDEFINED = "–"
 MARK = "†"
+TEST_WORDS = {
+    OF_UNITS: "Wilcoxon's signed-rank test on paired cases",
+    OF_SEEDS: "where a method has several seeds, a test over seeds and cases",
+}
 LATEX_SPECIAL = {character: f"\\{character}" for character in "#$%&_{}"}
 LATEX_SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", UNDEFINED: "--"}
-LATEX_SPECIAL |= {"<": "$<$", ">": "$>$", MARK: r"$\dagger$"}
+LATEX_SPECIAL |= {"±": r"$\pm$", "<": "$<$", ">": "$>$", MARK: r"$\dagger$"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def build_table(
     notes: Sequence[str] = (),
     stratum: str = ALL_CASES,
     published: bool = False,
+    spread: bool = False,
 ) -> Table:
     """Arrange means as a table, the best of each column in bold, significant differences marked.
 
@@ -74,13 +79,15 @@ def build_table(
         notes: what to say below: where the cases come from, the rules; the counts that matter are added.
         stratum: all cases, or a grade.
         published: append the paper's rows.
+        spread: write means with standard deviations, and below each method its medians with quartiles.
     """
     of_stratum = summary[summary["stratum"] == stratum]
     methods = list(of_stratum["method"].unique())
     cells = of_stratum.set_index(["method", "score", "region"])
     marked = set()
-    if len(tests):
-        found = tests[significant(tests) & (tests["stratum"] == stratum)]
+    if len(tests):  # with the baseline, which comes first
+        with_baseline = tests["baseline"] == tests["baseline"].iloc[0]
+        found = tests[significant(tests) & with_baseline & (tests["stratum"] == stratum)]
         marked = set(zip(found["method"], found["score"], found["region"], strict=True))
     rows: dict[str, list[Cell]] = {method: [] for method in methods}
     for score in scores:
@@ -91,14 +98,37 @@ def build_table(
             if all(mean == best for mean in means) or len(set(counts)) > 1:
                 best = np.nan  # one method, or all alike; or means of different cases: nobody is ahead
             for method, mean, count in zip(methods, means, counts, strict=True):
-                text = UNDEFINED if np.isnan(mean) else f"{mean:.{score.decimals}f}"
+                text = mean_text(cells.loc[(method, score.column, region)], score, spread)
                 text += f" ({count})" if len(set(counts)) > 1 else ""
                 rows[method].append(Cell(text, mean == best, (method, score.column, region) in marked))
-    table_rows = [Row(method, rows[method]) for method in methods]
+    table_rows = []
+    for method in methods:
+        table_rows.append(Row(method, rows[method]))
+        if spread:
+            columns = [(score, cells.loc[(method, score.column, region)]) for score in scores for region in regions]
+            table_rows.append(Row(f"{method}, median", [Cell(median_text(row, score)) for score, row in columns]))
     if published:
         table_rows += published_rows(scores, regions)
+    if spread:
+        notes = [*notes, "Mean ± standard deviation; below it the median [quartiles]."]
     notes = [*notes, *table_notes(of_stratum, tests, scores, regions, table_rows)]
     return Table(title, scores, regions, table_rows, notes)
+
+
+def mean_text(row: pd.Series, score: Score, spread: bool = False) -> str:
+    """A mean, with its standard deviation if the spread is asked for and there is one."""
+    if np.isnan(row["mean"]):
+        return UNDEFINED
+    text = f"{row['mean']:.{score.decimals}f}"
+    return f"{text} ± {row['sd']:.{score.decimals}f}" if spread and not np.isnan(row["sd"]) else text
+
+
+def median_text(row: pd.Series, score: Score) -> str:
+    """A median with the quartiles."""
+    if np.isnan(row["median"]):
+        return UNDEFINED
+    middle, low, high = (f"{row[name]:.{score.decimals}f}" for name in ("median", "quartile_1", "quartile_3"))
+    return f"{middle} [{low}, {high}]"
 
 
 def best_of(means: Sequence[float], score: Score) -> float:
@@ -127,10 +157,11 @@ def table_notes(
     """Say what the marks mean, and where fewer cases counted."""
     notes = []
     if len(tests):
+        kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
+        pairs = "the comparisons of this table" if tests["baseline"].nunique() == 1 else "all pairs"
         notes.append(
             f"Bold: best mean, where all have as many cases; else their number is in brackets. {MARK}: differs from "
-            f"{tests['baseline'].iloc[0]} with p < 0.05 (Wilcoxon's signed-rank "
-            "test on paired cases, Holm's correction over the comparisons of this table)."
+            f"{tests['baseline'].iloc[0]} with p < 0.05 ({'; '.join(kinds)}; Holm's correction over {pairs})."
         )
     if any(row.published for row in rows):
         notes.append(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from segan_nnunet.evaluation.methods.method import Contest, shorten
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.statistics.paired import few_units
+from segan_nnunet.evaluation.statistics.seeds import scatter_notes
 
 
 def contest_notes(
@@ -29,6 +30,7 @@ def contest_notes(
         notes.append(f"Left out, because not every method has them: {len(contest.left_out)} cases, "
                      f"{shorten(contest.left_out)}.")  # fmt: skip
     notes += contest.seed_notes
+    notes += [] if contest.seeds is None else scatter_notes(contest.seeds)
     notes += unfinished_notes(contest)
     if few := few_units(patients, comparisons, "patient" if patients < number else "case"):
         notes.append(few)

@@ -1,10 +1,13 @@
-"""Statistics of scores, paired by patient: intervals, Wilcoxon's test with Holm's correction, effect sizes.
+"""Statistics of scores, paired by patient: intervals, tests with Holm's correction, effect sizes.
 
 Units are patients: the scans of one are not independent, and with several of them a test of cases finds what is not
-there. Where no case table knows the patients, or each has one scan, units are the cases.
+there. Where no case table knows the patients, or each has one scan, units are the cases. Where a method is the mean
+over several seeds, these are a level of their own (`seed_level`), in its intervals and in its tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +18,14 @@ from statsmodels.stats.multitest import multipletests
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
 from segan_nnunet.evaluation.statistics.intervals import FEWEST, mean_interval, median_interval
+from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
 
 ALPHA = 0.05
 FEW_UNITS = 20
 UNKNOWN_GRADE = "unknown"
 MOST_COUNTED = 9  # pairs with ties whose p is exact
 ALL_CASES = "all"  # the stratum of every case
+OF_UNITS, OF_SEEDS = "Wilcoxon", "seeds and units"  # the tests
 FAMILIES = {score.column: family for family, scores in enumerate((TABLE_1, FURTHER)) for score in scores}
 
 
@@ -34,43 +39,60 @@ def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return parts
 
 
-def wide(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One score as cases x (method, region), in the order of the table."""
-    return scores.pivot(index="case", columns=["method", "region"], values=column)
+def of_units(by_case: pd.DataFrame, patients: pd.Series | None = None) -> NDArray[np.float64]:
+    """Values of cases, cases x seeds, as values of units, seeds x units; cases that define none are left out.
 
-
-def of_units(by_case: pd.Series, scores: pd.DataFrame) -> NDArray[np.float64]:
-    """Values of cases as values of units, the mean over a patient's scans; undefined ones are left out before."""
+    Args:
+        by_case: as `by_method_and_seed` has them.
+        patients: of the cases, whose scans are averaged; None where units are the cases.
+    """
     defined = by_case.dropna()
-    if "patient" in scores:
-        defined = defined.groupby(scores.drop_duplicates("case").set_index("case")["patient"]).mean()
-    return defined.to_numpy(float)
+    if patients is not None:
+        defined = defined.groupby(patients).mean()
+    return defined.to_numpy(float).T
 
 
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+def patients_of(scores: pd.DataFrame) -> pd.Series | None:
+    """Patients by case, where one has several scans."""
+    if "patient" not in scores:
+        return None
+    patients = scores.drop_duplicates("case").set_index("case")["patient"]
+    return None if patients.is_unique else patients
+
+
+def summarise(
+    scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, columns: Iterable[str] = FAMILIES
+) -> pd.DataFrame:
     """Mean and median with their intervals, for every stratum, method, score and region.
 
     Args:
         scores: one row per method, case and region.
+        of_seeds: the same of each seed, with `seed`, of the methods that are means over seeds.
+        columns: of the scores.
 
     Returns:
         One row per stratum, method, score and region: stratum, method, score, region, cases (units in which the score
-        is defined), scans (cases in which it is), mean, mean_low, mean_high, median, median_low, median_high.
+        is defined), scans (cases in which it is), mean, mean_low, mean_high, median, median_low, median_high, sd,
+        quartile_1, quartile_3 (of the units).
     """
     rows = []
     for stratum, part in strata(scores).items():
-        methods, regions = part["method"].unique(), part["region"].unique()
-        for column in (score.column for score in SCORES):
-            by_case = wide(part, column)
+        patients, methods, regions = patients_of(part), part["method"].unique(), part["region"].unique()
+        for column in columns:
+            by_case = by_method_and_seed(part, of_seeds, column)
             for method in methods:
                 for region in regions:
-                    scans = int(by_case[method, region].count())
-                    values = of_units(by_case[method, region], part)
-                    mean, median = (values.mean(), np.median(values)) if len(values) else (np.nan, np.nan)
-                    ends = (*mean_interval(values), median, *median_interval(values))
-                    rows.append((stratum, method, column, region, len(values), scans, mean, *ends))
-    names = ["stratum", "method", "score", "region", "cases", "scans", "mean", "mean_low", "mean_high"]
-    return pd.DataFrame(rows, columns=[*names, "median", "median_low", "median_high"])
+                    scans = int(by_case[method, region].iloc[:, 0].count())
+                    by_seed = of_units(by_case[method, region], patients)
+                    values = by_seed.mean(axis=0)
+                    ends = mean_interval(values) if len(by_seed) == 1 else estimate(by_seed).interval()
+                    mean = values.mean() if len(values) else np.nan
+                    sd = values.std(ddof=1) if len(values) > 1 else np.nan
+                    low, median, high = np.percentile(values, (25, 50, 75)) if len(values) else [np.nan] * 3
+                    key = (stratum, method, column, region, len(values), scans)
+                    rows.append((*key, mean, *ends, median, *median_interval(values), sd, low, high))
+    names = ["stratum", "method", "score", "region", "cases", "scans", "mean", "mean_low", "mean_high", "median"]
+    return pd.DataFrame(rows, columns=[*names, "median_low", "median_high", "sd", "quartile_1", "quartile_3"])
 
 
 def wilcoxon(differences: NDArray) -> tuple[float, float]:
@@ -95,19 +117,30 @@ def wilcoxon(differences: NDArray) -> tuple[float, float]:
     return float(stats.wilcoxon(nonzero, method=method).pvalue), effect
 
 
-def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def paired_tests(
+    scores: pd.DataFrame,
+    baseline: str,
+    of_seeds: pd.DataFrame | None = None,
+    all_pairs: bool = False,
+    families: Mapping[str, Any] = FAMILIES,
+) -> pd.DataFrame:
     """Test every method against a baseline, for every stratum, score and region, on the cases that define both.
 
+    Wilcoxon's test of units; where one of the two has several seeds, the test over seeds and units of `seed_level`.
     Holm's correction holds the chance of any false finding at 5 % within each family: all comparisons of one stratum in
-    Table 1's scores, and all of them in the further scores.
+    the scores of one table.
 
     Args:
         scores: one row per method, case and region.
         baseline: the method to compare with.
+        of_seeds: the same as `scores` of each seed, with `seed`, of the methods that are means over seeds.
+        all_pairs: test all pairs of methods, those with the baseline first; of the others the earlier is theirs.
+        families: of the scores, by column.
 
     Returns:
-        One row per stratum, method, score and region: stratum, method, baseline, score, region, pairs, difference (mean
-        of method minus baseline), difference_low, difference_high, effect (rank-biserial), p, p_holm.
+        One row per stratum, pair, score and region: stratum, method, baseline, score, region, pairs, difference (mean
+        of method minus baseline), difference_low, difference_high, effect (rank-biserial), p, p_holm, false_claim (the
+        probability that it is false to call the one with the better mean better), test.
 
     Raises:
         InputError: there is no such method.
@@ -115,24 +148,47 @@ def paired_tests(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
     methods = list(scores["method"].unique())
     if baseline not in methods:
         raise InputError(f"there is no method '{baseline}'; --baseline takes one of {', '.join(methods)}")
+    others = [method for method in methods if method != baseline]
+    against = [(method, baseline) for method in others]
+    against += [(later, earlier) for earlier, later in combinations(others, 2)] if all_pairs else []
     rows = []
     for stratum, part in strata(scores).items():
-        for column in FAMILIES:
-            by_case = wide(part, column)
-            for method in (method for method in methods if method != baseline):
+        patients = patients_of(part)
+        for column in families:
+            by_case = by_method_and_seed(part, of_seeds, column)
+            for method, other in against:
                 for region in part["region"].unique():
+                    ours, theirs = by_case[method, region], by_case[other, region]
                     # scan by scan first: of a patient, methods may define different ones
-                    both = of_units(by_case[method, region] - by_case[baseline, region], part)
-                    p, effect = wilcoxon(both)
-                    low, high = mean_interval(both)
-                    mean = both.mean() if len(both) else np.nan
-                    rows.append((stratum, method, baseline, column, region, len(both), mean, low, high, effect, p))
+                    both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
+                    compared = compare_units(of_units(ours[both], patients), of_units(theirs[both], patients))
+                    rows.append((stratum, method, other, column, region, *compared))
     names = ["stratum", "method", "baseline", "score", "region", "pairs", "difference", "difference_low"]
-    tests = pd.DataFrame(rows, columns=[*names, "difference_high", "effect", "p"])
-    tests["p_holm"] = np.nan
-    for _, family in tests.dropna(subset="p").groupby(["stratum", tests["score"].map(FAMILIES)]):
-        tests.loc[family.index, "p_holm"] = holm(family["p"])
+    tests = pd.DataFrame(rows, columns=[*names, "difference_high", "effect", "p", "false_claim", "test"])
+    p_holm = pd.Series(np.nan, tests.index)
+    for _, family in tests.dropna(subset="p").groupby(["stratum", tests["score"].map(families)]):
+        p_holm[family.index] = holm(family["p"])
+    tests.insert(tests.columns.get_loc("p") + 1, "p_holm", p_holm)
     return tests
+
+
+def compare_units(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64]
+) -> tuple[int, float, float, float, float, float, float, str]:
+    """Compare two methods on the same units; both (seeds, units).
+
+    Returns:
+        pairs, difference, its interval's ends, effect, p, false_claim, test: columns of `paired_tests`.
+    """
+    differences = ours.mean(axis=0) - theirs.mean(axis=0)
+    if not len(differences):
+        return 0, *[np.nan] * 6, OF_UNITS  # type: ignore[return-value]
+    p, effect = wilcoxon(differences)
+    if len(ours) == len(theirs) == 1:
+        found = estimate(differences[None])
+        return len(differences), found.mean, *mean_interval(differences), effect, p, found.false_claim(), OF_UNITS
+    found = estimate(ours, theirs)
+    return len(differences), found.mean, *found.interval(), effect, found.p(), found.false_claim(), OF_SEEDS
 
 
 def holm(p: Sequence[float] | NDArray) -> NDArray[np.float64]:
@@ -174,6 +230,7 @@ def sentences(tests: pd.DataFrame, regions: Sequence[str], stratum: str = ALL_CA
     """Say each comparison of Table 1 in words."""
     said = []
     titles = {score.column: score.title for score in SCORES}
+    good = {score.column: score.higher_is_better for score in SCORES}
     chosen = tests[(tests["stratum"] == stratum) & tests["score"].isin([score.column for score in TABLE_1])]
     for row in chosen.itertuples():
         if row.region not in regions:
@@ -187,10 +244,12 @@ def sentences(tests: pd.DataFrame, regions: Sequence[str], stratum: str = ALL_CA
         interval = "" if np.isnan(low) else f", 95 % interval {low:+.3f} to {high:+.3f}"
         if not np.isnan(low) and (low > 0 or high < 0) != (row.p_holm < ALPHA):
             # of the mean of one comparison, where the test is of ranks and of all comparisons
-            interval += ", not corrected, of the mean and not of the ranks"
+            interval += ", not corrected" + (", of the mean and not of the ranks" if row.test == OF_UNITS else "")
+        better = row.method if (row.difference > 0) == good[row.score] else row.baseline
+        claim = "" if np.isnan(row.false_claim) else f"; P({better} is not better) = {row.false_claim:.2g}"
         said.append(
             f"{subject}: {row.method} {verdict} {row.baseline} (mean difference {row.difference:+.3f}{interval}; "
-            f"p = {row.p:.2g}, {row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {row.pairs} pairs)."
+            f"p = {row.p:.2g}, {row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {row.pairs} pairs{claim})."
         )
     return said
 
@@ -199,7 +258,9 @@ def count_findings(tests: pd.DataFrame, stratum: str = ALL_CASES) -> str:
     """Say how many comparisons of Table 1 are significant."""
     chosen = tests[(tests["stratum"] == stratum) & tests["score"].isin([score.column for score in TABLE_1])]
     found = int(significant(chosen).sum())
+    baselines = chosen["baseline"].unique()
+    among = f"with {baselines[0]}" if len(baselines) == 1 else "of all pairs"
     return (
-        f"After Holm's correction {found or 'none'} of {len(chosen)} comparisons with {chosen['baseline'].iloc[0]} in "
+        f"After Holm's correction {found or 'none'} of {len(chosen)} comparisons {among} in "
         f"Table 1's scores {'is' if found == 1 or not found else 'are'} significant (p < 0.05)."
     )

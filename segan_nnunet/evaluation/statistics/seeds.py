@@ -1,7 +1,7 @@
 """Trainings of one trainer from several seeds are one method: its scores of a case are the mean over the seeds.
 
 A single training decides nothing: short ones scatter by some hundredths of Dice. So the seeds of a trainer are averaged
-case by case before anything is tested, and cases stay the units of intervals and tests.
+case by case before anything is shown, and what each scored is kept: intervals and tests are of seeds and cases.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from segan_nnunet.evaluation.methods.method import Contest, Method, groups
-from segan_nnunet.evaluation.scores.scores import SCORES
+from segan_nnunet.evaluation.scores.scores import DICE, SCORES
 
 KEYS = ["method", "case", "region"]
 
@@ -24,7 +24,8 @@ def average_seeds(contest: Contest, scores: pd.DataFrame) -> tuple[Contest, pd.D
             prediction, is averaged over the others.
 
     Returns:
-        The contest, with the first seed's predictions for the pictures, and the scores, averaged.
+        The contest, with the first seed's predictions for the pictures and what each seed scored, and the scores,
+        averaged.
     """
     seeds_of = groups(contest.methods)
     if not seeds_of:
@@ -41,10 +42,15 @@ def average_seeds(contest: Contest, scores: pd.DataFrame) -> tuple[Contest, pd.D
     renamed = scores.assign(method=scores["method"].replace(names))
     numbers = [column for column in renamed.select_dtypes("number") if column not in KEYS]
     others = [column for column in renamed if column not in (*KEYS, *numbers)]
+    seed_of = {method.name: method.seed for members in seeds_of.values() for method in members}
+    of_seeds = renamed.assign(seed=scores["method"].map(seed_of))[scores["method"].isin(names)]
     averaged = renamed.groupby(KEYS, sort=False, as_index=False).agg(
         {**dict.fromkeys(numbers, "mean"), **dict.fromkeys(others, "first")}
     )
-    return replace(contest, methods=methods, seed_notes=notes, seeds=spread(scores, seeds_of)), averaged[list(renamed)]
+    contest = replace(
+        contest, methods=methods, seed_notes=notes, seeds=spread(scores, seeds_of), scores_of_seeds=of_seeds
+    )
+    return contest, averaged[list(renamed)]
 
 
 def spread(scores: pd.DataFrame, seeds_of: dict[str, list[Method]]) -> pd.DataFrame:
@@ -57,6 +63,21 @@ def spread(scores: pd.DataFrame, seeds_of: dict[str, list[Method]]) -> pd.DataFr
                 means = {score.column: part[score.column].mean() for score in SCORES}
                 rows.append({"method": trainer, "seed": member.seed, "region": region, **means})
     return pd.DataFrame(rows)
+
+
+def scatter_notes(seeds: pd.DataFrame) -> list[str]:
+    """Say how the mean Dice of each region scatters over the seeds of a trainer, as their standard deviation.
+
+    Args:
+        seeds: as `spread` returns them.
+    """
+    said = []
+    for trainer, of_trainer in seeds.groupby("method", sort=False):
+        scatter = of_trainer.groupby("region", sort=False)[DICE.column].std().dropna()
+        if len(scatter):
+            each = ", ".join(f"{value:.3f} ({region})" for region, value in scatter.items())
+            said.append(f"{trainer}'s mean Dice has a standard deviation over its seeds of {each}.")
+    return said
 
 
 def words(members: Sequence[Method]) -> str:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -13,6 +14,7 @@ from PIL import Image
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.presentation.all_figures import CAPTIONS
 from segan_nnunet.evaluation.presentation.figures.style import PRINT_DPI, SCREEN_DPI
+from segan_nnunet.evaluation.presentation.report.case_list import case_list_data
 from segan_nnunet.evaluation.presentation.report.provenance import describe, random_numbers, versions
 from segan_nnunet.evaluation.presentation.report.slices import viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
@@ -26,6 +28,7 @@ def write_report(
     tables: Mapping[str, Table],
     summary: pd.DataFrame,
     tests: pd.DataFrame,
+    scores: pd.DataFrame,
     shown: Sequence[ShownCase],
     pictures: Sequence[Path],
     command: str,
@@ -37,6 +40,7 @@ def write_report(
         contest: what was compared.
         tables: by name, Table 1 first.
         summary, tests: the statistics.
+        scores: one row per method, case and region.
         shown: cases for the viewer.
         pictures: files that were drawn; those in PNG are shown.
         command: that made the comparison.
@@ -55,8 +59,9 @@ def write_report(
         intervals=intervals(summary),
         counted={stratum: count_findings(tests, stratum) for stratum in strata},
         pictures=[(CAPTIONS[file.stem], *embed(file)) for file in pictures if file.suffix == ".png"],
-        # "<" cannot end the script that holds the data
-        data=json.dumps(viewer_data(shown, contest.labelling.regions)).replace("<", "\\u003c"),
+        case_list=(folder / "case_list.js").read_text(encoding="utf-8"),
+        case_data=as_json(case_list_data(scores)),
+        data=as_json(viewer_data(shown, contest.labelling.regions)),
         cases=[f"{case.case_id} ({case.rank})" for case in shown],
         command=command,
         versions=versions(),
@@ -64,6 +69,11 @@ def write_report(
         methods={method.name: describe(method) for method in contest.methods},
     )
     path.write_text(text, encoding="utf-8")
+
+
+def as_json(data: Mapping[str, Any]) -> str:
+    """Data as text in which "<" cannot end the script that holds it."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def intervals(summary: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -151,10 +151,13 @@
     draw();
   }
 
+  // whether there was a slice to move to
   function move(by) {
     const slice = element("slice");
-    slice.value = Number(slice.value) + by;
+    const before = slice.value;
+    slice.value = Number(before) + by;
     draw();
+    return slice.value !== before;
   }
 
   for (const region of regions) {
@@ -165,8 +168,8 @@
   element("slice").addEventListener("input", draw);
   element("modality").addEventListener("change", draw);
   element("case").addEventListener("change", () => choose(element("case").selectedIndex));
-  canvas.addEventListener("wheel", (event) => { event.preventDefault(); move(Math.sign(event.deltaY)); }, { passive: false });
-  canvas.addEventListener("pointermove", (event) => { if (event.buttons) move(Math.sign(event.movementY)); });
+  canvas.addEventListener("wheel", (event) => { if (move(Math.sign(event.deltaY))) event.preventDefault(); }, { passive: false });
+  canvas.addEventListener("pointermove", (event) => { if (event.buttons && event.pointerType !== "touch") move(Math.sign(event.movementY)); });
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (step) { event.preventDefault(); move(step); }

@@ -1,0 +1,129 @@
+"""Ranks of many methods, as the challenges give them: ranked case by case, region by region, score by score; the mean.
+
+How firm they are say a bootstrap over patients (how often each method takes each place) and a test of every pair.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from segan_nnunet.evaluation.scores.scores import DICE, HD95, Score
+from segan_nnunet.evaluation.statistics.intervals import draws, mean_interval
+from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, patients_of, wilcoxon
+from segan_nnunet.evaluation.statistics.seed_level import estimate
+
+FEWEST_METHODS = 3  # of two, Table 1 says it all
+RANKED = (DICE, HD95)  # overlap and distance, as in BraTS
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Methods from the best to the worst.
+
+    Attributes:
+        methods: their names.
+        scores: that they were ranked by.
+        units: patients, or cases.
+        mean_ranks: 1 is the best.
+        intervals: of the mean ranks, (methods, 2); NaN of few units.
+        places: (methods, places): how often each method takes each place under a bootstrap over units.
+        p_holm: (methods, methods): of each pair, after Holm's correction over all pairs; NaN with itself.
+    """
+
+    methods: Sequence[str]
+    scores: Sequence[Score]
+    units: int
+    mean_ranks: NDArray[np.float64]
+    intervals: NDArray[np.float64]
+    places: NDArray[np.float64]
+    p_holm: NDArray[np.float64]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per method: method, mean_rank, mean_rank_low, mean_rank_high, place_1 ..., p_holm of each other."""
+        number = len(self.methods)
+        return pd.DataFrame(
+            {"method": self.methods, "mean_rank": self.mean_ranks}
+            | {f"mean_rank_{end}": self.intervals[:, side] for side, end in enumerate(("low", "high"))}
+            | {f"place_{place + 1}": self.places[:, place] for place in range(number)}
+            | {f"p_holm {method}": self.p_holm[:, index] for index, method in enumerate(self.methods)}
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """How to read it, in sentences."""
+        pairs = len(self.methods) * (len(self.methods) - 1) // 2
+        found = int((self.p_holm < ALPHA).sum()) // 2
+        ranked_by = " and by ".join(score.title for score in self.scores)
+        return [
+            f"Methods are ranked in every case and region by {ranked_by}, 1 the best; equal ones share their ranks' "
+            "mean; an undefined score comes last where another method's is defined, and where none is, all are equal. "
+            f"The mean rank is over scores and regions, then over {self.units} patients or cases.",
+            f"Place 1 and so on: how often it is taken when these are drawn with replacement. {found} of {pairs} pairs "
+            "differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean ranks, and "
+            "where a method has several seeds, a test over seeds and cases).",
+        ]
+
+
+def rank(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, by: Sequence[Score] = RANKED) -> Ranking:
+    """Rank methods by their mean rank over cases, regions and scores.
+
+    Args:
+        scores: one row per method, case and region. Of methods with several seeds, their mean scores are ranked.
+        of_seeds: the same of each seed, with `seed`, of those methods.
+        by: the scores to rank by, each of the same weight.
+    """
+    ranks = unit_ranks(scores, by)
+    ranks = ranks[ranks.mean().sort_values(kind="stable").index]
+    methods, of_units = list(ranks), ranks.to_numpy(float)
+    number = len(methods)
+    places = np.zeros((number, number))
+    for drawn in draws(len(of_units)):
+        means = of_units[drawn].mean(axis=1)  # (resamples, methods)
+        taken = stats.rankdata(means.round(9), method="min", axis=1).astype(int)
+        places += [(taken == place + 1).sum(axis=0) for place in range(number)]
+    p_holm = np.full((number, number), np.nan)
+    pairs = list(combinations(range(number), 2))
+    by_seed = [ranks[[method]].T.to_numpy(float) for method in methods]
+    if of_seeds is not None:
+        for method in of_seeds["method"].unique():
+            by_seed[methods.index(method)] = seed_ranks(scores, of_seeds, method, by)
+    corrected = holm([pair_p(by_seed[one], by_seed[other]) for one, other in pairs])
+    for (one, other), p in zip(pairs, corrected, strict=True):
+        p_holm[one, other] = p_holm[other, one] = p
+    intervals = np.array([mean_interval(column) for column in of_units.T])
+    frequencies = places.T / places.sum(axis=0)[:, None]
+    return Ranking(methods, by, len(of_units), of_units.mean(axis=0), intervals, frequencies, p_holm)
+
+
+def pair_p(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """p of the ranks of two methods, both (seeds, units): Wilcoxon's, or over seeds and units where there are seeds."""
+    if len(ours) == len(theirs) == 1:
+        return wilcoxon((ours - theirs)[0].round(9))[0]  # sums of sixths that are equal differ by a rounding
+    return estimate(ours, theirs).p()
+
+
+def seed_ranks(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
+    """Ranks of a method as (seeds, units), each of its seeds among the other methods."""
+    others = scores[scores["method"] != method]
+    seeds = of_seeds[of_seeds["method"] == method].groupby("seed")
+    return np.array([unit_ranks(pd.concat([others, of_seed]), by)[method] for _, of_seed in seeds])
+
+
+def unit_ranks(scores: pd.DataFrame, by: Sequence[Score]) -> pd.DataFrame:
+    """Mean rank of each method in each unit, units x methods; what no method defines is a tie of all."""
+    parts = []
+    for score in by:
+        table = scores.pivot(index=["case", "region"], columns="method", values=score.column)
+        table = table[scores["method"].unique()]
+        bad = -table if score.higher_is_better else table
+        ranks = stats.rankdata(bad.fillna(np.inf).to_numpy(float), axis=1)
+        parts.append(pd.DataFrame(ranks, table.index.get_level_values("case"), table.columns))
+    by_case = pd.concat(parts).groupby(level=0).mean()
+    patients = patients_of(scores)
+    return by_case if patients is None else by_case.groupby(patients).mean()

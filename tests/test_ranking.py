@@ -1,0 +1,135 @@
+"""The ranking of many methods, on ranks that are known by hand, and regions that were missed or invented."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
+from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
+from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
+from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
+from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
+from segan_nnunet.evaluation.statistics.paired import paired_tests, summarise
+from segan_nnunet.evaluation.statistics.ranking import rank, unit_ranks
+from tests.test_score_table import REGIONS, scores_of
+
+NAN = np.nan
+
+
+def test_ranks_by_hand() -> None:
+    """Dice is good high, HD95 low; equal ones share a rank; undefined is last, and where all are, all are equal."""
+    rows = [  # Dice and HD95 of A, B, C in three cases
+        ("c0", (0.9, 0.8, 0.7), (3.0, 2.0, 1.0)),  # 1 2 3 and 3 2 1
+        ("c1", (0.5, 0.5, 0.4), (NAN, 5.0, NAN)),  # 1.5 1.5 3 and 2.5 1 2.5
+        ("c2", (NAN, NAN, NAN), (NAN, NAN, NAN)),  # 2 2 2 twice
+    ]
+    scores = pd.DataFrame(
+        {"method": method, "case": case, "region": "whole", "Dice": dice[index], "HD95_mm": distance[index]}
+        for index, method in enumerate("ABC")
+        for case, dice, distance in rows
+    )
+    ranks = unit_ranks(scores, (DICE, HD95))
+    np.testing.assert_allclose(ranks.loc["c0"], [2, 2, 2])
+    np.testing.assert_allclose(ranks.loc["c1"], [2, 1.25, 2.75])
+    np.testing.assert_allclose(ranks.loc["c2"], [2, 2, 2])
+    found = rank(scores)
+    assert list(found.methods) == ["B", "A", "C"]
+    np.testing.assert_allclose(found.mean_ranks, [1.75, 2, 2.25])
+    # scans of one patient count once: c0 and c1 together, c2 alone
+    patients = unit_ranks(scores.assign(patient=scores["case"].map({"c0": "p", "c1": "p", "c2": "q"})), (DICE, HD95))
+    np.testing.assert_allclose(patients.loc["p"], [2, 1.625, 2.375])
+
+
+def of_dice(values: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Scores in one region that are all the same, distances the other way round."""
+    return pd.DataFrame(
+        {"method": method, "case": f"c{index:03d}", "region": "whole", "Dice": value, "HD95_mm": 1 - value}
+        for method, of_method in values.items()
+        for index, value in enumerate(of_method)
+    )
+
+
+def test_a_clear_winner_takes_the_first_place_and_equals_take_both_others() -> None:
+    random = np.random.default_rng(0)
+    base = random.normal(0.7, 0.1, 60)
+    gains = {"A": 0.0, "B": 0.05, "C": 0.0}
+    found = rank(of_dice({name: base + random.normal(gain, 0.02, 60) for name, gain in gains.items()}))
+    assert found.methods[0] == "B"
+    np.testing.assert_allclose(found.places.sum(axis=1), 1)
+    assert found.places[0, 0] == 1
+    assert 0.02 < found.places[1, 2] < 0.98 and found.places[1, 0] == 0
+    assert (found.p_holm[0, 1:] < 0.001).all() and found.p_holm[1, 2] > 0.05
+    np.testing.assert_array_equal(found.p_holm, found.p_holm.T)
+    assert (found.intervals[:, 0] <= found.mean_ranks).all() and (found.mean_ranks <= found.intervals[:, 1]).all()
+
+
+def test_a_place_of_equals_is_shared() -> None:
+    same = np.linspace(0.2, 0.9, 12)
+    found = rank(of_dice({"A": same, "B": same, "C": same - 0.1}))
+    np.testing.assert_allclose(found.places, [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
+    assert found.p_holm[0, 1] == 1
+
+
+def test_a_rank_that_one_seed_won_is_not_significant() -> None:
+    random = np.random.default_rng(1)
+    base = random.normal(0.7, 0.1, 60)
+    for gains, found in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
+        seeds = {seed: base + gain + random.normal(0, 0.01, 60) for seed, gain in enumerate(gains)}
+        of_seeds = pd.concat([of_dice({"A": values}).assign(seed=seed) for seed, values in seeds.items()])
+        averaged = np.mean(list(seeds.values()), axis=0)
+        others = {name: base + random.normal(0, 0.01, 60) for name in "BC"}
+        scores = of_dice({"A": averaged, **others})
+        alone, with_seeds = rank(scores), rank(scores, of_seeds)
+        assert alone.methods[0] == with_seeds.methods[0] == "A"
+        assert (alone.p_holm[0, 1:] < 0.05).all()
+        assert (with_seeds.p_holm[0, 1:] < 0.05).all() == found
+
+
+def test_the_ranking_as_text_and_as_a_picture() -> None:
+    same = np.linspace(0.2, 0.9, 12)
+    ranking = rank(of_dice({"A|1": same, "B": same - 0.05, "C": same - 0.1}))
+    lines = ranking_markdown(ranking).splitlines()
+    assert lines[0] == "| Method | Mean rank | 95 % interval | Place 1 | Place 2 | Place 3 |"
+    assert lines[2] == r"| A\|1 | 1.00 | 1.00 to 1.00 | 100% | 0% | 0% |"
+    # 12 equal differences: z = 78 / 2 / √(12 · 6.5² / 4) = 3.46, p = .00053, times the number of pairs
+    assert lines[6] == r"| p after Holm | A\|1 | B | C |" and lines[9] == "| B | .002 | – | .002 |"
+    assert list(ranking.table) == [
+        "method", "mean_rank", "mean_rank_low", "mean_rank_high", "place_1", "place_2", "place_3",
+        "p_holm A|1", "p_holm B", "p_holm C",
+    ]  # fmt: skip
+    left, right = ranking_figure(ranking).axes
+    assert [text.get_text() for text in left.texts] == ["100%", "", "", "", "100%", "", "", "", "100%"]
+    assert [text.get_text() for text in right.texts][1] == ".002"
+
+
+def counted(method: str, tp: int, fp: int, fn: int, **more: object) -> dict[str, object]:
+    return {"method": method, "region": "core", "TP": tp, "FP": fp, "FN": fn, **more}
+
+
+def test_missed_and_false_regions_are_counted() -> None:
+    scores = pd.DataFrame([
+        counted("A", 5, 0, 0, case="a"), counted("A", 0, 0, 3, case="b"), counted("A", 0, 2, 3, case="c"),
+        counted("A", 0, 1, 0, case="d"), counted("A", 0, 0, 0, case="e"),
+        *(counted("B", 0, 0, 0, case=case) for case in "abcde"),
+    ])  # fmt: skip
+    found = missed_and_false(scores).set_index("method")
+    assert found.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
+    assert missed_note(missed_and_false(scores)).endswith("in cases: A: core 1 of 3 missed, 1 of 2 false.")
+    assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No region that is there")
+    seeds = pd.DataFrame([counted("A", 1, 0, 1, case="a", seed=0), counted("A", 0, 0, 2, case="a", seed=1)])
+    mean = pd.DataFrame([counted("A", 0.5, 0, 1.5, case="a")])  # type: ignore[arg-type]
+    assert missed_and_false(mean, seeds).iloc[0].tolist() == ["A", "core", 1, 0.5, 0, 0], "the mean over the seeds"
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_the_spread_is_shown_where_it_is_asked_for(spread: bool, tmp_path: Path) -> None:
+    scores = scores_of({"A": [0.1, 0.2, 0.3, 0.4, 0.5], "B": [0.5]})
+    table = build_table("T", summarise(scores), paired_tests(scores, "A"), TABLE_1, REGIONS, spread=spread)
+    text = markdown(table)
+    # the standard deviation of 1..5 is √2.5 = 1.5811, quartiles are 2 and 4
+    assert ("| A | 0.300 ± 0.158 (5) |" in text) == spread
+    assert ("| A, median | 0.300 [0.200, 0.400] |" in text) == spread
+    assert "| B | 0.500 (1) |" in text, "one case has no standard deviation"
+    assert (r"0.300 $\pm$ 0.158" in latex(table, "c", "l")) == spread

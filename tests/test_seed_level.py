@@ -1,0 +1,195 @@
+"""Seeds as a level of their own, and the probability of a false claim: against drawing, by simulation, by hand."""
+
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from segan_nnunet.evaluation.scores.scores import SCORES
+from segan_nnunet.evaluation.statistics.intervals import mean_interval
+from segan_nnunet.evaluation.statistics.paired import (
+    OF_SEEDS,
+    OF_UNITS,
+    paired_tests,
+    sentences,
+    significant,
+    summarise,
+)
+from segan_nnunet.evaluation.statistics.seed_level import estimate
+from segan_nnunet.evaluation.statistics.seeds import scatter_notes
+
+REPETITIONS = 800
+BINOMIAL = 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)  # three standard deviations of a rate of 5 %
+PLANTED = [0.06, 0.04, 0.05, 0.055, 0.045]  # a difference of all seeds
+
+# of seeds, of units, of what is particular to both
+MOSTLY_UNITS, MOSTLY_SEEDS, NEITHER = (0.2, 1.0, 0.5), (1.0, 0.5, 0.5), (0.0, 0.0, 1.0)
+
+
+def crossed(
+    random: np.random.Generator, seeds: int, units: int, scatter: tuple[float, float, float], skewed: bool = False
+) -> np.ndarray:
+    """Scores (seeds, units) whose true mean is 0; skewed as Dice is, most near the top."""
+    of_seed, of_unit, of_both = scatter
+    return (
+        random.normal(0, of_seed, (seeds, 1))
+        + (of_unit * (1 - random.exponential(1, units)) if skewed else random.normal(0, of_unit, units))
+        + random.normal(0, of_both, (seeds, units))
+    )
+
+
+def test_the_error_is_that_of_a_bootstrap_over_seeds_and_units() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = crossed(random, 3, 12, (0.5, 1, 0.7)), crossed(random, 4, 12, (0.5, 0.3, 0.7))
+    draws, weights = 200_000, partial(random.multinomial)
+    units = weights(11, np.full(12, 1 / 12), draws) / 11
+    means = np.zeros(draws)
+    for method, sign in ((ours, 1), (theirs, -1)):
+        seeds = len(method)
+        drawn = weights(seeds - 1, np.full(seeds, 1 / seeds), draws) / (seeds - 1)
+        means += sign * ((drawn @ method) * units).sum(axis=1)
+    found = estimate(ours, theirs)
+    assert found.mean == pytest.approx(ours.mean() - theirs.mean())
+    assert found.error == pytest.approx(means.std(), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("scatter", "at_least", "skewed"),
+    [(MOSTLY_UNITS, 0.95, False), (MOSTLY_UNITS, 0.94, True), (MOSTLY_SEEDS, 0.92, False), (NEITHER, 0.99, False)],
+)
+@pytest.mark.parametrize(("seeds", "units"), [(3, 20), (5, 10)])
+def test_the_interval_over_seeds_and_units_covers_the_mean(
+    seeds: int, units: int, scatter: tuple[float, float, float], at_least: float, skewed: bool
+) -> None:
+    random = np.random.default_rng(seeds)
+    covered, taken_for_one = 0, 0
+    for _ in range(REPETITIONS):
+        scores = crossed(random, seeds, units, scatter, skewed)
+        low, high = estimate(scores).interval()
+        covered += low <= 0 <= high
+        error = stats.t.ppf(0.975, units - 1) * scores.mean(axis=0).std(ddof=1) / np.sqrt(units)
+        taken_for_one += abs(scores.mean()) <= error
+    assert covered / REPETITIONS >= at_least - BINOMIAL
+    if scatter == MOSTLY_SEEDS:
+        assert taken_for_one / REPETITIONS < 0.6, "of the seeds' mean alone an interval is far too narrow"
+
+
+@pytest.mark.parametrize("scatter", [MOSTLY_UNITS, MOSTLY_SEEDS])
+def test_without_a_difference_seeds_and_units_err_in_5_percent(scatter: tuple[float, float, float]) -> None:
+    random = np.random.default_rng(1)
+    wrong = sum(
+        estimate(crossed(random, 3, 20, scatter), crossed(random, 3, 20, scatter)).p() < 0.05
+        for _ in range(REPETITIONS)
+    )
+    assert wrong / REPETITIONS <= 0.05 + BINOMIAL
+
+
+def seeded_scores(gains: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """B, and A of several seeds, better than B by so much each: the scores of the means, and of the seeds."""
+    random = np.random.default_rng(7)
+    base = random.normal(0.7, 0.1, 40)
+    regions, columns = ["whole", "core"], [score.column for score in SCORES]
+
+    def rows(values: np.ndarray, **more: object) -> list[dict[str, object]]:
+        return [
+            {"case": f"c{index:02d}", "region": region, **dict.fromkeys(columns, value), **more}
+            for (index, value), region in product(enumerate(values), regions)
+        ]
+
+    of_seeds = pd.DataFrame(
+        row
+        for seed, gain in enumerate(gains)
+        for row in rows(base + gain + random.normal(0, 0.01, 40), method="A", seed=seed)
+    )
+    means = of_seeds.groupby(["method", "case", "region"], sort=False, as_index=False)[columns].mean()
+    return pd.concat([pd.DataFrame(rows(base, method="B")), means], ignore_index=True), of_seeds
+
+
+def test_a_difference_of_one_seed_is_none_and_one_of_all_seeds_is_found() -> None:
+    for gains, found in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
+        scores, of_seeds = seeded_scores(gains)
+        tests = paired_tests(scores, "B", of_seeds)
+        assert set(tests["test"]) == {OF_SEEDS}
+        assert significant(tests).all() if found else not significant(tests).any()
+        row = tests.iloc[0]
+        assert row["difference"] == pytest.approx(np.mean(gains), abs=0.01)
+        assert (row["difference_low"] > 0) == found
+        assert row["p"] == pytest.approx(2 * row["false_claim"])
+        taken_for_one = paired_tests(scores, "B")
+        assert set(taken_for_one["test"]) == {OF_UNITS}
+        if sum(gains):
+            assert significant(taken_for_one).all(), "the mean over the seeds alone would have claimed it"
+
+
+def test_the_probability_of_a_false_claim_stands_beside_the_claim() -> None:
+    scores, of_seeds = seeded_scores(PLANTED)
+    tests = paired_tests(scores, "B", of_seeds)
+    assert "P(A is not better) = " in sentences(tests, ["whole"])[0]
+    worse = tests[tests["score"] == "Dice"].assign(difference=-0.1)
+    assert "P(B is not better) = " in sentences(worse, ["whole"])[0]
+
+
+def test_the_interval_of_a_mean_is_wider_where_its_seeds_scatter() -> None:
+    scores, of_seeds = seeded_scores([-0.1, 0.0, 0.1])
+    alone, with_seeds = (
+        summarise(scores, given).set_index(["method", "score", "region"]) for given in (None, of_seeds)
+    )
+    key = ("A", "Dice", "whole")
+    assert alone.loc[key, "mean"] == pytest.approx(with_seeds.loc[key, "mean"])
+    assert with_seeds.loc[key, "mean_low"] < alone.loc[key, "mean_low"] - 0.05
+    pd.testing.assert_series_equal(alone.loc[("B", "Dice", "whole")], with_seeds.loc[("B", "Dice", "whole")])
+
+
+def test_one_seed_is_no_level_and_what_a_seed_does_not_define_is_the_others_mean() -> None:
+    scores, of_seeds = seeded_scores([0.05])
+    pd.testing.assert_frame_equal(paired_tests(scores, "B", of_seeds), paired_tests(scores, "B"))
+    scores, of_seeds = seeded_scores([0.05, 0.05])
+    first = of_seeds.index[0]
+    of_seeds.loc[first, "Dice"] = np.nan
+    scores.loc[(scores["method"] == "A") & (scores["case"] == "c00") & (scores["region"] == "whole"), "Dice"] = (
+        of_seeds.loc[(of_seeds["seed"] == 1) & (of_seeds["case"] == "c00") & (of_seeds["region"] == "whole"), "Dice"]
+    ).item()
+    seeded, averaged = summarise(scores, of_seeds), summarise(scores)
+    np.testing.assert_allclose(seeded["mean"], averaged["mean"])
+    np.testing.assert_array_equal(seeded["cases"], averaged["cases"])
+
+
+def test_the_probability_of_a_false_claim_is_the_posterior_s() -> None:
+    """The published formula, of means, standard deviations and correlation; and SciPy's one-sided paired test."""
+    random = np.random.default_rng(2)
+    a = random.normal(0.8, 0.1, 25)
+    b = a - random.normal(0.01, 0.05, 25)
+    spread = np.sqrt(a.var(ddof=1) + b.var(ddof=1) - 2 * np.cov(a, b)[0, 1])
+    published = stats.t.cdf(np.sqrt(25) * (b.mean() - a.mean()) / spread, 24)
+    assert estimate((a - b)[None]).false_claim() == pytest.approx(published)
+    assert estimate((b - a)[None]).false_claim() == pytest.approx(published), "of the better, whichever it is"
+    assert published == pytest.approx(stats.ttest_rel(a, b, alternative="greater").pvalue)
+
+
+def test_nothing_is_claimed_where_nothing_differs_or_of_one_case() -> None:
+    assert np.isnan(estimate(np.zeros((1, 5))).false_claim()) and estimate(np.zeros((2, 5))).p() == 1
+    assert np.isnan(estimate(np.ones((1, 1))).false_claim())
+    assert estimate(np.full((1, 5), 0.1)).false_claim() == 0, "all cases agree"
+    assert np.isnan(estimate(np.ones((3, 9))).interval()).all(), "fewer than ten have no interval"
+    assert mean_interval(np.full(12, 0.5)) == estimate(np.full((2, 12), 0.5)).interval()
+
+
+def test_the_scatter_of_seeds_is_said() -> None:
+    seeds = pd.DataFrame({"method": "A", "seed": [0, 1], "region": "whole", "Dice": [0.6, 0.7]})
+    assert scatter_notes(seeds) == ["A's mean Dice has a standard deviation over its seeds of 0.071 (whole)."]
+    assert scatter_notes(seeds[:1]) == [], "one seed has none"
+
+
+def test_all_pairs_are_one_family() -> None:
+    scores, of_seeds = seeded_scores(PLANTED)
+    both = [scores, scores[scores["method"] == "B"].assign(method="C")]
+    tests = paired_tests(pd.concat(both, ignore_index=True), "B", of_seeds, all_pairs=True)
+    dice = tests[(tests["score"] == "Dice") & (tests["region"] == "whole")]
+    assert list(zip(dice["method"], dice["baseline"], strict=True)) == [("A", "B"), ("C", "B"), ("C", "A")]
+    family = tests[tests["score"].isin(["Dice", "Precision", "Sensitivity"])].sort_values("p")
+    assert len(family) == 3 * 3 * 2
+    expected = np.maximum.accumulate(family["p"].to_numpy() * np.arange(18, 0, -1)).clip(max=1)
+    np.testing.assert_allclose(family["p_holm"], expected)
