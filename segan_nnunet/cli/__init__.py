@@ -14,6 +14,8 @@ from segan_nnunet.cli import comparisons, datasets, grids, models
 from segan_nnunet.cli.options import expand_values
 from segan_nnunet.errors import InputError
 
+LEFT_OUT_ALONE = {"segan_nnunet", "torch", "nnunetv2", "submitit"}  # by packaging/compare
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -48,6 +50,13 @@ def main() -> None:
         app(expand_values(sys.argv[1:], typer.main.get_command(app)), prog_name="segan_nnunet")
     except InputError as error:
         say(str(error))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in LEFT_OUT_ALONE:
+            raise
+        say(
+            f"{missing} is not in this environment, which has the comparison alone; this verb needs all of segan-nnunet"
+        )
     except OSError as error:
         if error.filename is None:  # of no file: nothing that a user could put right
             raise
