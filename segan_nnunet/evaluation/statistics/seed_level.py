@@ -111,5 +111,5 @@ def by_method_and_seed(
         seeded = chosen.pivot(index="case", columns=["method", "region", "seed"], values=column).sort_index(axis=1)
         for key in {(method, region) for method, region, _ in seeded.columns} & set(found):
             each = seeded[key].reindex(table.index)
-            found[key] = each.T.fillna(each.mean(axis=1)).T
+            found[key] = each.where(each.notna(), each.mean(axis=1), axis=0)
     return found
