@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.grid import crossval
 from segan_nnunet.grid.branches import branch, check_start, start_job
 from segan_nnunet.grid.checks import parse_start
 from segan_nnunet.grid.jobs import Grid, Job
@@ -49,6 +50,17 @@ def test_every_arm_starts_from_the_end_of_its_own_fold_plans_and_seed() -> None:
     for (trainer, fold), start in starts.items():
         assert start is not None and start.start is None
         assert (start.trainer, start.fold) == (f"A_until2_seed{trainer[-1]}", fold)
+
+
+def test_a_dry_run_says_what_is_trained_first(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for check in ("check_trainers", "check_folds"):
+        monkeypatch.setattr(crossval, check, lambda _: None)
+    grid = Grid("Dataset001_Tiny", ("A", "B"), ("P",), (0,), device="cpu", start="A_until2")
+    first, copied, arm, *_, compared = crossval.commands(grid)
+    assert first == "nnUNetv2_train 1 2d 0 -tr A_until2 -p P -device cpu"
+    assert copied.startswith("# crossval puts ") and "A_until2__P__2d" in copied
+    assert arm == "nnUNetv2_train 1 2d 0 -tr A -p P -device cpu --c"
+    assert compared.startswith("segan_nnunet compare")
 
 
 def test_critics_begin_where_nnunet_s_own_training_ends(nnunet_folders: Path) -> None:
