@@ -9,6 +9,7 @@ from itertools import count, zip_longest
 from pathlib import Path
 
 import pytest
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
@@ -30,6 +31,12 @@ def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir()
         monkeypatch.setenv(f"nnUNet_{part}", str(folder))
     return tmp_path
+
+
+@pytest.fixture
+def without_progress_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out nnU-Net's picture of every epoch, which takes longer than a small epoch."""
+    monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda *_: None)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 import os
 import re
+from importlib import import_module
 from math import prod
 from typing import Any, ClassVar
 
+import pytest
 import torch
 from torch import nn
 
@@ -88,7 +90,9 @@ def test_operations_are_those_of_the_design() -> None:
     assert operations(build(AuthorsLoop, TINY), TINY.make_batch()) == authors
 
 
-def test_everything_is_measured_in_3d_too_and_the_environment_left_alone() -> None:
+def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("segan_nnunet.experiments.benchmark.pipeline")  # the package has a function of this name
+    monkeypatch.setattr(module, "CASE_SHAPE", (32, 32, 32))
     workload = Workload(patch=(16, 16, 16), batch=2, width=2, channels=2, regions=2)
     before = dict(os.environ)
     rows = benchmark(workload, steps=2, candidates=["authors' loop", "SegANTrainer"])

@@ -20,6 +20,8 @@ from tests.test_checkpoints import epoch
 PLAIN = {"background": 0, "edema": 1, "core": 2, "enhancing tumor": 3}
 NETWORKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_per_stage"}
 
+pytestmark = pytest.mark.usefixtures("without_progress_png")
+
 
 def nnunet_architecture(dimension: int = 2, network: str = "PlainConvUNet") -> dict[str, Any]:
     """nnU-Net's network with four stages of width 2 and deep supervision, as its plans have it."""

@@ -19,6 +19,8 @@ from tests.test_checkpoints import epoch
 
 ARM = Job("Dataset001_Tiny", "2d", "Short", "SegANPlans", 0, "cpu", start="Theirs_until2")
 
+pytestmark = pytest.mark.usefixtures("without_progress_png")
+
 
 def test_a_trainer_that_stops_is_named_before_its_seed() -> None:
     assert stopped("A_50epochs_seed3", 35) == "A_50epochs_until35_seed3"
