@@ -20,6 +20,7 @@ import SimpleITK as sitk
 from scipy import ndimage, stats
 from statsmodels.stats.multitest import multipletests
 from study import TWENTY, run, set_environment
+from study import train as train_grid
 
 PLANS = "nnUNetPlans_2mm_width8"
 ARMS = ("Beside", "Beside_full", "Beside_decays", "Beside_late")
@@ -110,9 +111,9 @@ def read_splits(out: Path) -> list[dict[str, list[str]]]:
 
 
 def train(trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int], *options: str) -> None:
-    """Train what is missing of a grid, two at a time."""
-    grid = ["--folds", *map(str, folds), "--seeds", *map(str, seeds), *options]
-    run("crossval", "-d", TWENTY, "-tr", *trainers, "-p", PLANS, *grid, "--jobs", "2", "-device", "cpu")
+    """Train what is missing of a grid of the twenty patients."""
+    grid = ("--folds", *map(str, folds), "--seeds", *map(str, seeds))
+    train_grid(TWENTY, trainers, *grid, *options, plans=PLANS)
 
 
 def scores(out: Path, folder: str, trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int]) -> pd.DataFrame:

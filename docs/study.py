@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +101,9 @@ def prepare(dataset: str, out: Path, source: list[str], folds: int) -> None:
     run("split", "-d", dataset, "-k", str(folds))
 
 
-def train(dataset: str, trainers: list[str], *options: str) -> None:
+def train(dataset: str, trainers: Sequence[str], *options: str, plans: str = PLANS) -> None:
     """Train what is missing of a grid, two at a time."""
-    run("crossval", "-d", dataset, "-tr", *trainers, "-p", PLANS, *options, "--jobs", "2", "-device", "cpu")
+    run("crossval", "-d", dataset, "-tr", *trainers, "-p", plans, *options, "--jobs", "2", "-device", "cpu")
 
 
 def compare(dataset: str, trainers: list[str], folder: Path, *options: str) -> Path:

@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from segan_nnunet.data.trained_on import has_begun, read_json
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import read_whole
-from segan_nnunet.grid.jobs import Job, continuation
+from segan_nnunet.grid.jobs import Job
 
 START = "crossval_start.json"  # from which trainer's end a fold was started
 
@@ -16,18 +17,13 @@ def start_job(job: Job) -> Job | None:
     return replace(job, trainer=job.start, start=None) if job.start else None
 
 
-def is_begun(folder: Path) -> bool:
-    """Whether a fold has a checkpoint to go on from."""
-    return bool(continuation(folder))
-
-
 def check_start(job: Job) -> None:
     """Check that a fold which was begun has the start that it is now to have.
 
     Raises:
         InputError: it has another.
     """
-    if is_begun(job.folder) and (started := started_from(job.folder)) != job.start:
+    if has_begun(job.folder) and (started := started_from(job.folder)) != job.start:
         raise InputError(
             f"{job.folder} was trained from {said(started)}, and is now to be trained from {said(job.start)}: it would "
             "be another training under the same name. Remove the folder to train it anew, or give --from as it was"
@@ -36,8 +32,7 @@ def check_start(job: Job) -> None:
 
 def started_from(folder: Path) -> str | None:
     """The trainer from whose end a fold was started; None if from its beginning."""
-    path = folder / START
-    return json.loads(path.read_text())["trainer"] if path.is_file() else None
+    return read_json(folder / START).get("trainer")
 
 
 def said(start: str | None) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.splits import SPLITS_FILE
+from segan_nnunet.data.trained_on import has_begun
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
 from segan_nnunet.evaluation.presentation.result_folder import Settings
-from segan_nnunet.grid.branches import is_begun, start_job
+from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.checks import check_trainers
 from segan_nnunet.grid.fold_records import check_folds, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job, unique
@@ -73,7 +74,7 @@ def commands(grid: Grid) -> list[str]:
     check_folds(grid.jobs())
     lines, starts = [f"# {note}" for note in shorter_trainings(grid.jobs())], []
     for job in open_jobs(grid):
-        if (start := start_job(job)) and not is_begun(job.folder):
+        if (start := start_job(job)) and not has_begun(job.folder):
             starts += [] if is_finished(start.folder) else [shlex.join(start.command())]
             lines += [f"# crossval puts {start.folder / 'checkpoint_final.pth'} into {job.folder} as its latest"]
             lines += [shlex.join([*job.command(), "--c"])]
@@ -84,9 +85,8 @@ def commands(grid: Grid) -> list[str]:
 
 def names_of_trainers(grid: Grid) -> list[str]:
     """Names of all trainers that the grid asks nnU-Net for."""
-    return [
-        name for trainer in (*grid.trainers, *([grid.start] if grid.start else [])) for name in grid.names_of(trainer)
-    ]
+    trainers = [*grid.trainers, grid.start] if grid.start else grid.trainers
+    return [name for trainer in trainers for name in grid.names_of(trainer)]
 
 
 def compare_command(grid: Grid) -> str:

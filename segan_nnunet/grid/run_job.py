@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
-from segan_nnunet.grid.branches import branch, is_begun, start_job
+from segan_nnunet.data.trained_on import has_begun
+from segan_nnunet.grid.branches import branch, start_job
 from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (
@@ -79,7 +80,7 @@ def run_job(
     try:
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder):
-                start = None if is_begun(job.folder) else start_job(job)
+                start = None if has_begun(job.folder) else start_job(job)
                 if start:
                     state = run_job(start, environment, wait_s, own_group, stop)
                     if state.state is not State.FINISHED:

@@ -161,8 +161,13 @@ class ResumableTrainer(nnUNetTrainer):
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
-        if not self.is_ddp and not ("branched_from" in checkpoint and "random_states" not in checkpoint):
+        if not self.is_ddp and not self.begins_without("random_states", checkpoint):
             self.saved_random_states = checkpoint["random_states"]
+
+    @staticmethod
+    def begins_without(key: str, checkpoint: dict[str, Any]) -> bool:
+        """Whether a training branches off one of another trainer, whose checkpoint has no such entry."""
+        return "branched_from" in checkpoint and key not in checkpoint
 
     def player_weights(self, checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The weights of each player in a checkpoint."""

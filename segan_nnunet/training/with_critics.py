@@ -242,15 +242,13 @@ class WithCritics(ResumableTrainer):
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore the critic and its optimiser too; a training that branches off another without them begins them."""
-        if "branched_from" in checkpoint and "critic_weights" not in checkpoint:
+        if self.begins_without("critic_weights", checkpoint):
             self.print_to_log_file(f"The critics begin here, after {checkpoint['branched_from']}.")
-            super().load_plugin_state(checkpoint)
-            self.fill_log(self.current_epoch)
-            return
-        self.critic.load_state_dict(checkpoint["critic_weights"])
-        self.critic_optimizer.load_state_dict(checkpoint["critic_optimizer_state"])
-        if self.critic_grad_scaler is not None and checkpoint["critic_grad_scaler_state"] is not None:
-            self.critic_grad_scaler.load_state_dict(checkpoint["critic_grad_scaler_state"])
+        else:
+            self.critic.load_state_dict(checkpoint["critic_weights"])
+            self.critic_optimizer.load_state_dict(checkpoint["critic_optimizer_state"])
+            if self.critic_grad_scaler is not None and checkpoint["critic_grad_scaler_state"] is not None:
+                self.critic_grad_scaler.load_state_dict(checkpoint["critic_grad_scaler_state"])
         super().load_plugin_state(checkpoint)
         self.fill_log(self.current_epoch)
 
