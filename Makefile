@@ -1,5 +1,6 @@
 # make demo    the whole job on a simulated cohort: tables and pictures in demo_output/
 # make test    ruff, mypy, and the tests
+# make gpu-check   what only a CUDA GPU shows: tests, cost, trainings, into gpu_check/; ten minutes
 # Both first create a virtual environment in .venv with the package in it, once.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ DEMO ?= demo_output
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs gpu-check clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; try: make PYTHON=python3.12")'
@@ -30,5 +31,9 @@ docs: $(INSTALLED)
 	$(BIN)/python docs/make_datasets.py
 	SEGAN_WRITE_DOCS=1 $(BIN)/python -m pytest tests/test_matrix.py
 
+gpu-check: $(INSTALLED)
+	$(BIN)/python -m pytest tests/test_device.py -rs --junitxml gpu_check/tests.xml
+	$(BIN)/segan_nnunet benchmark --device cuda --all -o gpu_check
+
 clean:
-	rm -rf $(VENV) demo_output
+	rm -rf $(VENV) demo_output gpu_check

@@ -31,6 +31,7 @@ def build(
     before: Callable[[Any], None] = lambda trainer: None,
     architecture: dict[str, Any] | None = None,
     patch: Sequence[int] = (32, 32),
+    device: str = "cpu",
 ) -> Any:
     """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4 unless one is given."""
     preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
@@ -56,7 +57,7 @@ def build(
     }
     order = [2, 1, *range(4, 3 + len(labels))][: len(labels.keys() - {"background", "ignore"})]
     dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": order}
-    built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device("cpu"))
+    built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device(device))
     before(built)
     torch.manual_seed(0)
     built.initialize()

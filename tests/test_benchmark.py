@@ -1,16 +1,22 @@
+import json
 import os
 import re
 from importlib import import_module
 from math import prod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import nn
 
+from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.benchmark import Workload, benchmark, inference, pipeline, step_table
 from segan_nnunet.experiments.benchmark.candidates import AuthorsLoop, build
-from segan_nnunet.experiments.benchmark.steps import operations
+from segan_nnunet.experiments.benchmark.pipeline import Pipeline
+from segan_nnunet.experiments.benchmark.steps import Measured, operations
+from segan_nnunet.experiments.benchmark.tables import in_seconds, pipeline_lines
+from segan_nnunet.experiments.device_check import check_device
 from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
 
@@ -98,8 +104,41 @@ def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeyp
     rows = benchmark(workload, steps=2, candidates=["authors' loop", "SegANTrainer"])
     assert [len(row.seconds) for row in rows] == [2, 2] and all(row.flop > 0 and row.rate > 0 for row in rows)
     table = step_table(workload, rows)
-    assert "| authors' loop |" in table and f"| {rows[0].median:.3f} |" in table and "2 regions" in table
+    assert "| authors' loop |" in table and f"| {in_seconds(rows[0].median)} |" in table and "2 regions" in table
     loaders = pipeline(workload, processes=1, seconds=0.1)
     assert len(loaders) == 2 and all(loader.images_per_second > 0 for loader in loaders)
     assert [len(one.seconds) for one in inference(workload, 1)] == [1, 1, 1]
     assert dict(os.environ) == before
+
+
+def test_the_loader_or_the_step_is_the_limit() -> None:
+    """4 processes make 100 images per second: a step that takes 0.08 s for 16, 200 per second, wants 8 of them."""
+    workload = Workload(batch=16)
+    rows = [Measured(name, [time], 1, 1, None, 1) for name, time in (("slow", 1.0), ("fast", 0.08))]
+    said = pipeline_lines(workload, [Pipeline("crops", 4, 100.0), Pipeline("none", 4, 800.0)], rows)
+    assert "crops: the loader is the limit; the fastest of these steps (fast) is kept busy by 8 processes" in said
+    assert "none: the step is the limit; the fastest of these steps (fast) is kept busy by 1 process (" in said
+    assert "of the process" not in step_table(workload, rows), "a GPU's table has its allocator's column alone"
+
+
+def test_without_a_gpu_its_check_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert check_device(tmp_path / "check") is None
+    assert "There is no CUDA GPU here, so nothing was run." in capsys.readouterr().out
+    assert not (tmp_path / "check").exists()
+
+
+def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("segan_nnunet.experiments.device_check")
+
+    def fails(size: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(module, "performance", fails)
+    monkeypatch.setattr(module, "trainings", lambda *_: ("| a table |", {"seconds": {"SegAN": 1.0}}))
+    with pytest.raises(InputError, match="failed: performance"):
+        check_device(tmp_path, "cpu", small=True)
+    assert "| a table |" in (tmp_path / "trainings.md").read_text()
+    assert json.loads((tmp_path / "trainings.json").read_text())["seconds"] == {"SegAN": 1.0}
+    assert not (tmp_path / "performance.md").exists()

@@ -91,13 +91,23 @@ def benchmark(
     channels: Annotated[int, typer.Option(help="Of the images.")] = 3,
     regions: Annotated[list[int] | None, typer.Option("--regions", help="Numbers of regions. [default: 3]")] = None,
     steps: Annotated[int, typer.Option(help="Timed steps of each candidate.")] = 7,
-    device: Annotated[str, typer.Option("-device", help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option("-device", "--device", help="cpu or cuda.")] = "cpu",
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out loaders and inference.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="At the paper's size, with trainings on a simulated cohort; into -o.")
+    ] = False,
+    small: Annotated[bool, typer.Option("--small", help="With --all: in sizes for two cores.")] = False,
+    output: Annotated[Path, typer.Option("-o", help="With --all: the folder.")] = Path("device_check"),
 ) -> None:
     """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them.
 
     Then how many images per second nnU-Net's loaders make, and what inference costs.
     """
+    if everything:
+        from segan_nnunet.experiments.device_check import check_device
+
+        check_device(output, device, small)
+        return
     from segan_nnunet.experiments import benchmark as bench
 
     for number in regions or [3]:

@@ -37,6 +37,10 @@ class AuthorsLoop(AdversarialTrainer):
         super().initialize()
         take_ordinary_format(self.network, self.critic)
 
+    def _do_i_compile(self) -> bool:
+        """Leave it wholly eager, as they ran it."""
+        return False
+
     def train_step(self, batch: dict) -> dict[str, Any]:
         """One round, as they play it."""
         image, target = batch["data"].to(self.device), batch["target"].to(self.device).float()
@@ -72,6 +76,26 @@ class Float32(AdversarialTrainer):
         super().initialize()
 
 
+class NotCompiled(AdversarialTrainer):
+    """SegANTrainer without torch.compile, which nnU-Net uses on GPUs."""
+
+    def _do_i_compile(self) -> bool:
+        """Leave both players eager."""
+        return False
+
+
+class WeightsChannelsLast(AdversarialTrainer):
+    """SegANTrainer whose weights, too, have their channels last in memory, as its activations do."""
+
+    def initialize(self) -> None:
+        """Bring them into that order."""
+        super().initialize()
+        dimension = len(self.configuration_manager.patch_size)
+        order = torch.channels_last if dimension == 2 else torch.channels_last_3d
+        for player in (self.network, self.critic):
+            player.to(memory_format=order)
+
+
 def take_ordinary_format(*players: nn.Module) -> None:
     """Undo what our networks do for speed: PyTorch's ordinary memory format, channels first."""
     for player in players:
@@ -87,6 +111,11 @@ CANDIDATES: dict[str, type[nnUNetTrainer]] = {
     "UNetSoftmaxTrainer": SoftmaxTrainer,
     "nnUNetTrainer, nnU-Net's network": nnUNetTrainer,
     "nnUNetTrainerSegAN, nnU-Net's network": CriticBesideTrainer,
+}
+
+VARIANTS: dict[str, type[nnUNetTrainer]] = {
+    "SegANTrainer, not compiled": NotCompiled,
+    "SegANTrainer, weights channels last": WeightsChannelsLast,
 }
 
 
@@ -207,9 +236,12 @@ def precision(trainer: Any) -> torch.dtype:
 
 
 def batch_for(trainer: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
-    """The batch as a trainer's loader gives it: with deep supervision the truth comes in several sizes."""
+    """The batch as a trainer's loader gives it.
+
+    With deep supervision the truth comes in several sizes; for a GPU it lies in pinned memory.
+    """
     if not trainer.enable_deep_supervision:
         return dict(batch)
     truth = batch["target"].float()
-    scales = trainer._get_deep_supervision_scales()
-    return {**batch, "target": [F.interpolate(truth, scale_factor=tuple(scale)) for scale in scales]}
+    scaled = [F.interpolate(truth, scale_factor=tuple(scale)) for scale in trainer._get_deep_supervision_scales()]
+    return {**batch, "target": [part.pin_memory() for part in scaled] if trainer.device.type == "cuda" else scaled}

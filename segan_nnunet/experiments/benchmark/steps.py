@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, batch_for, build, precision
+from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, VARIANTS, batch_for, build, precision
 from segan_nnunet.experiments.benchmark.timing import Timed, seconds_of
 from segan_nnunet.experiments.benchmark.workload import Workload
+
+WARM_UP = 3  # steps: torch.compile compiles in the first two, cuDNN looks for its fastest algorithms
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,15 @@ class Measured(Timed):
     Attributes:
         flop: floating-point operations of one step, forward and backward, of convolutions and matrix products.
         tensor_mib: the most that tensors hold during a step: both players, their optimisers' states, the batch, and
-            what the step allocates; the same in every run.
+            what the step allocates; the same in every run. On a GPU as its allocator counts.
         process_mib: the most by which the process grows for all of it, libraries' own buffers included; it scatters.
+            None on a GPU.
         rate: operations per second that this device attains in the candidate's precision.
     """
 
     flop: int
     tensor_mib: float
-    process_mib: float
+    process_mib: float | None
     rate: float
 
     @property
@@ -45,38 +48,79 @@ class Measured(Timed):
         return self.flop / self.rate
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A candidate that is warmed up.
+
+    Attributes:
+        trainer: ready to step.
+        batch: as its loader gives it.
+        flop: of one step.
+        held: bytes of the GPU's memory that it keeps between two steps; 0 on a CPU.
+    """
+
+    trainer: Any
+    batch: dict[str, Any]
+    flop: int
+    held: int
+
+
 def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tuple(CANDIDATES)) -> list[Measured]:
     """Time the steps of the candidates in turns, count their operations, and measure their memory.
 
     Args:
         workload: what they are given.
-        steps: timed steps of each, after one that warms up.
-        candidates: names in CANDIDATES.
+        steps: timed steps of each, after those that warm up.
+        candidates: names in CANDIDATES or VARIANTS.
     """
+    if workload.device == "cuda":
+        torch.backends.cudnn.benchmark = True  # as nnUNetv2_train sets it
     batch = workload.make_batch()
-    trainers = {name: build(CANDIDATES[name], workload) for name in candidates}
-    flop = {name: operations(trainer, batch) for name, trainer in trainers.items()}
+    ready = {name: prepare(name, workload, batch) for name in candidates}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(steps):
-        for name, trainer in trainers.items():
-            seconds[name].append(step_seconds(trainer, batch_for(trainer, batch)))
-    rates = {dtype: attainable_rate(workload, dtype) for dtype in {precision(trainer) for trainer in trainers.values()}}
-    tensors = {name: tensor_memory(trainer, batch_for(trainer, batch)) for name, trainer in trainers.items()}
-    precisions = {name: precision(trainer) for name, trainer in trainers.items()}
-    del trainers
+        for name, one in ready.items():
+            seconds[name].append(step_seconds(one.trainer, one.batch))
+    precisions = {name: precision(one.trainer) for name, one in ready.items()}
+    rates = {dtype: attainable_rate(workload, dtype) for dtype in set(precisions.values())}
+    flop = {name: one.flop for name, one in ready.items()}
+    tensors = {name: tensor_memory(one.trainer, one.batch, one.held) for name, one in ready.items()}
+    del ready
     gc.collect()
     return [
         Measured(
-            name, seconds[name], flop[name], tensors[name], process_memory(name, workload), rates[precisions[name]]
+            name,
+            seconds[name],
+            flop[name],
+            tensors[name],
+            None if workload.device == "cuda" else process_memory(name, workload),
+            rates[precisions[name]],
         )
         for name in candidates
     ]
 
 
-def operations(trainer: Any, batch: dict[str, Tensor]) -> int:
+def prepare(name: str, workload: Workload, batch: dict[str, Tensor]) -> Ready:
+    """Build a candidate, count its operations, and let it compile and choose algorithms outside the timed steps."""
+    before = allocated(workload.device)
+    trainer = build({**CANDIDATES, **VARIANTS}[name], workload)
+    own = batch_for(trainer, batch)
+    with torch.compiler.set_stance("force_eager"):  # what is compiled is not counted
+        flop = operations(trainer, own)
+    for _ in range(WARM_UP if workload.device == "cuda" else 0):
+        trainer.train_step(own)
+    return Ready(trainer, own, flop, allocated(workload.device) - before)
+
+
+def allocated(device: str) -> int:
+    """Bytes that tensors hold on a GPU; 0 for a CPU, which does not count."""
+    return torch.cuda.memory_allocated() if device == "cuda" else 0
+
+
+def operations(trainer: Any, batch: dict[str, Any]) -> int:
     """Floating-point operations of one step, by torch's counter: of convolutions and matrix products."""
     with FlopCounterMode(display=False) as counter:
-        trainer.train_step(batch_for(trainer, batch))
+        trainer.train_step(batch)
     return counter.get_total_flops()
 
 
@@ -108,8 +152,18 @@ def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7
     return flop / best
 
 
-def tensor_memory(trainer: Any, batch: dict[str, Any]) -> float:
-    """The most that tensors hold during a step, in MiB."""
+def tensor_memory(trainer: Any, batch: dict[str, Any], held: int = 0) -> float:
+    """The most that tensors hold during a step, in MiB.
+
+    Args:
+        trainer, batch: of the step.
+        held: bytes of a GPU's memory between two steps; on a CPU they are counted here.
+    """
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        trainer.train_step(batch)
+        return (held + torch.cuda.max_memory_allocated() - before) / 2**20
     players = (trainer.network, getattr(trainer, "critic", nn.Module()))
     optimizers = {trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)}
     for optimizer in optimizers:
@@ -118,16 +172,10 @@ def tensor_memory(trainer: Any, batch: dict[str, Any]) -> float:
     lasting += [value for one in optimizers for state in one.state.values() for value in state.values()]
     tensors = [part for value in lasting for part in (value if isinstance(value, list) else [value])]
     held = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())  # nnU-Net's networks list some twice
-    if trainer.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+    with without_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         trainer.train_step(batch)
-        added = torch.cuda.max_memory_allocated() - before
-    else:
-        with without_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-            trainer.train_step(batch)
-        events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-        added = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    added = max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
     return (held + added) / 2**20
 
 
@@ -153,23 +201,16 @@ def process_memory(name: str, workload: Workload) -> float:
 
 def step_memory(name: str, workload: Workload) -> float:
     """Measure this process, to which a small step first brings the libraries' own memory."""
+    candidate = {**CANDIDATES, **VARIANTS}[name]
     small = replace(workload, batch=2, width=4, patch=(32,) * len(workload.patch))
-    warm_up = build(CANDIDATES[name], small)
+    warm_up = build(candidate, small)
     warm_up.train_step(batch_for(warm_up, small.make_batch()))
     batch = workload.make_batch()
-    trainer = build(CANDIDATES[name], workload)
-    if workload.device == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        before = most_memory()
+    trainer = build(candidate, workload)
+    before = most_memory()
     for _ in range(2):
         trainer.train_step(batch_for(trainer, batch))
-    if workload.device == "cuda":
-        peak = torch.cuda.max_memory_allocated()
-    else:
-        peak = most_memory()
-    return (peak - before) / 2**20
+    return (most_memory() - before) / 2**20
 
 
 def most_memory() -> int:

@@ -43,8 +43,9 @@ class Workload:
         }
 
     def make_batch(self) -> dict[str, Tensor]:
-        """Images of noise and nested masks, as nnU-Net's loader gives them."""
+        """Images of noise and nested masks, as nnU-Net's loader gives them: for a GPU in pinned memory."""
         generator = torch.Generator().manual_seed(0)
         data = torch.randn(self.batch, self.channels, *self.patch, generator=generator)
         depth = torch.randint(0, self.regions + 1, (self.batch, 1, *self.patch), generator=generator)
-        return {"data": data, "target": torch.cat([depth > region for region in range(self.regions)], 1)}
+        made = {"data": data, "target": torch.cat([depth > region for region in range(self.regions)], 1)}
+        return {key: value.pin_memory() for key, value in made.items()} if self.device == "cuda" else made

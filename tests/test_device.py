@@ -1,0 +1,204 @@
+"""What every device must do. On a CUDA GPU too, where there is one: `make gpu-check` runs this file there."""
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from segan_nnunet.experiments.benchmark.candidates import batch_for
+from segan_nnunet.training import CriticBesideTrainer, SoftmaxTrainer
+from tests.small_trainers import GameTrainer, build, parameters
+from tests.test_beside import nnunet_architecture
+
+ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="not run on a GPU: there is none here")
+DEVICES = ("cpu", pytest.param("cuda", marks=ON_CUDA))
+EPSILON = {None: 2.0**-10, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}  # None: float32; TF32's on a GPU
+PRECISIONS = [
+    ("cpu", None),
+    ("cpu", torch.bfloat16),
+    *(pytest.param("cuda", dtype, marks=ON_CUDA) for dtype in EPSILON),
+]
+PATCHES = {"2-D": (32, 32), "3-D": (16, 16, 16)}
+
+pytestmark = pytest.mark.usefixtures("without_progress_png")
+
+
+class SmallSoftmax(SoftmaxTrainer):
+    initial_lr = 1e-3
+
+
+class Beside(CriticBesideTrainer):
+    fraction = 1.0
+
+
+TRAINERS: dict[str, Any] = {"SegAN": GameTrainer, "softmax": SmallSoftmax, "beside": Beside}
+
+
+class NotCompiled:
+    def _do_i_compile(self) -> bool:
+        return False
+
+
+def made(
+    trainer: str, folder: Path, device: str, precision: torch.dtype | None, size: str, compiled: bool = False
+) -> Any:
+    """A small trainer on a device, in a precision, its players in training."""
+    idea = TRAINERS[trainer]
+    patch = PATCHES[size]
+    kind = idea if compiled else type(idea.__name__, (NotCompiled, idea), {})
+    architecture = segmentor(len(patch)) if trainer != "beside" else nnunet_architecture(len(patch))
+    built = build(
+        kind,
+        folder,
+        before=lambda one: setattr(one, "autocast_dtype", precision),
+        architecture=architecture,
+        patch=patch,
+        device=device,
+    )
+    built.network.train()
+    if hasattr(built, "critic"):
+        built.critic.train()
+    return built
+
+
+def segmentor(dimension: int) -> dict[str, Any]:
+    kwargs = {
+        "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
+        "features_per_stage": [4, 8, 16, 32][: 6 - dimension],
+    }
+    return {
+        "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
+        "arch_kwargs": kwargs,
+        "_kw_requires_import": ["conv_op"],
+    }
+
+
+def batches(number: int, size: str, device: str, trainer: Any) -> list[dict[str, Any]]:
+    """Batches as nnU-Net's loader gives them: on the CPU, in pinned memory where they are for a GPU."""
+    generator = torch.Generator().manual_seed(0)
+    patch, found = PATCHES[size], []
+    for _ in range(number):
+        depth = torch.randint(0, 4, (4, 1, *patch), generator=generator)
+        target = torch.cat([depth > region for region in range(3)], 1)
+        batch = {"data": torch.randn(4, 2, *patch, generator=generator), "target": target}
+        if device == "cuda":
+            batch = {key: value.pin_memory() for key, value in batch.items()}
+        found.append(batch_for(trainer, batch))
+    return found
+
+
+def losses(trainer: Any, steps: list[dict[str, Any]]) -> list[float]:
+    return [float(trainer.train_step(dict(batch))["loss"]) for batch in steps]
+
+
+@pytest.mark.parametrize("size", PATCHES)
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize(("device", "precision"), PRECISIONS)
+def test_a_step_is_the_cpus_in_float32(
+    nnunet_folders: Path, device: str, precision: torch.dtype | None, trainer: str, size: str
+) -> None:
+    """The first loss to some hundred times the rounding of one operation; after it both players have moved."""
+    reference = made(trainer, nnunet_folders, "cpu", None, size)
+    tested = made(trainer, nnunet_folders, device, precision, size)
+    tested.network.load_state_dict(reference.network.state_dict())
+    if hasattr(tested, "critic"):
+        tested.critic.load_state_dict(reference.critic.state_dict())
+    (batch,) = batches(1, size, device, tested)
+    players = [getattr(tested, name) for name in ("network", "critic") if hasattr(tested, name)]
+    before = [[p.detach().clone() for p in player.parameters()] for player in players]
+    expected, found = losses(reference, [batch]), losses(tested, [batch])
+    assert found == pytest.approx(expected, rel=32 * EPSILON[precision])
+    for player, old in zip(players, before, strict=True):
+        moved = [not torch.equal(a, b) for a, b in zip(old, player.parameters(), strict=True)]
+        assert sum(moved) > len(moved) / 2
+        assert all(parameter.isfinite().all() for parameter in player.parameters())
+    if precision is torch.float16 and trainer == "SegAN":
+        assert tested.grad_scaler.get_scale() > 1 and tested.critic_grad_scaler.get_scale() > 1
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_checkpoint_goes_from_a_device_to_the_cpu_and_back(
+    nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
+) -> None:
+    first = made(trainer, nnunet_folders, device, None, "2-D")
+    losses(first, batches(2, "2-D", device, first))
+    first.save_checkpoint(str(tmp_path / "there.pth"))
+    on_cpu = made(trainer, nnunet_folders, "cpu", None, "2-D")
+    on_cpu.load_checkpoint(str(tmp_path / "there.pth"))
+    on_cpu.save_checkpoint(str(tmp_path / "back.pth"))
+    again = made(trainer, nnunet_folders, device, None, "2-D")
+    again.load_checkpoint(str(tmp_path / "back.pth"))
+    for player in ("network", "critic"):
+        if hasattr(first, player):
+            a, b, c = (parameters(getattr(one, player)) for one in (first, on_cpu, again))
+            assert all(torch.equal(x.cpu(), y) and torch.equal(x, z) for x, y, z in zip(a, b, c, strict=True))
+    steps = batches(3, "2-D", device, first)[2:]
+    assert losses(first, steps) == pytest.approx(losses(again, steps), rel=1e-3)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_resumed_training_goes_on_as_the_whole_one(
+    nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
+) -> None:
+    """Bit for bit on a CPU; on a GPU, whose sums are taken in any order, the losses to a thousandth."""
+    whole = made(trainer, nnunet_folders, device, None, "2-D")
+    steps = batches(6, "2-D", device, whole)
+    losses(whole, steps[:3])
+    whole.save_checkpoint(str(tmp_path / "middle.pth"))
+    resumed = made(trainer, nnunet_folders, device, None, "2-D")
+    resumed.load_checkpoint(str(tmp_path / "middle.pth"))
+    expected = losses(whole, steps[3:])
+    assert losses(resumed, steps[3:]) == (expected if device == "cpu" else pytest.approx(expected, rel=1e-3))
+
+
+def held(device: str) -> int:
+    """Bytes of tensors on a GPU; on a CPU, which does not count them, the tensors that Python knows."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.synchronize()
+        return torch.cuda.memory_allocated()
+    return sum(isinstance(one, Tensor) for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_memory_stays_constant_over_200_steps(nnunet_folders: Path, device: str, trainer: str) -> None:
+    one = made(trainer, nnunet_folders, device, None, "2-D")
+    (batch,) = batches(1, "2-D", device, one)
+    losses(one, [batch] * 10)
+    before = held(device)
+    losses(one, [batch] * 190)
+    assert held(device) <= before
+
+
+@ON_CUDA
+def test_a_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
+    one = made("SegAN", nnunet_folders, "cuda", torch.bfloat16, "2-D")
+    first, second = batches(2, "2-D", "cuda", one)
+    one.train_step(first)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        one.train_step(second)
+        with pytest.raises(RuntimeError):
+            torch.ones(1, device="cuda").item()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@ON_CUDA
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_compiled_step_is_the_eager_one(nnunet_folders: Path, trainer: str) -> None:
+    eager = made(trainer, nnunet_folders, "cuda", None, "2-D")
+    compiled = made(trainer, nnunet_folders, "cuda", None, "2-D", compiled=True)
+    assert hasattr(compiled.network, "_orig_mod")
+    compiled.bare(compiled.network).load_state_dict(eager.network.state_dict())
+    if hasattr(eager, "critic"):
+        compiled.critic.load_state_dict(eager.critic.state_dict())
+    steps = batches(3, "2-D", "cuda", eager)
+    assert losses(compiled, steps) == pytest.approx(losses(eager, steps), rel=0.02)
