@@ -1,10 +1,9 @@
 """The study of protocol_beside.md, whole. Given again after an interruption, it goes on.
 
-usage: python docs/beside_study.py BRATS2018 OUTPUT [SEEDS [DEVICE]]
+usage: python docs/beside_study.py BRATS2018 OUTPUT [SEEDS]
     BRATS2018   MICCAI_BraTS_2018_Data_Training of the twenty patients
     OUTPUT      a folder: nnU-Net's three folders, the comparisons, and results.md
     SEEDS       how many; 3 by default
-    DEVICE      cpu, by default, or cuda; of the trainings after the choice, which is made on a CPU
 """
 
 import json
@@ -32,7 +31,7 @@ SCORES = ("Dice", "HD95_mm", "Precision", "Sensitivity", "false lesions")
 RESAMPLES = 4000
 
 
-def main(brats2018: str, output: str, number_of_seeds: str = "3", device: str = "cpu") -> None:
+def main(brats2018: str, output: str, number_of_seeds: str = "3") -> None:
     """Run what is missing of the study, and write results.md."""
     out, seeds = Path(output).resolve(), range(int(number_of_seeds))
     start = time.monotonic()
@@ -47,10 +46,10 @@ def main(brats2018: str, output: str, number_of_seeds: str = "3", device: str = 
     frozen = chosen.replace("_1000", "_frozen_1000")
 
     for seed in seeds:  # all arms of a seed before the next one, so that an interrupted study says something
-        train([chosen, frozen], SAME_SITES, (seed,), *start_of, device=device)
-        train(["DiceCE_1000", "DiceCE_1400"], SAME_SITES, (seed,), device=device)
-        train([chosen], OTHER_SITE, (seed,), *start_of, device=device)
-        train(["DiceCE_1000", "DiceCE_1400"], OTHER_SITE, (seed,), device=device)
+        train([chosen, frozen], SAME_SITES, (seed,), *start_of)
+        train(["DiceCE_1000", "DiceCE_1400"], SAME_SITES, (seed,))
+        train([chosen], OTHER_SITE, (seed,), *start_of)
+        train(["DiceCE_1000", "DiceCE_1400"], OTHER_SITE, (seed,))
     same = scores(out, "same_sites", ["DiceCE_1000", "DiceCE_1400", chosen, frozen], SAME_SITES, seeds)
     other = scores(out, "other_site", ["DiceCE_1000", "DiceCE_1400", chosen], OTHER_SITE, seeds)
     pairs = [
@@ -74,7 +73,7 @@ def main(brats2018: str, output: str, number_of_seeds: str = "3", device: str = 
     (out / "results.md").write_text("\n\n".join(text) + "\n")
     if "late" not in chosen:
         longer = [chosen.replace("_1000", "_3000"), "DiceCE_4200"]
-        train(longer, UNSEEN, (0,), device=device)
+        train(longer, UNSEEN, (0,))
         long = scores(out, "longer", longer, UNSEEN, (0,))
         text += [
             f"Longer: folds 2 to 4, seed 0\n\n{means_table(long)}",
@@ -111,12 +110,10 @@ def read_splits(out: Path) -> list[dict[str, list[str]]]:
     return json.loads(splits_file(out).read_text())
 
 
-def train(
-    trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int], *options: str, device: str = "cpu"
-) -> None:
+def train(trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int], *options: str) -> None:
     """Train what is missing of a grid of the twenty patients."""
     grid = ("--folds", *map(str, folds), "--seeds", *map(str, seeds))
-    train_grid(TWENTY, trainers, *grid, *options, plans=PLANS, device=device)
+    train_grid(TWENTY, trainers, *grid, *options, plans=PLANS)
 
 
 def scores(out: Path, folder: str, trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int]) -> pd.DataFrame:
@@ -229,6 +226,6 @@ def times_table(out: Path) -> str:
 
 
 if __name__ == "__main__":
-    if not 3 <= len(sys.argv) <= 5:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     main(*sys.argv[1:])

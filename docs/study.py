@@ -101,10 +101,9 @@ def prepare(dataset: str, out: Path, source: list[str], folds: int) -> None:
     run("split", "-d", dataset, "-k", str(folds))
 
 
-def train(dataset: str, trainers: Sequence[str], *options: str, plans: str = PLANS, device: str = "cpu") -> None:
-    """Train what is missing of a grid: two at a time on a CPU, one per GPU."""
-    at_once = ("--jobs", "2") if device == "cpu" else ()
-    run("crossval", "-d", dataset, "-tr", *trainers, "-p", plans, *options, *at_once, "-device", device)
+def train(dataset: str, trainers: Sequence[str], *options: str, plans: str = PLANS) -> None:
+    """Train what is missing of a grid, two at a time."""
+    run("crossval", "-d", dataset, "-tr", *trainers, "-p", plans, *options, "--jobs", "2", "-device", "cpu")
 
 
 def compare(dataset: str, trainers: list[str], folder: Path, *options: str) -> Path:
