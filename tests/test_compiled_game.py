@@ -20,6 +20,10 @@ class Compiled(AdversarialTrainer):
     def _do_i_compile(self) -> bool:
         return True
 
+    @staticmethod
+    def compile_is_asked_for() -> bool:
+        return True
+
 
 @pytest.fixture(autouse=True)
 def graphs_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -57,10 +61,13 @@ def test_critics_of_any_number_share_their_graphs(nnunet_folders: Path) -> None:
     assert 0 < three[0] <= 8, "dynamo gives up on a function after eight"
 
 
-@pytest.mark.parametrize(("is_ddp", "compiled"), [(False, True), (True, False)])
-def test_nothing_with_synchronised_batch_norm_is_compiled(
-    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, is_ddp: bool, compiled: bool
+@pytest.mark.parametrize(
+    ("asked", "is_ddp", "compiled"), [("true", False, True), ("true", True, False), ("", False, False)]
+)
+def test_players_are_compiled_if_asked_and_never_with_synchronised_batch_norm(
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, asked: str, is_ddp: bool, compiled: bool
 ) -> None:
+    monkeypatch.setenv("nnUNet_compile", asked)
     monkeypatch.setattr(nnUNetTrainer, "_do_i_compile", lambda trainer: True)
     trainer = build(AdversarialTrainer, nnunet_folders)
     trainer.is_ddp = is_ddp

@@ -17,6 +17,10 @@ class AdversarialTrainer(WithCritics, PluginTrainer):
     and serves both: the parameters become those of the authors' loop, which computes it twice.
     """
 
+    def _do_i_compile(self) -> bool:
+        """Compile both players only where that is asked for: eager ones were faster (docs/performance.md)."""
+        return self.compile_is_asked_for() and super()._do_i_compile()
+
     def _build_loss(self) -> SegmentorLoss:
         """The critic is the loss: nnU-Net asks for it here, after the network."""
         self.set_up_critics()

@@ -1,5 +1,6 @@
 """The critics' side of a training: how they are built, trained, clamped, logged and saved."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -105,9 +106,15 @@ class WithCritics(ResumableTrainer):
         self.label_space = LabelSpace.of(self.label_manager)
         self.critic = self.build_critic().to(self.device)
         self.clamp_critic()
-        if self._do_i_compile() and not self.is_ddp:  # torch breaks graphs at synchronised batch norm
+        # torch breaks graphs at synchronised batch norm
+        if self.compile_is_asked_for() and self._do_i_compile() and not self.is_ddp:
             for part in self.critic.critics:
                 part.compile()  # in place: what is saved and loaded stays the plain module
+
+    @staticmethod
+    def compile_is_asked_for() -> bool:
+        """Whether nnUNet_compile says so: nnU-Net compiles without being asked, which made critics slower on a GPU."""
+        return os.environ.get("nnUNet_compile", "").lower() in ("true", "1", "t")  # as nnU-Net reads it
 
     def clamp_critic(self) -> None:
         """Put the critics' parameters back into their compact set."""

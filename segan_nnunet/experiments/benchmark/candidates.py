@@ -37,7 +37,8 @@ class AuthorsLoop(AdversarialTrainer):
         super().initialize()
         take_ordinary_format(self.network, self.critic)
 
-    def _do_i_compile(self) -> bool:
+    @staticmethod
+    def compile_is_asked_for() -> bool:
         """Leave it wholly eager, as they ran it."""
         return False
 
@@ -76,12 +77,19 @@ class Float32(AdversarialTrainer):
         super().initialize()
 
 
-class NotCompiled(AdversarialTrainer):
-    """SegANTrainer without torch.compile, which nnU-Net uses on GPUs."""
+class Compiled(AdversarialTrainer):
+    """SegANTrainer as with nnUNet_compile=true."""
 
-    def _do_i_compile(self) -> bool:
-        """Leave both players eager."""
-        return False
+    @staticmethod
+    def compile_is_asked_for() -> bool:
+        """Compile both players."""
+        return True
+
+
+class CompiledBeside(CriticBesideTrainer):
+    """nnUNetTrainerSegAN as with nnUNet_compile=true: its critics compiled too."""
+
+    compile_is_asked_for = staticmethod(Compiled.compile_is_asked_for)
 
 
 class WeightsChannelsLast(AdversarialTrainer):
@@ -114,7 +122,8 @@ CANDIDATES: dict[str, type[nnUNetTrainer]] = {
 }
 
 VARIANTS: dict[str, type[nnUNetTrainer]] = {
-    "SegANTrainer, not compiled": NotCompiled,
+    "SegANTrainer, compiled": Compiled,
+    "nnUNetTrainerSegAN, critics compiled": CompiledBeside,
     "SegANTrainer, weights channels last": WeightsChannelsLast,
 }
 
