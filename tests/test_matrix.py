@@ -28,8 +28,9 @@ CONFIGURATIONS = ("2d", "3d_fullres")
 # ideas, and one suffix that changes the data; controls that change one attribute of an idea are left out
 TRAINERS = (
     "SegANTrainer", "UNetSoftmaxTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0",
-    "SegANDiceTrainer", "SegANTrainer_PaperDA",
+    "SegANDiceTrainer", "SegANTrainer_PaperDA", "nnUNetTrainerSegAN",
 )  # fmt: skip
+PLANS = {trainer: "SegANPlans" for trainer in TRAINERS} | {"nnUNetTrainerSegAN": "nnUNetPlans_width2"}
 TINY = f"""
 from segan_nnunet.catalogues import load_trainers
 settings = {{"num_epochs": 2, "num_iterations_per_epoch": 2, "num_val_iterations_per_epoch": 1}}
@@ -53,8 +54,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     commands.environment["nnUNet_n_proc_DA"] = "0"
     commands.environment["nnUNet_def_n_proc"] = "1"
     plan = ("segan_nnunet", "plan", "-c", *CONFIGURATIONS, "--width", "2", "--batch-size", "2")
-    planned = commands.forked(*((*plan, "-d", str(number)) for number in LABELS))
-    assert [status for status, _ in planned] == [0] * len(LABELS), planned
+    for network in ("segan", "nnunet"):
+        planned = commands.forked(*((*plan, "-d", str(number), "--network", network) for number in LABELS))
+        assert [status for status, _ in planned] == [0] * len(LABELS), planned
     for preprocessed in (folder / "nnUNet_preprocessed").glob("Dataset*"):
         splits = [{"train": ["case_1", "case_2"], "val": ["case_0"]}]
         (preprocessed / "splits_final.json").write_text(json.dumps(splits))
@@ -65,7 +67,7 @@ def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
     cells = list(product(TRAINERS, LABELS, CONFIGURATIONS))
     training, predicting = [], []
     for trainer, number, configuration in cells:
-        model = ("-tr", f"{trainer}_tiny", "-p", "SegANPlans", "-device", "cpu")
+        model = ("-tr", f"{trainer}_tiny", "-p", PLANS[trainer], "-device", "cpu")
         training.append(("nnUNetv2_train", str(number), configuration, "0", *model))
         folders = ("-i", str(run.folder / "images"), "-o", str(output(run, trainer, number, configuration)))
         what = ("-d", str(number), "-c", configuration, "-f", "0", *model)
@@ -98,7 +100,7 @@ def output(run: Commands, trainer: str, number: int, configuration: str) -> Path
 
 def check(run: Commands, trainer: str, number: int, configuration: str) -> None:
     """Both epochs are logged, the validation has a score of every label map, the prediction has only real labels."""
-    model = f"{trainer}_tiny__SegANPlans__{configuration}"
+    model = f"{trainer}_tiny__{PLANS[trainer]}__{configuration}"
     fold = run.folder / "nnUNet_results" / f"Dataset{number:03d}_Balls" / model / "fold_0"
     (log,) = fold.glob("training_log*.txt")
     assert "epoch 2/2  segmentor loss" in log.read_text(), model
