@@ -4,6 +4,9 @@ usage: python docs/beside_study.py BRATS2018 OUTPUT [SEEDS]
     BRATS2018   MICCAI_BraTS_2018_Data_Training of the twenty patients
     OUTPUT      a folder: nnU-Net's three folders, the comparisons, and results.md
     SEEDS       how many; 3 by default
+
+beside_scores.csv, beside this file, has every patient's scores of the seeds that were finished: they are not trained
+again. OUTPUT/scores.csv is that file with what was added; without the file the study begins anew.
 """
 
 import json
@@ -29,6 +32,7 @@ SAME_SITES, OTHER_SITE, UNSEEN = range(5), (5, 6), (2, 3, 4)
 SITE = "CBICA"
 SCORES = ("Dice", "HD95_mm", "Precision", "Sensitivity", "false lesions")
 RESAMPLES = 4000
+FINISHED = Path(__file__).resolve().parent / "beside_scores.csv"
 
 
 def main(brats2018: str, output: str, number_of_seeds: str = "3") -> None:
@@ -38,14 +42,17 @@ def main(brats2018: str, output: str, number_of_seeds: str = "3") -> None:
     set_environment(out)
     prepare(out, brats2018)
 
-    train(["DiceCE_1000", *(f"{arm}_1000" for arm in ARMS if arm != "Beside_late")], (0, 1), (0,))
-    train(["Beside_late_1000"], (0, 1), (0,), "--from", LATE)
+    if known("choice", (0,)).empty:
+        train(["DiceCE_1000", *(f"{arm}_1000" for arm in ARMS if arm != "Beside_late")], (0, 1), (0,))
+        train(["Beside_late_1000"], (0, 1), (0,), "--from", LATE)
     choice = scores(out, "choice", ["DiceCE_1000", *(f"{arm}_1000" for arm in ARMS)], (0, 1), (0,))
     chosen = max((f"{arm}_1000" for arm in ARMS), key=lambda name: choice[choice["trainer"] == name]["Dice"].mean())
     start_of = ("--from", LATE) if chosen == "Beside_late_1000" else ()
     frozen = chosen.replace("_1000", "_frozen_1000")
 
     for seed in seeds:  # all arms of a seed before the next one, so that an interrupted study says something
+        if not known("other_site", (seed,)).empty:
+            continue
         train([chosen, frozen], SAME_SITES, (seed,), *start_of)
         train(["DiceCE_1000", "DiceCE_1400"], SAME_SITES, (seed,))
         train([chosen], OTHER_SITE, (seed,), *start_of)
@@ -59,6 +66,9 @@ def main(brats2018: str, output: str, number_of_seeds: str = "3") -> None:
         (other, "another site, equal steps", chosen, "DiceCE_1000"),
         (other, "another site, equal time", chosen, "DiceCE_1400"),
     ]
+    parts = {"choice": choice, "same_sites": same, "other_site": other}
+    table = pd.concat([of.assign(part=part) for part, of in parts.items()])
+    table[["part", "trainer", "seed", "case", *SCORES]].to_csv(out / "scores.csv", index=False, float_format="%.5g")
     unseen = {case for fold in UNSEEN for case in read_splits(out)[fold]["val"]}
     text = [
         f"Choice: folds 0 and 1, 1,000 steps, seed 0\n\n{means_table(choice)}",
@@ -116,18 +126,27 @@ def train(trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int], *
     train_grid(TWENTY, trainers, *grid, *options, plans=PLANS)
 
 
-def scores(out: Path, folder: str, trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int]) -> pd.DataFrame:
+def known(part: str, seeds: Sequence[int]) -> pd.DataFrame:
+    """The scores of seeds that were finished before, of all trainers of a part of the study; empty without any."""
+    table = pd.read_csv(FINISHED) if FINISHED.is_file() else pd.DataFrame({"part": [], "seed": []})
+    return table[(table["part"] == part) & table["seed"].isin(seeds)].drop(columns="part")
+
+
+def scores(out: Path, part: str, trainers: Sequence[str], folds: Sequence[int], seeds: Sequence[int]) -> pd.DataFrame:
     """One row per trainer, seed and case: the scores' means over the regions, and the number of false lesions."""
-    names = {f"{trainer}_seed{seed}": (trainer, seed) for trainer in trainers for seed in seeds}
-    options = ["-p", PLANS, "--folds", *map(str, folds), "--empty", "brats", "-o", str(out / folder)]
+    before = known(part, seeds)
+    names = {f"{trainer}_seed{s}": (trainer, s) for trainer in trainers for s in set(seeds) - set(before["seed"])}
+    if not names:
+        return before
+    options = ["-p", PLANS, "--folds", *map(str, folds), "--empty", "brats", "-o", str(out / part)]
     run("compare", "-d", TWENTY, "-tr", *names, *options)
-    table = pd.read_csv(out / folder / "cases.csv")
+    table = pd.read_csv(out / part / "cases.csv")
     found = table.groupby(["method", "case"], as_index=False)[list(SCORES[:-1])].mean()
     found["trainer"] = found["method"].map(lambda name: names[name][0])
     found["seed"] = found["method"].map(lambda name: names[name][1])
     lesions = {(name, case): count for name in names for case, count in false_lesions(out, name, folds)}
     found["false lesions"] = [lesions[row.method, row.case] for row in found.itertuples()]
-    return found
+    return pd.concat([before, found], ignore_index=True)
 
 
 def false_lesions(out: Path, name: str, folds: Sequence[int]) -> Iterator[tuple[str, int]]:
