@@ -51,13 +51,18 @@ def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
     Returns:
         Cases by rank, `best`, `median`, `worst`.
     """
-    means = scores.groupby("case")["Dice"].mean().dropna().sort_values(ascending=False, kind="stable")
-    ranked = list(means.index)
+    ranked = ranked_cases(scores.dropna(subset="Dice"))
     if not ranked:
         return {}
     wanted = {"best": ranked[0], "worst": ranked[-1], "median": ranked[len(ranked) // 2]}
     ranks = {case: rank for rank, case in reversed(wanted.items())}  # of a case with two ranks the first is kept
     return {rank: wanted[rank] for rank in ("best", "median", "worst") if ranks[wanted[rank]] == rank}
+
+
+def ranked_cases(scores: pd.DataFrame) -> list[str]:
+    """All cases from the best to the worst by Dice, averaged over methods and regions; first those without any."""
+    means = scores.groupby("case")["Dice"].mean()
+    return list(means.sort_values(ascending=False, kind="stable", na_position="first").index)
 
 
 def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> ShownCase:
