@@ -208,9 +208,20 @@ async function probe() {
   cells.count = document.getElementById("list-count").textContent;
   const entries = performance.getEntriesByType("resource").map((entry) => entry.name);
   const loaded = entries.filter((name) => !name.startsWith("data:"));
+  set("list-filter", "");
+  [...list.querySelectorAll("td button")].find((button) => button.textContent === "b #1").click();
+  while (!canvas.dataset.ready) await new Promise((resolve) => setTimeout(resolve, 20));
+  const where = () => document.getElementById("where").textContent;
+  const opened = { focused: document.activeElement === canvas, chosen: cases.value, slices: [where()] };
+  for (const key of ["ArrowUp", "ArrowRight", "ArrowDown", "PageUp", "ArrowUp"]) {
+    canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+    opened.slices.push(where());
+  }
+  const swallowed = (deltaY) => !canvas.dispatchEvent(new WheelEvent("wheel", { deltaY, cancelable: true }));
+  opened.swallowed = [swallowed(1), swallowed(-1)]; // at the last slice, and back from it
   const result = document.createElement("pre");
   result.id = "result";
-  result.textContent = JSON.stringify({ steps, cells, said, loaded, written, size: [canvas.width, canvas.height] });
+  result.textContent = JSON.stringify({ steps, cells, opened, said, loaded, written, size: [canvas.width, canvas.height] });
   document.body.append(result);
 }
 window.addEventListener("DOMContentLoaded", probe);
@@ -220,7 +231,7 @@ window.addEventListener("DOMContentLoaded", probe);
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on two cases and two methods; one of them misses the core."""
+    """A report on four cases and two methods; one of them misses a core. Three of the cases are in the page."""
     folders = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         for part in ("raw", "preprocessed", "results"):
@@ -228,7 +239,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.setenv(f"nnUNet_{part}", str(folders / f"nnUNet_{part}"))
         write_dataset(folders)
         for model, second in (("SegAN__SegANPlans__2d", cubes(4, 2)), ("UNet__SegANPlans__2d", cubes(4))):
-            validate(folders, model, 0, {"a": (cubes(6, 3), cubes(6, 3)), "b": (cubes(4, 2), second)})
+            cases = {"a": (cubes(6, 3), cubes(6, 3)), "b #1": (cubes(4, 2), second)}
+            # by mean Dice below these two, whose means are 1 and 3/4: 128/189 and 128/280
+            cases |= {"c": (cubes(4), cubes(6)), "d": (cubes(4), cubes(5))}
+            validate(folders, model, 0, cases)
         compare(1)
         return folders / "nnUNet_results" / NAME / "comparison__2d" / "report.html"
 
@@ -249,6 +263,7 @@ def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -
         pytest.skip("no chromium to open the report in: apt-get install chromium")
     probed = tmp_path / "probed.html"
     probed.write_text(page.read_text(encoding="utf-8").replace("<head>", "<head>" + PROBE, 1), encoding="utf-8")
+    shutil.copytree(page.parent / "report_cases", tmp_path / "report_cases")
     command = [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000",
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probed.as_uri(),
@@ -261,9 +276,14 @@ def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -
     assert result["loaded"] == []
     assert result["written"]["R"] < 0.1 < 0.9 < result["written"]["L"], "the patient's right is on the left"
     assert result["cells"] == {
-        "heads": ["case", "fold", "SegAN", "UNet"], "first": ["a", "b"], "rising": ["0.000", "1.000"],
-        "falling": ["1.000", "0.000"], "bad": ["b"], "named": ["a"], "count": "1 of 2 cases",
+        "heads": ["case", "fold", "SegAN", "UNet"], "first": ["a", "b #1", "c", "d"],
+        "rising": ["0.000", "1.000", "–", "–"], "falling": ["1.000", "0.000", "–", "–"],
+        "bad": ["b #1"], "named": ["a"], "count": "1 of 4 cases",
     }  # fmt: skip
+    # the only case that is not in the page, loaded from its file; its cubes begin in the second slice of ten
+    assert [path.name for path in (page.parent / "report_cases").iterdir()] == ["b #1.js"]
+    slices = [f"slice {number}, FLAIR" for number in (2, 3, 4, 3, 10, 10)]
+    assert result["opened"] == {"focused": True, "chosen": "b #1", "slices": slices, "swallowed": [False, True]}
     steps = result["steps"]
     assert steps["start"]["yellow"] > 0 and steps["start"]["blue"] > 0
     assert steps["reference"]["yellow"] > 0
@@ -271,9 +291,9 @@ def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -
     assert steps["method"]["blue"] > 0
     assert steps["core"]["yellow"] == 0 and steps["core"]["blue"] > 0, "a region can be hidden"
     assert steps["flair"]["sum"] != steps["core"]["sum"] and steps["flair"]["where"].endswith("FLAIR")
-    slices = [int(re.findall(r"slice (\d+)", steps[step]["where"])[0]) for step in ("flair", "wheel", "key", "other")]
+    at = [int(re.findall(r"slice (\d+)", steps[step]["where"])[0]) for step in ("flair", "wheel", "key", "other")]
     # of equally large slices the first is shown: the cubes begin in the second slice
-    assert slices[:3] == [2, 3, 2] and slices[3] == 2
+    assert at == [2, 3, 2, 2]
     assert steps["other"]["sum"] != steps["key"]["sum"], "the other case is shown"
     # the border of 6 x 6 voxels without what the core's 3 x 3 covers: 24 - 6 sides of voxels, two pixels wide
     zoom = result["size"][0] / 10
