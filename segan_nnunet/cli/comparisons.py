@@ -40,7 +40,10 @@ def compare(
     nsd: Annotated[
         list[float] | None, typer.Option("--nsd", min=0, help="Tolerances of NSD in mm. [default: 0.5 1]")
     ] = None,
-    lesions: Annotated[Lesions, typer.Option(help="Lesion-wise scores by a challenge's definition.")] = Lesions.NONE,
+    lesions: Annotated[
+        Lesions,
+        typer.Option(help="Lesion-wise scores by a challenge's definition; auto: that of the dataset's release."),
+    ] = Lesions.AUTO,
     published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")

@@ -37,7 +37,7 @@ OURS = re.compile(
     r"|(figure2|figure3|distributions|ranking|volumes|training_curves)\.(png|pdf)"
     rf"|{CASES_FOLDER}"
 )
-VIEWER_CASES = 20  # that the report's viewer can open; a case of 240 x 240 x 155 voxels takes a second and a megabyte
+VIEWER_CASES = 20  # that the report's viewer can open
 STEPS = 7  # of write_files, for the progress bar
 
 

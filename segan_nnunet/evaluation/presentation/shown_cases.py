@@ -14,6 +14,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest
 
 MODALITY = "t2"  # the paper's Figure 3
+CONTRAST = ("t1c", "t1ce", "t1gd")  # beside it: what enhances is seen there alone
 NO_IMAGE = "no image found"
 
 
@@ -150,6 +151,12 @@ def shown_modality(names: Mapping[str, object]) -> str:
     """Name of the modality to show: T2, as in the paper, or else the last one."""
     chosen = [name for name in names if name.casefold() in (MODALITY, f"{MODALITY}w")]
     return chosen[0] if chosen else list(names)[-1]
+
+
+def shown_modalities(names: Mapping[str, object]) -> list[str]:
+    """Names of the modalities of a picture: T1c, where there is one, and then that of `shown_modality`."""
+    contrast = [name for name in names if name.casefold() in CONTRAST]
+    return list(dict.fromkeys([*contrast[:1], shown_modality(names)]))
 
 
 def largest_slice(mask: NDArray[np.bool_]) -> int:
