@@ -1,5 +1,6 @@
 """Lesion-wise scores of volumes made by hand; every value follows from geometry."""
 
+import json
 import math
 from pathlib import Path
 
@@ -7,10 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segan_nnunet.data.releases.tables import available_releases
 from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.evaluation.methods.gathering import Folders
 from segan_nnunet.evaluation.presentation.result_folder import Settings
-from segan_nnunet.evaluation.scores.definitions import LESION_RULES, Hd95, LesionRule, Lesions, Measures
+from segan_nnunet.evaluation.scores.definitions import (
+    LESION_RULES,
+    RELEASE_LESIONS,
+    Hd95,
+    LesionRule,
+    Lesions,
+    Measures,
+)
 from segan_nnunet.evaluation.scores.lesions import lesion_scores
 from tests.hand_made_results import write_folder
 
@@ -141,6 +150,28 @@ def test_single_slices_have_lesions_too() -> None:
     true[2:12, 2:12], predicted[2:12, 2:7] = True, True
     scores = lesion_scores(predicted, true, (1.0, 1.0), GLIOMA)
     assert scores["LesionDice"] == pytest.approx(2 * 50 / 150) and scores["LesionsFound"] == 1
+
+
+def test_auto_takes_the_definition_of_the_release() -> None:
+    for release, lesions in RELEASE_LESIONS.items():
+        assert release in available_releases()
+        assert Measures(lesions=Lesions.AUTO).of_release(release).lesions is lesions
+        assert Measures(lesions=Lesions.NONE).of_release(release).lesions is Lesions.NONE, "asked for is asked for"
+    for release in ("", "brats2015", "brats2021", "brats2024-men-rt"):
+        assert Measures(lesions=Lesions.AUTO).of_release(release).lesion_rule is None
+    assert {name for name in available_releases() if "2023" in name} <= set(RELEASE_LESIONS)
+
+
+def test_a_dataset_s_release_chooses_the_table(tmp_path: Path) -> None:
+    volumes = {"a": cuboids(NEAR, FAR).astype(np.uint8)}
+    truth, other = write_folder(tmp_path / "truth", volumes), write_folder(tmp_path / "other", volumes)
+    said = json.loads((other / "dataset.json").read_text())
+    for release, expected in (("brats2023-met", "BraTS 2023 MET"), ("brats2013", "")):
+        (other / "dataset.json").write_text(json.dumps({**said, "brats_release": release}))
+        settings = Settings(measures=Measures(lesions=Lesions.AUTO))
+        compare(output=tmp_path / release, folders=Folders({"Other": other}, truth), settings=settings)
+        table = tmp_path / release / "lesion_scores.md"
+        assert expected in table.read_text() if expected else not table.exists()
 
 
 def test_compare_writes_the_table_and_names_the_definitions(tmp_path: Path) -> None:

@@ -40,7 +40,10 @@ def compare(
     nsd: Annotated[
         list[float] | None, typer.Option("--nsd", min=0, help="Tolerances of NSD in mm. [default: 0.5 1]")
     ] = None,
-    lesions: Annotated[Lesions, typer.Option(help="Lesion-wise scores by a challenge's definition.")] = Lesions.NONE,
+    lesions: Annotated[
+        Lesions,
+        typer.Option(help="Lesion-wise scores by a challenge's definition; auto: that of the dataset's release."),
+    ] = Lesions.AUTO,
     published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
@@ -51,6 +54,9 @@ def compare(
     spread: Annotated[
         bool, typer.Option("--spread", help="Show mean ± standard deviation and median [quartiles].")
     ] = False,
+    viewer_cases: Annotated[
+        int, typer.Option("--viewer-cases", min=0, help="Worst cases that the report's viewer can open, beside three.")
+    ] = 20,
     processes: Annotated[int | None, typer.Option("-np", help="Processes that measure.")] = None,
 ) -> None:
     """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
@@ -62,7 +68,9 @@ def compare(
     given = Folders(parse_folders(predictions or []), reference, images, dataset_json)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
     measures = Measures(hd95, tuple(dict.fromkeys(nsd or DEFAULT_MEASURES.nsd_mm)), lesions)
-    settings = Settings(empty, baseline, published, intersection, processes, command, measures, all_pairs, spread)
+    settings = Settings(
+        empty, baseline, published, intersection, processes, command, measures, all_pairs, spread, viewer_cases
+    )
     chosen = numbered_folds(folds)
     made = comparison.compare(
         dataset_id, configurations or "2d", trainers, plans, chosen, output, given, settings, seeds or ()

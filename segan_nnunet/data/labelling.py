@@ -30,6 +30,7 @@ class Labelling:
         ignore_value: voxels with this value in the reference do not count.
         channel_names: of the images, in order.
         file_ending: of images and segmentations, such as .nii.gz.
+        release: key of the release that `convert` made the dataset from; empty where it is not known.
     """
 
     regions: dict[str, tuple[int, ...]]
@@ -37,6 +38,7 @@ class Labelling:
     ignore_value: int | None
     channel_names: tuple[str, ...]
     file_ending: str
+    release: str = ""
 
     @property
     def summary_keys(self) -> dict[str, str]:
@@ -64,7 +66,7 @@ def read_labelling(dataset_json: Path) -> Labelling:
         ignore = labels.get("ignore")
         values = {0, *(value for region in regions.values() for value in region)}
         values |= {ignore} if isinstance(ignore, int) else set()
-        ending = str(dataset["file_ending"])
+        ending, release = str(dataset["file_ending"]), str(dataset.get("brats_release", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{dataset_json} cannot be used ({type(error).__name__}: {error}); nnU-Net's dataset.json, with `labels` "
@@ -72,4 +74,5 @@ def read_labelling(dataset_json: Path) -> Labelling:
         ) from error
     if not regions:
         raise InputError(f"{dataset_json} names no label but the background; there is nothing to compare")
-    return Labelling(regions, tuple(sorted(values)), ignore if isinstance(ignore, int) else None, names, ending)
+    ignored = ignore if isinstance(ignore, int) else None
+    return Labelling(regions, tuple(sorted(values)), ignored, names, ending, release)

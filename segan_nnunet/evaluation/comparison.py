@@ -60,6 +60,7 @@ def compare(
     contest = same_cases(contest, every_reference=bool(folders.reference), intersection=settings.intersection)
     if settings.baseline and settings.baseline not in contest.rows:
         raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(contest.rows)}")
+    settings = replace(settings, measures=settings.measures.of_release(contest.labelling.release))
     measured = measure(contest.cases, contest.labelling, settings.processes, settings.measures)
     check_counts(measured, contest.methods, contest.labelling)
     contest = replace(contest, costs=training_costs(contest.methods))

@@ -20,8 +20,8 @@ from segan_nnunet.evaluation.statistics.ranking import Ranking
 CAPTIONS = {
     "figure2": "Mean Dice by region with its 95 % bootstrap interval (the paper's Figure 2).",
     "distributions": "Every case is a point; the bar is the median, the line spans the quartiles.",
-    "figure3": "Best, median and worst case by mean Dice, at the slice with the largest reference: modality, "
-    "reference, each method (the paper's Figure 3).",
+    "figure3": "Best, median and worst case by mean Dice, at the slice with the largest reference: T1c and T2 "
+    "where there are both, reference, each method (the paper's Figure 3).",
     "volumes": "Agreement of volumes (Bland and Altman): solid the mean difference, dashed its 95 % limits of "
     "agreement, as each panel's title gives them.",
     "ranking": "Mean rank of each method over cases, regions and scores, how often it takes each place when patients "

@@ -16,9 +16,10 @@ from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.methods.training_cost import cost_notes
 from segan_nnunet.evaluation.presentation import all_figures
 from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
+from segan_nnunet.evaluation.presentation.report.case_files import CASES_FOLDER, write_case_files
 from segan_nnunet.evaluation.presentation.report.page import write_report
 from segan_nnunet.evaluation.presentation.score_tables import ScoreTable, score_tables
-from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case
+from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case, ranked_cases
 from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown
 from segan_nnunet.evaluation.presentation.table_notes import contest_notes
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
@@ -34,7 +35,9 @@ OURS = re.compile(
     r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)"
     r"|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
     r"|(figure2|figure3|distributions|ranking|volumes|training_curves)\.(png|pdf)"
+    rf"|{CASES_FOLDER}"
 )
+VIEWER_CASES = 20  # that the report's viewer can open
 STEPS = 7  # of write_files, for the progress bar
 
 
@@ -60,6 +63,7 @@ class Settings:
         measures: what to measure beside counts.
         all_pairs: test all pairs of methods, not only those with the baseline.
         spread: show means with standard deviations, and medians with quartiles.
+        viewer_cases: how many cases, beside the best, median and worst, the report's viewer can open: the worst.
     """
 
     policy: EmptyPolicy = EmptyPolicy.NNUNET
@@ -71,6 +75,7 @@ class Settings:
     measures: Measures = DEFAULT_MEASURES
     all_pairs: bool = False
     spread: bool = False
+    viewer_cases: int = VIEWER_CASES
 
 
 def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
@@ -131,7 +136,7 @@ def put_in_place(partial: Path, output: Path) -> None:
     if not all(OURS.fullmatch(path.name) for path in earlier):
         for path in earlier:
             if OURS.fullmatch(path.name):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         for path in partial.iterdir():
             path.replace(output / path.name)
         return
@@ -173,14 +178,21 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
             files[-1].write_text(ranking_markdown(ranking), encoding="utf-8")
             drawn += all_figures.draw_ranking(ranking, folder)
         advance()
-        shown = [load_case(contest, scores, case, rank) for rank, case in chosen_cases(scores).items()]
+        chosen = chosen_cases(scores)
+        shown = [load_case(contest, scores, case, rank) for rank, case in chosen.items()]
+        others = [case for case in ranked_cases(scores) if case not in chosen.values()] if chosen else []
+        others = sorted(others[len(others) - min(settings.viewer_cases, len(others)) :])
+        outermost = next(iter(contest.labelling.regions.values()))
         drawn += all_figures.draw_cases(shown, contest, folder)
         advance()
         drawn += all_figures.draw_training(contest.methods, regions, folder)
         advance()
         files += [*drawn, folder / "report.html"]
-        write_report(files[-1], contest, tables, summary, tests, scores, shown, drawn, settings.command)
+        write_report(files[-1], contest, tables, summary, tests, scores, shown, others, drawn, settings.command)
         advance()
+    files += write_case_files(
+        folder, others, lambda case: load_case(contest, scores, case, ""), outermost, settings.processes
+    )
     return markdown(tables["table1"]), files
 
 

@@ -14,6 +14,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest
 
 MODALITY = "t2"  # the paper's Figure 3
+CONTRAST = ("t1c", "t1ce", "t1gd")  # beside it: what enhances is seen there alone
 NO_IMAGE = "no image found"
 
 
@@ -51,13 +52,18 @@ def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
     Returns:
         Cases by rank, `best`, `median`, `worst`.
     """
-    means = scores.groupby("case")["Dice"].mean().dropna().sort_values(ascending=False, kind="stable")
-    ranked = list(means.index)
+    ranked = ranked_cases(scores.dropna(subset="Dice"))
     if not ranked:
         return {}
     wanted = {"best": ranked[0], "worst": ranked[-1], "median": ranked[len(ranked) // 2]}
     ranks = {case: rank for rank, case in reversed(wanted.items())}  # of a case with two ranks the first is kept
     return {rank: wanted[rank] for rank in ("best", "median", "worst") if ranks[wanted[rank]] == rank}
+
+
+def ranked_cases(scores: pd.DataFrame) -> list[str]:
+    """All cases from the best to the worst by Dice, averaged over methods and regions; first those without any."""
+    means = scores.groupby("case")["Dice"].mean()
+    return list(means.sort_values(ascending=False, kind="stable", na_position="first").index)
 
 
 def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> ShownCase:
@@ -145,6 +151,12 @@ def shown_modality(names: Mapping[str, object]) -> str:
     """Name of the modality to show: T2, as in the paper, or else the last one."""
     chosen = [name for name in names if name.casefold() in (MODALITY, f"{MODALITY}w")]
     return chosen[0] if chosen else list(names)[-1]
+
+
+def shown_modalities(names: Mapping[str, object]) -> list[str]:
+    """Names of the modalities of a picture: T1c, where there is one, and then that of `shown_modality`."""
+    contrast = [name for name in names if name.casefold() in CONTRAST]
+    return list(dict.fromkeys([*contrast[:1], shown_modality(names)]))
 
 
 def largest_slice(mask: NDArray[np.bool_]) -> int:

@@ -3,7 +3,7 @@
 The command line imports this for its options, so it imports nothing heavy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -39,6 +39,7 @@ NSD_WORDS = {
 class Lesions(StrEnum):
     """A challenge's definition of lesion-wise scores; it stands below their table."""
 
+    AUTO = "auto"
     NONE = "none"
     BRATS_2023 = "2023"
     BRATS_2023_MEN = "2023-MEN"
@@ -111,6 +112,20 @@ LESION_RULES = {
 }
 
 
+# what `auto` takes by the release that a dataset was converted from; earlier challenges scored no lesions, and those of
+# 2024 that are missing have rules that public sources do not settle
+RELEASE_LESIONS = {
+    "brats2023-gli": Lesions.BRATS_2023,
+    "brats2023-ssa": Lesions.BRATS_2023,
+    "brats2023-ped": Lesions.BRATS_2023,
+    "brats2023-men": Lesions.BRATS_2023_MEN,
+    "brats2023-met": Lesions.BRATS_2023_MET,
+    "brats2024-gli": Lesions.BRATS_2026,
+    "brats2024-goat": Lesions.BRATS_2026,
+    "brats2024-ped": Lesions.BRATS_2026,
+}
+
+
 @dataclass(frozen=True)
 class Measures:
     """What to measure beside counts.
@@ -118,7 +133,7 @@ class Measures:
     Attributes:
         hd95: the definition of HD95.
         nsd_mm: tolerances of the normalised surface Dice, in mm.
-        lesions: the definition of lesion-wise scores, or none.
+        lesions: the definition of lesion-wise scores, or none; `auto` is none until `of_release` has chosen.
         nsd_by_mask: NSD is the mean of both masks' shares, and not the share of all their surface voxels.
     """
 
@@ -126,6 +141,11 @@ class Measures:
     nsd_mm: tuple[float, ...] = (0.5, 1.0)
     lesions: Lesions = Lesions.NONE
     nsd_by_mask: bool = False
+
+    def of_release(self, release: str) -> "Measures":
+        """These, with the lesions that a release's challenge scores where that is left to it."""
+        chosen = self.lesions is Lesions.AUTO
+        return replace(self, lesions=RELEASE_LESIONS.get(release, Lesions.NONE)) if chosen else self
 
     @property
     def lesion_rule(self) -> LesionRule | None:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from segan_nnunet.evaluation.presentation.figures.style import house_style, region_colours
-from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modality, window
+from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modalities, window
 
 WIDEST = 16.0  # inches, of the whole figure
 
@@ -47,45 +47,53 @@ def borders(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a case: a modality, a slice, and the part of it that the brain takes up."""
+    """What is shown of a case: modalities, a slice, and the part of it that the brain takes up."""
 
-    modality: str
+    modalities: list[str]
     index: int
     box: tuple[slice, slice]
-    picture: NDArray
+
+    def picture(self, image: NDArray) -> NDArray:
+        """The part of an image that is shown."""
+        return image[self.index][self.box]
 
 
 def chosen_view(case: ShownCase, outermost: Sequence[int]) -> View:
-    """The slice with the largest reference, in T2 where there is one."""
-    modality = shown_modality(case.images)
+    """The slice with the largest reference, in T1c and T2 where there are both; what is outlined is the last one."""
+    modalities = shown_modalities(case.images)
     index = largest_slice(np.isin(case.reference, outermost))
-    box = brain_box(case.images[modality][index])
-    return View(modality, index, box, case.images[modality][index][box])
+    return View(modalities, index, brain_box(case.images[modalities[-1]][index]))
 
 
 def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) -> Figure:
-    """Draw one row per case: modality, reference, and every method, at the slice with the largest reference.
+    """Draw one row per case: modalities, reference, and every method, at the slice with the largest reference.
 
     Args:
         cases: the rows.
         regions: label values of each region, the outermost first.
     """
     methods = list(cases[0].predictions)
-    columns = 2 + len(methods)
-    across = min(2.6, WIDEST / columns)
     views = [chosen_view(case, next(iter(regions.values()))) for case in cases]
-    pictures = [view.picture.shape for view in views]
+    bare = max(len(view.modalities) for view in views)
+    columns = bare + 1 + len(methods)
+    across = min(2.6, WIDEST / columns)
+    pictures = [view.picture(case.reference).shape for case, view in zip(cases, views, strict=True)]
     with house_style():
         heights = [across * rows / wide for rows, wide in pictures]
         figure = Figure(figsize=(across * columns, sum(heights) + 0.5 * len(cases) + 0.4), layout="constrained")
         grid = figure.subplots(len(cases), columns, squeeze=False, height_ratios=heights)
         for row, case, view in zip(grid, cases, views, strict=True):
-            low, high = window(case.images[view.modality])
-            drawn = [None, case.reference, *(case.predictions[method] for method in methods)]
-            titles = [f"{case.rank}: {case.case_id}\n{view.modality}, slice {view.index + 1}", "reference"]
+            # a case of fewer modalities than another repeats its own
+            names = [view.modalities[min(at, len(view.modalities) - 1)] for at in range(bare)]
+            drawn = [None] * bare + [case.reference, *(case.predictions[method] for method in methods)]
+            titles = [f"{name}, slice {view.index + 1}" for name in names] + ["reference"]
+            titles[0] = f"{case.rank}: {case.case_id}\n{titles[0]}"
             titles += [f"{method}\nDice {' '.join(map(two_digits, case.dice[method].values()))}" for method in methods]
-            for axes, labels, title in zip(row, drawn, titles, strict=True):
-                axes.imshow(view.picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+            shown = names + names[-1:] * (columns - bare)
+            for axes, name, labels, title in zip(row, shown, drawn, titles, strict=True):
+                low, high = window(case.images[name])
+                picture = view.picture(case.images[name])
+                axes.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
                 axes.autoscale(False)  # an outline must not widen its picture
                 if labels is not None:
                     outline(axes, labels[view.index][view.box], regions, width=1.4 if across > 2 else 1.0)

@@ -7,6 +7,7 @@
   const table = document.querySelector("#case-list table");
   const heads = ["case", ...data.about, ...data.methods];
   const firstMethod = 1 + data.about.length;
+  const opened = new Set([...(element("case")?.options ?? [])].map((option) => option.value)); // by the viewer, if any
   const sorted = { column: 0, falling: false };
 
   function make(tag, text, parent) {
@@ -39,7 +40,15 @@
     const body = document.createElement("tbody");
     for (const row of rows) {
       const line = make("tr", "", body);
-      row.forEach((cell) => make("td", typeof cell === "number" ? cell.toFixed(decimals) : cell ?? "–", line));
+      row.forEach((cell, column) => {
+        const field = make("td", "", line);
+        const text = typeof cell === "number" ? cell.toFixed(decimals) : cell ?? "–";
+        if (column > 0 || !opened.has(cell)) { field.textContent = text; return; }
+        const button = make("button", text, field);
+        button.type = "button";
+        button.title = `slices of ${text}`;
+        button.addEventListener("click", () => document.dispatchEvent(new CustomEvent("open-case", { detail: text })));
+      });
     }
     table.tBodies[0].replaceWith(body);
     element("list-count").textContent = `${rows.length} of ${data.cases.length} cases`;

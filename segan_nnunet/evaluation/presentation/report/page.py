@@ -14,6 +14,7 @@ from PIL import Image
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.presentation.all_figures import CAPTIONS
 from segan_nnunet.evaluation.presentation.figures.style import PRINT_DPI, SCREEN_DPI
+from segan_nnunet.evaluation.presentation.report.case_files import CASES_FOLDER
 from segan_nnunet.evaluation.presentation.report.case_list import case_list_data
 from segan_nnunet.evaluation.presentation.report.provenance import describe, random_numbers, versions
 from segan_nnunet.evaluation.presentation.report.slices import viewer_data
@@ -30,10 +31,11 @@ def write_report(
     tests: pd.DataFrame,
     scores: pd.DataFrame,
     shown: Sequence[ShownCase],
+    others: Sequence[str],
     pictures: Sequence[Path],
     command: str,
 ) -> None:
-    """Write one file that holds everything and loads nothing.
+    """Write one file that holds everything, and loads nothing but the further cases that one opens.
 
     Args:
         path: of the page.
@@ -41,7 +43,8 @@ def write_report(
         tables: by name, Table 1 first.
         summary, tests: the statistics.
         scores: one row per method, case and region.
-        shown: cases for the viewer.
+        shown: cases for the viewer, embedded.
+        others: names of further cases that the viewer can open, from files beside the page.
         pictures: files that were drawn; those in PNG are shown.
         command: that made the comparison.
     """
@@ -62,7 +65,9 @@ def write_report(
         case_list=(folder / "case_list.js").read_text(encoding="utf-8"),
         case_data=as_json(case_list_data(scores)),
         data=as_json(viewer_data(shown, contest.labelling.regions)),
-        cases=[f"{case.case_id} ({case.rank})" for case in shown],
+        shown={case.case_id: f"{case.case_id} ({case.rank})" for case in shown},
+        others=others,
+        folder=CASES_FOLDER,
         command=command,
         versions=versions(),
         random=random_numbers(),

@@ -4,11 +4,13 @@
   const DASHES = [[], [7, 4], [2, 3], [9, 3, 2, 3], [12, 5], [4, 2, 1, 2], [1, 5], [14, 3, 4, 3]];
   const { cases, regions } = JSON.parse(document.getElementById("data").textContent);
   const element = (id) => document.getElementById(id);
+  const byName = new Map(cases.map((embedded) => [embedded.name, embedded]));
   const canvas = document.querySelector("#viewer canvas");
   const context = canvas.getContext("2d");
   const names = Object.keys(cases[0].segmentations);
   const shown = { outlines: new Set(names.slice(0, 2)), regions: new Set(regions.map((region) => region.name)) };
   let current = null; // { case, images, labels }
+  let asked = null; // name of the case that was opened last
 
   function load(url) {
     return new Promise((resolve, reject) => {
@@ -132,10 +134,39 @@
     return "Dice " + regions.map((r) => (of[r.name] === null ? "–" : of[r.name].toFixed(2))).join(" ");
   }
 
-  async function choose(position) {
-    const chosen = cases[position];
+  // of a case that is not in this page: a script, since a page on a disk may load nothing else
+  function fetchCase(name) {
+    return new Promise((resolve, reject) => {
+      const file = `${element("viewer").dataset.folder}/${encodeURIComponent(name)}.js`;
+      const script = document.createElement("script");
+      let found = null;
+      window.showCase = (data) => { found = data; }; // what the file calls, just before it has loaded
+      script.onload = () => found ? resolve(found) : reject(new Error(`${file} is damaged`));
+      script.onerror = () => reject(new Error(`${file} is missing: keep that folder beside this page`));
+      script.src = file;
+      document.head.append(script);
+      script.remove();
+    });
+  }
+
+  async function openCase(name) {
+    asked = name;
+    delete canvas.dataset.ready;
+    element("case").value = name;
+    element("problem").textContent = "";
+    try {
+      await show(byName.get(name) ?? await fetchCase(name));
+    } catch (error) {
+      if (asked !== name) return;
+      element("problem").textContent = error.message;
+      if (current) element("case").value = current.case.name;
+    }
+  }
+
+  async function show(chosen) {
     const modality = element("modality");
     const [images, labels] = await Promise.all([loadAll(chosen.images, load), loadAll(chosen.segmentations, values)]);
+    if (asked !== chosen.name) return; // another one was opened meanwhile
     current = { case: chosen, images, labels };
     const kept = chosen.images[modality.value] ? modality.value : chosen.shown;
     modality.replaceChildren(...Object.keys(chosen.images).map((name) => new Option(name, name)));
@@ -149,6 +180,7 @@
       checkbox(element("outlines"), name, shown.outlines, dash, dice(name));
     });
     draw();
+    canvas.dataset.ready = "yes";
   }
 
   // whether there was a slice to move to
@@ -167,13 +199,17 @@
   element("slice").min = 0;
   element("slice").addEventListener("input", draw);
   element("modality").addEventListener("change", draw);
-  element("case").addEventListener("change", () => choose(element("case").selectedIndex));
+  element("case").addEventListener("change", () => openCase(element("case").value));
+  document.addEventListener("open-case", (event) => {
+    openCase(event.detail);
+    element("viewer-section").scrollIntoView();
+    canvas.focus({ preventScroll: true });
+  });
   canvas.addEventListener("wheel", (event) => { if (move(Math.sign(event.deltaY))) event.preventDefault(); }, { passive: false });
   canvas.addEventListener("pointermove", (event) => { if (event.buttons && event.pointerType !== "touch") move(Math.sign(event.movementY)); });
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (step) { event.preventDefault(); move(step); }
   });
-  await choose(0);
-  canvas.dataset.ready = "yes";
+  await openCase(cases[0].name);
 })();
