@@ -1,6 +1,6 @@
 """Every trainer on regions, plain labels and regions with ignored voxels, in 2-D and 3-D, through nnU-Net's commands.
 
-The table of it in docs/trainers.md is made here: SEGAN_WRITE_DOCS=1 writes it (`make tables`), otherwise it is compared.
+The table of it in docs/trainers.md is made here: SEGAN_WRITE_DOCS=1 writes it (`make tables`), else it is compared.
 """
 
 import json
