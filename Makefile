@@ -1,7 +1,9 @@
 # make demo    the whole job on a simulated cohort: tables and pictures in demo_output/
 # make test    ruff, mypy, and the tests
+# make docs    the documentation site, into site/
+# make tables  the tables in docs/ that are made from the code
 # make gpu-check   what only a CUDA GPU shows: tests, cost, trainings, into gpu_check/; ten minutes
-# Both first create a virtual environment in .venv with the package in it, once.
+# All first create a virtual environment in .venv with the package in it, once.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +11,7 @@ DEMO ?= demo_output
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint docs gpu-check clean
+.PHONY: demo test lint docs tables gpu-check clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; try: make PYTHON=python3.12")'
@@ -28,6 +30,10 @@ test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+tables: $(INSTALLED)
 	$(BIN)/python docs/make_datasets.py
 	SEGAN_WRITE_DOCS=1 $(BIN)/python -m pytest tests/test_matrix.py
 
@@ -36,4 +42,4 @@ gpu-check: $(INSTALLED)
 	$(BIN)/segan_nnunet benchmark --device cuda --all -o gpu_check
 
 clean:
-	rm -rf $(VENV) demo_output gpu_check
+	rm -rf $(VENV) demo_output gpu_check site

@@ -1,4 +1,4 @@
-"""Puts the tables of all releases into docs/datasets.md, between its two marks: `make docs`."""
+"""Puts the tables of all releases into docs/datasets.md, between its two marks: `make tables`."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Every trainer on regions, plain labels and regions with ignored voxels, in 2-D and 3-D, through nnU-Net's commands.
 
-The table of it in docs/trainers.md is made here: SEGAN_WRITE_DOCS=1 writes it (`make docs`), otherwise it is compared.
+The table of it in docs/trainers.md is made here: SEGAN_WRITE_DOCS=1 writes it (`make tables`), else it is compared.
 """
 
 import json
@@ -91,7 +91,7 @@ def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
     made = text[:begin] + MARKS[0] + "\n".join(lines) + "\n" + text[end:]
     if os.environ.get("SEGAN_WRITE_DOCS"):
         DOCS.write_text(made, encoding="utf-8")
-    assert text == made or os.environ.get("SEGAN_WRITE_DOCS"), "the table in docs/trainers.md is old: `make docs`"
+    assert text == made or os.environ.get("SEGAN_WRITE_DOCS"), "the table in docs/trainers.md is old: `make tables`"
 
 
 def output(run: Commands, trainer: str, number: int, configuration: str) -> Path:

@@ -89,7 +89,7 @@ def test_auto_finds_the_release_by_its_layout(key: str, tmp_path: Path) -> None:
 def test_the_page_of_releases_is_made_from_the_tables() -> None:
     docs = Path(__file__).parents[1] / "docs"
     written = (docs / "datasets.md").read_text(encoding="utf-8")
-    assert written == runpy.run_path(str(docs / "make_datasets.py"))["page"](written), "run `make docs`"
+    assert written == runpy.run_path(str(docs / "make_datasets.py"))["page"](written), "run `make tables`"
 
 
 def test_auto_says_what_it_considered(tmp_path: Path) -> None:
