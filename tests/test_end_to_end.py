@@ -167,7 +167,7 @@ def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) ->
 
 
 def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands: Commands) -> None:
-    """As docs/trainers.md shows it: three lines in a folder of one's own; here with few steps and nnU-Net's U-Net, narrow."""
+    """As docs/trainers.md shows it, in a folder of one's own; here with few steps and nnU-Net's U-Net, narrow."""
     own = commands.folder / "my_trainers"
     own.mkdir()
     (own / "my_segan.py").write_text(
