@@ -12,6 +12,9 @@ from segan_nnunet.evaluation.scores.empty_masks import LEFT_OUT, RULES, EmptyPol
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surfaces import element_areas, hd95_mm, surface_elements, surface_scores
 
+# ten pairs of simulated masks, each with the spacing of its voxels
+PAIRS = [(seed, spacing) for seed in range(5) for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5))]
+
 
 def line(length: int) -> np.ndarray:
     mask = np.zeros((3, 3, 50), bool)
@@ -79,10 +82,11 @@ def test_pooled_hd95_is_that_of_distance_maps() -> None:
 
 def test_hd95_by_area_agrees_with_surface_distance() -> None:
     package = pytest.importorskip("surface_distance", reason="not needed by anything else")
-    for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5)):
-        distances = package.compute_surface_distances(boxes(1), boxes(2), spacing)
+    for seed, spacing in PAIRS:
+        masks = boxes(seed), boxes(seed + 5)
+        distances = package.compute_surface_distances(*masks, spacing)
         expected = package.compute_robust_hausdorff(distances, 95)
-        assert hd95_mm(boxes(1), boxes(2), spacing, Hd95.SURFACE) == pytest.approx(expected)
+        assert hd95_mm(*masks, spacing, Hd95.SURFACE) == pytest.approx(expected)
 
 
 def test_nsd_is_the_share_of_both_surfaces_that_is_near_enough() -> None:
@@ -96,8 +100,8 @@ def test_nsd_agrees_with_monai() -> None:
     metrics = pytest.importorskip("monai.metrics", reason="MONAI is installed with the `test` extra")
     import torch
 
-    for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5)):
-        masks = boxes(1), boxes(2)
+    for seed, spacing in PAIRS:
+        masks = boxes(seed), boxes(seed + 5)
         ours = surface_scores(*masks, spacing, Measures(nsd_mm=(0.5, 1, 4)))
         tensors = [torch.from_numpy(mask)[None, None].float() for mask in masks]
         for tolerance in (0.5, 1, 4):
