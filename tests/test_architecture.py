@@ -17,7 +17,7 @@ FLOORS = (
     ("networks",),
     ("data",),
     ("catalogues", "fold_checkpoint"),
-    ("trainer_names", "errors"),
+    ("trainer_names", "errors", "text_enum"),
 )
 
 
