@@ -144,8 +144,8 @@ def scores_text(scores: CardScores, checkpoint: str) -> str:
     number = scores.cases if scores.patients is None else scores.patients
     lines = [
         f"Means over {number} {units}, each measured by the fold that was not trained on it, with 95 % intervals",
-        f"where there are {FEWEST} or more (studentised bootstrap). A missed region scores 0; a case that has none, and",
-        "of which none is predicted, is left out.",
+        f"where there are {FEWEST} or more (studentised bootstrap). A missed region scores 0; a case without it,",
+        "and without a prediction of it, is left out.",
         "",
         "| region | " + " | ".join(score.title for score in TABLE_1) + " |",
         "| --- |" + " --- |" * len(TABLE_1),
