@@ -11,13 +11,14 @@ FLOORS = (
     ("cli",),
     ("experiments",),
     ("grid",),
-    ("models", "evaluation"),
+    ("models",),
+    ("evaluation",),
     ("training",),
     ("objective",),
     ("networks",),
     ("data",),
     ("catalogues", "fold_checkpoint"),
-    ("trainer_names", "errors"),
+    ("trainer_names", "errors", "text_enum"),
 )
 
 

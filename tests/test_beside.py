@@ -84,8 +84,8 @@ def batch_of(trainer: Any, seed: int = 0, target: Tensor | None = None) -> dict[
     scales = [[round(1 / factor) for factor in scale] for scale in trainer._get_deep_supervision_scales()]
     targets = []
     for steps in scales:
-        every: list[Any] = [slice(None, None, step) for step in steps]
-        targets.append(target[(..., *every)])
+        every: tuple[Any, ...] = (..., *(slice(None, None, step) for step in steps))
+        targets.append(target[every])
     return {"data": torch.randn(4, 2, *patch, generator=generator), "target": targets}
 
 

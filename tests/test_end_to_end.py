@@ -193,6 +193,10 @@ def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands
         export = ("segan_nnunet", "export", "-d", "15", "-f", "0", "-tr", "MySegAN", "-p", "narrow", "-o")
         printed = commands(*export, str(commands.folder / "model.zip"))
         assert "stock nnU-Net predicts with it" in printed
+        card = zipfile.ZipFile(commands.folder / "model.zip").read(
+            f"{NAME}/nnUNetTrainer__narrow_MySegAN__2d/MODEL_CARD.md"
+        )
+        assert b"Licence of the data: CC BY-NC-SA 3.0 CH" in card and b"Means over 1 case," in card
         assert "exists" in commands(*export, str(commands.folder / "model.zip"), succeeds=False)
         stock = predict_without_this_package(commands, commands.folder / "model.zip", printed.splitlines()[-1])
         here = np.load(commands.folder / "output_MySegAN_narrow" / f"{case.stem}.npz")["probabilities"]

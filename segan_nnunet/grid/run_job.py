@@ -114,7 +114,7 @@ def train(
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(lock,),  # killed with SIGKILL we leave the training behind, and it keeps the lock
-                process_group=0 if own_group else None,
+                start_new_session=own_group,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.locks import is_locked
 from segan_nnunet.grid.jobs import Job
+from segan_nnunet.text_enum import TextEnum
 
 LOCK = "crossval.lock"  # held as long as the fold is trained
 LOG = "crossval.log"  # all that the commands printed, attempt after attempt
@@ -30,7 +30,7 @@ DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\bErrno 28\
 WINDOW = 10  # epochs over whose durations the time left is estimated
 
 
-class State(StrEnum):
+class State(TextEnum):
     """What is to be said of a job in one word."""
 
     FINISHED = "finished"

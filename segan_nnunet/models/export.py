@@ -12,6 +12,7 @@ from typing import Any
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.models.model_card import CARD, model_card
 from segan_nnunet.trainer_names import ModelName
 
 STOCK_TRAINER = "nnUNetTrainer"
@@ -69,6 +70,7 @@ def export_model(
         trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
+    card = model_card(source, folds, described["dataset.json"], checkpoint)
     own_network = builds_its_own_network(trainer)
     check_one_method([source / f"fold_{fold}" for fold in folds])
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
@@ -92,6 +94,7 @@ def export_model(
             for file, content in described.items():
                 archive.writestr(f"{name}/{model}/{file}", json.dumps(content, indent=4))
             archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
+            archive.writestr(f"{name}/{model}/{CARD}", card)
             archive.write(source / "dataset_fingerprint.json", f"{name}/{model}/dataset_fingerprint.json")
             for fold in folds:
                 write_fold(archive, source / f"fold_{fold}", f"{name}/{model}/fold_{fold}", checkpoint, new_trainer)

@@ -97,7 +97,8 @@ class Segmentor(nn.Module):
             x = F.pad(x, [p for length in reversed(padding) for p in (0, length)])
         logits = self.decoder(self.encoder(x))
         if any(padding):
-            logits = logits[(..., *(slice(length) for length in size))]
+            inside = (..., *(slice(length) for length in size))
+            logits = logits[inside]
         return logits
 
     @staticmethod

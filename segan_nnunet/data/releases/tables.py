@@ -1,7 +1,7 @@
 """The catalogue of releases, TOML tables in `dataset_conversion/`, and tables of the user's own."""
 
 import re
-import tomllib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,11 @@ from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.releases.release import Channel, GradeFile, Release, Submission, list_files
 from segan_nnunet.data.releases.templates import field_names
 from segan_nnunet.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def available_releases() -> list[str]:

@@ -4,10 +4,11 @@ The command line imports this for its options, so it imports nothing heavy.
 """
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
+
+from segan_nnunet.text_enum import TextEnum
 
 
-class Hd95(StrEnum):
+class Hd95(TextEnum):
     """A definition of HD95; it is named under every table that shows it."""
 
     DIRECTED_MAX = "directed-max"
@@ -36,7 +37,7 @@ NSD_WORDS = {
 }
 
 
-class Lesions(StrEnum):
+class Lesions(TextEnum):
     """A challenge's definition of lesion-wise scores; it stands below their table."""
 
     AUTO = "auto"

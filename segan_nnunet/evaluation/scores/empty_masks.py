@@ -5,8 +5,9 @@ The command line imports this for its options, so it imports nothing heavy.
 
 import math
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Literal, NamedTuple
+
+from segan_nnunet.text_enum import TextEnum
 
 LEFT_OUT = math.nan
 DIAGONAL: Literal["diagonal"] = "diagonal"  # of the volume, in mm
@@ -14,7 +15,7 @@ DIAGONAL: Literal["diagonal"] = "diagonal"  # of the volume, in mm
 Value = float | Literal["diagonal"]
 
 
-class EmptyPolicy(StrEnum):
+class EmptyPolicy(TextEnum):
     """A named rule for empty masks; it is stated under every table."""
 
     NNUNET = "nnunet"
