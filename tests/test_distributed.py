@@ -51,6 +51,7 @@ class Game(Samplewise, AdversarialTrainer):
 
 class MaskedImageAlone(Samplewise, AdversarialTrainer):
     critic_layers = (0,)
+    optimizer_settings = Game.optimizer_settings
 
 
 class Released(Samplewise, AdversarialDiceTrainer):
