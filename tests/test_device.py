@@ -26,6 +26,15 @@ PATCHES = {"2-D": (32, 32), "3-D": (16, 16, 16)}
 pytestmark = pytest.mark.usefixtures("without_progress_png")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Any:
+    """Steps this small gain nothing from a second thread, and wait for it where other tests run beside."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class SmallSoftmax(SoftmaxTrainer):
     initial_lr = 1e-3
 
