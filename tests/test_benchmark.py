@@ -142,3 +142,9 @@ def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
     assert "| a table |" in (tmp_path / "trainings.md").read_text()
     assert json.loads((tmp_path / "trainings.json").read_text())["seconds"] == {"SegAN": 1.0}
     assert not (tmp_path / "performance.md").exists()
+
+
+def test_an_earlier_check_s_trainings_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "simulated").mkdir()
+    with pytest.raises(InputError, match="simulated is there already"):
+        check_device(tmp_path, "cpu", small=True)

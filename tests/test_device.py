@@ -23,16 +23,7 @@ PRECISIONS = [
 ]
 PATCHES = {"2-D": (32, 32), "3-D": (16, 16, 16)}
 
-pytestmark = pytest.mark.usefixtures("without_progress_png")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    """Steps this small gain nothing from a second thread, and wait for it where other tests run beside."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("without_progress_png", "one_thread")
 
 
 class SmallSoftmax(SoftmaxTrainer):
@@ -105,6 +96,14 @@ def batches(number: int, size: str, device: str, trainer: Any) -> list[dict[str,
     return found
 
 
+def reloaded(one: Any, path: Path, trainer: str, folder: Path, device: str) -> Any:
+    """A new trainer on a device, from the checkpoint that another one writes."""
+    one.save_checkpoint(str(path))
+    other = made(trainer, folder, device, None, "2-D")
+    other.load_checkpoint(str(path))
+    return other
+
+
 def losses(trainer: Any, steps: list[dict[str, Any]]) -> list[float]:
     return [float(trainer.train_step(dict(batch))["loss"]) for batch in steps]
 
@@ -143,12 +142,8 @@ def test_a_checkpoint_goes_from_a_device_to_the_cpu_and_back(
 ) -> None:
     first = made(trainer, nnunet_folders, device, None, "2-D")
     losses(first, batches(2, "2-D", device, first))
-    first.save_checkpoint(str(tmp_path / "there.pth"))
-    on_cpu = made(trainer, nnunet_folders, "cpu", None, "2-D")
-    on_cpu.load_checkpoint(str(tmp_path / "there.pth"))
-    on_cpu.save_checkpoint(str(tmp_path / "back.pth"))
-    again = made(trainer, nnunet_folders, device, None, "2-D")
-    again.load_checkpoint(str(tmp_path / "back.pth"))
+    on_cpu = reloaded(first, tmp_path / "there.pth", trainer, nnunet_folders, "cpu")
+    again = reloaded(on_cpu, tmp_path / "back.pth", trainer, nnunet_folders, device)
     for player in ("network", "critic"):
         if hasattr(first, player):
             a, b, c = (parameters(getattr(one, player)) for one in (first, on_cpu, again))
@@ -166,9 +161,7 @@ def test_a_resumed_training_goes_on_as_the_whole_one(
     whole = made(trainer, nnunet_folders, device, None, "2-D")
     steps = batches(6, "2-D", device, whole)
     losses(whole, steps[:3])
-    whole.save_checkpoint(str(tmp_path / "middle.pth"))
-    resumed = made(trainer, nnunet_folders, device, None, "2-D")
-    resumed.load_checkpoint(str(tmp_path / "middle.pth"))
+    resumed = reloaded(whole, tmp_path / "middle.pth", trainer, nnunet_folders, device)
     expected = losses(whole, steps[3:])
     assert losses(resumed, steps[3:]) == (expected if device == "cpu" else pytest.approx(expected, rel=1e-3))
 

@@ -12,6 +12,8 @@ from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 from tests.small_trainers import build, play
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Bounded(ShortSchedule, AdversarialTrainer):
     """SegANTrainer_short."""
@@ -62,15 +64,6 @@ def trained(trainer: type[AdversarialTrainer], folder: Path, steps: int) -> tupl
         if step % 100 == 0:
             dice.append(mean_dice(built, unseen))
     return built, dice
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Any:
-    """Tests run beside each other, and steps this small gain nothing from a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_a_bounded_critic_teaches_where_an_unbounded_one_does_not(nnunet_folders: Path) -> None:

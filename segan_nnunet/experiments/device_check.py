@@ -22,9 +22,10 @@ from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, VARIANTS
 from segan_nnunet.experiments.demo import nnunet_environment, run
 
 DATASET_ID = "15"
+NNUNET_PLANS = "nnUNetPlans_check"
 GRIDS = {  # plans: trainers, the baseline last
     "SegANPlans": ("SegAN2000", "Softmax2000"),
-    "nnUNetPlans": ("Beside2000", "Without2000"),
+    NNUNET_PLANS: ("Beside2000", "Without2000"),
 }
 
 
@@ -58,7 +59,7 @@ def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Pat
     """Measure steps, loaders and inference on a device, and train on a simulated cohort there.
 
     Args:
-        folder: new, empty, or of an earlier call, whose results are replaced; gets performance.md and trainings.md,
+        folder: without the trainings of an earlier call; gets performance.md and trainings.md,
             the same as JSON, and the comparisons with their pictures.
         device: cuda or cpu.
         small: sizes that two cores do in a few minutes, instead of the paper's.
@@ -67,18 +68,21 @@ def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Pat
         The folder; None where the device is not there, which is no error: a sentence says so.
 
     Raises:
-        InputError: a part failed; the other parts are there.
+        InputError: an earlier call's trainings are there; or a part failed, and the other parts are there.
     """
     if device == "cuda" and not torch.cuda.is_available():
         print("There is no CUDA GPU here, so nothing was run. `--device cpu --small` runs what a CPU can show of it.")
         return None
     folder = folder.resolve()
+    simulated = folder / "simulated"
+    if simulated.exists():
+        raise InputError(f"{simulated} is there already, and the trainings begin anew; remove it or give another -o")
     folder.mkdir(parents=True, exist_ok=True)
     size = SMALL if small else PAPER
     size = replace(size, workload=replace(size.workload, device=device))
     parts: dict[str, Callable[[], tuple[str, Any]]] = {
         "performance": lambda: performance(size),
-        "trainings": lambda: trainings(folder / "simulated", folder, device, size),
+        "trainings": lambda: trainings(simulated, folder, device, size),
     }
     failed = []
     for name, part in parts.items():
@@ -128,7 +132,7 @@ def performance(size: Size) -> tuple[str, dict[str, Any]]:
 
 def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, dict[str, Any]]:
     """Train two pairs on a simulated cohort; on a GPU all of them at once, since none fills it."""
-    release = simulate_release(fresh(work), size.cases, seed=0)
+    release = simulate_release(work, size.cases, seed=0)
     environment = nnunet_environment(work)
     environment["nnUNet_extTrainer"] = os.pathsep.join(
         map(str, (catalogue_folder("trainers"), Path(__file__).parent / "device_trainers"))
@@ -137,10 +141,9 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     sizes = ["--width", str(size.width), "--batch-size", str(size.batch_size)]
     run(["segan_nnunet", "plan", "-d", DATASET_ID, *sizes], environment)
     own = ["--network", "nnunet", "--width", str(max(1, size.width // 2)), "--batch-size", str(size.batch_size)]
-    run(["segan_nnunet", "plan", "-d", DATASET_ID, *own, "--plans-name", "nnUNetPlans_check"], environment)
+    run(["segan_nnunet", "plan", "-d", DATASET_ID, *own, "--plans-name", NNUNET_PLANS], environment)
     run(["segan_nnunet", "split", "-d", DATASET_ID], environment)
-    pairs = {plans.replace("nnUNetPlans", "nnUNetPlans_check"): names for plans, names in GRIDS.items()}
-    jobs = [(plans, name + size.suffix) for plans, names in pairs.items() for name in names]
+    jobs = [(plans, name + size.suffix) for plans, names in GRIDS.items() for name in names]
     environment["nnUNet_n_proc_DA"] = str(max(1, default_processes() // (len(jobs) if device == "cuda" else 1)))
 
     def train(job: tuple[str, str]) -> float:
@@ -152,7 +155,7 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     with ThreadPoolExecutor(len(jobs) if device == "cuda" else 1) as pool:
         seconds = list(pool.map(train, jobs))
     text, tables = [], {}
-    for plans, names in pairs.items():
+    for plans, names in GRIDS.items():
         trainers = [name + size.suffix for name in names]
         output = folder / f"comparison_{plans}"
         compare = ["segan_nnunet", "compare", "-d", DATASET_ID, "-c", "2d", "-p", plans, "-tr", *trainers]
@@ -162,14 +165,3 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     taken = dict(zip((name for _, name in jobs), seconds, strict=True))
     lines = [f"- {name}: {time:.0f} s, with its start and the validation of its fold" for name, time in taken.items()]
     return "\n".join([*text, *lines]) + "\n", {"seconds": taken, "tables": tables}
-
-
-def fresh(folder: Path) -> Path:
-    """The folder of simulated data, which an earlier call must not have left.
-
-    Raises:
-        InputError: it did.
-    """
-    if folder.exists():
-        raise InputError(f"{folder} is there already, and the trainings begin anew; remove it or give another -o")
-    return folder
