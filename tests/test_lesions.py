@@ -122,6 +122,8 @@ def test_empty_masks() -> None:
     assert (both["LesionDice"], both["LesionHD95_mm"], both["LesionNSD_1mm"]) == (1, 0, 1)
     newest = scored(nothing, nothing, NEWEST)
     assert math.isnan(newest["LesionDice"]) and math.isnan(newest["LesionHD95_mm"]) and numbers(newest) == [0, 0, 0]
+    box = np.zeros((0, 0, 0), bool)  # around the foreground of a case that has none, as `measure_case` cuts it
+    assert (scored(box, box, GLIOMA), numbers(scored(box, box, NEWEST))) == (both, [0, 0, 0])
     for rule in (GLIOMA, NEWEST):
         for predicted, true, counts in ((nothing, something, [0, 1, 0]), (something, nothing, [0, 0, 1])):
             scores = scored(predicted, true, rule)

@@ -4,6 +4,7 @@ import itertools
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_latex_has_as_many_cells_in_every_row_and_escapes_names() -> None:
         assert f"\\{command}" in text
     assert escape_latex("a~b^c\\d{e}") == r"a\textasciitilde{}b\textasciicircum{}c\textbackslash{}d\{e\}"
     assert escape_latex("p < 0.05") == "p $<$ 0.05", "a bare < is another sign in TeX's own font"
+
+
+def test_what_training_cost_is_the_last_column() -> None:
+    table = replace(
+        table_of({"A_1": [0.2, 0.4], "B": [0.4, 0.5]}, "B", published=True)[0], training={"A_1": "5 steps, 9 s"}
+    )
+    head, _, first, second, *published = markdown(table).splitlines()
+    assert head.endswith("| Training per fold |") and first.endswith("| 5 steps, 9 s |") and second.endswith(" |  |")
+    assert {line.count("|") for line in (head, first, second, *published[:6])} == {12}
+    text = latex(table, "Dice", "tab:x")
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 2 + 2 + 6 and {len(re.findall(r"(?<!\\)&", line)) for line in rows[1:]} == {10}
+    assert rows[0].count("&") == 4 and rows[2].endswith(r"& 5 steps, 9 s \\") and "{l" + 10 * "r" + "}" in text
 
 
 def test_latex_compiles(tmp_path: Path) -> None:

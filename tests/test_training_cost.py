@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.evaluation.methods.training_cost import cost_notes, training_costs
+from segan_nnunet.evaluation.methods.training_cost import add_cost_ratios, cost_column, cost_notes, training_costs
 
 
 def method(folder: Path, name: str, epochs: int, epoch_s: float, seed_of: str = "") -> Method:
@@ -38,10 +38,15 @@ def test_steps_and_time_by_hand(tmp_path: Path) -> None:
         "Training, per fold: A 500 steps in 1.5 min; B equal steps, 1.50 times the time; C 1.50 times the steps, equal "
         "time."
     ]
+    assert cost_column(costs) == {"A": "500 steps, 1.5 min", "B": "500 steps, 2.2 min", "C": "750 steps, 1.6 min"}
+    pairs = pd.DataFrame({"method": ["B", "C", "a folder of predictions"], "baseline": ["A", "B", "A"]})
+    with_ratios = add_cost_ratios(pairs, costs)
+    assert with_ratios["steps_ratio"].tolist()[:2] == [1, 1.5] and with_ratios["steps_ratio"].isna()[2]
+    assert with_ratios["time_ratio"].tolist()[:2] == [1.5, 93.75 / 135]
 
 
 def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "A" / "fold_0").mkdir(parents=True)
     nothing = training_costs([Method("A", {}, {"case": 0}, tmp_path / "A"), Method("B", {})])
-    assert nothing.empty and cost_notes(nothing, "A") == []
+    assert nothing.empty and cost_notes(nothing, "A") == [] and cost_column(nothing) == {}
     assert cost_notes(pd.DataFrame([{"method": "A", "steps": 5, "seconds": 1.0}]), "A") == []

@@ -45,8 +45,8 @@ def job_environment(cores: int, device: str) -> dict[str, str]:
         # OMP_THREAD_LIMIT is no way out: trainings hung with it, oneDNN waiting for threads that it never got
         own["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
-        **own,
         **os.environ,
+        **{name: os.environ.get(name) or value for name, value in own.items()},
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
         "PYTHONUNBUFFERED": "1",  # so that the log is there when a training dies
     }

@@ -74,6 +74,26 @@ def cost_notes(costs: pd.DataFrame, baseline: str) -> list[str]:
     return [f"Training, per fold: {'; '.join(said)}."]
 
 
+def cost_column(costs: pd.DataFrame) -> dict[str, str]:
+    """Steps and time of each method's training, per fold, in words; nothing where fewer than two are known."""
+    if len(costs) < 2:
+        return {}
+    return {row.method: f"{row.steps:,.0f} steps, {duration(row.seconds)}" for row in costs.itertuples()}
+
+
+def add_cost_ratios(tests: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+    """Add to each pair of methods steps_ratio and time_ratio, its first one's training over the baseline's.
+
+    A pair at equal steps has a steps_ratio of 1, one at equal time a time_ratio near 1; NaN where a cost is unknown.
+    """
+    by_method = costs.set_index("method")
+    ratios = {}
+    for name, column in (("steps_ratio", "steps"), ("time_ratio", "seconds")):
+        own, baseline = (tests[which].map(by_method[column]).to_numpy() for which in ("method", "baseline"))
+        ratios[name] = own / baseline
+    return tests.assign(**ratios)
+
+
 def duration(seconds: float) -> str:
     """A time in the unit that suits it."""
     for unit, size in (("h", 3600), ("min", 60)):

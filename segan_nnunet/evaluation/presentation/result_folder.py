@@ -13,7 +13,7 @@ import pandas as pd
 from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
-from segan_nnunet.evaluation.methods.training_cost import cost_notes
+from segan_nnunet.evaluation.methods.training_cost import add_cost_ratios, cost_column, cost_notes
 from segan_nnunet.evaluation.presentation import all_figures
 from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
 from segan_nnunet.evaluation.presentation.report.case_files import CASES_FOLDER, write_case_files
@@ -158,6 +158,8 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
         advance()
         baseline = settings.baseline or contest.rows[0]
         tests = paired_tests(scores, baseline, contest.scores_of_seeds, settings.all_pairs, families)
+        if contest.costs is not None and len(contest.costs):
+            tests = add_cost_ratios(tests, contest.costs)
         advance()
         tables = build_tables(contest, scores, summary, tests, settings, wanted)
         files = write_tables(tables, folder)
@@ -216,6 +218,7 @@ def build_tables(
     pairs = others * (others + 1) // 2 if settings.all_pairs else others
     # the smallest p, which is counted from them, is Wilcoxon's
     comparisons = pairs * len(regions) * len(TABLE_1) if contest.scores_of_seeds is None else 0
+    training = {} if contest.costs is None else cost_column(contest.costs)
     tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():
         grade = "" if stratum == ALL_CASES else stratum
@@ -231,7 +234,7 @@ def build_tables(
             tables[f"{table.name}{suffix}"] = build_table(
                 f"{table.title}, grade {grade}" if grade else table.title,
                 summary, tests, table.scores, regions, [*table.definitions, *notes], stratum,
-                published, settings.spread,
+                published, settings.spread, training if table.scores is TABLE_1 else {},
             )  # fmt: skip
     return tables
 

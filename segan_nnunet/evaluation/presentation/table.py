@@ -1,6 +1,6 @@
 """Table 1 of the paper: methods by scores by region; in Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from segan_nnunet.evaluation.statistics.paired import ALL_CASES, OF_SEEDS, OF_UN
 
 UNDEFINED = "–"
 MARK = "†"
+TRAINING = "Training per fold"
 TEST_WORDS = {
     OF_UNITS: "Wilcoxon's signed-rank test on paired cases",
     OF_SEEDS: "where a method has several seeds, a test over seeds and cases",
@@ -49,6 +50,7 @@ class Table:
         regions: the columns of each group.
         rows: the methods, then the published rows.
         notes: sentences to stand below.
+        training: what each method's training cost, the last column; without any there is no such column.
     """
 
     title: str
@@ -56,6 +58,7 @@ class Table:
     regions: Sequence[str]
     rows: Sequence[Row]
     notes: Sequence[str] = field(default_factory=tuple)
+    training: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_table(
@@ -68,6 +71,7 @@ def build_table(
     stratum: str = ALL_CASES,
     published: bool = False,
     spread: bool = False,
+    training: Mapping[str, str] | None = None,
 ) -> Table:
     """Arrange means as a table, the best of each column in bold, significant differences marked.
 
@@ -80,6 +84,7 @@ def build_table(
         stratum: all cases, or a grade.
         published: append the paper's rows.
         spread: write means with standard deviations, and below each method its medians with quartiles.
+        training: what each method's training cost, for a last column.
     """
     of_stratum = summary[summary["stratum"] == stratum]
     methods = list(of_stratum["method"].unique())
@@ -112,7 +117,7 @@ def build_table(
     if spread:
         notes = [*notes, "Mean ± standard deviation; below it the median [quartiles]."]
     notes = [*notes, *table_notes(of_stratum, tests, scores, regions, table_rows)]
-    return Table(title, scores, regions, table_rows, notes)
+    return Table(title, scores, regions, table_rows, notes, training or {})
 
 
 def mean_text(row: pd.Series, score: Score, spread: bool = False) -> str:
@@ -191,9 +196,11 @@ def fewer_cases(column: pd.DataFrame, most: int) -> str:
 def markdown(table: Table) -> str:
     """Render as Markdown."""
     columns = [f"{score.title} {region}" for score in table.scores for region in table.regions]
+    columns += [TRAINING] if table.training else []
     lines = ["| Method | " + " | ".join(map(escape_markdown, columns)) + " |", "| --- |" + " ---: |" * len(columns)]
     for row in table.rows:
         cells = [(f"**{cell.text}**" if cell.best else cell.text) + (MARK if cell.marked else "") for cell in row.cells]
+        cells += [table.training.get(row.method, "")] if table.training else []
         lines.append(f"| {escape_markdown(row.method)} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *table.notes]) + "\n"
 
@@ -211,6 +218,7 @@ def latex(table: Table, caption: str, label: str) -> str:
         first = 2 + position * width
         groups.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(score.title)}}}")
         rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
+    last = [TRAINING] if table.training else []
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table}",
@@ -218,11 +226,11 @@ def latex(table: Table, caption: str, label: str) -> str:
         rf"\caption{{{escape_latex(caption)}}}",
         rf"\label{{{label}}}",
         r"\resizebox{\linewidth}{!}{%",
-        rf"\begin{{tabular}}{{l{'r' * width * len(table.scores)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (width * len(table.scores) + len(last))}}}",
         r"\toprule",
-        " & ".join(["", *groups]) + r" \\",
+        " & ".join(["", *groups, *([""] * len(last))]) + r" \\",
         " ".join(rules),
-        " & ".join(["Method", *map(escape_latex, list(table.regions) * len(table.scores))]) + r" \\",
+        " & ".join(["Method", *map(escape_latex, [*list(table.regions) * len(table.scores), *last])]) + r" \\",
         r"\midrule",
     ]
     published = False
@@ -230,7 +238,8 @@ def latex(table: Table, caption: str, label: str) -> str:
         if row.published and not published:
             lines.append(r"\midrule")
             published = True
-        lines.append(" & ".join([escape_latex(row.method), *map(latex_cell, row.cells)]) + r" \\")
+        cells = [*map(latex_cell, row.cells), *(escape_latex(table.training.get(row.method, "")) for _ in last)]
+        lines.append(" & ".join([escape_latex(row.method), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}"]
     lines += [r"\par\smallskip\footnotesize " + escape_latex(" ".join(table.notes)), r"\end{table}"]
     return "\n".join(lines) + "\n"

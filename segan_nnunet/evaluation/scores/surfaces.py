@@ -19,7 +19,7 @@ PERCENTILE = 95  # of the surface distances
 def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
     """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
     foreground = np.logical_or.reduce([volume != 0 for volume in volumes])
-    found = find_objects(foreground.view(np.uint8))
+    found = find_objects(foreground.view(np.uint8)) if foreground.size else []
     return found[0] if found else tuple(slice(0, 0) for _ in foreground.shape)
 
 

@@ -16,7 +16,7 @@ from segan_nnunet.training.variants.stops import Stopped
 
 
 def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
-    """Make the trainer IDEA[_PaperDA][_short or _50epochs][_until35][_seed3], for a catalogue's own `__getattr__`.
+    """Make the trainer `IDEA[_PaperDA][_short or _50epochs][_until35][_seed3]`, for a catalogue's own `__getattr__`.
 
     Args:
         name: that nnU-Net is looking for.

@@ -19,7 +19,7 @@ from segan_nnunet.evaluation.presentation.report.case_list import case_list_data
 from segan_nnunet.evaluation.presentation.report.provenance import describe, random_numbers, versions
 from segan_nnunet.evaluation.presentation.report.slices import viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
-from segan_nnunet.evaluation.presentation.table import Table
+from segan_nnunet.evaluation.presentation.table import TRAINING, Table
 from segan_nnunet.evaluation.statistics.paired import ALL_CASES, count_findings, sentences
 
 
@@ -58,6 +58,7 @@ def write_report(
         style=(folder / "report.css").read_text(encoding="utf-8"),
         viewer=(folder / "viewer.js").read_text(encoding="utf-8"),
         tables=tables,
+        training=TRAINING,
         words={stratum: sentences(tests, regions, stratum) for stratum in strata},
         intervals=intervals(summary),
         counted={stratum: count_findings(tests, stratum) for stratum in strata},
