@@ -21,6 +21,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.evaluation.methods.method import Contest, Method
 from segan_nnunet.evaluation.presentation.result_folder import Settings, write_comparison
+from segan_nnunet.evaluation.scores.definitions import Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.measurement import Case, measure
 from segan_nnunet.evaluation.scores.scores import add_scores
@@ -92,10 +93,11 @@ def measuring(folder: Path, number: int) -> None:
     )  # fmt: skip
     names = sorted(path.name for path in references.iterdir())
     cases = [Case(name.split(".")[0], references / name, {"method": predictions / name}) for name in names]
-    started, cpu = time.monotonic(), processor_seconds()
-    measure(cases, read_labelling(folder / "dataset.json"), PROCESSES)
-    seconds = time.monotonic() - started
-    report("our measuring, HD95 included", number, seconds, processor_seconds() - cpu)
+    for what, lesions in (("HD95 and NSD included", Lesions.NONE), ("lesions of 2023 too", Lesions.BRATS_2023)):
+        started, cpu = time.monotonic(), processor_seconds()
+        measure(cases, read_labelling(folder / "dataset.json"), PROCESSES, Measures(lesions=lesions))
+        seconds = time.monotonic() - started
+        report(f"our measuring, {what}", number, seconds, processor_seconds() - cpu)
     ours = [sys.executable, "-m", "segan_nnunet", "compare", "--predictions", f"method={predictions}", "--reference"]
     timed(
         "segan_nnunet compare, with statistics, pictures and report", number,

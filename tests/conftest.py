@@ -16,6 +16,7 @@ from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
 from tests.hand_made import write_2015_case
 
+ENTRY_POINTS = ("segan_nnunet", "nnUNetv2_train", "nnUNetv2_predict")  # that forked_commands.py knows
 PATIENTS_VARIABLE = "SEGAN_SIX_PATIENTS"
 
 
@@ -99,18 +100,29 @@ class Commands:
         # threads that wait are to sleep: other trainings run beside this one
         self.environment = {**nnunet_environment(folder), "OMP_WAIT_POLICY": "PASSIVE"}
         self.counter = count()
+        self.server: subprocess.Popen[str] | None = None
 
     def __call__(self, *command: str, succeeds: bool | None = True) -> str:
         """Run a command and return what it printed; check how it ended, unless `succeeds` is None."""
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=600, check=False)
-        output = done.stdout + done.stderr
-        assert succeeds is None or (done.returncode == 0) == succeeds, (
-            f"{' '.join(command)} ended with {done.returncode}:\n{output[-4000:]}"
+        if command[0] in ENTRY_POINTS:
+            ((status, output),) = self.forked(command, small=False)
+        else:
+            done = subprocess.run(
+                command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False
+            )  # in a folder where `python -c` does not find this package beside it
+            status, output = done.returncode, done.stdout + done.stderr
+        assert succeeds is None or (status == 0) == succeeds, (
+            f"{' '.join(command)} ended with {status}:\n{output[-4000:]}"
         )
         return output
 
     def forked(
-        self, *commands: Sequence[str], jobs: int = 2, kill_after: Sequence[float | None] = (), **environment: str
+        self,
+        *commands: Sequence[str],
+        jobs: int = 2,
+        kill_after: Sequence[float | None] = (),
+        small: bool = True,
+        **environment: str,
     ) -> list[tuple[int, str]]:
         """Run commands in forked processes (see forked_commands.py); return their statuses and what they printed.
 
@@ -118,20 +130,30 @@ class Commands:
             commands: as one would type them.
             jobs: how many at once.
             kill_after: seconds after which each command is killed with SIGKILL.
+            small: on one thread each, without pictures of progress.
             environment: additions to the environment.
         """
+        if self.server is None:
+            self.server = subprocess.Popen(
+                [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True,
+                env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
         logs = [self.folder / f"forked_{next(self.counter)}.log" for _ in commands]
-        request = [
-            {"argv": list(command), "log": str(log), "kill_after": seconds}
-            for command, log, seconds in zip_longest(commands, logs, kill_after)
-        ]
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True, check=True,
-            input=json.dumps({"commands": request, "jobs": jobs}), env={**self.environment, **environment},
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        statuses = json.loads(done.stdout.splitlines()[-1])
-        return [(status, log.read_text()) for status, log in zip(statuses, logs, strict=True)]
+        request = {
+            "jobs": jobs,
+            "small": small,
+            "environment": {**self.environment, **environment},
+            "commands": [
+                {"argv": list(command), "log": str(log), "errors": f"{log}.errors", "kill_after": seconds}
+                for command, log, seconds in zip_longest(commands, logs, kill_after)
+            ],
+        }
+        assert self.server.stdin and self.server.stdout
+        self.server.stdin.write(json.dumps(request) + "\n")
+        self.server.stdin.flush()
+        statuses = json.loads(self.server.stdout.readline())
+        printed = [log.read_text() + Path(f"{log}.errors").read_text() for log in logs]
+        return list(zip(statuses, printed, strict=True))
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command in a process group of its own, so that it can be killed with its workers."""
@@ -150,10 +172,10 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     folder = tmp_path_factory.mktemp("small_dataset")
     release = simulate_release(folder, cases=3, seed=1)
     run = Commands(folder)
+    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes, each of which imports torch
     run("segan_nnunet", "convert", "brats2015", str(release), "-d", "3", "--channels", "T1c", "FLAIR")
     run("segan_nnunet", "plan", "-d", "3", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
     run("segan_nnunet", "split", "-d", "3", "-k", "3")
     trainers = (run.environment["nnUNet_extTrainer"], str(Path(__file__).parent / "grid_trainers"))
     run.environment["nnUNet_extTrainer"] = os.pathsep.join(trainers)
-    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes, each of which imports torch
     return run

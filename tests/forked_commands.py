@@ -1,11 +1,13 @@
 """Runs many of nnU-Net's commands, each in a process forked from one that has imported nnU-Net already.
 
 A new Python process takes seconds to import torch and nnU-Net, and so does every worker that nnU-Net spawns: with small
-trainings that is nearly all of their time. Here the commands' own entry points run in forked processes, on one thread
-each, and their workers are forked too.
+trainings that is nearly all of their time. Here the commands' own entry points run in forked processes. `small` ones
+stay on one thread each, draw no pictures of progress, and their workers are forked too.
 
-Reads {"jobs": how many at once, "commands": [{"argv": [...], "log": FILE, "kill_after": seconds or null}, ...]} as JSON
-from standard input. Prints the list of exit statuses, negative for a signal, as JSON.
+Reads {"jobs": how many at once, "small": true or false, "environment": {...}, "commands": [{"argv": [...], "log": FILE,
+"errors": FILE, "kill_after": seconds or null}, ...]} as JSON, a line each, from standard input. Prints, for each, the
+list of exit statuses, negative for a signal, as JSON. nnU-Net's folders are those of the environment in which this was
+started: nnU-Net reads them as it is imported.
 """
 
 import contextlib
@@ -24,6 +26,8 @@ from nnunetv2.run.run_training import run_training_entry
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+import segan_nnunet.evaluation.comparison
+import segan_nnunet.grid.crossval  # noqa: F401
 from segan_nnunet.cli import main
 
 ENTRY_POINTS: dict[str, Callable[[], None]] = {
@@ -31,6 +35,7 @@ ENTRY_POINTS: dict[str, Callable[[], None]] = {
     "nnUNetv2_train": run_training_entry,
     "nnUNetv2_predict": predict_entry_point,
 }
+THREADS = torch.get_num_threads()
 
 
 def stay_small() -> None:
@@ -55,10 +60,16 @@ def start(command: dict[str, Any]) -> int:
     if number:
         return number
     os.setpgid(0, 0)
-    log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1)
+    for stream, file in ((1, command["log"]), (2, command["errors"])):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1) for stream in (1, 2))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    if command["small"]:
+        stay_small()
+    else:
+        torch.set_num_threads(THREADS)
     sys.argv = command["argv"]
     status = 1
     try:
@@ -67,13 +78,16 @@ def start(command: dict[str, Any]) -> int:
         ENTRY_POINTS[command["argv"][0]]()
         status = 0
     except SystemExit as ended:
-        status = int(ended.code or 0)
+        if isinstance(ended.code, str):  # a message, which Python prints for a process of its own
+            print(ended.code, file=sys.stderr)
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         import traceback
 
         traceback.print_exc()
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
 
 
@@ -99,10 +113,16 @@ def run(commands: list[dict[str, Any]], jobs: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    request = json.load(sys.stdin)
-    extra_trainers = os.environ["nnUNet_extTrainer"]
+    torch.set_num_threads(1)  # a process whose threads have worked is not one to fork
+    main_module = sys.modules["__main__"]
+    main_module.__spec__ = None  # so that workers which are spawned do not import all of this again
+    del main_module.__file__
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    sys.stdout = sys.stderr
     with contextlib.redirect_stdout(sys.stderr):
         import_trainers()
-    os.environ["nnUNet_extTrainer"] = extra_trainers
-    stay_small()
-    print(json.dumps(run(request["commands"], request["jobs"])))
+    for line in sys.stdin:
+        request = json.loads(line)
+        shared = {"small": request["small"], "environment": request["environment"]}
+        statuses = run([{**shared, **command} for command in request["commands"]], request["jobs"])
+        answers.write(json.dumps(statuses) + "\n")

@@ -16,7 +16,7 @@ from segan_nnunet.experiments.reproduce import paper_grid
 from segan_nnunet.grid import crossval, executors, local, slurm
 from segan_nnunet.grid.checks import check_trainers, make_grid
 from segan_nnunet.grid.jobs import Grid, Job
-from segan_nnunet.grid.run_job import job_environment, run_job
+from segan_nnunet.grid.run_job import run_job
 from segan_nnunet.grid.run_state import (
     LOCK,
     LOG,
@@ -143,14 +143,6 @@ touch "$folder/checkpoint_final.pth" "$folder/validation/summary.json"
     monkeypatch.setattr(local, "job_environment", lambda cores, device: {**os.environ, "PATH": path})
     monkeypatch.setenv("PATH", path)
     yield planned / "nnUNet_results" / "ran"
-
-
-def test_what_the_user_has_set_for_a_job_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("nnUNet_n_proc_DA", "7")
-    monkeypatch.setenv("OMP_NUM_THREADS", "")  # as good as not set
-    monkeypatch.delenv("nnUNet_def_n_proc", raising=False)
-    found = job_environment(2, "cpu")
-    assert [found[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == ["7", "2", "2"]
 
 
 def test_a_failure_stops_no_other_job_and_is_tried_again(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:

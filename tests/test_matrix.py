@@ -30,6 +30,8 @@ TRAINERS = (
     "SegANTrainer", "UNetSoftmaxTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0",
     "SegANDiceTrainer", "SegANTrainer_PaperDA", "nnUNetTrainerSegAN",
 )  # fmt: skip
+# of each way to a prediction one: SegAN's and the softmax baseline's networks and decoding, nnU-Net's own
+PREDICTING = ("SegANTrainer", "UNetSoftmaxTrainer", "nnUNetTrainerSegAN")
 PLANS = {trainer: "SegANPlans" for trainer in TRAINERS} | {"nnUNetTrainerSegAN": "nnUNetPlans_width2"}
 TINY = f"""
 from segan_nnunet.catalogues import load_trainers
@@ -69,9 +71,10 @@ def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
     for trainer, number, configuration in cells:
         model = ("-tr", f"{trainer}_tiny", "-p", PLANS[trainer], "-device", "cpu")
         training.append(("nnUNetv2_train", str(number), configuration, "0", *model))
-        folders = ("-i", str(run.folder / "images"), "-o", str(output(run, trainer, number, configuration)))
-        what = ("-d", str(number), "-c", configuration, "-f", "0", *model)
-        predicting.append(("nnUNetv2_predict", *folders, *what, "--disable_tta", "-npp", "0", "-nps", "0"))
+        if trainer in PREDICTING:
+            folders = ("-i", str(run.folder / "images"), "-o", str(output(run, trainer, number, configuration)))
+            what = ("-d", str(number), "-c", configuration, "-f", "0", *model)
+            predicting.append(("nnUNetv2_predict", *folders, *what, "--disable_tta", "-npp", "0", "-nps", "0"))
     for commands in (training, predicting):
         failed = [
             f"{' '.join(command)}:\n{printed[-3000:]}"
@@ -99,14 +102,15 @@ def output(run: Commands, trainer: str, number: int, configuration: str) -> Path
 
 
 def check(run: Commands, trainer: str, number: int, configuration: str) -> None:
-    """Both epochs are logged, the validation has a score of every label map, the prediction has only real labels."""
+    """Both epochs are logged, the validation has a score of every label map, predictions have only real labels."""
     model = f"{trainer}_tiny__{PLANS[trainer]}__{configuration}"
     fold = run.folder / "nnUNet_results" / f"Dataset{number:03d}_Balls" / model / "fold_0"
     (log,) = fold.glob("training_log*.txt")
     assert "epoch 2/2  segmentor loss" in log.read_text(), model
     summary = json.loads((fold / "validation" / "summary.json").read_text())
     assert len(summary["mean"]) == 3, model
-    predicted = sitk.GetArrayFromImage(
-        sitk.ReadImage(str(output(run, trainer, number, configuration) / "case_0.nii.gz"))
-    )
-    assert predicted.shape == (36, 36, 36) and set(np.unique(predicted)) <= {0, 1, 2, 3}, model
+    predictions = [fold / "validation" / "case_0.nii.gz"]
+    predictions += [output(run, trainer, number, configuration) / "case_0.nii.gz"] if trainer in PREDICTING else []
+    for path in predictions:
+        predicted = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        assert predicted.shape == (36, 36, 36) and set(np.unique(predicted)) <= {0, 1, 2, 3}, path

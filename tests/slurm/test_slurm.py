@@ -25,8 +25,8 @@ PATIENCE_S = 900
 EPOCHS = {0: 40, 1: 10}  # of GridLong, by fold
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(scope="session")  # as the dataset, which so is not made where there is no cluster
+def cluster() -> Iterator[Path]:
     """A running cluster; returns its folder."""
     missing = [daemon for daemon in DAEMONS if shutil.which(daemon) is None]
     if missing:
@@ -39,8 +39,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             started = subprocess.run([CLUSTER, "start", folder], check=False, timeout=60, stderr=log)
         if started.returncode:
             pytest.skip(f"SLURM's daemons do not start here: {(folder / 'start.log').read_text()[-500:]}")
-        monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-        yield folder
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+            yield folder
     finally:
         subprocess.run([CLUSTER, "stop", folder], check=False, timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
