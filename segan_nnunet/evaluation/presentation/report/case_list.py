@@ -16,7 +16,7 @@ def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         methods, regions, scores (title and decimals of each), about (names of what is known of a case), cases (each its
-        name and that), and values[score][region][case][method], None where a score is undefined.
+        name and that), and `values[score][region][case][method]`, None where a score is undefined.
     """
     methods, regions = list(scores["method"].unique()), list(scores["region"].unique())
     of_case = scores.drop_duplicates("case").set_index("case").sort_index()
