@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, generate_binary_structure, label
+from scipy.ndimage import binary_dilation, find_objects, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
 from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
 from segan_nnunet.evaluation.scores.surfaces import foreground_box, nsd_column, surface_scores
+
+Box = tuple[slice, ...]
 
 
 class Components(NamedTuple):
@@ -48,8 +50,18 @@ def lesion_scores(
     volumes = found.shared.sum(axis=1)[1:] * np.prod(spacing_mm)
     counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
     measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
+    boxes, predicted_boxes = (
+        find_objects(numbers) if numbers.size else [] for numbers in (found.lesions, found.predicted)
+    )
     scores = [
-        scores_of_lesion(found, lesion, members, spacing_mm, measures)
+        scores_of_lesion(
+            found,
+            lesion,
+            members,
+            around(boxes[lesion - 1], *(predicted_boxes[member - 1] for member in members)),
+            spacing_mm,
+            measures,
+        )
         for lesion, members in matches.items()
         if lesion in counted
     ]
@@ -103,12 +115,19 @@ def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
     return {int(row) + 1: [int(column) + 1] for row, column in zip(rows, columns, strict=True) if dice[row, column] > 0}
 
 
+def around(*boxes: Box) -> Box:
+    """The smallest box that holds all of these."""
+    return tuple(
+        slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*boxes, strict=True)
+    )
+
+
 def scores_of_lesion(
-    found: Components, lesion: int, members: Sequence[int], spacing_mm: tuple[float, ...], measures: Measures
+    found: Components, lesion: int, members: Sequence[int], box: Box, spacing_mm: tuple[float, ...], measures: Measures
 ) -> dict[str, float]:
-    """Dice, HD95 and NSD of one lesion and the whole predicted components that find it."""
+    """Dice, HD95 and NSD of one lesion and the whole predicted components that find it, all of them in a box."""
     sizes = found.shared[lesion].sum() + found.shared[:, members].sum()
-    scores = surface_scores(np.isin(found.predicted, members), found.lesions == lesion, spacing_mm, measures)
+    scores = surface_scores(np.isin(found.predicted[box], members), found.lesions[box] == lesion, spacing_mm, measures)
     scores["HD95_mm"] = scores.pop("surface_distance_mm")
     scores["Dice"] = 2 * found.shared[lesion, members].sum() / sizes
     return {f"Lesion{name}": value for name, value in scores.items()}
