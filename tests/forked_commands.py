@@ -119,8 +119,7 @@ if __name__ == "__main__":
     del main_module.__file__
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     sys.stdout = sys.stderr
-    with contextlib.redirect_stdout(sys.stderr):
-        import_trainers()
+    import_trainers()
     for line in sys.stdin:
         request = json.loads(line)
         shared = {"small": request["small"], "environment": request["environment"]}

@@ -17,11 +17,11 @@ from segan_nnunet.evaluation.scores.definitions import LESION_RULES, Lesions, Me
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.measurement import Case, measure_case
 from segan_nnunet.evaluation.scores.scores import add_scores
+from tests.conftest import PATIENTS_VARIABLE
 
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # definition, pair, region, score
 PYTHON, METRICS_2023 = "SEGAN_OFFICIAL_PYTHON", "SEGAN_BRATS2023_METRICS"
 LABELS = Labelling({"wt": (1, 2, 3), "tc": (1, 3), "et": (3,)}, (0, 1, 2, 3), None, ("T1c",), ".nii.gz")
-DEFINITIONS = [Lesions.BRATS_2023, Lesions.BRATS_2023_MEN, Lesions.BRATS_2023_MET, Lesions.BRATS_2026]
 # 7 is left out: two of its components have the same Dice with a lesion, and the packages need not take the same one
 SEEDS = (0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12)
 ANISOTROPIC = (1.0, 2.0, 1.5)  # spacing (x, y, z) of every third simulated pair
@@ -72,7 +72,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `truth` and `predicted`: simulated pairs, real ones where they are, and those with an empty mask."""
     folder = tmp_path_factory.mktemp("official")
     found = [(f"simulated_{seed}", *lesions(seed)) for seed in SEEDS]
-    real = os.environ.get("SEGAN_SIX_PATIENTS")
+    real = os.environ.get(PATIENTS_VARIABLE)
     found += list(real_pairs(Path(real))) if real else []
     truth, predicted = lesions(99)
     empty = np.zeros_like(truth)
@@ -116,7 +116,7 @@ def check(found: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tup
     return len(pairs)
 
 
-@pytest.mark.parametrize("definition", DEFINITIONS)
+@pytest.mark.parametrize("definition", LESION_RULES)
 def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pairs: Path, theirs: Scores) -> None:
     of_1_mm = [name for name in theirs[definition] if spacing_of(pairs / "truth" / name) != ANISOTROPIC]
     names = of_1_mm if definition is Lesions.BRATS_2026 else theirs[definition]

@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, find_objects, generate_binary_structure, label
+from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
 from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
-from segan_nnunet.evaluation.scores.surfaces import foreground_box, nsd_column, surface_scores
-
-Box = tuple[slice, ...]
+from segan_nnunet.evaluation.scores.surfaces import Box, boxes, foreground_box, nsd_column, surface_scores
 
 
 class Components(NamedTuple):
@@ -50,15 +48,13 @@ def lesion_scores(
     volumes = found.shared.sum(axis=1)[1:] * np.prod(spacing_mm)
     counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
     measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
-    boxes, predicted_boxes = (
-        find_objects(numbers) if numbers.size else [] for numbers in (found.lesions, found.predicted)
-    )
+    lesion_boxes, predicted_boxes = boxes(found.lesions), boxes(found.predicted)
     scores = [
         scores_of_lesion(
             found,
             lesion,
             members,
-            around(boxes[lesion - 1], *(predicted_boxes[member - 1] for member in members)),
+            around(lesion_boxes[lesion - 1], *(predicted_boxes[member - 1] for member in members)),
             spacing_mm,
             measures,
         )
@@ -115,10 +111,10 @@ def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
     return {int(row) + 1: [int(column) + 1] for row, column in zip(rows, columns, strict=True) if dice[row, column] > 0}
 
 
-def around(*boxes: Box) -> Box:
+def around(*parts: Box) -> Box:
     """The smallest box that holds all of these."""
     return tuple(
-        slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*boxes, strict=True)
+        slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*parts, strict=True)
     )
 
 

@@ -13,14 +13,20 @@ from scipy.spatial import KDTree
 
 from segan_nnunet.evaluation.scores.definitions import Hd95, Measures
 
+Box = tuple[slice, ...]
 PERCENTILE = 95  # of the surface distances
 
 
-def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
+def foreground_box(*volumes: NDArray) -> Box:
     """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
     foreground = np.logical_or.reduce([volume != 0 for volume in volumes])
-    found = find_objects(foreground.view(np.uint8)) if foreground.size else []
+    found = boxes(foreground.view(np.uint8))
     return found[0] if found else tuple(slice(0, 0) for _ in foreground.shape)
+
+
+def boxes(numbers: NDArray[np.integer]) -> list[Box]:
+    """The smallest box around each component, in the order of their numbers from 1; none in an array without voxels."""
+    return find_objects(numbers) if numbers.size else []
 
 
 def surface(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> NDArray[np.float64]:
