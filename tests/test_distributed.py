@@ -1,6 +1,8 @@
 """DDP on the CPU: two processes play the same game as one with the joint batch."""
 
+import faulthandler
 import os
+import socket
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,26 +90,38 @@ def play(trainer: Any, share: slice) -> dict[str, Any]:
     }
 
 
-def one_rank(rank: int, folder: str) -> None:
-    """A process of DDP. nnU-Net takes a GPU for granted there; the trainer is told otherwise."""
+def one_rank(rank: int, folder: str, port: int) -> None:
+    """A process of DDP. nnU-Net takes a GPU for granted there; the trainer is told otherwise.
+
+    One group serves all trainers: where each had its own, begun through a file, a process once aborted.
+    """
+    faulthandler.enable()
     for part in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{part}"] = f"{folder}/nnUNet_{part}"
     torch.set_num_threads(1)
     nnunet.DDP = lambda module, device_ids: DistributedDataParallel(module)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=WORLD)
 
-    def join(trainer: Any) -> None:
-        dist.init_process_group("gloo", init_method=f"file://{folder}/{kind.__name__}", rank=rank, world_size=WORLD)
-        trainer.is_ddp, trainer.local_rank = True, rank
+    def on_cpu(trainer: Any) -> None:
+        trainer.device, trainer.grad_scaler = torch.device("cpu"), None
 
     each = 4 // WORLD
     for kind in TRAINERS:
-        trainer = build(kind, Path(folder), before=join)
+        trainer = build(kind, Path(folder), before=on_cpu)
+        assert trainer.is_ddp and trainer.local_rank == rank
         torch.save(play(trainer, slice(rank * each, (rank + 1) * each)), f"{folder}/{kind.__name__}_{rank}.pth")
-        dist.destroy_process_group()
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_two_processes_equal_one_with_the_joint_batch(nnunet_folders: Path) -> None:
-    multiprocessing.spawn(one_rank, args=(str(nnunet_folders),), nprocs=WORLD)
+    multiprocessing.spawn(one_rank, args=(str(nnunet_folders), free_port()), nprocs=WORLD)
     for kind in TRAINERS:
         alone = build(kind, nnunet_folders)
         start = [parameters(player) for player in (alone.network, alone.critic)]

@@ -20,7 +20,8 @@ from segan_nnunet.evaluation.scores.definitions import (
     Lesions,
     Measures,
 )
-from segan_nnunet.evaluation.scores.lesions import lesion_scores
+from segan_nnunet.evaluation.scores.lesions import components, lesion_scores
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair
 from tests.hand_made_results import write_folder
 
 GLIOMA, METASTASES = LESION_RULES[Lesions.BRATS_2023], LESION_RULES[Lesions.BRATS_2023_MET]
@@ -49,7 +50,7 @@ NEAR, NEXT, FAR, SMALL, ELSEWHERE = (
 
 
 def scored(predicted: np.ndarray, true: np.ndarray, rule: LesionRule, spacing: tuple = (1, 1, 1)) -> dict[str, float]:
-    return lesion_scores(predicted, true, spacing, rule, (1,))
+    return lesion_scores(MaskPair(predicted, true, spacing), rule, (1,))
 
 
 def numbers(scores: dict[str, float]) -> list[float]:
@@ -147,10 +148,28 @@ def test_nsd_of_a_lesion_is_of_both_masks_alike_where_the_challenge_has_it_so() 
     assert scored(predicted, true, METASTASES)["LesionNSD_1mm"] == pytest.approx(4 / 6)
 
 
+def test_parts_of_surfaces_have_the_distances_of_masks_of_their_own() -> None:
+    random = np.random.default_rng(0)
+    predicted, true = random.random((2, 24, 20, 18)) < 0.04
+    whole = MaskPair(predicted, true, (3, 0.8, 0.5))
+    found = components(whole.prediction, whole.reference, NEWEST)
+    for definition in (Hd95.POOLED, Hd95.SURFACE):
+        both = whole.surfaces(definition)
+        numbered = both.prediction.numbers(found.predicted), both.reference.numbers(found.lesions)
+        for lesion in range(1, 1 + found.lesions.max()):
+            members = list(random.choice(found.predicted.max(), 3, replace=False) + 1)
+            chosen = np.isin(numbered[0], members), numbered[1] == lesion
+            own = MaskPair(np.isin(found.predicted, members), found.lesions == lesion, (3, 0.8, 0.5))
+            expected = own.surfaces(definition).distances()
+            for one, other in zip(both.distances(*chosen), expected, strict=True):
+                np.testing.assert_array_equal(np.sort(one.mm), np.sort(other.mm))
+                assert one.areas.sum() == pytest.approx(other.areas.sum())
+
+
 def test_single_slices_have_lesions_too() -> None:
     true, predicted = np.zeros((2, 30, 30), bool)
     true[2:12, 2:12], predicted[2:12, 2:7] = True, True
-    scores = lesion_scores(predicted, true, (1.0, 1.0), GLIOMA)
+    scores = lesion_scores(MaskPair(predicted, true, (1.0, 1.0)), GLIOMA)
     assert scores["LesionDice"] == pytest.approx(2 * 50 / 150) and scores["LesionsFound"] == 1
 
 

@@ -21,7 +21,8 @@ from segan_nnunet.evaluation.scores.scores import (
     sensitivity,
     specificity,
 )
-from segan_nnunet.evaluation.scores.surfaces import hd95_mm, surface
+from segan_nnunet.evaluation.scores.surface_scores import hd95_mm
+from segan_nnunet.evaluation.scores.surfaces import surface_voxels
 from tests.hand_made_results import cubes, write_volume
 
 LABELLING = Labelling({"whole": (1, 2), "core": (2,)}, (0, 1, 2), None, ("T2",), ".mha")
@@ -50,11 +51,11 @@ def test_counts_of_regions_are_sums_of_the_confusion_matrix() -> None:
 
 def test_a_surface_is_the_voxels_with_a_neighbour_outside() -> None:
     cube = cubes(4) > 0
-    assert len(surface(cube, (1, 1, 1))) == 4**3 - 2**3
+    assert len(surface_voxels(cube).places) == 4**3 - 2**3
     one = np.zeros((3, 3), bool)
     one[1, 2] = True
-    np.testing.assert_allclose(surface(one, (2, 5)), [[2, 10]])
-    assert len(surface(np.ones((3, 3, 3), bool), (1, 1, 1))) == 26, "the volume's border is a border"
+    np.testing.assert_array_equal(surface_voxels(one).places, [[1, 2]])
+    assert len(surface_voxels(np.ones((3, 3, 3), bool)).places) == 26, "the volume's border is a border"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from segan_nnunet.evaluation.scores.definitions import Hd95, Measures
 from segan_nnunet.evaluation.scores.empty_masks import LEFT_OUT, RULES, EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import add_scores
-from segan_nnunet.evaluation.scores.surfaces import element_areas, hd95_mm, surface_elements, surface_scores
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, hd95_mm, surface_scores
+from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements
 
 # ten pairs of simulated masks, each with the spacing of its voxels
 PAIRS = [(seed, spacing) for seed in range(5) for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5))]
@@ -65,8 +66,8 @@ def test_areas_of_surface_elements_by_geometry() -> None:
     flat = element_areas((a, b))
     assert flat[0b0001] == pytest.approx(math.hypot(a, b) / 2) and flat[0b0011] == pytest.approx(b)
     assert flat[0b1001] == flat[0b0110] == pytest.approx(math.hypot(a, b))
-    places, found = surface_elements(np.ones((1, 1, 1), bool), (a, b, c))
-    assert len(places) == 8 and found.sum() == pytest.approx(8 * corner, rel=1e-5)
+    voxel = surface_elements(np.ones((1, 1, 1), bool), (a, b, c))
+    assert len(voxel.places) == 8 and voxel.areas.sum() == pytest.approx(8 * corner, rel=1e-5)
 
 
 def test_pooled_hd95_is_that_of_distance_maps() -> None:
@@ -91,7 +92,7 @@ def test_hd95_by_area_agrees_with_surface_distance() -> None:
 
 def test_nsd_is_the_share_of_both_surfaces_that_is_near_enough() -> None:
     # all voxels of a line are surface: 36 of 41 and 36 of 36 lie on the other, the next is 2.5 mm away
-    found = surface_scores(line(41), line(36), (7, 4, 2.5), Measures(nsd_mm=(0, 2.5, 100)))
+    found = surface_scores(MaskPair(line(41), line(36), (7, 4, 2.5)), Measures(nsd_mm=(0, 2.5, 100)))
     expected = {"NSD_0mm": 72 / 77, "NSD_2.5mm": 73 / 77, "NSD_100mm": 1}
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
@@ -102,7 +103,7 @@ def test_nsd_agrees_with_monai() -> None:
 
     for seed, spacing in PAIRS:
         masks = boxes(seed), boxes(seed + 5)
-        ours = surface_scores(*masks, spacing, Measures(nsd_mm=(0.5, 1, 4)))
+        ours = surface_scores(MaskPair(*masks, spacing), Measures(nsd_mm=(0.5, 1, 4)))
         tensors = [torch.from_numpy(mask)[None, None].float() for mask in masks]
         for tolerance in (0.5, 1, 4):
             with warnings.catch_warnings():

@@ -1,13 +1,26 @@
 """What trainings cost, from what nnU-Net notes of them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from segan_nnunet.evaluation.methods.gathering import Folders, folder_contest
 from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.evaluation.methods.training_cost import add_cost_ratios, cost_column, cost_notes, training_costs
+from segan_nnunet.evaluation.methods.training_cost import (
+    add_cost_ratios,
+    cost_column,
+    cost_notes,
+    equal_time,
+    training_costs,
+)
+from segan_nnunet.evaluation.presentation.result_folder import Settings, write_comparison
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.measurement import measure
+from segan_nnunet.evaluation.scores.scores import add_scores
+from tests.hand_made_results import cubes, write_folder
 
 
 def method(folder: Path, name: str, epochs: int, epoch_s: float, seed_of: str = "") -> Method:
@@ -50,3 +63,28 @@ def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
     nothing = training_costs([Method("A", {}, {"case": 0}, tmp_path / "A"), Method("B", {})])
     assert nothing.empty and cost_notes(nothing, "A") == [] and cost_column(nothing) == {}
     assert cost_notes(pd.DataFrame([{"method": "A", "steps": 5, "seconds": 1.0}]), "A") == []
+
+
+def test_groups_of_equal_time() -> None:
+    costs = pd.DataFrame({"method": list("ABCDE"), "steps": 1, "seconds": [300.0, 100.0, 109.9, 111.0, 320.0]})
+    assert equal_time(costs) == [["B", "C"], ["A", "E"]], "D is near C, but not near B, the fastest"
+    assert equal_time(costs.iloc[[0, 1]]) == [] == equal_time(costs.iloc[:0])
+
+
+def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None:
+    volumes = {"a": cubes(4, 2), "b": cubes(5, 3)}
+    truth = write_folder(tmp_path / "truth", volumes)
+    folders = {name: write_folder(tmp_path / name, {"a": cubes(5, 2), "b": cubes(5, 2)}) for name in ("A", "B", "C")}
+    contest = folder_contest(None, Folders(folders), truth)
+    scores = add_scores(measure(contest.cases, contest.labelling), EmptyPolicy.NNUNET)
+    for seconds, expected in (((90.0, 300.0, 305.0), {"B", "C"}), ((90.0, 91.0, 92.0), set())):
+        costs = pd.DataFrame({"method": ["A", "B", "C"], "trainings": 1, "steps": [50, 150, 100], "seconds": seconds})
+        output = tmp_path / f"{len(expected)}"
+        write_comparison(replace(contest, costs=costs), scores, output, Settings(all_pairs=True))
+        tables = {path.name for path in output.glob("*equal_time*.md")}
+        assert tables == ({"table1_equal_time1.md"} if expected else set())
+        if expected:
+            table = (output / "table1_equal_time1.md").read_text()
+            assert {name for name in "ABC" if f"| {name} |" in table} == expected
+            assert "within 10%" in table and "150 steps, 5.0 min" in table
+            assert "equal time of training" in (output / "report.html").read_text()

@@ -81,6 +81,22 @@ def cost_column(costs: pd.DataFrame) -> dict[str, str]:
     return {row.method: f"{row.steps:,.0f} steps, {duration(row.seconds)}" for row in costs.itertuples()}
 
 
+def equal_time(costs: pd.DataFrame) -> list[list[str]]:
+    """Groups of methods, two at least, whose training took as long as that of the fastest of their group.
+
+    A method is in one group at most; where all took as long, there is one group of all.
+    """
+    groups: list[list[str]] = []
+    fastest = -np.inf
+    for row in costs.sort_values("seconds", kind="stable").itertuples():
+        if row.seconds / fastest - 1 < EQUAL and groups:
+            groups[-1].append(row.method)
+        else:
+            groups.append([row.method])
+            fastest = row.seconds
+    return [group for group in groups if len(group) > 1]
+
+
 def add_cost_ratios(tests: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """Add to each pair of methods steps_ratio and time_ratio, its first one's training over the baseline's.
 

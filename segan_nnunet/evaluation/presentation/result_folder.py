@@ -13,7 +13,7 @@ import pandas as pd
 from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
-from segan_nnunet.evaluation.methods.training_cost import add_cost_ratios, cost_column, cost_notes
+from segan_nnunet.evaluation.methods.training_cost import EQUAL, add_cost_ratios, cost_column, cost_notes, equal_time
 from segan_nnunet.evaluation.presentation import all_figures
 from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
 from segan_nnunet.evaluation.presentation.report.case_files import CASES_FOLDER, write_case_files
@@ -36,6 +36,10 @@ OURS = re.compile(
     r"|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
     r"|(figure2|figure3|distributions|ranking|volumes|training_curves)\.(png|pdf)"
     rf"|{CASES_FOLDER}"
+)
+EQUAL_TIME = (
+    f"The rows of Table 1 whose training took as long as the fastest of them, within {EQUAL:.0%}; what is tested, and "
+    "Holm's correction, are Table 1's."
 )
 VIEWER_CASES = 20  # that the report's viewer can open
 STEPS = 7  # of write_files, for the progress bar
@@ -236,7 +240,19 @@ def build_tables(
                 summary, tests, table.scores, regions, [*table.definitions, *notes], stratum,
                 published, settings.spread, training if table.scores is TABLE_1 else {},
             )  # fmt: skip
+    for number, group in enumerate(equal_time_groups(contest), start=1):
+        own, own_tests = (table[table["method"].isin(group)] for table in (summary, tests))
+        tables[f"table1_equal_time{number}"] = build_table(
+            "Table 1 at equal time of training", own, own_tests[own_tests["baseline"].isin(group)], TABLE_1, regions,
+            [EQUAL_TIME], ALL_CASES, spread=settings.spread, training={name: training[name] for name in group},
+        )  # fmt: skip
     return tables
+
+
+def equal_time_groups(contest: Contest) -> list[list[str]]:
+    """Methods that Table 1 compares at equal time, where that is another table: not where all took as long."""
+    groups = [] if contest.costs is None else equal_time(contest.costs)
+    return [group for group in groups if len(group) < len(contest.rows)]
 
 
 def as_file_name(text: str) -> str:

@@ -1,6 +1,5 @@
 """Lesion-wise scores: which lesions of the truth a prediction finds, and how well it outlines each."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
 from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
-from segan_nnunet.evaluation.scores.surfaces import Box, boxes, foreground_box, nsd_column, surface_scores
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, nsd_column, scores_of
 
 
 class Components(NamedTuple):
@@ -24,18 +23,11 @@ class Components(NamedTuple):
     touching: NDArray[np.bool_]  # (lesions, predicted)
 
 
-def lesion_scores(
-    prediction: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    spacing_mm: tuple[float, ...],
-    rule: LesionRule,
-    nsd_mm: tuple[float, ...] = (),
-) -> dict[str, float]:
+def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] = ()) -> dict[str, float]:
     """Dice, HD95 and NSD as means over lesions, and how many lesions are found, missed, and false.
 
     Args:
-        prediction, reference: masks of one shape.
-        spacing_mm: of the voxels along each axis of the arrays.
+        masks: the prediction and its reference.
         rule: what a lesion is, and what enters the means.
         nsd_mm: tolerances of NSD.
 
@@ -43,24 +35,14 @@ def lesion_scores(
         LesionDice and LesionNSD_0.5mm (or whatever the tolerances are) in [0, 1], LesionHD95_mm, LesionsFound,
         LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components).
     """
-    found = components(prediction, reference, rule)
+    found = components(masks.prediction, masks.reference, rule)
     matches = one_to_one(found.shared) if rule.one_to_one else together(found.touching)
-    volumes = found.shared.sum(axis=1)[1:] * np.prod(spacing_mm)
+    volumes = found.shared.sum(axis=1)[1:] * np.prod(masks.spacing_mm)
     counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
     measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
-    lesion_boxes, predicted_boxes = boxes(found.lesions), boxes(found.predicted)
-    scores = [
-        scores_of_lesion(
-            found,
-            lesion,
-            members,
-            around(lesion_boxes[lesion - 1], *(predicted_boxes[member - 1] for member in members)),
-            spacing_mm,
-            measures,
-        )
-        for lesion, members in matches.items()
-        if lesion in counted
-    ]
+    scores = scores_of_lesions(
+        masks, found, {lesion: members for lesion, members in matches.items() if lesion in counted}, measures
+    )
     missed = len(counted - set(matches))
     false = found.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
     failures = missed + false if rule.failures_count or not scores else 0
@@ -76,15 +58,14 @@ def lesion_scores(
 
 
 def components(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], rule: LesionRule) -> Components:
-    """Number the lesions of the reference and the components of the prediction, in a box around them."""
-    box = foreground_box(prediction, reference)
-    prediction, reference = (np.pad(mask[box], rule.dilation) for mask in (prediction, reference))
+    """Number the lesions of the reference and the components of the prediction."""
     touching_voxels = np.ones((3,) * reference.ndim)
-    grown = reference
+    grown = np.pad(reference, rule.dilation)
     if rule.dilation:
         faces_and_edges = generate_binary_structure(reference.ndim, 2)
-        grown = binary_dilation(reference, faces_and_edges, iterations=rule.dilation)
+        grown = binary_dilation(grown, faces_and_edges, iterations=rule.dilation)
     reach, number = label(grown, touching_voxels)
+    reach = reach[tuple(slice(rule.dilation, rule.dilation + size) for size in reference.shape)]
     predicted, predicted_number = label(prediction, touching_voxels)
     shape = 1 + number, 1 + predicted_number
     lesions = reach * reference  # voxels of one grown component are one lesion
@@ -111,19 +92,23 @@ def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
     return {int(row) + 1: [int(column) + 1] for row, column in zip(rows, columns, strict=True) if dice[row, column] > 0}
 
 
-def around(*parts: Box) -> Box:
-    """The smallest box that holds all of these."""
-    return tuple(
-        slice(min(side.start for side in sides), max(side.stop for side in sides)) for sides in zip(*parts, strict=True)
-    )
-
-
-def scores_of_lesion(
-    found: Components, lesion: int, members: Sequence[int], box: Box, spacing_mm: tuple[float, ...], measures: Measures
-) -> dict[str, float]:
-    """Dice, HD95 and NSD of one lesion and the whole predicted components that find it, all of them in a box."""
-    sizes = found.shared[lesion].sum() + found.shared[:, members].sum()
-    scores = surface_scores(np.isin(found.predicted[box], members), found.lesions[box] == lesion, spacing_mm, measures)
-    scores["HD95_mm"] = scores.pop("surface_distance_mm")
-    scores["Dice"] = 2 * found.shared[lesion, members].sum() / sizes
-    return {f"Lesion{name}": value for name, value in scores.items()}
+def scores_of_lesions(
+    masks: MaskPair, found: Components, matches: dict[int, list[int]], measures: Measures
+) -> list[dict[str, float]]:
+    """Dice, HD95 and NSD of each lesion and the whole predicted components that find it."""
+    if not matches:
+        return []
+    numbered = [
+        (both, both.prediction.numbers(found.predicted), both.reference.numbers(found.lesions))
+        for both in (masks.voxels, masks.surfaces(measures.hd95))
+    ]
+    scores = []
+    for lesion, members in matches.items():
+        voxels, surfaces = (
+            both.distances(np.isin(predicted, members), lesions == lesion) for both, predicted, lesions in numbered
+        )
+        sizes = found.shared[lesion].sum() + found.shared[:, members].sum()
+        dice = 2 * found.shared[lesion, members].sum() / sizes
+        values = {"Dice": dice, **scores_of(voxels, surfaces, measures)}
+        scores.append({f"Lesion{name}": value for name, value in values.items()})
+    return scores

@@ -20,7 +20,8 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.lesions import lesion_scores
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
-from segan_nnunet.evaluation.scores.surfaces import foreground_box, surface_scores
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
+from segan_nnunet.evaluation.scores.surfaces import foreground_box
 
 FEWEST_CASES_PER_PROCESS = 4  # starting a process takes as long as measuring some cases
 MOST_PROBLEMS_SHOWN = 20
@@ -126,15 +127,18 @@ def measure_case(
         counted = truth != labelling.ignore_value
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
+            pair = MaskPair(mask, true_mask, reference.spacing_mm)
+            surfaces = surface_scores(pair, measures)
             rule = measures.lesion_rule
-            lesions = lesion_scores(mask, true_mask, reference.spacing_mm, rule, measures.nsd_mm) if rule else {}
+            lesions = lesion_scores(pair, rule, measures.nsd_mm) if rule else {}
             rows.append(
                 {
                     "method": method,
                     "case": case.case_id,
                     "region": name,
                     **region_counts(confusion, region, labelling.ignore_value),
-                    **surface_scores(mask, true_mask, reference.spacing_mm, measures),
+                    "surface_distance_mm": surfaces.pop("HD95_mm"),
+                    **surfaces,
                     **lesions,
                     **constant,
                     "prediction": str(path),

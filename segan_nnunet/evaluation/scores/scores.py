@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segan_nnunet.evaluation.scores.definitions import Measures
 from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
-from segan_nnunet.evaluation.scores.surfaces import nsd_column
+from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 
 @dataclass(frozen=True)
