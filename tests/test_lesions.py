@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import binary_dilation
 
 from segan_nnunet.data.releases.tables import available_releases
 from segan_nnunet.evaluation.comparison import compare
@@ -21,7 +22,7 @@ from segan_nnunet.evaluation.scores.definitions import (
     Measures,
 )
 from segan_nnunet.evaluation.scores.lesions import components, lesion_scores
-from segan_nnunet.evaluation.scores.surface_scores import MaskPair
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, surface_scores
 from tests.hand_made_results import write_folder
 
 GLIOMA, METASTASES = LESION_RULES[Lesions.BRATS_2023], LESION_RULES[Lesions.BRATS_2023_MET]
@@ -148,22 +149,21 @@ def test_nsd_of_a_lesion_is_of_both_masks_alike_where_the_challenge_has_it_so() 
     assert scored(predicted, true, METASTASES)["LesionNSD_1mm"] == pytest.approx(4 / 6)
 
 
-def test_parts_of_surfaces_have_the_distances_of_masks_of_their_own() -> None:
+def test_parts_of_masks_are_scored_as_masks_of_their_own() -> None:
     random = np.random.default_rng(0)
-    predicted, true = random.random((2, 24, 20, 18)) < 0.04
-    whole = MaskPair(predicted, true, (3, 0.8, 0.5))
-    found = components(whole.prediction, whole.reference, NEWEST)
-    for definition in (Hd95.POOLED, Hd95.SURFACE):
-        both = whole.surfaces(definition)
-        numbered = both.prediction.numbers(found.predicted), both.reference.numbers(found.lesions)
+    for spacing, share in (((3, 0.8, 0.5), 0.04), ((1, 1, 1), 0.005)):
+        predicted, true = (binary_dilation(random.random((24, 20, 18)) < share) for _ in range(2))
+        whole = MaskPair(predicted, true, spacing)
+        found = components(whole.prediction, whole.reference, NEWEST)
+        numbers = found.predicted[tuple(whole.voxels[0].T)], found.lesions[tuple(whole.voxels[1].T)]
+        assert found.lesions.max() > 5
         for lesion in range(1, 1 + found.lesions.max()):
             members = list(random.choice(found.predicted.max(), 3, replace=False) + 1)
-            chosen = np.isin(numbered[0], members), numbered[1] == lesion
-            own = MaskPair(np.isin(found.predicted, members), found.lesions == lesion, (3, 0.8, 0.5))
-            expected = own.surfaces(definition).distances()
-            for one, other in zip(both.distances(*chosen), expected, strict=True):
-                np.testing.assert_array_equal(np.sort(one.mm), np.sort(other.mm))
-                assert one.areas.sum() == pytest.approx(other.areas.sum())
+            own = MaskPair(np.isin(found.predicted, members), found.lesions == lesion, spacing)
+            part = Part(np.isin(numbers[0], members), numbers[1] == lesion)
+            for definition in Hd95:
+                measures = Measures(definition, (0.5, 2, 5))
+                assert surface_scores(whole, measures, part) == pytest.approx(surface_scores(own, measures))
 
 
 def test_single_slices_have_lesions_too() -> None:

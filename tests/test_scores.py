@@ -51,11 +51,11 @@ def test_counts_of_regions_are_sums_of_the_confusion_matrix() -> None:
 
 def test_a_surface_is_the_voxels_with_a_neighbour_outside() -> None:
     cube = cubes(4) > 0
-    assert len(surface_voxels(cube).places) == 4**3 - 2**3
+    assert len(surface_voxels(cube)) == 4**3 - 2**3
     one = np.zeros((3, 3), bool)
     one[1, 2] = True
-    np.testing.assert_array_equal(surface_voxels(one).places, [[1, 2]])
-    assert len(surface_voxels(np.ones((3, 3, 3), bool)).places) == 26, "the volume's border is a border"
+    np.testing.assert_array_equal(surface_voxels(one), [[1, 2]])
+    assert len(surface_voxels(np.ones((3, 3, 3), bool))) == 26, "the volume's border is a border"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from segan_nnunet.evaluation.scores.definitions import Hd95, Measures
 from segan_nnunet.evaluation.scores.empty_masks import LEFT_OUT, RULES, EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, hd95_mm, surface_scores
-from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements
+from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements, surface_voxels
 
 # ten pairs of simulated masks, each with the spacing of its voxels
 PAIRS = [(seed, spacing) for seed in range(5) for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5))]
@@ -66,7 +66,8 @@ def test_areas_of_surface_elements_by_geometry() -> None:
     flat = element_areas((a, b))
     assert flat[0b0001] == pytest.approx(math.hypot(a, b) / 2) and flat[0b0011] == pytest.approx(b)
     assert flat[0b1001] == flat[0b0110] == pytest.approx(math.hypot(a, b))
-    voxel = surface_elements(np.ones((1, 1, 1), bool), (a, b, c))
+    one = np.ones((1, 1, 1), bool)
+    voxel = surface_elements(one, surface_voxels(one), (a, b, c))
     assert len(voxel.places) == 8 and voxel.areas.sum() == pytest.approx(8 * corner, rel=1e-5)
 
 
@@ -88,6 +89,27 @@ def test_hd95_by_area_agrees_with_surface_distance() -> None:
         distances = package.compute_surface_distances(*masks, spacing)
         expected = package.compute_robust_hausdorff(distances, 95)
         assert hd95_mm(*masks, spacing, Hd95.SURFACE) == pytest.approx(expected)
+
+
+def test_hd95_by_area_searches_only_what_matters_and_misses_nothing() -> None:
+    for seed, spacing in PAIRS:
+        masks = MaskPair(boxes(seed), boxes(seed + 5), spacing)
+        expected = 0.0
+        for first, second in (masks.elements, masks.elements[::-1]):
+            steps = (first.places[:, None] - second.places) * np.array(spacing)
+            nearest = np.linalg.norm(steps, axis=2).min(axis=1)
+            of_area = [first.areas[nearest <= distance].sum() for distance in np.unique(nearest)]
+            enough = np.array(of_area) >= 0.95 * first.areas.sum()
+            expected = max(expected, np.unique(nearest)[enough.argmax()])
+        assert hd95_mm(masks.prediction, masks.reference, spacing, Hd95.SURFACE) == pytest.approx(expected)
+
+
+def test_an_element_touches_the_surface_voxel_that_it_names() -> None:
+    for mask in (boxes(0), boxes(3)[:, :, 9]):
+        voxels = surface_voxels(mask)
+        elements = surface_elements(mask, voxels, (1.0,) * mask.ndim)
+        steps = elements.places - voxels[elements.voxels]
+        assert steps.min() == 0 and steps.max() == 1
 
 
 def test_nsd_is_the_share_of_both_surfaces_that_is_near_enough() -> None:

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
 from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
-from segan_nnunet.evaluation.scores.surface_scores import MaskPair, nsd_column, scores_of
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, nsd_column, surface_scores
 
 
 class Components(NamedTuple):
@@ -98,17 +98,13 @@ def scores_of_lesions(
     """Dice, HD95 and NSD of each lesion and the whole predicted components that find it."""
     if not matches:
         return []
-    numbered = [
-        (both, both.prediction.numbers(found.predicted), both.reference.numbers(found.lesions))
-        for both in (masks.voxels, masks.surfaces(measures.hd95))
-    ]
+    predicted, true = masks.voxels
+    numbers, lesions = found.predicted[tuple(predicted.T)], found.lesions[tuple(true.T)]
     scores = []
     for lesion, members in matches.items():
-        voxels, surfaces = (
-            both.distances(np.isin(predicted, members), lesions == lesion) for both, predicted, lesions in numbered
-        )
         sizes = found.shared[lesion].sum() + found.shared[:, members].sum()
         dice = 2 * found.shared[lesion, members].sum() / sizes
-        values = {"Dice": dice, **scores_of(voxels, surfaces, measures)}
+        part = Part(np.isin(numbers, members), lesions == lesion)
+        values = {"Dice": dice, **surface_scores(masks, measures, part)}
         scores.append({f"Lesion{name}": value for name, value in values.items()})
     return scores

@@ -70,8 +70,8 @@ def read_segmentation(path: Path, labelling: Labelling, reference: "Segmentation
     values = whole_numbers(voxels)
     with np.errstate(invalid="ignore"):  # NaN is no label, and is found below
         labels = values.astype(np.uint8)
-    # counting 8-bit values is much faster than sorting
-    found = np.flatnonzero(np.bincount(labels.ravel())) if (labels == values).all() else np.unique(values)
+    # counting the 8-bit values of the foreground is much faster than sorting; 0, the background, is always known
+    found = np.flatnonzero(np.bincount(labels[labels != 0])) if (labels == values).all() else np.unique(values)
     if unknown := sorted(set(found.tolist()) - set(labelling.values)):
         shown = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         known = ", ".join(map(str, labelling.values))

@@ -6,61 +6,72 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion, find_objects
+from scipy.ndimage import binary_erosion
 
 Box = tuple[slice, ...]
 
 
-class Surface(NamedTuple):
-    """Places on the surface of a mask: voxels, or elements that lie between voxels.
+class Elements(NamedTuple):
+    """Elements of a surface, each between the centres of 2 voxels along each axis, some inside the mask and some not.
 
     Attributes:
-        places: (N, axes), in voxels.
-        areas: (N,), in mm² (lengths in mm in 2-D); 1 of each voxel.
-        corners: steps from a place to the voxels that it touches, (corners, axes).
+        places: (N, axes), in voxels: of the last voxel that each touches.
+        areas: (N,), in mm² (lengths in mm in 2-D).
+        voxels: (N,), a surface voxel that each touches: its row.
     """
 
     places: NDArray[np.intp]
     areas: NDArray[np.float64]
-    corners: NDArray[np.intp]
-
-    def numbers(self, components: NDArray[np.integer]) -> NDArray[np.integer]:
-        """The number of the component on which each place lies, (N,).
-
-        An element has one at most: all of its corners are neighbours, and neighbours are of one component.
-        """
-        padded = np.pad(components, 1)
-        corners = (padded[tuple((self.places + 1 + corner).T)] for corner in self.corners)
-        return np.maximum.reduce(list(corners))
+    voxels: NDArray[np.intp]
 
 
 def foreground_box(*volumes: NDArray) -> Box:
     """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
-    foreground = np.logical_or.reduce([volume != 0 for volume in volumes])
-    found = find_objects(foreground.view(np.uint8)) if foreground.size else []
-    return found[0] if found else tuple(slice(0, 0) for _ in foreground.shape)
+    foreground = volumes[0] != 0
+    for volume in volumes[1:]:
+        foreground |= volume != 0
+    if not foreground.any():
+        return tuple(slice(0, 0) for _ in foreground.shape)
+    box = []
+    for axis in range(foreground.ndim):
+        found = np.flatnonzero(foreground.any(axis=tuple({*range(foreground.ndim)} - {axis})))
+        box.append(slice(int(found[0]), int(found[-1]) + 1))
+    return tuple(box)
 
 
-def surface_voxels(mask: NDArray[np.bool_]) -> Surface:
-    """The voxels of a mask that have a face neighbour outside it."""
-    places = np.argwhere(mask & ~binary_erosion(mask))
-    return Surface(places, np.ones(len(places)), np.zeros((1, mask.ndim), np.intp))
+def surface_voxels(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Indices, (N, axes), of a mask's surface voxels in their order: those with a face neighbour outside it."""
+    return np.argwhere(mask & ~binary_erosion(mask))
 
 
-def surface_elements(mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> Surface:
+def surface_elements(mask: NDArray[np.bool_], voxels: NDArray[np.intp], spacing_mm: tuple[float, ...]) -> Elements:
     """The elements of a mask's surface.
 
-    An element lies between the centres of 2 voxels along each axis, where some are inside the mask and some are not;
-    its place is that of the last of them.
+    Args:
+        mask: any, of at least one axis.
+        voxels: its surface voxels, as `surface_voxels` returns them.
+        spacing_mm: of the voxels along each axis of the array.
     """
     padded = np.pad(mask, 1).astype(np.uint8)
     codes = np.zeros([size - 1 for size in padded.shape], np.uint8)
-    steps = np.array(list(product((0, 1), repeat=mask.ndim)))
-    for bit, corner in enumerate(steps):
+    corners = np.array(list(product((0, 1), repeat=mask.ndim)))
+    for bit, corner in enumerate(corners):
         view = tuple(slice(start, size - 1 + start) for start, size in zip(corner, padded.shape, strict=True))
         codes |= padded[view] << bit
-    places = np.argwhere((codes > 0) & (codes < 2 ** (2**mask.ndim) - 1))
-    return Surface(places, element_areas(tuple(spacing_mm))[codes[tuple(places.T)]], steps - 1)
+    places = np.argwhere((codes > 0) & (codes < 2 ** len(corners) - 1))
+    found = codes[tuple(places.T)]
+    touched = places - 1 + corners[surface_corner(mask.ndim)[found]]
+    rows = np.searchsorted(*(np.ravel_multi_index(tuple(indices.T), mask.shape) for indices in (voxels, touched)))
+    return Elements(places, element_areas(tuple(spacing_mm))[found], rows)
+
+
+@lru_cache
+def surface_corner(axes: int) -> NDArray[np.intp]:
+    """By the code of the voxels inside the mask, one that has a face neighbour outside among the cell's."""
+    corners = 2**axes
+    codes = np.arange(2**corners)[:, None] >> np.arange(corners) & 1 > 0
+    beside_outside = [~codes[:, np.arange(corners) ^ 1 << axis] for axis in range(axes)]
+    return (codes & np.logical_or.reduce(beside_outside)).argmax(axis=1)
 
 
 @lru_cache(maxsize=16)
