@@ -14,6 +14,7 @@ from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.evaluation.methods.gathering import Folders
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.scores.definitions import (
+    HD95_WORDS,
     LESION_RULES,
     RELEASE_LESIONS,
     Hd95,
@@ -161,7 +162,7 @@ def test_parts_of_masks_are_scored_as_masks_of_their_own() -> None:
             members = list(random.choice(found.predicted.max(), 3, replace=False) + 1)
             own = MaskPair(np.isin(found.predicted, members), found.lesions == lesion, spacing)
             part = Part(np.isin(numbers[0], members), numbers[1] == lesion)
-            for definition in Hd95:
+            for definition in HD95_WORDS:
                 measures = Measures(definition, (0.5, 2, 5))
                 assert surface_scores(whole, measures, part) == pytest.approx(surface_scores(own, measures))
 
@@ -176,10 +177,13 @@ def test_single_slices_have_lesions_too() -> None:
 def test_auto_takes_the_definition_of_the_release() -> None:
     for release, lesions in RELEASE_LESIONS.items():
         assert release in available_releases()
-        assert Measures(lesions=Lesions.AUTO).of_release(release).lesions is lesions
-        assert Measures(lesions=Lesions.NONE).of_release(release).lesions is Lesions.NONE, "asked for is asked for"
+        chosen = Measures(Hd95.AUTO, lesions=Lesions.AUTO).of_release(release)
+        assert chosen.lesions is lesions and chosen.hd95 is LESION_RULES[lesions].hd95
+        asked = Measures(Hd95.DIRECTED_MAX, lesions=Lesions.NONE)
+        assert asked.of_release(release) == asked, "asked for is asked for"
     for release in ("", "brats2015", "brats2021", "brats2024-men-rt"):
-        assert Measures(lesions=Lesions.AUTO).of_release(release).lesion_rule is None
+        chosen = Measures(Hd95.AUTO, lesions=Lesions.AUTO).of_release(release)
+        assert chosen.lesion_rule is None and chosen.hd95 is Hd95.DIRECTED_MAX
     assert {name for name in available_releases() if "2023" in name} <= set(RELEASE_LESIONS)
 
 

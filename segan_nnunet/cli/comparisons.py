@@ -35,8 +35,12 @@ def compare(
         EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
     ] = EmptyPolicy.NNUNET,
     hd95: Annotated[
-        Hd95, typer.Option(help="Which HD95: MONAI's, medpy's and panoptica's, or surface-distance's.")
-    ] = DEFAULT_MEASURES.hd95,
+        Hd95,
+        typer.Option(
+            help="Which HD95: MONAI's, medpy's and panoptica's, or surface-distance's; by default that of the release's "
+            "challenge, MONAI's where it is not known."
+        ),
+    ] = Hd95.AUTO,
     nsd: Annotated[
         list[float] | None, typer.Option("--nsd", min=0, help="Tolerances of NSD in mm. [default: 0.5 1]")
     ] = None,

@@ -11,6 +11,7 @@ from segan_nnunet.text_enum import TextEnum
 class Hd95(TextEnum):
     """A definition of HD95; it is named under every table that shows it."""
 
+    AUTO = "auto"
     DIRECTED_MAX = "directed-max"
     POOLED = "pooled"
     SURFACE = "surface"
@@ -132,7 +133,7 @@ class Measures:
     """What to measure beside counts.
 
     Attributes:
-        hd95: the definition of HD95.
+        hd95: the definition of HD95; `auto` is `directed-max` until `of_release` has chosen.
         nsd_mm: tolerances of the normalised surface Dice, in mm.
         lesions: the definition of lesion-wise scores, or none; `auto` is none until `of_release` has chosen.
         nsd_by_mask: NSD is the mean of both masks' shares, and not the share of all their surface voxels.
@@ -144,9 +145,14 @@ class Measures:
     nsd_by_mask: bool = False
 
     def of_release(self, release: str) -> "Measures":
-        """These, with the lesions that a release's challenge scores where that is left to it."""
-        chosen = self.lesions is Lesions.AUTO
-        return replace(self, lesions=RELEASE_LESIONS.get(release, Lesions.NONE)) if chosen else self
+        """These, with the HD95 and the lesions of a release's challenge where that is left to it."""
+        lesions = RELEASE_LESIONS.get(release, Lesions.NONE)
+        hd95 = LESION_RULES[lesions].hd95 if lesions in LESION_RULES else Hd95.DIRECTED_MAX
+        return replace(
+            self,
+            hd95=hd95 if self.hd95 is Hd95.AUTO else self.hd95,
+            lesions=lesions if self.lesions is Lesions.AUTO else self.lesions,
+        )
 
     @property
     def lesion_rule(self) -> LesionRule | None:
