@@ -1,17 +1,22 @@
-"""What the site has that docs/ has not: pages from the top folder, the notebook as a page, formulas without scripts."""
+"""What the site has that docs/ has not: pages from the top folder, the notebook run, formulas without scripts."""
 
-import json
+import base64
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from nbclient import NotebookClient
 
 TOP = Path(__file__).parent.parent
 FROM_TOP = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 NOTEBOOK = "notebook.ipynb"
+RUNS = TOP / ".cache"  # of the notebook, which takes two minutes: again only where it or the code has changed
+CODE = ("segan_nnunet/**/*.py", "trainers/*.py", f"docs/{NOTEBOOK}")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
@@ -19,8 +24,8 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
     for source, page in FROM_TOP.items():
         text = (TOP / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=re.sub(r"\]\(docs/", "](", text)))
-    notebook = json.loads((Path(config.docs_dir) / NOTEBOOK).read_text(encoding="utf-8"))
-    files.append(File.generated(config, "notebook.md", content=as_markdown(notebook)))
+    for file in notebook_page(config, run(Path(config.docs_dir) / NOTEBOOK)):
+        files.append(file)
     return files
 
 
@@ -31,7 +36,33 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return re.sub(r"\$\$(.+?)\$\$", lambda found: convert(found[1], display="block"), markdown, flags=re.DOTALL)
 
 
-def as_markdown(notebook: dict[str, Any]) -> str:
-    """The cells of a notebook, which is kept without outputs."""
-    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in notebook["cells"]]
-    return "\n\n".join(text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in cells)
+def run(path: Path) -> nbformat.NotebookNode:
+    """The notebook with its outputs, which it is kept without."""
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in CODE for file in TOP.glob(pattern)):
+        digest.update(file.read_bytes())
+    kept = RUNS / f"notebook_{digest.hexdigest()[:16]}.ipynb"
+    if not kept.is_file():
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+        RUNS.mkdir(exist_ok=True)
+        nbformat.write(notebook, kept)
+    return nbformat.read(kept, as_version=4)
+
+
+def notebook_page(config: MkDocsConfig, notebook: nbformat.NotebookNode) -> list[File]:
+    """The notebook as a page, and the pictures on it."""
+    parts, pictures = [], []
+    for cell in notebook.cells:
+        parts.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
+        outputs = cell.get("outputs", ())
+        if printed := "".join(output.text for output in outputs if output.get("name") == "stdout").strip("\n"):
+            parts.append(f"```text\n{printed}\n```")
+        for data in (output.data for output in outputs if "data" in output):
+            if "image/png" in data:
+                name = f"notebook_{len(pictures) + 1}.png"
+                pictures.append(File.generated(config, name, content=base64.b64decode(data["image/png"])))
+                parts.append(f"![What the cell shows]({name})")
+            else:
+                parts.append(data.get("text/markdown") or f"```text\n{data['text/plain']}\n```")
+    return [File.generated(config, "notebook.md", content="\n\n".join(parts)), *pictures]
