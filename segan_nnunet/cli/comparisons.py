@@ -37,8 +37,8 @@ def compare(
     hd95: Annotated[
         Hd95,
         typer.Option(
-            help="Which HD95: MONAI's, medpy's and panoptica's, or surface-distance's; by default that of the release's "
-            "challenge, MONAI's where it is not known."
+            help="Which HD95: MONAI's, medpy's and panoptica's, or surface-distance's; by default that of the "
+            "release's challenge, MONAI's where it is not known."
         ),
     ] = Hd95.AUTO,
     nsd: Annotated[
