@@ -57,7 +57,7 @@ def notebook_page(config: MkDocsConfig, notebook: nbformat.NotebookNode) -> list
         parts.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
         outputs = cell.get("outputs", ())
         if printed := "".join(output.text for output in outputs if output.get("name") == "stdout").strip("\n"):
-            parts.append(f"```text\n{printed}\n```")
+            parts.append(f"```text\n{printed.replace(f'{TOP}/', '')}\n```")
         for data in (output.data for output in outputs if "data" in output):
             if "image/png" in data:
                 name = f"notebook_{len(pictures) + 1}.png"
