@@ -1,10 +1,12 @@
 """The house (docs/architecture.md): imports go one way, files are read in one sitting, rooms have few files."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "segan_nnunet"
+TOP = Path(__file__).parent.parent
+PACKAGE = TOP / "segan_nnunet"
 # from the top to the bottom; a room imports from those below its own line
 FLOORS = (
     ("__main__", "__init__"),
@@ -51,3 +53,13 @@ def test_files_and_rooms_are_small() -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
     for room in (folder for folder in PACKAGE.rglob("*") if folder.is_dir()):
         assert len([path for path in room.glob("*.py") if path.name != "__init__.py"]) <= 10, room
+
+
+def test_the_oldest_versions_are_those_that_the_packages_allow() -> None:
+    oldest = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (TOP / "packaging" / "lowest.txt").read_text(), re.MULTILINE))
+    for project in ("pyproject.toml", "packaging/compare/pyproject.toml"):
+        dependencies = re.search(r"^dependencies = \[\n(.*?)^\]", (TOP / project).read_text(), re.DOTALL | re.MULTILINE)
+        allowed = re.findall(r'"([\w-]+)>=([\d.]+)', dependencies[1] if dependencies else "")
+        assert len(allowed) > 10
+        for name, version in allowed:
+            assert re.fullmatch(rf"{re.escape(version)}(\.0)*", oldest[name]), name

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume, write_volume
+from segan_nnunet.data.volumes.whole_files import check_voxels
 from tests.hand_made import every_turn
 
 GRID = VoxelGrid((5, 4, 3), (1.0, 2.0, 3.0), (-7.0, 8.0, 9.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
@@ -169,11 +170,23 @@ def test_messages_name_the_user_s_file_whatever_its_letters(tmp_path: Path) -> N
         read_volume(tmp_path / "two.nii")
 
 
+@pytest.mark.parametrize("ending", [".mha", ".nrrd"])
+def test_voxels_that_are_missing_are_counted_whatever_itk_says(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(path), False)
+    check_voxels(path, VOXELS.shape, "16-bit signed integer")
+    path.write_bytes(path.read_bytes()[:-2])
+    said = f"was cut off: it holds {VOXELS.nbytes - 2} bytes of voxels, and its header promises {VOXELS.nbytes}"
+    for read in (lambda: check_voxels(path, VOXELS.shape, "16-bit signed integer"), lambda: read_volume(path)):
+        with pytest.raises(VolumeError, match=f"{path} {said}"):
+            read()
+
+
 def test_a_whole_stream_of_half_the_voxels_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "a.mha")
     header, separator, body = path.read_bytes().partition(b"ElementDataFile = LOCAL\n")
     half = zlib.compress(zlib.decompress(body)[: VOXELS.nbytes // 2])
     for local in (separator, b"ElementDataFile=LOCAL\r\n"):
         path.write_bytes(header + local + half)
-        with pytest.raises(VolumeError, match="holds 60 bytes of voxels, and its header promises 120|no image"):
+        with pytest.raises(VolumeError, match="it holds 60 bytes of voxels, and its header promises 120|no image"):
             read_volume(path)

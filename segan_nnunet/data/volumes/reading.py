@@ -20,9 +20,9 @@ from segan_nnunet.data.volumes.grid import Volume, VoxelGrid
 from segan_nnunet.data.volumes.whole_files import (
     FETCH_AGAIN,
     VolumeError,
-    check_compressed_part,
     check_file,
     check_nifti,
+    check_voxels,
     is_nifti,
     whole_content,
 )
@@ -130,7 +130,7 @@ def itk_voxels(path: Path, header: sitk.ImageFileReader) -> NDArray:
     Raises:
         VolumeError: the file is not whole.
     """
-    check_compressed_part(path, header.GetSize(), sitk.GetPixelIDValueAsString(header.GetPixelID()))
+    check_voxels(path, header.GetSize(), sitk.GetPixelIDValueAsString(header.GetPixelID()))
     try:
         return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except RuntimeError as error:

@@ -85,21 +85,34 @@ def whole_content(path: Path) -> bytes:
         raise VolumeError(f"{path} {DAMAGED}") from error
 
 
-def check_compressed_part(path: Path, size: Sequence[int], kind: str) -> None:
-    """Check the checksum of a MetaImage's or NRRD's compressed voxels, which ITK does not; raises VolumeError."""
+def check_voxels(path: Path, size: Sequence[int], kind: str) -> None:
+    """Check that a MetaImage or NRRD holds the voxels that its header promises, and the checksum of compressed ones.
+
+    ITK does not check the second, and in older forms not the first.
+
+    Raises:
+        VolumeError: it does not.
+    """
     is_mha = path.suffix.lower() == ".mha"
     content = path.read_bytes()
     end = re.search(rb"ElementDataFile\s*=\s*LOCAL\r?\n" if is_mha else rb"\r?\n\r?\n", content)
-    header, body = (content[: end.end()], content[end.end() :]) if end else (b"", b"")
-    if not re.search(rb"compresseddata\s*=\s*true" if is_mha else rb"encoding:\s*gz", header.lower()):
+    header, body = (content[: end.end()].lower(), content[end.end() :]) if end else (b"", b"")
+    packed = rb"compresseddata\s*=\s*true" if is_mha else rb"encoding:\s*gz"
+    plain = rb"binarydata\s*=\s*true" if is_mha else rb"encoding:\s*raw"
+    if re.search(packed, header):
+        decompressor = zlib.decompressobj(wbits=47)  # zlib's or gzip's frame
+        try:
+            stored = len(decompressor.decompress(body))
+        except zlib.error as error:
+            raise VolumeError(f"{path} {DAMAGED}") from error
+        if not decompressor.eof:
+            raise VolumeError(f"{path} {CUT_OFF}")
+    elif re.search(plain, header) and b"data file:" not in header:
+        stored = len(body)
+    else:  # voxels as text, in a file beside it, or in a way that ITK will judge
         return
-    decompressor = zlib.decompressobj(wbits=47)  # zlib's or gzip's frame
-    try:
-        stored = len(decompressor.decompress(body))
-    except zlib.error as error:
-        raise VolumeError(f"{path} {DAMAGED}") from error
-    if not decompressor.eof:
-        raise VolumeError(f"{path} {CUT_OFF}")
     promised = math.prod(size) * {"8": 1, "16": 2, "32": 4, "64": 8}[re.findall(r"\d+", kind)[0]]
     if stored < promised:
-        raise VolumeError(f"{path} holds {stored} bytes of voxels, and its header promises {promised}; {FETCH_AGAIN}")
+        raise VolumeError(
+            f"{path} was cut off: it holds {stored} bytes of voxels, and its header promises {promised}; {FETCH_AGAIN}"
+        )
