@@ -131,7 +131,7 @@ def performance(size: Size) -> tuple[str, dict[str, Any]]:
 
 
 def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, dict[str, Any]]:
-    """Train two pairs on a simulated cohort; on a GPU all of them at once, since none fills it."""
+    """Train two pairs on a simulated cohort: on a GPU all at once, since none fills it; on a CPU two at once."""
     release = simulate_release(work, size.cases, seed=0)
     environment = nnunet_environment(work)
     environment["nnUNet_extTrainer"] = os.pathsep.join(
@@ -143,8 +143,9 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     own = ["--network", "nnunet", "--width", str(max(1, size.width // 2)), "--batch-size", str(size.batch_size)]
     run(["segan_nnunet", "plan", "-d", DATASET_ID, *own, "--plans-name", NNUNET_PLANS], environment)
     run(["segan_nnunet", "split", "-d", DATASET_ID], environment)
+    at_once = 4 if device == "cuda" else 2
     jobs = [(plans, name + size.suffix) for plans, names in GRIDS.items() for name in names]
-    environment["nnUNet_n_proc_DA"] = str(max(1, default_processes() // (len(jobs) if device == "cuda" else 1)))
+    environment["nnUNet_n_proc_DA"] = str(max(1, default_processes() // at_once))
 
     def train(job: tuple[str, str]) -> float:
         plans, name = job
@@ -152,7 +153,7 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
         run(["nnUNetv2_train", DATASET_ID, "2d", "0", "-tr", name, "-p", plans, "-device", device], environment)
         return time.monotonic() - begun
 
-    with ThreadPoolExecutor(len(jobs) if device == "cuda" else 1) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         seconds = list(pool.map(train, jobs))
     text, tables = [], {}
     for plans, names in GRIDS.items():
