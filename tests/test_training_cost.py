@@ -87,4 +87,11 @@ def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None
             table = (output / "table1_equal_time1.md").read_text()
             assert {name for name in "ABC" if f"| {name} |" in table} == expected
             assert "within 10%" in table and "150 steps, 5.0 min" in table
-            assert "equal time of training" in (output / "report.html").read_text()
+            page = (output / "report.html").read_text()
+            assert (
+                "equal time of training" in page
+                and "150 steps, 5.0 min".replace(" ", "\u00a0").replace(",\u00a0", ", ") in page
+            )
+            # below three tables; on the page once
+            notes = [line for line in (output / "table1.md").read_text().splitlines() if "Empty masks" in line]
+            assert page.count("Empty masks, policy") == len(notes) == 1
