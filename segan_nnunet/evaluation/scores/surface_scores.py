@@ -76,10 +76,15 @@ class Part(NamedTuple):
 def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None) -> dict[str, float]:
     """HD95 and NSD of two masks, or of parts of them as if these were masks of their own.
 
+    Args:
+        masks: the prediction and its reference.
+        measures: which HD95, and the tolerances of NSD.
+        part: of the masks; all of them if not given.
+
     Returns:
         HD95_mm, and NSD_0.5mm or whatever the tolerances are; NaN where either mask is empty.
     """
-    if not masks.prediction.any() or not masks.reference.any():
+    if not all(len(voxels) for voxels in masks.voxels):
         return dict.fromkeys(["HD95_mm", *map(nsd_column, measures.nsd_mm)], float("nan"))
     part = part or Part(*(np.ones(len(voxels), bool) for voxels in masks.voxels))
     forth, back = distances_mm(masks, part)
