@@ -143,8 +143,8 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     own = ["--network", "nnunet", "--width", str(max(1, size.width // 2)), "--batch-size", str(size.batch_size)]
     run(["segan_nnunet", "plan", "-d", DATASET_ID, *own, "--plans-name", NNUNET_PLANS], environment)
     run(["segan_nnunet", "split", "-d", DATASET_ID], environment)
-    at_once = 4 if device == "cuda" else 2
     jobs = [(plans, name + size.suffix) for plans, names in GRIDS.items() for name in names]
+    at_once = len(jobs) if device == "cuda" else 2
     environment["nnUNet_n_proc_DA"] = str(max(1, default_processes() // at_once))
 
     def train(job: tuple[str, str]) -> float:

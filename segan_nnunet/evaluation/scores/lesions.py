@@ -96,8 +96,6 @@ def scores_of_lesions(
     masks: MaskPair, found: Components, matches: dict[int, list[int]], measures: Measures
 ) -> list[dict[str, float]]:
     """Dice, HD95 and NSD of each lesion and the whole predicted components that find it."""
-    if not matches:
-        return []
     predicted, true = masks.voxels
     numbers, lesions = found.predicted[tuple(predicted.T)], found.lesions[tuple(true.T)]
     scores = []

@@ -129,6 +129,7 @@ def measure_case(
             mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
             pair = MaskPair(mask, true_mask, reference.spacing_mm)
             surfaces = surface_scores(pair, measures)
+            distance_mm = surfaces.pop("HD95_mm")  # HD95 once `add_scores` has ruled on empty masks
             rule = measures.lesion_rule
             lesions = lesion_scores(pair, rule, measures.nsd_mm) if rule else {}
             rows.append(
@@ -137,7 +138,7 @@ def measure_case(
                     "case": case.case_id,
                     "region": name,
                     **region_counts(confusion, region, labelling.ignore_value),
-                    "surface_distance_mm": surfaces.pop("HD95_mm"),
+                    "surface_distance_mm": distance_mm,
                     **surfaces,
                     **lesions,
                     **constant,

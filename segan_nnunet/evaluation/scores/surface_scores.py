@@ -16,6 +16,7 @@ from segan_nnunet.evaluation.scores.surfaces import Elements, foreground_box, su
 # of surfaces of 15,000 places, searched 1 to 25 mm apart: built and searched in two thirds of the time of the defaults
 TREE = {"leafsize": 32, "balanced_tree": False, "compact_nodes": False}
 PERCENTILE = 95  # of the surface distances
+THERE_AND_BACK = ((0, 1), (1, 0))  # from the prediction to the reference, and from this to that
 
 
 class MaskPair:
@@ -87,9 +88,12 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
     if not all(len(voxels) for voxels in masks.voxels):
         return dict.fromkeys(["HD95_mm", *map(nsd_column, measures.nsd_mm)], float("nan"))
     part = part or Part(*(np.ones(len(voxels), bool) for voxels in masks.voxels))
-    forth, back = distances_mm(masks, part)
+    forth, back = directed = [distances_mm(masks, part, *direction) for direction in THERE_AND_BACK]
     if measures.hd95 is Hd95.SURFACE:
-        distance = max(hd95_by_area(masks, part, forth), hd95_by_area(masks, part, back, reverse=True))
+        distance = max(
+            hd95_by_area(masks, part, distances, *direction)
+            for distances, direction in zip(directed, THERE_AND_BACK, strict=True)
+        )
     elif measures.hd95 is Hd95.POOLED:
         distance = float(np.percentile(np.concatenate([forth, back]), PERCENTILE))
     else:
@@ -98,20 +102,17 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
     return {"HD95_mm": distance, **shares}
 
 
-def distances_mm(masks: MaskPair, part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances of a part's surface voxels to the nearest one of the other mask's part, there and back.
+def distances_mm(masks: MaskPair, part: Part, first: int, second: int) -> NDArray[np.float64]:
+    """Distances of one mask's surface voxels in a part to the nearest one of the other mask's.
 
     They are searched again only where the nearest of all is not of the part.
     """
-    directed = []
-    for first, second in ((0, 1), (1, 0)):
-        voxels, others = masks.voxels[first][part[first]], masks.voxels[second]
-        rows = masks.nearest[first][part[first]]
-        if (elsewhere := ~part[second][rows]).any():
-            of_part = np.flatnonzero(part[second])
-            rows[elsewhere] = of_part[masks.search(voxels[elsewhere], others[of_part])]
-        directed.append(masks.apart_mm(voxels, others[rows]))
-    return directed[0], directed[1]
+    voxels, others = masks.voxels[first][part[first]], masks.voxels[second]
+    rows = masks.nearest[first][part[first]]
+    if (elsewhere := ~part[second][rows]).any():
+        of_part = np.flatnonzero(part[second])
+        rows[elsewhere] = of_part[masks.search(voxels[elsewhere], others[of_part])]
+    return masks.apart_mm(voxels, others[rows])
 
 
 def nsd_column(tolerance_mm: float) -> str:
@@ -153,7 +154,7 @@ def hd95_mm(
     return surface_scores(MaskPair(prediction, reference, spacing_mm), Measures(definition, ()))["HD95_mm"]
 
 
-def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], reverse: bool = False) -> float:
+def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], first: int, second: int) -> float:
     """Within how many mm of the other surface 95 % of a surface's area lies.
 
     A surface voxel touches elements, and an element a surface voxel, half a voxel's diagonal apart. So distances
@@ -162,18 +163,18 @@ def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], re
 
     Args:
         masks, part: whose elements.
-        distances: of the part's surface voxels, from this mask to the other.
-        reverse: from the reference to the prediction.
+        distances: as `distances_mm` returns them.
+        first, second: the mask whose elements these are, and the other.
     """
-    (own, own_part), (other, other_part) = list(zip(masks.elements, part, strict=True))[:: -1 if reverse else 1]
-    near = np.zeros(len(own_part))
-    near[own_part] = distances
-    chosen = own_part[own.voxels]
+    own, other = masks.elements[first], masks.elements[second]
+    near = np.zeros(len(part[first]))
+    near[part[first]] = distances
+    chosen = part[first][own.voxels]
     places, areas, near = own.places[chosen], own.areas[chosen], near[own.voxels[chosen]]
     diagonal = float(np.linalg.norm(masks.spacing_mm))
     # one per cent below, so that roundings of sums do not matter
     far = near >= weighted_percentile(near, areas, PERCENTILE - 1) - 2 * diagonal
-    others = other.places[other_part[other.voxels]]
+    others = other.places[part[second][other.voxels]]
     found = np.zeros(len(places))
     found[far] = masks.apart_mm(places[far], others[masks.search(places[far], others)])
     return weighted_percentile(found, areas, PERCENTILE)

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
-Box = tuple[slice, ...]
-
 
 class Elements(NamedTuple):
     """Elements of a surface, each between the centres of 2 voxels along each axis, some inside the mask and some not.
@@ -25,7 +23,7 @@ class Elements(NamedTuple):
     voxels: NDArray[np.intp]
 
 
-def foreground_box(*volumes: NDArray) -> Box:
+def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
     """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
     foreground = volumes[0] != 0
     for volume in volumes[1:]:
