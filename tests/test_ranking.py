@@ -11,8 +11,9 @@ from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
 from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
-from segan_nnunet.evaluation.statistics.paired import paired_tests, summarise
+from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.ranking import rank, unit_ranks
+from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.test_score_table import REGIONS, scores_of
 
 NAN = np.nan
@@ -97,7 +98,7 @@ def test_the_ranking_as_text_and_as_a_picture() -> None:
     assert lines[6] == r"| p after Holm | A\|1 | B | C |" and lines[9] == "| B | .002 | – | .002 |"
     assert list(ranking.table) == [
         "method", "mean_rank", "mean_rank_low", "mean_rank_high", "place_1", "place_2", "place_3",
-        "p_holm A|1", "p_holm B", "p_holm C",
+        "p_holm A|1", "p_holm B", "p_holm C", "better_mean_than_rank",
     ]  # fmt: skip
     left, right = ranking_figure(ranking).axes
     assert [text.get_text() for text in left.texts] == ["100%", "", "", "", "100%", "", "", "", "100%"]

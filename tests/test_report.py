@@ -28,7 +28,7 @@ from segan_nnunet.evaluation.presentation.shown_cases import (
     shown_modality,
 )
 from segan_nnunet.evaluation.scores.scores import TABLE_1
-from segan_nnunet.evaluation.statistics.paired import summarise
+from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.hand_made_results import REGIONS, cubes
 from tests.test_score_table import scores_of
 

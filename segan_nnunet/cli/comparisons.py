@@ -28,6 +28,10 @@ def compare(
     dataset_json: Annotated[
         Path | None, typer.Option("--dataset-json", help="Says what label values mean. [default: the dataset's]")
     ] = None,
+    patients: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns case, patient and, if known, grade. [default: the dataset's]"),
+    ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Row that the others are tested against. [default: the first]")
     ] = None,
@@ -48,6 +52,10 @@ def compare(
         Lesions,
         typer.Option(help="Lesion-wise scores by a challenge's definition; auto: that of the dataset's release."),
     ] = Lesions.AUTO,
+    primary: Annotated[
+        list[str] | None,
+        typer.Option(help="Scores of the primary endpoint; the others are exploratory. [default: Dice]"),
+    ] = None,
     published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
@@ -67,14 +75,15 @@ def compare(
     from segan_nnunet.evaluation import comparison
     from segan_nnunet.evaluation.methods.gathering import Folders
     from segan_nnunet.evaluation.methods.method import parse_folders
-    from segan_nnunet.evaluation.presentation.result_folder import Settings
+    from segan_nnunet.evaluation.presentation.result_folder import DEFAULT_PRIMARY, Settings
 
-    given = Folders(parse_folders(predictions or []), reference, images, dataset_json)
+    given = Folders(parse_folders(predictions or []), reference, images, dataset_json, patients)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
     measures = Measures(hd95, tuple(dict.fromkeys(nsd or DEFAULT_MEASURES.nsd_mm)), lesions)
     settings = Settings(
-        empty, baseline, published, intersection, processes, command, measures, all_pairs, spread, viewer_cases
-    )
+        empty, baseline, published, intersection, processes, command, measures, all_pairs, spread, viewer_cases,
+        primary or DEFAULT_PRIMARY,
+    )  # fmt: skip
     chosen = numbered_folds(folds)
     made = comparison.compare(
         dataset_id, configurations or "2d", trainers, plans, chosen, output, given, settings, seeds or ()

@@ -41,6 +41,17 @@ def read_case_table(dataset_folder: Path) -> pd.DataFrame:
             f"{path} is missing: it says who is the patient of each case. `segan_nnunet convert` writes it, for files "
             "of your own with --layout; or write it yourself, with the columns case,patient,grade and a row per case"
         )
+    return read_table(path)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table of cases from any file: columns case, patient, and if known grade and timepoint.
+
+    Raises:
+        InputError: it is no such table.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is no file; give a table with the columns case,patient and a row per case")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except ValueError as error:  # empty, of another encoding
@@ -60,6 +71,29 @@ def read_column(dataset_folder: Path, column: str) -> dict[str, str]:
         return {}
     table = read_case_table(dataset_folder)
     return {case: value for case, value in zip(table["case"], table[column], strict=True) if value}
+
+
+def read_patients(path: Path, cases: Iterable[str]) -> pd.DataFrame:
+    """Read patient and grade of the given cases from a table that a user wrote.
+
+    Args:
+        path: with the columns case, patient, and if known grade.
+        cases: ids, each of which needs a row.
+
+    Returns:
+        One row per given case, indexed by its id: patient, grade.
+
+    Raises:
+        InputError: it is no such table, or a case has no row.
+    """
+    table = read_table(path).set_index("case")
+    if missing := sorted(set(cases) - set(table.index)):
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise InputError(
+            f"{path} has no row for {len(missing)} of the compared cases: {shown}. Its column `case` must hold the "
+            f"names of the files without their ending; its first value is {next(iter(table.index), 'missing')}"
+        )
+    return table.loc[sorted(cases), ["patient", "grade"]]
 
 
 def files_by_case(folder: Path, ending: str) -> dict[str, Path]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest, folder_contest
+from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest, folder_contest, with_patients
 from segan_nnunet.evaluation.methods.method import same_cases
 from segan_nnunet.evaluation.methods.trained_models import check_counts
 from segan_nnunet.evaluation.methods.training_cost import training_costs
 from segan_nnunet.evaluation.presentation.result_folder import Comparison, Settings, own_folder, write_comparison
+from segan_nnunet.evaluation.presentation.score_tables import primary_columns
 from segan_nnunet.evaluation.scores.measurement import measure
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.statistics.seeds import average_seeds
@@ -60,7 +61,10 @@ def compare(
     contest = same_cases(contest, every_reference=bool(folders.reference), intersection=settings.intersection)
     if settings.baseline and settings.baseline not in contest.rows:
         raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(contest.rows)}")
-    settings = replace(settings, measures=settings.measures.of_release(contest.labelling.release))
+    if folders.patients:
+        contest = with_patients(contest, folders.patients)
+    measures = settings.measures.of_release(contest.labelling.release)
+    settings = replace(settings, measures=measures, primary=primary_columns(measures, settings.primary))
     measured = measure(contest.cases, contest.labelling, settings.processes, settings.measures)
     check_counts(measured, contest.methods, contest.labelling)
     contest = replace(contest, costs=training_costs(contest.methods))

@@ -14,7 +14,7 @@ from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import TABLE_1, add_scores
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
-from segan_nnunet.evaluation.statistics.paired import summarise
+from segan_nnunet.evaluation.statistics.summary import summarise
 from segan_nnunet.trainer_names import model_parts
 
 CARD = "MODEL_CARD.md"
@@ -130,7 +130,7 @@ def validated_scores(model_folder: Path, folds: Sequence[int | str]) -> CardScor
     counted = pd.DataFrame(rows).assign(surface_distance_mm=float("nan"), voxel_ml=1.0, diagonal_mm=float("nan"))
     scores = add_scores(counted, EmptyPolicy.NNUNET)
     cases, patients = scores["case"].nunique(), scores["patient"].nunique()
-    table = summarise(scores, columns=[score.column for score in TABLE_1])
+    table = summarise(scores, chosen=TABLE_1)
     return CardScores(table, cases, patients if patients < cases else None, tuple(missing))
 
 
@@ -144,8 +144,8 @@ def scores_text(scores: CardScores, checkpoint: str) -> str:
     number = scores.cases if scores.patients is None else scores.patients
     lines = [
         f"Means over {number} {units}, each measured by the fold that was not trained on it, with 95 % intervals",
-        f"where there are {FEWEST} or more (studentised bootstrap). A missed region scores 0; a case without it,",
-        "and without a prediction of it, is left out.",
+        f"where there are {FEWEST} or more (Student's, inside the score's range). A missed region scores 0; a case",
+        "without it, and without a prediction of it, is left out.",
         "",
         "| region | " + " | ".join(score.title for score in TABLE_1) + " |",
         "| --- |" + " --- |" * len(TABLE_1),

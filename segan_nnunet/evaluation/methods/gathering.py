@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segan_nnunet.data.case_table import read_column
+from segan_nnunet.data.case_table import read_column, read_patients
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
@@ -22,12 +22,14 @@ class Folders:
         reference: folder of the truths; by default those of the dataset's validation.
         images: folder of images to show under the outlines.
         dataset_json: what the label values mean; by default the dataset's, or the one beside the predictions.
+        patients: table with the patient and, if known, the grade of each case; by default the dataset's.
     """
 
     predictions: Mapping[str, Path] = field(default_factory=dict)
     reference: Path | None = None
     images: Path | None = None
     dataset_json: Path | None = None
+    patients: Path | None = None
 
 
 def dataset_contest(
@@ -92,3 +94,14 @@ def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) ->
     methods = folder_methods(folders.predictions, labelling.file_ending)
     title = f"references {reference.name}"
     return Contest(methods, references, labelling, images, grades, title, patients=patients)
+
+
+def with_patients(contest: Contest, table: Path) -> Contest:
+    """Return the contest with patients, and grades where the table has them, of a user's table.
+
+    Raises:
+        InputError: the table cannot be used, or a case has no row.
+    """
+    known = read_patients(table, contest.methods[0].predictions)
+    grades = {case: grade for case, grade in known["grade"].items() if grade}
+    return replace(contest, patients=dict(known["patient"]), grades=grades or contest.grades)

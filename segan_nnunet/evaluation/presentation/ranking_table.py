@@ -16,12 +16,20 @@ def ranking_markdown(ranking: Ranking) -> str:
         )
     ]
     heads = ["Method", "Mean rank", "95 % interval", *(f"Place {place + 1}" for place in range(len(names)))]
-    pairs = [
-        [name, *(UNDEFINED if np.isnan(p) else p_text(p) for p in row)]
-        for name, row in zip(names, ranking.p_holm, strict=True)
-    ]
+    pairs = [[name, *row] for name, row in zip(names, pair_texts(ranking), strict=True)]
     tables = ["\n".join(pipes(head, rows)) for head, rows in ((heads, ranks), (["p after Holm", *names], pairs))]
     return "\n\n".join([*tables, *ranking.notes]) + "\n"
+
+
+def pair_texts(ranking: Ranking) -> list[list[str]]:
+    """Return p of each pair as text, with a § where ranks and means disagree; a dash on the diagonal."""
+    return [
+        [
+            UNDEFINED if np.isnan(p) else p_text(p) + "§" * ranking.disagree(row, column)
+            for column, p in enumerate(of_row)
+        ]
+        for row, of_row in enumerate(ranking.p_holm)
+    ]
 
 
 def p_text(p: float) -> str:

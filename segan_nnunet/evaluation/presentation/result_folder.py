@@ -24,10 +24,11 @@ from segan_nnunet.evaluation.presentation.table import Table, build_table, latex
 from segan_nnunet.evaluation.presentation.table_notes import contest_notes
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.scores.scores import TABLE_1
+from segan_nnunet.evaluation.scores.scores import DICE, TABLE_1
 from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
-from segan_nnunet.evaluation.statistics.paired import ALL_CASES, paired_tests, strata, summarise
+from segan_nnunet.evaluation.statistics.paired import PRIMARY, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, rank
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES, strata, summarise
 
 CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
@@ -41,6 +42,7 @@ EQUAL_TIME = (
     f"The rows of Table 1 whose training took as long as the fastest of them, within {EQUAL:.0%}; what is tested, and "
     "Holm's correction, are Table 1's."
 )
+DEFAULT_PRIMARY = (DICE.column,)
 VIEWER_CASES = 20  # that the report's viewer can open
 STEPS = 7  # of write_files, for the progress bar
 
@@ -68,6 +70,7 @@ class Settings:
         all_pairs: test all pairs of methods, not only those with the baseline.
         spread: show means with standard deviations, and medians with quartiles.
         viewer_cases: how many cases, beside the best, median and worst, the report's viewer can open: the worst.
+        primary: scores of the primary endpoint, by their columns.
     """
 
     policy: EmptyPolicy = EmptyPolicy.NNUNET
@@ -80,6 +83,7 @@ class Settings:
     all_pairs: bool = False
     spread: bool = False
     viewer_cases: int = VIEWER_CASES
+    primary: Sequence[str] = DEFAULT_PRIMARY
 
 
 def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
@@ -157,11 +161,14 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
     regions = list(contest.labelling.regions)
     with progress_bar("statistics and pictures", STEPS) as advance:
         wanted = score_tables(settings.measures, scores.columns)
-        families = {score.column: table.name for table in wanted for score in table.scores}
-        summary = summarise(scores, contest.scores_of_seeds, families)
+        chosen_scores = {table.name: table.scores for table in wanted}
+        titled = [score for table in wanted for score in table.scores]
+        summary = summarise(scores, contest.scores_of_seeds, titled)
         advance()
         baseline = settings.baseline or contest.rows[0]
-        tests = paired_tests(scores, baseline, contest.scores_of_seeds, settings.all_pairs, families)
+        tests = paired_tests(
+            scores, baseline, contest.scores_of_seeds, settings.all_pairs, chosen_scores, settings.primary
+        )
         if contest.costs is not None and len(contest.costs):
             tests = add_cost_ratios(tests, contest.costs)
         advance()
@@ -194,7 +201,7 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
         drawn += all_figures.draw_training(contest.methods, regions, folder)
         advance()
         files += [*drawn, folder / "report.html"]
-        write_report(files[-1], contest, tables, summary, tests, scores, shown, others, drawn, settings.command)
+        write_report(files[-1], contest, tables, summary, tests, scores, shown, others, drawn, settings.command, titled)
         advance()
     files += write_case_files(
         folder, others, lambda case: load_case(contest, scores, case, ""), outermost, settings.processes
@@ -218,10 +225,8 @@ def build_tables(
 ) -> dict[str, Table]:
     """The wanted tables of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
-    others = len(contest.methods) - 1
-    pairs = others * (others + 1) // 2 if settings.all_pairs else others
     # the smallest p, which is counted from them, is Wilcoxon's
-    comparisons = pairs * len(regions) * len(TABLE_1) if contest.scores_of_seeds is None else 0
+    comparisons = int((tests["family"] == PRIMARY).sum()) if contest.scores_of_seeds is None and len(tests) else 0
     training = {} if contest.costs is None else cost_column(contest.costs)
     tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():

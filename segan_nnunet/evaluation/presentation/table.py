@@ -6,29 +6,32 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.evaluation.presentation.published_rows import ROWS, SOURCE, published_position
+from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_position
+from segan_nnunet.evaluation.presentation.table_notes import MARKS, score_notes
 from segan_nnunet.evaluation.scores.scores import Score
-from segan_nnunet.evaluation.statistics.paired import ALL_CASES, OF_SEEDS, OF_UNITS, significant
+from segan_nnunet.evaluation.statistics.paired import DISAGREE, PRIMARY
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 UNDEFINED = "–"
-MARK = "†"
 TRAINING = "Training per fold"
-TEST_WORDS = {
-    OF_UNITS: "Wilcoxon's signed-rank test on paired cases",
-    OF_SEEDS: "where a method has several seeds, a test over seeds and cases",
-}
 LATEX_SPECIAL = {character: f"\\{character}" for character in "#$%&_{}"}
 LATEX_SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", UNDEFINED: "--"}
-LATEX_SPECIAL |= {"±": r"$\pm$", "<": "$<$", ">": "$>$", MARK: r"$\dagger$"}
+LATEX_SPECIAL |= {"±": r"$\pm$", "<": "$<$", ">": "$>$", "†": r"$\dagger$", "‡": r"$\ddagger$", "§": r"\S{}"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean as text, whether it is the best of its column, whether it differs significantly from the baseline's."""
+    """A cell of a table.
+
+    Attributes:
+        text: the mean.
+        best: whether it is the best of its column.
+        mark: of a significant difference from the baseline, with its direction; in brackets where it is exploratory.
+    """
 
     text: str
     best: bool = False
-    marked: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,12 @@ def build_table(
     of_stratum = summary[summary["stratum"] == stratum]
     methods = list(of_stratum["method"].unique())
     cells = of_stratum.set_index(["method", "score", "region"])
-    marked = set()
+    marks: dict[tuple[str, str, str], str] = {}
     if len(tests):  # with the baseline, which comes first
         with_baseline = tests["baseline"] == tests["baseline"].iloc[0]
-        found = tests[significant(tests) & with_baseline & (tests["stratum"] == stratum)]
-        marked = set(zip(found["method"], found["score"], found["region"], strict=True))
+        for row in tests[(tests["verdict"] != "") & with_baseline & (tests["stratum"] == stratum)].itertuples():
+            mark = MARKS[row.verdict]
+            marks[row.method, row.score, row.region] = mark if row.family == PRIMARY else f"({mark})"
     rows: dict[str, list[Cell]] = {method: [] for method in methods}
     for score in scores:
         for region in regions:
@@ -102,10 +106,12 @@ def build_table(
             best = best_of(means, score)
             if all(mean == best for mean in means) or len(set(counts)) > 1:
                 best = np.nan  # one method, or all alike; or means of different cases: nobody is ahead
+            if any(MARKS[DISAGREE] in marks.get((method, score.column, region), "") for method in methods):
+                best = np.nan  # the ranks favour another method than the means
             for method, mean, count in zip(methods, means, counts, strict=True):
                 text = mean_text(cells.loc[(method, score.column, region)], score, spread)
                 text += f" ({count})" if len(set(counts)) > 1 else ""
-                rows[method].append(Cell(text, mean == best, (method, score.column, region) in marked))
+                rows[method].append(Cell(text, mean == best, marks.get((method, score.column, region), "")))
     table_rows = []
     for method in methods:
         table_rows.append(Row(method, rows[method]))
@@ -116,7 +122,7 @@ def build_table(
         table_rows += published_rows(scores, regions)
     if spread:
         notes = [*notes, "Mean ± standard deviation; below it the median [quartiles]."]
-    notes = [*notes, *table_notes(of_stratum, tests, scores, regions, table_rows)]
+    notes = [*notes, *score_notes(of_stratum, tests, scores, regions, published)]
     return Table(title, scores, regions, table_rows, notes, training or {})
 
 
@@ -156,50 +162,13 @@ def published_rows(scores: Sequence[Score], regions: Sequence[str]) -> list[Row]
     return rows
 
 
-def table_notes(
-    summary: pd.DataFrame, tests: pd.DataFrame, scores: Sequence[Score], regions: Sequence[str], rows: Sequence[Row]
-) -> list[str]:
-    """Say what the marks mean, and where fewer cases counted."""
-    notes = []
-    if len(tests):
-        kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
-        pairs = "the comparisons of this table" if tests["baseline"].nunique() == 1 else "all pairs"
-        notes.append(
-            f"Bold: best mean, where all have as many cases; else their number is in brackets. {MARK}: differs from "
-            f"{tests['baseline'].iloc[0]} with p < 0.05 ({'; '.join(kinds)}; Holm's correction over {pairs})."
-        )
-    if any(row.published for row in rows):
-        notes.append(
-            f"Published rows: as printed in {SOURCE}, reached on other data; no comparison with the rows above."
-        )
-    most = summary["scans"].max()
-    counted = [
-        f"{score.title} {region}: {found}"
-        for score in scores
-        for region in regions
-        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
-    ]
-    if counted:
-        notes.append("Cases that counted, where not all did: " + "; ".join(counted) + ".")
-    return notes
-
-
-def fewer_cases(column: pd.DataFrame, most: int) -> str:
-    """How many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
-    parts = []
-    for cases, rows in column[column["scans"] < most].groupby("scans"):
-        methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"
-        parts.append(f"{cases}{methods}")
-    return ", ".join(parts)
-
-
 def markdown(table: Table) -> str:
     """Render as Markdown."""
     columns = [f"{score.title} {region}" for score in table.scores for region in table.regions]
     columns += [TRAINING] if table.training else []
     lines = ["| Method | " + " | ".join(map(escape_markdown, columns)) + " |", "| --- |" + " ---: |" * len(columns)]
     for row in table.rows:
-        cells = [(f"**{cell.text}**" if cell.best else cell.text) + (MARK if cell.marked else "") for cell in row.cells]
+        cells = [(f"**{cell.text}**" if cell.best else cell.text) + cell.mark for cell in row.cells]
         cells += [table.training.get(row.method, "")] if table.training else []
         lines.append(f"| {escape_markdown(row.method)} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *table.notes]) + "\n"
@@ -246,9 +215,10 @@ def latex(table: Table, caption: str, label: str) -> str:
 
 
 def latex_cell(cell: Cell) -> str:
-    """A cell; the best in bold, a dagger for a significant difference."""
+    """Render a cell; the best in bold, the mark of a significant difference raised."""
     text = escape_latex(cell.text)
-    return (rf"\textbf{{{text}}}" if cell.best else text) + (r"$^\dagger$" if cell.marked else "")
+    mark = rf"\textsuperscript{{{escape_latex(cell.mark)}}}" if cell.mark else ""
+    return (rf"\textbf{{{text}}}" if cell.best else text) + mark
 
 
 def escape_latex(text: str) -> str:

@@ -145,14 +145,16 @@ class Measures:
     nsd_by_mask: bool = False
 
     def of_release(self, release: str) -> "Measures":
-        """These, with the HD95 and the lesions of a release's challenge where that is left to it."""
-        lesions = RELEASE_LESIONS.get(release, Lesions.NONE)
-        hd95 = LESION_RULES[lesions].hd95 if lesions in LESION_RULES else Hd95.DIRECTED_MAX
-        return replace(
-            self,
-            hd95=hd95 if self.hd95 is Hd95.AUTO else self.hd95,
-            lesions=lesions if self.lesions is Lesions.AUTO else self.lesions,
-        )
+        """Return these measures with `auto` resolved.
+
+        Lesions follow the release's challenge. HD95 of the whole region follows the lesions, so that one table has one
+        definition; without lesions it follows the release's challenge.
+        """
+        of_challenge = RELEASE_LESIONS.get(release, Lesions.NONE)
+        lesions = of_challenge if self.lesions is Lesions.AUTO else self.lesions
+        rule = LESION_RULES.get(lesions) or LESION_RULES.get(of_challenge)
+        hd95 = rule.hd95 if rule else Hd95.DIRECTED_MAX
+        return replace(self, hd95=hd95 if self.hd95 is Hd95.AUTO else self.hd95, lesions=lesions)
 
     @property
     def lesion_rule(self) -> LesionRule | None:

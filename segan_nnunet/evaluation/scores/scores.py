@@ -4,7 +4,7 @@ P is the predicted region, T the reference (truth). TP, FP, FN, TN count the vox
 in neither; voxels with the ignored label count nowhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,23 +17,41 @@ from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 @dataclass(frozen=True)
 class Score:
-    """A score: its column, its title with unit, and what is good."""
+    """A score.
+
+    Attributes:
+        column: its name in tables of scores.
+        title: with its unit.
+        higher_is_better: whether high values are good.
+        decimals: to show.
+        low, high: range in which it is defined.
+    """
 
     column: str
     title: str
     higher_is_better: bool = True
     decimals: int = 3
+    low: float = 0.0
+    high: float = 1.0
 
 
 DICE = Score("Dice", "Dice")
-HD95 = Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2)
+HD95 = Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf)
 TABLE_1 = (DICE, Score("Precision", "Precision"), Score("Sensitivity", "Sensitivity"))
 FURTHER = (
     Score("Specificity", "Specificity", decimals=4),
     HD95,
-    Score("VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2),
+    Score("VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2, high=np.inf),
 )
 SCORES = TABLE_1 + FURTHER
+
+
+def further_scores(measures: Measures) -> tuple[Score, ...]:
+    """Return the scores of the second table; HD95 is named by its definition where lesions have another one."""
+    rule = measures.lesion_rule
+    if rule is None or rule.hd95 == measures.hd95:
+        return FURTHER
+    return tuple(replace(s, title=f"HD95 {measures.hd95} (mm)") if s.column == HD95.column else s for s in FURTHER)
 
 
 def nsd_scores(measures: Measures) -> tuple[Score, ...]:
@@ -43,16 +61,18 @@ def nsd_scores(measures: Measures) -> tuple[Score, ...]:
 
 def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
     """The means over lesions and the numbers of lesions; none where they are not asked for."""
-    if measures.lesion_rule is None:
+    rule = measures.lesion_rule
+    if rule is None:
         return ()
+    definition = "" if rule.hd95 == measures.hd95 else f" {rule.hd95}"
     overlaps = [Score("LesionDice", "Lesion-wise Dice")]
     overlaps += [Score(f"Lesion{score.column}", f"Lesion-wise {score.title}") for score in nsd_scores(measures)]
     return (
         *overlaps,
-        Score("LesionHD95_mm", "Lesion-wise HD95 (mm)", higher_is_better=False, decimals=2),
-        Score("LesionsFound", "Found lesions", decimals=2),
-        Score("LesionsMissed", "Missed lesions", higher_is_better=False, decimals=2),
-        Score("LesionsFalse", "False lesions", higher_is_better=False, decimals=2),
+        Score("LesionHD95_mm", f"Lesion-wise HD95{definition} (mm)", higher_is_better=False, decimals=2, high=np.inf),
+        Score("LesionsFound", "Found lesions", decimals=2, high=np.inf),
+        Score("LesionsMissed", "Missed lesions", higher_is_better=False, decimals=2, high=np.inf),
+        Score("LesionsFalse", "False lesions", higher_is_better=False, decimals=2, high=np.inf),
     )
 
 

@@ -1,13 +1,12 @@
-"""Statistics of scores, paired by patient: intervals, tests with Holm's correction, effect sizes.
+"""Tests of methods against each other, paired by unit: differences, intervals, p, Holm's correction, direction.
 
-Units are patients: the scans of one are not independent, and with several of them a test of cases finds what is not
-there. Where no case table knows the patients, or each has one scan, units are the cases. Where a method is the mean
-over several seeds, these are a level of their own (`seed_level`), in its intervals and in its tests.
+Where a method is the mean over several seeds, these are a level of their own (`seed_level`), in its intervals and in
+its tests.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,87 +15,40 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
-from segan_nnunet.evaluation.statistics.intervals import FEWEST, mean_interval, median_interval
+from segan_nnunet.evaluation.scores.scores import DICE, FURTHER, TABLE_1, Score
+from segan_nnunet.evaluation.statistics.intervals import dominating_units, median_interval
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES, by_unit, patients_of, strata
 
 ALPHA = 0.05
-FEW_UNITS = 20
-UNKNOWN_GRADE = "unknown"
 MOST_COUNTED = 9  # pairs with ties whose p is exact
-ALL_CASES = "all"  # the stratum of every case
 OF_UNITS, OF_SEEDS = "Wilcoxon", "seeds and units"  # the tests
-FAMILIES = {score.column: family for family, scores in enumerate((TABLE_1, FURTHER)) for score in scores}
+ONE_TRAINING = "seeds and units, one training"  # the other method's seeds stand for it
+PRIMARY = "primary"  # the family of the primary endpoint
+BETTER, WORSE, DISAGREE = "better", "worse", "mean and ranks disagree"  # the verdicts; none where not significant
+TABLES: Mapping[str, Sequence[Score]] = {"table1": TABLE_1, "further_scores": FURTHER}
 
 
-def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """All cases, and the cases of each grade where there are several; those of unknown grade are one of them."""
-    parts = {ALL_CASES: scores}
-    grades = scores["grade"].replace("", UNKNOWN_GRADE) if "grade" in scores else pd.Series(dtype=str)
-    if set(grades) - {UNKNOWN_GRADE} and grades.nunique() > 1:
-        named = {f"grade {grade}" if grade == ALL_CASES else grade: grade for grade in sorted(grades.unique())}
-        parts |= {name: scores[grades == grade] for name, grade in named.items()}
-    return parts
+class Compared(NamedTuple):
+    """One method against another in one score and region; the attributes are columns of `paired_tests`."""
 
-
-def of_units(by_case: pd.DataFrame, patients: pd.Series | None = None) -> NDArray[np.float64]:
-    """Values of cases, cases x seeds, as values of units, seeds x units; cases that define none are left out.
-
-    Args:
-        by_case: as `by_method_and_seed` has them.
-        patients: of the cases, whose scans are averaged; None where units are the cases.
-    """
-    defined = by_case.dropna()
-    if patients is not None:
-        defined = defined.groupby(patients).mean()
-    return defined.to_numpy(float).T
-
-
-def patients_of(scores: pd.DataFrame) -> pd.Series | None:
-    """Patients by case, where one has several scans."""
-    if "patient" not in scores:
-        return None
-    patients = scores.drop_duplicates("case").set_index("case")["patient"]
-    return None if patients.is_unique else patients
-
-
-def summarise(
-    scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, columns: Iterable[str] = FAMILIES
-) -> pd.DataFrame:
-    """Mean and median with their intervals, for every stratum, method, score and region.
-
-    Args:
-        scores: one row per method, case and region.
-        of_seeds: the same of each seed, with `seed`, of the methods that are means over seeds.
-        columns: of the scores.
-
-    Returns:
-        One row per stratum, method, score and region: stratum, method, score, region, cases (units in which the score
-        is defined), scans (cases in which it is), mean, mean_low, mean_high, median, median_low, median_high, sd,
-        quartile_1, quartile_3 (of the units).
-    """
-    rows = []
-    for stratum, part in strata(scores).items():
-        patients, methods, regions = patients_of(part), part["method"].unique(), part["region"].unique()
-        for column in columns:
-            by_case = by_method_and_seed(part, of_seeds, column)
-            for method in methods:
-                for region in regions:
-                    scans = int(by_case[method, region].iloc[:, 0].count())
-                    by_seed = of_units(by_case[method, region], patients)
-                    values = by_seed.mean(axis=0)
-                    ends = mean_interval(values) if len(by_seed) == 1 else estimate(by_seed).interval()
-                    mean = values.mean() if len(values) else np.nan
-                    sd = values.std(ddof=1) if len(values) > 1 else np.nan
-                    low, median, high = np.percentile(values, (25, 50, 75)) if len(values) else [np.nan] * 3
-                    key = (stratum, method, column, region, len(values), scans)
-                    rows.append((*key, mean, *ends, median, *median_interval(values), sd, low, high))
-    names = ["stratum", "method", "score", "region", "cases", "scans", "mean", "mean_low", "mean_high", "median"]
-    return pd.DataFrame(rows, columns=[*names, "median_low", "median_high", "sd", "quartile_1", "quartile_3"])
+    pairs: int
+    difference: float = np.nan
+    difference_low: float = np.nan
+    difference_high: float = np.nan
+    effect: float = np.nan
+    p: float = np.nan
+    false_claim: float = np.nan
+    test: str = OF_UNITS
+    median_difference: float = np.nan
+    median_low: float = np.nan
+    median_high: float = np.nan
+    dominated_by: str = ""
+    difference_without: float = np.nan
 
 
 def wilcoxon(differences: NDArray) -> tuple[float, float]:
-    """Wilcoxon's signed-rank test, two-sided, and the matched-pairs rank-biserial correlation.
+    """Return p of Wilcoxon's signed-rank test, two-sided, and the matched-pairs rank-biserial correlation.
 
     r = (W+ - W-) / (W+ + W-), in [-1, 1], where W+ and W- are the sums of the ranks of the positive and the negative
     differences; 1 where every difference is positive. Differences of 0 are left out, as Wilcoxon did.
@@ -122,25 +74,31 @@ def paired_tests(
     baseline: str,
     of_seeds: pd.DataFrame | None = None,
     all_pairs: bool = False,
-    families: Mapping[str, Any] = FAMILIES,
+    tables: Mapping[str, Sequence[Score]] = TABLES,
+    primary: Sequence[str] = (DICE.column,),
 ) -> pd.DataFrame:
     """Test every method against a baseline, for every stratum, score and region, on the cases that define both.
 
-    Wilcoxon's test of units; where one of the two has several seeds, the test over seeds and units of `seed_level`.
-    Holm's correction holds the chance of any false finding at 5 % within each family: all comparisons of one stratum in
-    the scores of one table.
+    The test is Wilcoxon's over units; where one of the two methods has several seeds, the test over seeds and units of
+    `seed_level`. Holm's correction holds the chance of any false finding at 5 % within a family. The primary endpoint
+    is one family: all its comparisons in all cases. Every other comparison is exploratory; the exploratory comparisons
+    of one table and stratum are corrected together.
 
     Args:
         scores: one row per method, case and region.
         baseline: the method to compare with.
-        of_seeds: the same as `scores` of each seed, with `seed`, of the methods that are means over seeds.
-        all_pairs: test all pairs of methods, those with the baseline first; of the others the earlier is theirs.
-        families: of the scores, by column.
+        of_seeds: the same as `scores` for each seed, with `seed`, of the methods that are means over seeds.
+        all_pairs: test all pairs of methods, those with the baseline first; in the others the earlier method is the
+            baseline.
+        tables: the scores to test, by the name of their table.
+        primary: columns of the scores that are the primary endpoint.
 
     Returns:
         One row per stratum, pair, score and region: stratum, method, baseline, score, region, pairs, difference (mean
         of method minus baseline), difference_low, difference_high, effect (rank-biserial), p, p_holm, false_claim (the
-        probability that it is false to call the one with the better mean better), test.
+        probability that it is false to call the one with the better mean better), test, median_difference, median_low,
+        median_high, dominated_by (one or two units that dominate the mean difference), difference_without (the mean
+        difference of the other units), family (`primary`, or exploratory with table and stratum), verdict.
 
     Raises:
         InputError: there is no such method.
@@ -151,116 +109,79 @@ def paired_tests(
     others = [method for method in methods if method != baseline]
     against = [(method, baseline) for method in others]
     against += [(later, earlier) for earlier, later in combinations(others, 2)] if all_pairs else []
-    rows = []
+    rows, higher_is_better = [], []
     for stratum, part in strata(scores).items():
         patients = patients_of(part)
-        for column in families:
-            by_case = by_method_and_seed(part, of_seeds, column)
+        for table, score in ((name, score) for name, chosen in tables.items() for score in chosen):
+            by_case = by_method_and_seed(part, of_seeds, score.column)
+            is_primary = score.column in primary and stratum == ALL_CASES
+            family = PRIMARY if is_primary else f"exploratory: {table}, {stratum}"
             for method, other in against:
                 for region in part["region"].unique():
                     ours, theirs = by_case[method, region], by_case[other, region]
                     # scan by scan first: of a patient, methods may define different ones
                     both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
-                    compared = compare_units(of_units(ours[both], patients), of_units(theirs[both], patients))
-                    rows.append((stratum, method, other, column, region, *compared))
-    names = ["stratum", "method", "baseline", "score", "region", "pairs", "difference", "difference_low"]
-    tests = pd.DataFrame(rows, columns=[*names, "difference_high", "effect", "p", "false_claim", "test"])
+                    compared = compare_units(by_unit(ours[both], patients), by_unit(theirs[both], patients), score)
+                    rows.append((stratum, method, other, score.column, region, *compared, family))
+                    higher_is_better.append(score.higher_is_better)
+    names = ["stratum", "method", "baseline", "score", "region", *Compared._fields, "family"]
+    tests = pd.DataFrame(rows, columns=names)
     p_holm = pd.Series(np.nan, tests.index)
-    for _, family in tests.dropna(subset="p").groupby(["stratum", tests["score"].map(families)]):
-        p_holm[family.index] = holm(family["p"])
+    for _, members in tests.dropna(subset="p").groupby("family"):
+        p_holm[members.index] = holm(members["p"])
     tests.insert(tests.columns.get_loc("p") + 1, "p_holm", p_holm)
-    return tests
+    return tests.assign(verdict=verdicts(tests, np.array(higher_is_better, bool)))
 
 
-def compare_units(
-    ours: NDArray[np.float64], theirs: NDArray[np.float64]
-) -> tuple[int, float, float, float, float, float, float, str]:
-    """Compare two methods on the same units; both (seeds, units).
-
-    Returns:
-        pairs, difference, its interval's ends, effect, p, false_claim, test: columns of `paired_tests`.
-    """
-    differences = ours.mean(axis=0) - theirs.mean(axis=0)
+def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, score: Score) -> Compared:
+    """Compare two methods on the same units; both (units, seeds)."""
+    by_name = ours.mean(axis=1) - theirs.mean(axis=1)
+    differences = by_name.to_numpy()
     if not len(differences):
-        return 0, *[np.nan] * 6, OF_UNITS  # type: ignore[return-value]
+        return Compared(0)
     p, effect = wilcoxon(differences)
-    if len(ours) == len(theirs) == 1:
-        found = estimate(differences[None])
-        return len(differences), found.mean, *mean_interval(differences), effect, p, found.false_claim(), OF_UNITS
-    found = estimate(ours, theirs)
-    return len(differences), found.mean, *found.interval(), effect, found.p(), found.false_claim(), OF_SEEDS
+    test = OF_UNITS
+    found = estimate(ours.to_numpy().T, theirs.to_numpy().T)
+    if (seeds := {ours.shape[1], theirs.shape[1]}) != {1}:
+        p, test = found.p(), ONE_TRAINING if 1 in seeds else OF_SEEDS
+    low, high = found.interval(score.low - score.high, score.high - score.low)
+    dominating = dominating_units(by_name)
+    return Compared(
+        len(differences),
+        found.mean,
+        low,
+        high,
+        effect,
+        p,
+        found.false_claim(),
+        test,
+        float(np.median(differences)),
+        *median_interval(differences),
+        ", ".join(dominating.units) if dominating else "",
+        dominating.mean_without if dominating else np.nan,
+    )
 
 
 def holm(p: Sequence[float] | NDArray) -> NDArray[np.float64]:
-    """Holm's adjusted p of one family: in rising order times the number of hypotheses that remain, never falling."""
+    """Return Holm's adjusted p of one family: in rising order, times the number of hypotheses left, never falling."""
     return multipletests(p, method="holm")[1]
 
 
 def significant(tests: pd.DataFrame) -> pd.Series:
-    """Whether a difference is significant after Holm's correction."""
+    """Return whether each difference is significant after Holm's correction."""
     return tests["p_holm"] < ALPHA
 
 
-def smallest_p(pairs: int) -> float:
-    """The smallest p that the two-sided test can give: all differences of one sign, 2 / 2^n."""
-    return min(1.0, 2.0 ** (1 - pairs))
+def verdicts(tests: pd.DataFrame, higher_is_better: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Return in which direction each significant comparison goes.
 
+    A test of ranks can be significant for the method that is better in most cases while the mean favours the other,
+    because the first one fails in a few cases. Then neither is called better.
 
-def few_units(number: int, comparisons: int, unit: str = "case") -> str:
-    """Say what so few units can show; nothing where they are not few.
-
-    Args:
-        number: of units.
-        comparisons: in the family that Holm corrects.
-        unit: what they are.
+    Returns:
+        For each row BETTER or WORSE (the method against the baseline), DISAGREE, or "" where it is not significant.
     """
-    if number >= FEW_UNITS:
-        return ""
-    intervals = "the intervals are rough" if number >= FEWEST else "there are no intervals"
-    what = f"{number} {unit}{' is' if number == 1 else 's are'} few: {intervals}"
-    if comparisons and smallest_p(number) * comparisons >= ALPHA:
-        return (
-            f"{what}, and no difference can be significant: the smallest p that {number} pairs can give is "
-            f"{smallest_p(number):.2g}, before Holm's correction for {comparisons} comparisons."
-        )
-    return f"{what}, and only large differences could be found."
-
-
-def sentences(tests: pd.DataFrame, regions: Sequence[str], stratum: str = ALL_CASES) -> list[str]:
-    """Say each comparison of Table 1 in words."""
-    said = []
-    titles = {score.column: score.title for score in SCORES}
-    good = {score.column: score.higher_is_better for score in SCORES}
-    chosen = tests[(tests["stratum"] == stratum) & tests["score"].isin([score.column for score in TABLE_1])]
-    for row in chosen.itertuples():
-        if row.region not in regions:
-            continue
-        subject = f"{titles[row.score]} of the {row.region}"
-        if not row.pairs:
-            said.append(f"{subject}: no case defines it for both {row.method} and {row.baseline}.")
-            continue
-        verdict = "differs significantly from" if row.p_holm < ALPHA else "does not differ significantly from"
-        low, high = row.difference_low, row.difference_high
-        interval = "" if np.isnan(low) else f", 95 % interval {low:+.3f} to {high:+.3f}"
-        if not np.isnan(low) and (low > 0 or high < 0) != (row.p_holm < ALPHA):
-            # of the mean of one comparison, where the test is of ranks and of all comparisons
-            interval += ", not corrected" + (", of the mean and not of the ranks" if row.test == OF_UNITS else "")
-        better = row.method if (row.difference > 0) == good[row.score] else row.baseline
-        claim = "" if np.isnan(row.false_claim) else f"; P({better} is not better) = {row.false_claim:.2g}"
-        said.append(
-            f"{subject}: {row.method} {verdict} {row.baseline} (mean difference {row.difference:+.3f}{interval}; "
-            f"p = {row.p:.2g}, {row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {row.pairs} pairs{claim})."
-        )
-    return said
-
-
-def count_findings(tests: pd.DataFrame, stratum: str = ALL_CASES) -> str:
-    """Say how many comparisons of Table 1 are significant."""
-    chosen = tests[(tests["stratum"] == stratum) & tests["score"].isin([score.column for score in TABLE_1])]
-    found = int(significant(chosen).sum())
-    baselines = chosen["baseline"].unique()
-    among = f"with {baselines[0]}" if len(baselines) == 1 else "of all pairs"
-    return (
-        f"After Holm's correction {found or 'none'} of {len(chosen)} comparisons {among} in "
-        f"Table 1's scores {'is' if found == 1 or not found else 'are'} significant (p < 0.05)."
-    )
+    good = np.where(higher_is_better, 1, -1)
+    by_mean, by_ranks = (np.sign(tests[column].fillna(0)) * good for column in ("difference", "effect"))
+    direction = np.where(by_mean + by_ranks > 0, BETTER, np.where(by_mean + by_ranks < 0, WORSE, DISAGREE))
+    return np.where(significant(tests), direction, "").astype(object)

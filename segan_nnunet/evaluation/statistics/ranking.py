@@ -1,6 +1,6 @@
 """Ranks of many methods, as the challenges give them: ranked case by case, region by region, score by score; the mean.
 
-How firm they are say a bootstrap over patients (how often each method takes each place) and a test of every pair.
+A bootstrap over patients (how often each method takes each place) and a test of every pair show how firm the ranks are.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ from scipy import stats
 
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, Score
 from segan_nnunet.evaluation.statistics.intervals import draws, mean_interval
-from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, patients_of, wilcoxon
+from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, wilcoxon
 from segan_nnunet.evaluation.statistics.seed_level import estimate
+from segan_nnunet.evaluation.statistics.sentences import USUALLY
+from segan_nnunet.evaluation.statistics.summary import patients_of
 
 FEWEST_METHODS = 3  # of two, Table 1 says it all
 RANKED = (DICE, HD95)  # overlap and distance, as in BraTS
@@ -33,6 +35,8 @@ class Ranking:
         intervals: of the mean ranks, (methods, 2); NaN of few units.
         places: (methods, places): how often each method takes each place under a bootstrap over units.
         p_holm: (methods, methods): of each pair, after Holm's correction over all pairs; NaN with itself.
+        disagreements: significant pairs in which the mean of a score favours the method with the worse rank: the
+            method with the better rank, the other one, titles of the scores.
     """
 
     methods: Sequence[str]
@@ -42,6 +46,7 @@ class Ranking:
     intervals: NDArray[np.float64]
     places: NDArray[np.float64]
     p_holm: NDArray[np.float64]
+    disagreements: Sequence[tuple[str, str, str]] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -52,7 +57,17 @@ class Ranking:
             | {f"mean_rank_{end}": self.intervals[:, side] for side, end in enumerate(("low", "high"))}
             | {f"place_{place + 1}": self.places[:, place] for place in range(number)}
             | {f"p_holm {method}": self.p_holm[:, index] for index, method in enumerate(self.methods)}
+            | {"better_mean_than_rank": ["; ".join(self.favoured_by_mean(method)) for method in self.methods]}
         )
+
+    def favoured_by_mean(self, method: str) -> list[str]:
+        """Return the methods that rank significantly better although the mean of a score favours this one."""
+        return [better for better, other, _ in self.disagreements if other == method]
+
+    def disagree(self, one: int, other: int) -> bool:
+        """Return whether ranks and means disagree in a pair, given by places in `methods`."""
+        pair = {self.methods[one], self.methods[other]}
+        return any({better, worse} == pair for better, worse, _ in self.disagreements)
 
     @property
     def notes(self) -> list[str]:
@@ -67,6 +82,11 @@ class Ranking:
             f"Place 1 and so on: how often it is taken when these are drawn with replacement. {found} of {pairs} pairs "
             "differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean ranks, and "
             "where a method has several seeds, a test over seeds and cases).",
+            *(
+                f"§ {better} ranks significantly better than {other}, but {other} has the better mean of {titles}: "
+                f"{better} {USUALLY}."
+                for better, other, titles in self.disagreements
+            ),
         ]
 
 
@@ -96,9 +116,22 @@ def rank(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, by: Sequenc
     corrected = holm([pair_p(by_seed[one], by_seed[other]) for one, other in pairs])
     for (one, other), p in zip(pairs, corrected, strict=True):
         p_holm[one, other] = p_holm[other, one] = p
-    intervals = np.array([mean_interval(column) for column in of_units.T])
+    intervals = np.array([mean_interval(column, 1, number) for column in of_units.T])
     frequencies = places.T / places.sum(axis=0)[:, None]
-    return Ranking(methods, by, len(of_units), of_units.mean(axis=0), intervals, frequencies, p_holm)
+    disagreements = []
+    for one, other in pairs:  # the better rank first
+        titles = [score.title for score in by if better_mean(scores, score, methods[other], methods[one])]
+        if p_holm[one, other] < ALPHA and titles:
+            disagreements.append((methods[one], methods[other], " and ".join(titles)))
+    means = of_units.mean(axis=0)
+    return Ranking(methods, by, len(of_units), means, intervals, frequencies, p_holm, disagreements)
+
+
+def better_mean(scores: pd.DataFrame, score: Score, method: str, other: str) -> bool:
+    """Return whether a method's mean over regions and cases is better than another's, where both are defined."""
+    values = scores.pivot(index=["case", "region"], columns="method", values=score.column)[[method, other]].dropna()
+    gain = (values[method] - values[other]).mean()
+    return bool(gain > 1e-12 if score.higher_is_better else gain < -1e-12)
 
 
 def pair_p(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:

@@ -1,7 +1,7 @@
-"""Seeds as a level of their own: what the mean of some trainings on some patients says of others to come.
+"""Seeds as a level of their own: what the mean of some trainings on some patients says about other trainings.
 
 Seeds and units cross: every seed has a score of every unit. A bootstrap that draws both with replacement (Owen's
-pigeonhole bootstrap, 2007) has a variance that can be written down, and so nothing is drawn here.
+pigeonhole bootstrap, 2007) has a variance in closed form, so nothing is drawn here.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from segan_nnunet.evaluation.statistics.intervals import CONFIDENCE, FEWEST
+from segan_nnunet.evaluation.statistics.intervals import FEWEST, bounded_interval, t_quantile
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a mean difference, of units and seeds.
+    """A mean, or a mean difference, over units and seeds.
 
     Attributes:
-        mean: of the units.
-        error: its standard error; NaN of fewer than two units.
-        freedom: degrees of freedom of that error, as Satterthwaite joins those of its parts.
-        units: that it is of.
+        mean: over the units.
+        error: its standard error; NaN for fewer than two units.
+        freedom: degrees of freedom of the error, joined by Satterthwaite's rule.
+        units: number of units.
     """
 
     mean: float
@@ -30,26 +30,25 @@ class Estimate:
     freedom: float
     units: int
 
-    def interval(self) -> tuple[float, float]:
-        """Lower and upper end, by Student's t; NaN for fewer than `FEWEST` units."""
+    def interval(self, low: float = -np.inf, high: float = np.inf) -> tuple[float, float]:
+        """Return lower and upper end by Student's t, inside a range; NaN for fewer than `FEWEST` units."""
         if self.units < FEWEST:
             return np.nan, np.nan
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom)) * self.error
-        return self.mean - half, self.mean + half
+        return bounded_interval(self.mean, t_quantile(self.freedom) * self.error, low, high)
 
     def p(self) -> float:
-        """Two-sided p of a mean of 0, by Student's t; 1 where nothing differs."""
+        """Return the two-sided p of a mean of 0, by Student's t; 1 where nothing differs."""
         return 2 * self.false_claim() if self.mean else 1.0
 
     def false_claim(self) -> float:
-        """The probability that the true mean is not on the side of 0 on which this one is, in [0, 0.5].
+        """Return the probability that the true mean is not on the side of 0 on which this one is, in [0, 0.5].
 
         P(A <= B | data) = t_{n-1}(-√n |mean| / s) of n paired differences with the standard deviation s: the posterior
         of their mean under the non-informative prior, "the probability of a false claim" of Christodoulou et al.
         (arXiv 2505.04720). With several seeds, s/√n and n - 1 become the error and the freedom of both levels.
 
         Returns:
-            NaN where the mean is 0, and nothing can be claimed, or of a single unit.
+            NaN where the mean is 0, so that nothing can be claimed, or for a single unit.
         """
         if not self.mean or np.isnan(self.error):
             return np.nan
@@ -57,18 +56,22 @@ class Estimate:
 
 
 def estimate(ours: NDArray[np.float64], theirs: NDArray[np.float64] | None = None) -> Estimate:
-    """The mean over units and seeds, or the difference of two such means on the same units, with its error.
+    """Return the mean over units and seeds, or the difference of two such means on the same units, with its error.
 
     The error's square is the variance under a bootstrap that draws S - 1 of each method's S seeds, independently, and
-    n - 1 of the n units, with replacement; one fewer than there are, which leaves the variance unbiased (Rao and Wu
-    1988). With d the differences of seeds and units from their means, M the mean square of what neither explains:
+    n - 1 of the n units, with replacement. One fewer than there are makes the variance unbiased (Rao and Wu 1988). With
+    d the differences of seeds and units from their means, M the mean square of what neither explains:
 
         variance of unit means / n + Σ over methods (variance of seed means / S + M / (S n))
 
-    The first two parts hold M / (S n) already, so that the error is rather too large than too small.
+    The first two parts contain M / (S n) already, so that the error is rather too large than too small.
+
+    A single training has a seed variance too, which cannot be seen. Where the other method has several seeds, its
+    variances stand for both, with 1 in the place of S. Of two single trainings only the units are drawn: the result is
+    about these two trainings.
 
     Args:
-        ours: (seeds, units); a method without seeds has one row, and only units are drawn.
+        ours: (seeds, units); one row for a single training.
         theirs: of the other method, on the same units.
     """
     methods = [ours] if theirs is None else [ours, -theirs]
@@ -77,17 +80,19 @@ def estimate(ours: NDArray[np.float64], theirs: NDArray[np.float64] | None = Non
     if number < 2:
         return Estimate(float(by_unit.mean()) if number else np.nan, np.nan, np.nan, number)
     parts = [(by_unit.var(ddof=1) / number, number - 1)]
+    borrowed = 1.0 if {1} < {len(method) for method in methods} else 0.0  # 1 / S of the single training
     for method in methods:
         seeds = len(method)
         if seeds > 1:
             of_seed = method.mean(axis=1)
             rest = method - method.mean(axis=0) - of_seed[:, None] + method.mean()
             freedom = (seeds - 1) * (number - 1)
-            parts += [(of_seed.var(ddof=1) / seeds, seeds - 1), ((rest**2).sum() / freedom / (seeds * number), freedom)]
+            share = 1 / seeds + borrowed
+            parts += [(of_seed.var(ddof=1) * share, seeds - 1), ((rest**2).sum() / freedom * share / number, freedom)]
     variances, freedoms = np.array(parts).T
     total = variances.sum()
     mean, error = float(by_unit.mean()), float(np.sqrt(total))
-    if error <= 1e-12 * np.abs(ours).max():  # a rounding, not a spread
+    if error <= 1e-12 * np.abs(ours).max():  # rounding error
         return Estimate(mean, 0.0, float(number - 1), number)
     return Estimate(mean, error, float(total**2 / (variances**2 / freedoms).sum()), number)
 
@@ -95,13 +100,14 @@ def estimate(ours: NDArray[np.float64], theirs: NDArray[np.float64] | None = Non
 def by_method_and_seed(
     scores: pd.DataFrame, of_seeds: pd.DataFrame | None, column: str
 ) -> dict[tuple[str, str], pd.DataFrame]:
-    """One score of every method and region, as cases x seeds; one column of a method without seeds.
+    """Return one score of every method and region as cases x seeds; a single training has one column.
 
-    A score that one seed does not define is the mean over the others, which leaves the mean over the seeds as it is.
+    Where one seed does not define a score, it gets the mean of the other seeds. The mean over the seeds stays the same.
 
     Args:
         scores: one row per method, case and region.
-        of_seeds: the same of each seed, with `seed`, of those methods that are means over seeds; None where none is.
+        of_seeds: the same for each seed, with `seed`, of the methods that are means over seeds; None where there are
+            none.
         column: of the score.
     """
     table = scores.pivot(index="case", columns=["method", "region"], values=column)

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from segan_nnunet.evaluation.presentation.figures.style import house_style, looks
-from segan_nnunet.evaluation.statistics.paired import ALL_CASES
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 GROUP_WIDTH = 0.8  # of the distance between two regions
 

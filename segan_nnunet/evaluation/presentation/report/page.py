@@ -20,7 +20,9 @@ from segan_nnunet.evaluation.presentation.report.provenance import describe, ran
 from segan_nnunet.evaluation.presentation.report.slices import viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
 from segan_nnunet.evaluation.presentation.table import TRAINING, Table
-from segan_nnunet.evaluation.statistics.paired import ALL_CASES, count_findings, sentences
+from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note, sentences
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 
 def write_report(
@@ -34,6 +36,7 @@ def write_report(
     others: Sequence[str],
     pictures: Sequence[Path],
     command: str,
+    titled: Sequence[Score] = SCORES,
 ) -> None:
     """Write one file that holds everything, and loads nothing but the further cases that one opens.
 
@@ -47,6 +50,7 @@ def write_report(
         others: names of further cases that the viewer can open, from files beside the page.
         pictures: files that were drawn; those in PNG are shown.
         command: that made the comparison.
+        titled: the scores of the tables.
     """
     regions = list(contest.labelling.regions)
     strata = [ALL_CASES] + sorted(set(tests["stratum"]) - {ALL_CASES}) if len(tests) else []
@@ -59,9 +63,11 @@ def write_report(
         viewer=(folder / "viewer.js").read_text(encoding="utf-8"),
         tables=tables,
         training=TRAINING,
-        words={stratum: sentences(tests, regions, stratum) for stratum in strata},
+        family=family_note(tests, titled) if strata else "",
+        counted=count_findings(tests) if strata else "",
+        primary=sentences(tests, regions, ALL_CASES, True, titled) if strata else [],
+        exploratory={stratum: sentences(tests, regions, stratum, False, titled) for stratum in strata},
         intervals=intervals(summary),
-        counted={stratum: count_findings(tests, stratum) for stratum in strata},
         pictures=[(CAPTIONS[file.stem], *embed(file)) for file in pictures if file.suffix == ".png"],
         case_list=(folder / "case_list.js").read_text(encoding="utf-8"),
         case_data=as_json(case_list_data(scores)),

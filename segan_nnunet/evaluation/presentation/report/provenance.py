@@ -34,7 +34,7 @@ def versions() -> dict[str, str]:
 
 def random_numbers() -> str:
     """Say what is random in a comparison."""
-    return f"bootstrap intervals: {RESAMPLES} resamples, seed {SEED}; nothing else in the comparison is random"
+    return f"places in the ranking: {RESAMPLES} resamples, seed {SEED}; nothing else in the comparison is random"
 
 
 def describe(method: Method) -> dict[str, str]:

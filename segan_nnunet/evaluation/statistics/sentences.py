@@ -1,0 +1,140 @@
+"""Statistics in words: each comparison, how many are significant, and what so few units can show."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1, Score
+from segan_nnunet.evaluation.statistics.intervals import FEWEST
+from segan_nnunet.evaluation.statistics.paired import ALPHA, DISAGREE, OF_UNITS, PRIMARY, significant
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+
+FEW_UNITS = 20
+USUALLY = "is usually better and sometimes fails"
+
+
+def sentences(
+    tests: pd.DataFrame,
+    regions: Sequence[str],
+    stratum: str = ALL_CASES,
+    primary: bool = True,
+    scores: Sequence[Score] = SCORES,
+) -> list[str]:
+    """Say each comparison in words.
+
+    Args:
+        tests: as `paired_tests` returns it.
+        regions: those to speak of.
+        stratum: all cases, or a grade.
+        primary: the comparisons of the primary endpoint; else the exploratory ones of Table 1.
+        scores: whose titles and directions are known.
+    """
+    by_column = {score.column: score for score in scores}
+    in_table_1 = tests["score"].isin([score.column for score in TABLE_1])
+    wanted = (tests["family"] == PRIMARY) if primary else (tests["family"] != PRIMARY) & in_table_1
+    chosen = tests[(tests["stratum"] == stratum) & wanted & tests["region"].isin(regions)]
+    return [sentence(row, by_column[row.score]) for row in chosen.itertuples()]
+
+
+def sentence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
+    """Say one comparison in words."""
+    subject = f"{score.title} of the {row.region}"
+    if not row.pairs:
+        return f"{subject}: no case defines it for both {row.method} and {row.baseline}."
+    # the method that the ranks favour first, so that "better" and "worse" read alike in both directions
+    usual, other = (
+        (row.method, row.baseline) if (row.effect > 0) == score.higher_is_better else (row.baseline, row.method)
+    )
+    if row.verdict == DISAGREE:
+        verdict = (
+            f"{row.method} and {row.baseline} differ significantly, but ranks and mean disagree: {usual} is better in "
+            f"most cases, {other} has the better mean, so {usual} {USUALLY}"
+        )
+    elif row.verdict:
+        verdict = f"{row.method} is significantly {row.verdict} than {row.baseline}"
+    else:
+        verdict = f"{row.method} does not differ significantly from {row.baseline}"
+    unit = score.decimals
+    interval = ""
+    if not np.isnan(row.difference_low):
+        interval = f", 95 % interval {row.difference_low:+.{unit}f} to {row.difference_high:+.{unit}f}"
+        if (row.difference_low > 0 or row.difference_high < 0) != bool(row.verdict):
+            # of the mean of one comparison, where the test is of ranks and of all comparisons
+            interval += ", not corrected" + (", of the mean and not of the ranks" if row.test == OF_UNITS else "")
+    better = row.method if (row.difference > 0) == score.higher_is_better else row.baseline
+    claim = "" if np.isnan(row.false_claim) else f"; P({better} is not better) = {row.false_claim:.2g}"
+    return (
+        f"{subject}: {verdict} (mean difference {row.difference:+.{unit}f}{interval}; p = {row.p:.2g}, "
+        f"{row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {row.pairs} pairs{claim})."
+        f"{dominated(row, score)}"
+    )
+
+
+def dominated(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
+    """Say that one or two units dominate a mean difference; empty where none do."""
+    if not row.dominated_by:
+        return ""
+    median = f"the median difference is {row.median_difference:+.{score.decimals}f}"
+    if not np.isnan(row.median_low):
+        median += f" [{row.median_low:+.{score.decimals}f}, {row.median_high:+.{score.decimals}f}]"
+    return (
+        f" {row.dominated_by} dominate{'' if ', ' in row.dominated_by else 's'} this mean: without "
+        f"{'them' if ', ' in row.dominated_by else 'it'} the mean difference would be "
+        f"{row.difference_without:+.{score.decimals}f}; {median}."
+    )
+
+
+def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:
+    """Name the primary endpoint, its family and what is exploratory; empty where it is not tested."""
+    family = tests[tests["family"] == PRIMARY]
+    if family.empty:
+        return ""
+    titles = {score.column: score.title for score in scores}
+    endpoint = " and ".join(titles[column] for column in family["score"].unique())
+    regions = ", ".join(family["region"].unique())
+    baselines = family["baseline"].unique()
+    against = f"with {baselines[0]}" if len(baselines) == 1 else "of all pairs of methods"
+    return (
+        f"Primary endpoint: {endpoint} of {regions}, in all cases. Holm's correction is over its family, the "
+        f"{len(family)} comparisons {against}. All other scores, and all grades, are exploratory: their p are "
+        "corrected within their own table only, and a claim needs new data."
+    )
+
+
+def count_findings(tests: pd.DataFrame) -> str:
+    """Say how many comparisons of the primary endpoint are significant, and in which direction."""
+    family = tests[tests["family"] == PRIMARY]
+    found = family[significant(family)]
+    counts = found["verdict"].value_counts()
+    directions = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    number = len(found)
+    return (
+        f"Primary endpoint: {number or 'none'} of {len(family)} comparisons {'is' if number <= 1 else 'are'} "
+        f"significant (p < {ALPHA} after Holm's correction){': ' + directions if number else ''}."
+    )
+
+
+def smallest_p(pairs: int) -> float:
+    """Return the smallest p that the two-sided test can give: all differences of one sign, 2 / 2^n."""
+    return min(1.0, 2.0 ** (1 - pairs))
+
+
+def few_units(number: int, comparisons: int, unit: str = "case") -> str:
+    """Say what so few units can show; empty where they are not few.
+
+    Args:
+        number: of units.
+        comparisons: in the primary endpoint's family.
+        unit: what they are.
+    """
+    if number >= FEW_UNITS:
+        return ""
+    intervals = "the intervals are rough" if number >= FEWEST else "there are no intervals"
+    few = f"{number} {unit}{' is' if number == 1 else 's are'} few: {intervals}"
+    if comparisons and smallest_p(number) * comparisons >= ALPHA:
+        return (
+            f"{few}, and no difference can be significant: the smallest p that {number} pairs can give is "
+            f"{smallest_p(number):.2g}, before Holm's correction for {comparisons} comparisons."
+        )
+    return f"{few}, and only large differences could be found."

@@ -1,0 +1,86 @@
+"""Means and medians of every method with their intervals, over units.
+
+Units are patients: the scans of one patient are not independent. Where no patients are known, or each has one scan,
+units are the cases.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.statistics.intervals import dominating_units, median_interval
+from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
+
+ALL_CASES = "all"  # the stratum of every case
+UNKNOWN_GRADE = "unknown"
+
+
+def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return all cases, and the cases of each grade where there are several; unknown is a grade too."""
+    parts = {ALL_CASES: scores}
+    grades = scores["grade"].replace("", UNKNOWN_GRADE) if "grade" in scores else pd.Series(dtype=str)
+    if set(grades) - {UNKNOWN_GRADE} and grades.nunique() > 1:
+        named = {f"grade {grade}" if grade == ALL_CASES else grade: grade for grade in sorted(grades.unique())}
+        parts |= {name: scores[grades == grade] for name, grade in named.items()}
+    return parts
+
+
+def patients_of(scores: pd.DataFrame) -> pd.Series | None:
+    """Return the patients by case; None where each has one scan."""
+    if "patient" not in scores:
+        return None
+    patients = scores.drop_duplicates("case").set_index("case")["patient"]
+    return None if patients.is_unique else patients
+
+
+def by_unit(by_case: pd.DataFrame, patients: pd.Series | None = None) -> pd.DataFrame:
+    """Turn values of cases, (cases, seeds), into values of units, (units, seeds), without undefined ones.
+
+    Args:
+        by_case: as `by_method_and_seed` returns it.
+        patients: by case, whose scans are averaged; None where units are the cases.
+    """
+    defined = by_case.dropna().astype(float)
+    return defined if patients is None else defined.groupby(patients).mean()
+
+
+def summarise(
+    scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, chosen: Sequence[Score] = SCORES
+) -> pd.DataFrame:
+    """Return mean and median with their intervals, for every stratum, method, score and region.
+
+    Args:
+        scores: one row per method, case and region.
+        of_seeds: the same for each seed, with `seed`, of the methods that are means over seeds.
+        chosen: the scores to summarise.
+
+    Returns:
+        One row per stratum, method, score and region: stratum, method, score, region, cases (units in which the score
+        is defined), scans (cases in which it is), mean, mean_low, mean_high, median, median_low, median_high, sd,
+        quartile_1, quartile_3 (of the units), dominated_by (one or two units that dominate the mean), mean_without
+        (the mean of the other units).
+    """
+    rows = []
+    for stratum, part in strata(scores).items():
+        patients, methods, regions = patients_of(part), part["method"].unique(), part["region"].unique()
+        for score in chosen:
+            by_case = by_method_and_seed(part, of_seeds, score.column)
+            for method in methods:
+                for region in regions:
+                    scans = int(by_case[method, region].iloc[:, 0].count())
+                    each = by_unit(by_case[method, region], patients)
+                    of_unit = each.mean(axis=1)
+                    values = of_unit.to_numpy()
+                    ends = estimate(each.to_numpy().T).interval(score.low, score.high)
+                    mean = values.mean() if len(values) else np.nan
+                    sd = values.std(ddof=1) if len(values) > 1 else np.nan
+                    low, median, high = np.percentile(values, (25, 50, 75)) if len(values) else [np.nan] * 3
+                    dominating = dominating_units(of_unit)
+                    of_others = (", ".join(dominating.units), dominating.mean_without) if dominating else ("", np.nan)
+                    key = (stratum, method, score.column, region, len(values), scans)
+                    rows.append((*key, mean, *ends, median, *median_interval(values), sd, low, high, *of_others))
+    names = ["stratum", "method", "score", "region", "cases", "scans", "mean", "mean_low", "mean_high", "median"]
+    names += ["median_low", "median_high", "sd", "quartile_1", "quartile_3", "dominated_by", "mean_without"]
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,121 @@
+"""`compare` on folders without a dataset: who the patients are, what is primary, which HD95 stands where."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.comparison import compare
+from segan_nnunet.evaluation.methods.gathering import Folders
+from segan_nnunet.evaluation.presentation import all_figures, result_folder
+from segan_nnunet.evaluation.presentation.result_folder import Settings
+from segan_nnunet.evaluation.presentation.score_tables import primary_columns, score_tables
+from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
+from tests.hand_made_results import cubes, write_folder
+
+PATIENTS = "case,patient,grade\na,p,HGG\nb,p,HGG\nc,q,LGG\n"
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    """Three cases, two methods; pictures and report are left out."""
+    for name in ("draw_statistics", "draw_cases", "draw_training"):
+        monkeypatch.setattr(all_figures, name, lambda *_: [])
+    monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
+    truths = {"a": cubes(4, 2), "b": cubes(4, 1), "c": cubes(2, 1)}
+    write_folder(tmp_path / "truth", truths)
+    write_folder(tmp_path / "A", truths)
+    write_folder(tmp_path / "B", dict.fromkeys(truths, cubes(4, 2)))
+    return Folders({"A": tmp_path / "A", "B": tmp_path / "B"}, tmp_path / "truth")
+
+
+def run(folders: Folders, tmp_path: Path, patients: str | None = None, **settings: object) -> Path:
+    if patients is not None:
+        (tmp_path / "patients.csv").write_text(patients)
+        folders = Folders(**{**vars(folders), "patients": tmp_path / "patients.csv"})
+    made = compare(output=tmp_path / "out", folders=folders, settings=Settings(processes=1, **settings))  # type: ignore[arg-type]
+    return made.files[0].parent
+
+
+def test_patients_of_a_file_are_the_units(folders: Folders, tmp_path: Path) -> None:
+    output = run(folders, tmp_path)
+    assert set(pd.read_csv(output / "tests.csv")["pairs"]) == {3}
+    assert "no table names their patients (--patients FILE)" in (output / "table1.md").read_text()
+    output = run(folders, tmp_path, PATIENTS)
+    tests = pd.read_csv(output / "tests.csv").set_index(["stratum", "score", "region"])
+    assert tests.loc[("all", "Dice", "whole tumor"), "pairs"] == 2
+    # of patient p: whole tumour as the truth in both scans; of q 8 voxels predicted as 64
+    assert tests.loc[("all", "Dice", "whole tumor"), "difference"] == pytest.approx((0 + 16 / 72 - 1) / 2)
+    text = (output / "table1.md").read_text()
+    assert (
+        "2 patients, each the mean of its scans (3 cases)" in text
+        and "units of intervals and tests are the patients" in text
+    )
+    assert (output / "table1_HGG.md").is_file() and (output / "table1_LGG.md").is_file()
+    assert set(pd.read_csv(output / "cases.csv")["grade"]) == {"HGG", "LGG"}
+
+
+def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, tmp_path: Path) -> None:
+    output = run(folders, tmp_path, "patient,case\nq,c\np,b\np,a\nr,elsewhere\n")
+    assert set(pd.read_csv(output / "tests.csv")["pairs"]) == {2}
+    assert not (output / "table1_unknown.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("case,patient\na,p\nb,p\n", "has no row for 1 of the compared cases: c"),
+        ("case,patient\na.mha,p\nb.mha,p\nc.mha,q\n", "without their ending; its first value is a.mha"),
+        ("case,grade\na,HGG\nb,HGG\nc,LGG\n", "has no column patient"),
+        ("case,patient\na,p\na,p\nb,p\nc,q\n", "has a twice"),
+        ("case;patient\na;p\nb;p\nc;q\n", "has no column"),
+        ("", "patients.csv is"),
+    ],
+)
+def test_a_file_of_patients_that_does_not_fit_is_refused(
+    folders: Folders, tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(InputError, match="patients.csv") as refused:
+        run(folders, tmp_path, text)
+    assert said in str(refused.value)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="is no file"):
+        compare(output=tmp_path / "out", folders=Folders(**{**vars(folders), "patients": tmp_path / "missing.csv"}))
+
+
+def test_primary_is_a_score_of_the_comparison(folders: Folders, tmp_path: Path) -> None:
+    measures = Measures()
+    assert primary_columns(measures, ["hd95", "Dice", "dice", "NSD_0.5mm"]) == ["HD95_mm", "Dice", "NSD_0.5mm"]
+    for unknown in ("Jaccard", "LesionDice", "NSD_3mm"):
+        with pytest.raises(InputError, match=f"not '{unknown}'"):
+            primary_columns(measures, [unknown])
+    assert primary_columns(Measures(lesions=Lesions.BRATS_2023), ["lesiondice"]) == ["LesionDice"]
+    tests = pd.read_csv(run(folders, tmp_path, primary=("hd95",)) / "tests.csv")
+    assert set(tests.loc[tests["family"] == "primary", "score"]) == {"HD95_mm"}
+
+
+def test_one_hd95_in_one_comparison_or_both_are_named() -> None:
+    """Lesions of 2023 have their HD95 by area; that of the whole region follows, unless another one is asked for."""
+    follows = Measures(Hd95.AUTO, lesions=Lesions.BRATS_2023).of_release("")
+    assert (
+        follows.hd95 is Hd95.SURFACE and "HD95 (mm)" in titles(follows) and "Lesion-wise HD95 (mm)" in titles(follows)
+    )
+    assert Measures(Hd95.AUTO, lesions=Lesions.BRATS_2026).of_release("brats2023-gli").hd95 is Hd95.POOLED
+    assert Measures(Hd95.AUTO, lesions=Lesions.NONE).of_release("brats2023-gli").hd95 is Hd95.SURFACE
+    apart = Measures(Hd95.POOLED, lesions=Lesions.BRATS_2023).of_release("")
+    assert {"HD95 pooled (mm)", "Lesion-wise HD95 surface (mm)"} <= titles(apart)
+
+
+def titles(measures: Measures) -> set[str]:
+    return {score.title for table in score_tables(measures) for score in table.scores}
+
+
+def test_means_of_one_region_over_no_unit_are_undefined_and_conclude_nothing(folders: Folders, tmp_path: Path) -> None:
+    """A region that no case has: the table, the tests and the notes still stand."""
+    empty = dict.fromkeys("abc", np.zeros((10, 10, 10), np.uint8))
+    for name in ("truth", "A", "B"):
+        write_folder(tmp_path / name, empty)
+    tests = pd.read_csv(run(folders, tmp_path) / "tests.csv")
+    assert tests["verdict"].isna().all() and tests.loc[tests["score"] == "Dice", "pairs"].eq(0).all()
