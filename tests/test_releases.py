@@ -208,7 +208,7 @@ class TestSubmission:
         self.refused(tmp_path, tmp_path, "no prediction, a file ending in .nii.gz")
 
     def test_an_existing_output(self, predictions: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="exists; choose a new folder"):
+        with pytest.raises(InputError, match="is not empty: it holds BraTS2021_00002.nii.gz, .* does not replace"):
             make_submission(5, predictions, predictions)
 
     def refused(self, predictions: Path, tmp_path: Path, match: str) -> None:
