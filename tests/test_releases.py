@@ -57,12 +57,15 @@ def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypa
 
     upload = make_submission(5, made.folder / "labelsTr", tmp_path / "upload")
     assert len(upload.files) == 2
-    assert sorted(zipfile.ZipFile(upload.archive).namelist()) == [path.name for path in upload.files]
+    in_folder = [path.relative_to(tmp_path / "upload").as_posix() for path in upload.files]
+    assert zipfile.ZipFile(upload.archive).namelist() == in_folder
     for case in made.training:
         name = f"{case}{dataset['file_ending']}"
         if key in ("brats2013", "brats2015"):
             number = Path(cases.loc[case, "FLAIR"]).name.split(".")[-2]
             name = f"VSD.SegAN.{number}.mha"
+        if key == "msd-task01":
+            name = f"Task01_BrainTumour/{name}"
         image, original_image = (
             sitk.ReadImage(str(path)) for path in (tmp_path / "upload" / name, cases.loc[case, "truth"])
         )

@@ -125,7 +125,7 @@ def submission(
     from segan_nnunet.data import submission as upload
 
     made = upload.make_submission(dataset_id, predictions, output, description, layout)
-    print(f"{made.folder or made.archive}: {len(made.files)} files, for example {made.files[0]}")
+    print(f"{made.folder or made.archive}: {len(made.files)} files, for example {made.files[0].name}")
     if made.folder:
         print(made.archive)
     if made.absent:

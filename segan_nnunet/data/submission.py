@@ -25,7 +25,7 @@ class Upload:
 
     Attributes:
         folder: of the files; None where only the archive was asked for.
-        files: their paths in the folder, and in the archive.
+        files: their paths; in the archive where only that was asked for.
         archive: the zip of all files.
         absent: names of the labels that are in none of them.
     """
@@ -68,7 +68,9 @@ def make_submission(
             with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
                 for file in files:
                     zipped.write(folder / file, file)
-    return Upload(None if only_archive else output, files, archive, absent)
+    if only_archive:
+        return Upload(None, files, archive, absent)
+    return Upload(output, [output / file for file in files], archive, absent)
 
 
 def write_files(

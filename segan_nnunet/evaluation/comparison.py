@@ -16,6 +16,7 @@ from segan_nnunet.evaluation.presentation.result_folder import (
     Comparison,
     Settings,
     earlier_comparison,
+    files_of_comparison,
     own_folder,
     write_comparison,
 )
@@ -70,7 +71,7 @@ def compare(
             if not output:
                 results = nnunet_folder("nnUNet_results") / dataset_name(dataset_id)
                 output = own_folder(results / f"comparison__{'_'.join(configurations)}", contest.rows)
-                partial = stack.enter_context(output_folder(output, OURS, earlier_comparison))
+                partial = stack.enter_context(output_folder(output, OURS, files_of_comparison))
         made = measure_and_write(contest, partial, folders, settings)
     return Comparison(made.table, [output / path.name for path in made.files])
 

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,18 +123,22 @@ def compared_methods(folder: Path) -> set[str]:
         return set()
 
 
-def earlier_comparison(folder: Path) -> Collection[Path]:
-    """Return the files that an earlier comparison wrote into a folder, and the folder of its cases.
+def files_of_comparison(folder: Path) -> set[Path]:
+    """Return what is named like a file of a comparison in a folder, and the folder of its cases."""
+    cases = folder / CASES_FOLDER
+    shown = [cases, *cases.glob("*.js")] if cases.is_dir() else []
+    return {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()} | set(shown)
 
-    A file with the name of one of them is the user's where the folder holds no comparison, or where it is a table of
+
+def earlier_comparison(folder: Path) -> set[Path]:
+    """Return what an earlier comparison wrote into a folder that the user chose.
+
+    A file named like one of a comparison is the user's where the folder holds no comparison, or where it is a table of
     something else, such as the cases.csv of a dataset.
     """
     if not (compared_methods(folder) and (folder / "report.html").is_file()):
-        return ()
-    found = [path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()]
-    cases = folder / CASES_FOLDER
-    shown = [cases, *cases.glob("*.js")] if cases.is_dir() else []
-    return {path for path in found if path.suffix != ".csv" or has_methods(path)} | set(shown)
+        return set()
+    return {path for path in files_of_comparison(folder) if path.suffix != ".csv" or has_methods(path)}
 
 
 def has_methods(table: Path) -> bool:
