@@ -137,12 +137,12 @@ class TestFile:
     def test_what_exists_is_refused(self, tmp_path: Path, kind: str) -> None:
         path = tmp_path / "model.zip"
         (tmp_path / "mine").write_text("mine")
-        {
-            "file": path.touch,
-            "folder": path.mkdir,
-            "link": lambda: path.symlink_to("mine"),
-            "dangling": lambda: path.symlink_to("gone"),
-        }[kind]()
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "file":
+            path.touch()
+        else:
+            path.symlink_to("mine" if kind == "link" else "gone")
         before = listing(tmp_path)
         with pytest.raises(InputError, match="nothing is replaced"), output_file(path, ".zip"):
             raise AssertionError("the work must not start")

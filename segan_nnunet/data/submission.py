@@ -60,7 +60,8 @@ def make_submission(
     if wrong := sorted(set("/\\:\0") & set(description)):
         raise InputError(f"--description '{description}' goes into files' names, in which {wrong[0]!r} cannot stand")
     only_archive = output.suffix.lower() == ".zip"
-    archive = output if only_archive else output.with_name(f"{output.name}.zip")
+    named = output.resolve() if output.name in ("", "..") else output
+    archive = output if only_archive else named.with_name(f"{named.name}.zip")
     with output_file(archive, ".zip") as packed:
         place = contextlib.nullcontext(packed.with_suffix(".files")) if only_archive else output_folder(output)
         with place as folder:
