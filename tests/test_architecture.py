@@ -19,7 +19,7 @@ FLOORS = (
     ("objective",),
     ("networks",),
     ("data",),
-    ("catalogues", "fold_checkpoint"),
+    ("catalogues", "fold_checkpoint", "outputs"),
     ("trainer_names", "errors", "text_enum"),
 )
 

@@ -146,5 +146,5 @@ def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
 
 def test_an_earlier_check_s_trainings_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "simulated").mkdir()
-    with pytest.raises(InputError, match="simulated is there already"):
+    with pytest.raises(InputError, match="holds simulated, which this command did not write"):
         check_device(tmp_path, "cpu", small=True)

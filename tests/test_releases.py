@@ -1,6 +1,7 @@
 """Every release there and back: simulate → convert → nnU-Net's own check → submission of the reference itself."""
 
 import json
+import os
 import runpy
 import zipfile
 from dataclasses import replace
@@ -57,12 +58,15 @@ def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypa
 
     upload = make_submission(5, made.folder / "labelsTr", tmp_path / "upload")
     assert len(upload.files) == 2
-    assert sorted(zipfile.ZipFile(upload.archive).namelist()) == [path.name for path in upload.files]
+    in_folder = [path.relative_to(tmp_path / "upload").as_posix() for path in upload.files]
+    assert zipfile.ZipFile(upload.archive).namelist() == in_folder
     for case in made.training:
         name = f"{case}{dataset['file_ending']}"
         if key in ("brats2013", "brats2015"):
             number = Path(cases.loc[case, "FLAIR"]).name.split(".")[-2]
             name = f"VSD.SegAN.{number}.mha"
+        if key == "msd-task01":
+            name = f"Task01_BrainTumour/{name}"
         image, original_image = (
             sitk.ReadImage(str(path)) for path in (tmp_path / "upload" / name, cases.loc[case, "truth"])
         )
@@ -208,8 +212,27 @@ class TestSubmission:
         self.refused(tmp_path, tmp_path, "no prediction, a file ending in .nii.gz")
 
     def test_an_existing_output(self, predictions: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="exists; choose a new folder"):
+        with pytest.raises(InputError, match="is not empty: it holds BraTS2021_00002.nii.gz, .* does not replace"):
             make_submission(5, predictions, predictions)
+
+    def test_an_archive_alone(self, predictions: Path, tmp_path: Path) -> None:
+        upload = make_submission(5, predictions, tmp_path / "new" / "upload.ZIP")
+        assert upload.folder is None and upload.archive == tmp_path / "new" / "upload.ZIP"
+        names = zipfile.ZipFile(upload.archive).namelist()
+        assert names == list(map(str, upload.files)) == ["BraTS2021_00002.nii.gz", "BraTS2021_00003.nii.gz"]
+        assert os.listdir(tmp_path / "new") == ["upload.ZIP"]
+        with pytest.raises(InputError, match="exists, and nothing is replaced"):
+            make_submission(5, predictions, upload.archive)
+
+    def test_into_the_current_folder(self, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        assert make_submission(5, predictions, Path()).archive == tmp_path / "here.zip"
+        assert len(os.listdir()) == 2
+
+    def test_another_archive_s_name(self, predictions: Path, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="is named like a file; -o takes a folder"):
+            make_submission(5, predictions, tmp_path / "upload.tar.gz")
 
     def refused(self, predictions: Path, tmp_path: Path, match: str) -> None:
         with pytest.raises(InputError, match=match):

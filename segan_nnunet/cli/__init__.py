@@ -12,8 +12,10 @@ from rich.console import Console
 
 from segan_nnunet.cli import comparisons, datasets, grids, models
 from segan_nnunet.cli.options import expand_values
+from segan_nnunet.data.environment import check_variables
 from segan_nnunet.errors import InputError
 
+NO_VARIABLES = {"-h", "--help", "trainer-folder", "trainers"}  # these help to set the variables
 LEFT_OUT_ALONE = {"segan_nnunet", "torch", "nnunetv2", "submitit"}  # by packaging/compare
 
 app = typer.Typer(
@@ -47,7 +49,10 @@ for verb in (
 def main() -> None:
     """Run the command line; what the user can put right is printed as one message, without a traceback."""
     try:
-        app(expand_values(sys.argv[1:], typer.main.get_command(app)), prog_name="segan_nnunet")
+        arguments = expand_values(sys.argv[1:], typer.main.get_command(app))
+        if not NO_VARIABLES & set(arguments):
+            check_variables()
+        app(arguments, prog_name="segan_nnunet")
     except InputError as error:
         say(str(error))
     except ModuleNotFoundError as error:

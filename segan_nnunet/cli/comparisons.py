@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
-from segan_nnunet.cli.options import numbered_folds
+from segan_nnunet.cli.options import LARGEST_SEED, OptionalDatasetId, Processes, finite, numbered_folds, once
+from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 
 
 def compare(
-    dataset_id: Annotated[int | None, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")] = None,
+    dataset_id: OptionalDatasetId = None,
     configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
     trainers: Annotated[list[str] | None, typer.Option("-tr", help="Trainers. [default: all trained]")] = None,
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: all trained]")] = None,
     folds: Annotated[list[str] | None, typer.Option("--folds", help="Folds. [default: all validated]")] = None,
-    seeds: Annotated[list[int] | None, typer.Option("--seeds", help="Seeds. [default: all validated]")] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seeds", min=0, help="Seeds. [default: all validated]")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="Folder for tables, figures and report.")] = None,
     predictions: Annotated[
         list[str] | None, typer.Option("--predictions", help="NAME=FOLDER of other predictions, one or several.")
@@ -69,7 +70,7 @@ def compare(
     viewer_cases: Annotated[
         int, typer.Option("--viewer-cases", min=0, help="Worst cases that the report's viewer can open, beside three.")
     ] = 20,
-    processes: Annotated[int | None, typer.Option("-np", help="Processes that measure.")] = None,
+    processes: Processes = None,
 ) -> None:
     """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
     from segan_nnunet.evaluation import comparison
@@ -79,14 +80,22 @@ def compare(
 
     given = Folders(parse_folders(predictions or []), reference, images, dataset_json, patients)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
-    measures = Measures(hd95, tuple(dict.fromkeys(nsd or DEFAULT_MEASURES.nsd_mm)), lesions)
+    measures = Measures(hd95, finite("--nsd", nsd) or DEFAULT_MEASURES.nsd_mm, lesions)
     settings = Settings(
         empty, baseline, published, intersection, processes, command, measures, all_pairs, spread, viewer_cases,
         primary or DEFAULT_PRIMARY,
     )  # fmt: skip
     chosen = numbered_folds(folds)
     made = comparison.compare(
-        dataset_id, configurations or "2d", trainers, plans, chosen, output, given, settings, seeds or ()
+        dataset_id,
+        once(configurations) or "2d",
+        once(trainers),
+        once(plans),
+        chosen,
+        output,
+        given,
+        settings,
+        once(seeds) or (),
     )
     print(made.table)
     for path in made.files:
@@ -96,7 +105,7 @@ def compare(
 def demo(
     folder: Annotated[Path, typer.Argument(help="Everything is kept here for inspection.")] = Path("segan_demo"),
     cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the simulation.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps. [default: cuda if there is one]")] = None,
 ) -> None:
     """Run the whole job on a simulated BRATS 2015 release: convert, plan, train three trainers, compare."""
@@ -106,19 +115,21 @@ def demo(
 
 
 def benchmark(
-    patch_size: Annotated[list[int] | None, typer.Option("--patch-size", help="[default: 160 160]")] = None,
-    batch_size: Annotated[int, typer.Option(help="Samples per step.")] = 8,
-    width: Annotated[int, typer.Option(help="Feature maps of the segmentor's first block.")] = 64,
-    channels: Annotated[int, typer.Option(help="Of the images.")] = 3,
-    regions: Annotated[list[int] | None, typer.Option("--regions", help="Numbers of regions. [default: 3]")] = None,
-    steps: Annotated[int, typer.Option(help="Timed steps of each candidate.")] = 7,
+    patch_size: Annotated[list[int] | None, typer.Option("--patch-size", min=1, help="[default: 160 160]")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples per step.")] = 8,
+    width: Annotated[int, typer.Option(min=1, help="Feature maps of the segmentor's first block.")] = 64,
+    channels: Annotated[int, typer.Option(min=1, help="Of the images.")] = 3,
+    regions: Annotated[
+        list[int] | None, typer.Option("--regions", min=1, help="Numbers of regions. [default: 3]")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each candidate.")] = 7,
     device: Annotated[str, typer.Option("-device", "--device", help="cpu or cuda.")] = "cpu",
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out loaders and inference.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="At the paper's size, with trainings on a simulated cohort; into -o.")
     ] = False,
     small: Annotated[bool, typer.Option("--small", help="With --all: in sizes for two cores.")] = False,
-    output: Annotated[Path, typer.Option("-o", help="With --all: the folder.")] = Path("device_check"),
+    output: Annotated[Path | None, typer.Option("-o", help="With --all: the folder. [default: device_check]")] = None,
 ) -> None:
     """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them.
 
@@ -127,11 +138,15 @@ def benchmark(
     if everything:
         from segan_nnunet.experiments.device_check import check_device
 
-        check_device(output, device, small)
+        check_device(output or Path("device_check"), device, small)
         return
+    if output or small:
+        raise InputError(f"{'-o' if output else '--small'} goes with --all; without it the tables are only printed")
+    from segan_nnunet.data.environment import device_here
     from segan_nnunet.experiments import benchmark as bench
 
-    for number in regions or [3]:
+    device = device_here(device)
+    for number in once(regions) or [3]:
         workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
         rows = bench.benchmark(workload, steps)
         print(bench.step_table(workload, rows), flush=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segan_nnunet.cli.options import DatasetId
+from segan_nnunet.cli.options import LARGEST_SEED, DatasetId, OptionalDatasetId
 from segan_nnunet.errors import InputError
 
 if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
@@ -17,7 +17,7 @@ def convert(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="RELEASE SOURCE", help="E.g. brats2015 FOLDER, or auto FOLDER")
     ] = None,
-    dataset_id: Annotated[int | None, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")] = None,
+    dataset_id: OptionalDatasetId = None,
     channels: Annotated[list[str] | None, typer.Option("--channels", help="Channels to take, in this order.")] = None,
     layout: Annotated[Path | None, typer.Option("--layout", help="A table of your own instead of RELEASE.")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Exclusive labels instead of regions.")] = False,
@@ -90,7 +90,7 @@ def simulate(
     release: Annotated[str, typer.Argument(help="E.g. brats2015; convert --list shows them.")],
     folder: Annotated[Path, typer.Argument(help="The release's folder is made in here.")],
     cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the simulation.")] = 0,
     no_truth: Annotated[bool, typer.Option("--no-truth", help="Write test cases.")] = False,
 ) -> None:
     """Write a simulated release in its own layout: small brains with tumours, and no patient's data."""
@@ -102,7 +102,7 @@ def simulate(
 def split(
     dataset_id: DatasetId,
     folds: Annotated[int, typer.Option("-k", help="Number of folds.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the shuffling.")] = 12345,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the shuffling.")] = 12345,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing splits.")] = False,
     scheme: Annotated[str, typer.Option(help="kfold, or holdout: the paper's 9:1 per grade.")] = "kfold",
 ) -> None:
@@ -115,7 +115,9 @@ def split(
 def submission(
     predictions: Annotated[Path, typer.Argument(help="Folder of predictions, as nnUNetv2_predict writes it.")],
     dataset_id: DatasetId,
-    output: Annotated[Path, typer.Option("-o", help="New folder for the files to upload; a .zip is put beside it.")],
+    output: Annotated[
+        Path, typer.Option("-o", help="New folder for the files, with a .zip beside it; or only the archive, FILE.zip.")
+    ],
     description: Annotated[str, typer.Option(help="Goes into file names where the evaluation wants one.")] = "SegAN",
     layout: Annotated[Path | None, typer.Option("--layout", help="The table, if you converted with one.")] = None,
 ) -> None:
@@ -123,6 +125,8 @@ def submission(
     from segan_nnunet.data import submission as upload
 
     made = upload.make_submission(dataset_id, predictions, output, description, layout)
-    print(f"{made.folder}: {len(made.files)} files, for example {made.files[0].name}\n{made.archive}")
+    print(f"{made.folder or made.archive}: {len(made.files)} files, for example {made.files[0].name}")
+    if made.folder:
+        print(made.archive)
     if made.absent:
         print(f"No prediction holds {', '.join(made.absent)}; a model of regions may not be able to (see `convert`)")

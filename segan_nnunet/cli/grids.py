@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segan_nnunet.cli.options import DatasetId, numbered_folds
+from segan_nnunet.cli.options import LARGEST_SEED, DatasetId, numbered_folds
 
 if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
     from segan_nnunet.grid import executors
@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
 # how a grid is run: the same for `crossval` and `reproduce`
 Executor = Annotated[str, typer.Option(help="local or slurm.")]
 AtOnce = Annotated[
-    int | None, typer.Option("--jobs", help="Trainings at once. [default: one per GPU, or one; slurm: no limit]")
+    int | None, typer.Option("--jobs", min=1, help="Trainings at once. [default: one per GPU, or one; slurm: no limit]")
 ]
 Device = Annotated[str | None, typer.Option("-device", help="cpu, cuda or mps. [default: cuda if there is one]")]
 Partition = Annotated[str | None, typer.Option(help="slurm: partition. [default: the cluster's]")]
 Time = Annotated[str, typer.Option(help="slurm: time limit of one attempt; unfinished jobs requeue and continue.")]
-Gpus = Annotated[int | None, typer.Option(help="GPUs of one training, several by DDP. [default: 1, cpu: 0]")]
-Memory = Annotated[float, typer.Option(help="slurm: memory of one training, in GB.")]
-Cpus = Annotated[int, typer.Option(help="slurm: processor cores of one training.")]
+Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs of one training, several by DDP. [default: 1, cpu: 0]")]
+Memory = Annotated[float, typer.Option(min=0.1, help="slurm: memory of one training, in GB.")]
+Cpus = Annotated[int, typer.Option(min=1, help="slurm: processor cores of one training.")]
 Sbatch = Annotated[list[str] | None, typer.Option(help="slurm: more of sbatch's options, as account=brain.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the commands, and run nothing.")]
 Status = Annotated[bool, typer.Option("--status", help="Show how far the jobs are, and run nothing.")]
@@ -36,7 +36,10 @@ def crossval(
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: SegANPlans]")] = None,
     folds: Annotated[list[str] | None, typer.Option("--folds", help="Folds. [default: all of the split]")] = None,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seeds", help="Train each once per seed, as TRAINER_seed3. [default: once]")
+        list[int] | None,
+        typer.Option(
+            "--seeds", min=0, max=LARGEST_SEED, help="Train each once per seed, as TRAINER_seed3. [default: once]"
+        ),
     ] = None,
     start: Annotated[
         str | None,
@@ -76,7 +79,7 @@ def reproduce(
     brats2015: Annotated[Path, typer.Option("--brats2015", help="The folder into which BRATS 2015 was unpacked.")],
     dataset_id: DatasetId,
     folds: Annotated[
-        int | None, typer.Option("--folds", help="So many folds instead of the paper's holdout, 9:1 per grade.")
+        int | None, typer.Option("--folds", min=2, help="So many folds instead of the paper's holdout, 9:1 per grade.")
     ] = None,
     short: Annotated[bool, typer.Option("--short", help="Short trainers, narrow network: a trial of it all.")] = False,
     trainers: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from segan_nnunet.cli.options import DatasetId
+from segan_nnunet.cli.options import DatasetId, Processes, folds_or_all, once
 
 
 def trainer_folder() -> None:
@@ -29,13 +29,14 @@ def plan(
         str, typer.Option(help="segan, Figure 1's segmentor, or nnunet, nnU-Net's own, for other widths or patches.")
     ] = "segan",
     width: Annotated[
-        int | None, typer.Option(help="Feature maps of the network's first stage. [default: 64; nnunet: its own]")
+        int | None,
+        typer.Option(min=1, help="Feature maps of the network's first stage. [default: 64; nnunet: its own]"),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Samples per step. [default: 64 in 2-D; nnunet: its own]")
+        int | None, typer.Option(min=1, help="Samples per step. [default: 64 in 2-D; nnunet: its own]")
     ] = None,
     patch_size: Annotated[
-        list[int] | None, typer.Option(help="Voxels per axis. [default: 160 160 in 2-D; nnunet: its own]")
+        list[int] | None, typer.Option(min=1, help="Voxels per axis. [default: 160 160 in 2-D; nnunet: its own]")
     ] = None,
     plans_name: Annotated[
         str | None,
@@ -44,13 +45,21 @@ def plan(
     spacing: Annotated[
         list[float] | None, typer.Option("--spacing", help="Voxel size in mm, z y x. [default: the cases' median]")
     ] = None,
-    processes: Annotated[int | None, typer.Option("-np", help="Processes for preprocessing.")] = None,
+    processes: Processes = None,
 ) -> None:
     """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans, or nnU-Net's at another width."""
     from segan_nnunet.models import plans
 
     path = plans.plan(
-        dataset_id, configurations or ["2d"], width, batch_size, patch_size, plans_name, processes, spacing, network
+        dataset_id,
+        once(configurations) or ["2d"],
+        width,
+        batch_size,
+        patch_size,
+        plans_name,
+        processes,
+        spacing,
+        network,
     )
     first = (configurations or ["2d"])[0]
     trainer = "SegANTrainer" if network == "segan" else "nnUNetTrainerSegAN"
@@ -69,6 +78,7 @@ def export(
     """Write a trained model as a zip that nnU-Net installs; without this package where the network is nnU-Net's."""
     from segan_nnunet.models.export import export_model
 
-    made = export_model(dataset_id, trainer, plans, configuration, folds or list("01234"), output, checkpoint)
+    chosen = folds_or_all(folds) or [0, 1, 2, 3, 4]
+    made = export_model(dataset_id, trainer, plans, configuration, chosen, output, checkpoint)
     needed = f"needs: {'; '.join(made.needs)}" if made.needs else "stock nnU-Net predicts with it"
     print(f"{made.path}: {made.model}, {needed}\n{made.predict}")

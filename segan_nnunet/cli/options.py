@@ -1,12 +1,17 @@
 """Options that several verbs take, and nnU-Net's way of giving several values."""
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from segan_nnunet.errors import InputError
 
-DatasetId = Annotated[int, typer.Option("-d", help="Dataset id, as in DatasetXXX_Name.")]
+LARGEST_SEED = 2**32 - 1  # of NumPy's
+DatasetId = Annotated[int, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
+OptionalDatasetId = Annotated[int | None, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
+Processes = Annotated[int | None, typer.Option("-np", min=1, help="Processes. [default: nnUNet_def_n_proc, or 8]")]
 
 
 def expand_values(arguments: list[str], verbs: Any) -> list[str]:
@@ -17,7 +22,8 @@ def expand_values(arguments: list[str], verbs: Any) -> list[str]:
         verbs: Typer's command of all verbs.
 
     Raises:
-        InputError: an option that takes one value is given twice, of which all but the last would be forgotten.
+        InputError: an option that takes one value is given twice, of which all but the last would be forgotten; or a
+            value is empty or ends in a carriage return.
     """
     verb = next((verbs.commands[name] for name in arguments if name in verbs.commands), None)
     given = verb.params if verb else ()
@@ -26,6 +32,7 @@ def expand_values(arguments: list[str], verbs: Any) -> list[str]:
     current, count = "", 0
     seen: set[str] = set()
     for argument in arguments:
+        check_value(argument, current)
         if argument.startswith("-") and not argument.lstrip("-").isdigit():
             current, count = argument.partition("=")[0], 0
             option = options.get(current)
@@ -40,8 +47,51 @@ def expand_values(arguments: list[str], verbs: Any) -> list[str]:
     return expanded
 
 
+def check_value(argument: str, option: str) -> None:
+    """Refuse a value that a shell left over: empty, or with the end of a line of Windows.
+
+    Raises:
+        InputError: it is one.
+    """
+    if argument.endswith("\r"):
+        raise InputError(
+            f"{argument!r} ends in a carriage return: your script was saved with Windows line ends; run "
+            "`dos2unix SCRIPT`, or save it with Unix ones"
+        )
+    name, is_given, value = argument.partition("=") if argument.startswith("--") else (option, "=", argument)
+    if is_given and not value.strip():
+        raise InputError(f"{name or 'an argument'} has an empty value; is a variable in the command not set?")
+
+
+def once(values: Sequence[Any] | None) -> list[Any] | None:
+    """Return the values in their order, each once."""
+    return None if values is None else list(dict.fromkeys(values))
+
+
+def finite(option: str, values: Sequence[float] | None) -> tuple[float, ...] | None:
+    """Return the values of an option, each once.
+
+    Raises:
+        InputError: one is infinite or not a number.
+    """
+    if odd := [value for value in values or () if not math.isfinite(value)]:
+        raise InputError(f"{option} takes numbers, not {', '.join(map(str, odd))}")
+    return None if values is None else tuple(dict.fromkeys(values))
+
+
+def folds_or_all(folds: list[str] | None) -> list[int | str] | None:
+    """Return the numbers of folds, each once; `all` stays.
+
+    Raises:
+        InputError: one is neither `all` nor a number.
+    """
+    if odd := [fold for fold in folds or () if fold != "all" and not fold.isdecimal()]:
+        raise InputError(f"the list of folds takes numbers, not {', '.join(odd)}")
+    return once([fold if fold == "all" else int(fold) for fold in folds]) if folds else None
+
+
 def numbered_folds(folds: list[str] | None) -> list[int] | None:
-    """The numbers of folds.
+    """Return the numbers of folds, each once.
 
     Raises:
         InputError: one is `all`, or no number.
@@ -51,6 +101,5 @@ def numbered_folds(folds: list[str] | None) -> list[int] | None:
             "fold all trains on every case, and leaves none to validate or compare on. Train it by itself, with "
             "`nnUNetv2_train ID 2d all -tr TRAINER -p PLANS`, and take it with you by `segan_nnunet export -f all`"
         )
-    if odd := [fold for fold in folds or () if not fold.isdigit()]:
-        raise InputError(f"--folds takes numbers, not {', '.join(odd)}")
-    return [int(fold) for fold in folds] if folds else None
+    numbers = folds_or_all(folds)
+    return [int(fold) for fold in numbers] if numbers else None

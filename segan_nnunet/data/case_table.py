@@ -6,7 +6,7 @@ timepoint, and the source files, truth and one per channel.
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +27,14 @@ def write_case_table(dataset_folder: Path, cases: Iterable[CaseFiles], channels:
             truth = os.path.abspath(case.truth[0]) if case.truth else ""
             images = [os.path.abspath(case.images[channel][0]) if case.images[channel] else "" for channel in channels]
             writer.writerow([case.case_id, case.patient_id, case.grade, case.timepoint, truth, *images])
+
+
+def write_left_out(path: Path, left_out: Mapping[str, Sequence[str]]) -> None:
+    """Write one row per problem of a case that was left out of a dataset."""
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "problem"])
+        writer.writerows([case_id, problem] for case_id, problems in left_out.items() for problem in problems)
 
 
 def read_case_table(dataset_folder: Path) -> pd.DataFrame:

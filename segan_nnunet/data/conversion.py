@@ -3,7 +3,6 @@
 Images are linked, not copied. Every problem of every case is found before anything stands under its final name.
 """
 
-import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
 
-from segan_nnunet.data.case_table import write_case_table
+from segan_nnunet.data.case_table import write_case_table, write_left_out
 from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
@@ -21,6 +20,7 @@ from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, 
 from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError
+from segan_nnunet.outputs import made_folder
 
 LEFT_OUT_TABLE = "left_out.csv"
 MOST_PROBLEMS_SHOWN = 50
@@ -89,16 +89,24 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
         options: channels, links, labels, and what to forgive.
 
     Raises:
-        InputError: nnUNet_raw is not set, the id is taken, a channel is unknown, the source is missing or of another
-            release, or cases break a rule; all problems of all cases are in the message. Nothing is left behind.
+        InputError: nnUNet_raw is not set or cannot be written, the id is taken, a channel is unknown or repeated, the
+            source is missing or of another release, or cases break a rule; all problems of all cases are in the
+            message. Nothing is left behind.
     """
-    options = options or Options()
+    raw = nnunet_folder("nnUNet_raw")
+    with made_folder(raw, "nnUNet_raw"):
+        return convert_into(raw, release, source, dataset_id, options or Options())
+
+
+def convert_into(raw: Path, release: Release, source: Path, dataset_id: int, options: Options) -> Conversion:
+    """Convert as `convert` does, into the folder nnUNet_raw, which exists."""
     channels = tuple(options.channels) or release.default_channels
+    if len(set(channels)) < len(channels):
+        raise InputError(f"--channels {' '.join(channels)} has a channel twice; name every channel once")
     if unknown := [name for name in channels if name not in release.channels]:
         raise InputError(f"{release.title} has no channel {', '.join(unknown)}; it has {', '.join(release.channels)}")
     if not 1 <= dataset_id <= 999:
         raise InputError(f"dataset id {dataset_id} is not between 1 and 999")
-    raw = nnunet_folder("nnUNet_raw")
     if taken := existing_datasets(dataset_id):
         raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d, or remove that folder")
     by_id, nobodys = release.find_cases(source)
@@ -283,11 +291,3 @@ def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], grid:
     for value, index in mapping.items():
         labels[values == value] = index
     write_volume(labels, grid, target)
-
-
-def write_left_out(path: Path, left_out: Mapping[str, Sequence[str]]) -> None:
-    """Write one row per problem of a case that was left out."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", "problem"])
-        writer.writerows([case_id, problem] for case_id, problems in left_out.items() for problem in problems)

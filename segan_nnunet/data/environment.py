@@ -1,4 +1,4 @@
-"""nnU-Net's folders, asked for before any work begins."""
+"""Read and check environment variables: nnU-Net's folders, numbers of processes and threads; and devices."""
 
 import os
 from pathlib import Path
@@ -6,29 +6,115 @@ from pathlib import Path
 from segan_nnunet.errors import InputError
 
 MOST_PROCESSES = 8  # nnU-Net's default
+FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+TRAINER_FOLDERS = "nnUNet_extTrainer"
+PROCESSES, AUGMENTERS, THREADS = "nnUNet_def_n_proc", "nnUNet_n_proc_DA", "OMP_NUM_THREADS"
+DEVICES = ("cpu", "cuda", "mps")
+QUOTES = "'\"\u2018\u2019\u201c\u201d"
+
+
+def check_variables() -> None:
+    """Check all variables that this package or nnU-Net reads, and remove the empty ones, at which nnU-Net fails.
+
+    Raises:
+        InputError: one has a value that cannot be used; with the remedy.
+    """
+    for variable in (*FOLDERS, TRAINER_FOLDERS, PROCESSES, AUGMENTERS, THREADS):
+        if not os.environ.get(variable, "unset").strip():
+            del os.environ[variable]
+    for variable in FOLDERS:
+        folder_variable(variable)
+    for folder in os.environ.get(TRAINER_FOLDERS, "").split(os.pathsep):
+        check_path_text(TRAINER_FOLDERS, folder)
+    number_variable(PROCESSES, 1)
+    number_variable(AUGMENTERS, 0)
+    if THREADS in os.environ and omp_threads() is None:
+        raise InputError(
+            f"{THREADS} is {os.environ[THREADS]!r}; it takes a whole number of 1 or more. Set it to one, or unset it"
+        )
+
+
+def folder_variable(variable: str) -> Path | None:
+    """Return the folder that a variable names; None where it is not set.
+
+    Raises:
+        InputError: the value is no folder, or has marks of the shell or of an editor that nnU-Net would take for a part
+            of the name.
+    """
+    value = os.environ.get(variable, "")
+    if not value.strip():
+        return None
+    check_path_text(variable, value)
+    if (folder := Path(value)).exists() and not folder.is_dir():
+        raise InputError(f"{variable} is {value}, which is not a folder; set it to a folder")
+    return folder
+
+
+def check_path_text(variable: str, value: str) -> None:
+    """Check that a variable has a path alone. It is not mended here, because nnU-Net's own commands read it too.
+
+    Raises:
+        InputError: it has white space, quotes, or a ~ or $NAME that the shell did not replace.
+    """
+    if value != value.strip():
+        remedy = "without it; a script that was saved with Windows line ends needs `dos2unix SCRIPT`"
+        raise InputError(f"{variable} is {value!r}, with white space at an end: set it {remedy}")
+    if value[:1] and (value[0] in QUOTES or value[-1] in QUOTES):
+        raise InputError(f"{variable} is {value}, and the quotes are a part of it: set it without them")
+    if value != os.path.expandvars(os.path.expanduser(value)):
+        raise InputError(
+            f"{variable} is {value}, in which the shell did not replace ~ or $NAME because of quotes: set it anew, as "
+            f'in export {variable}="$HOME/..."'
+        )
+
+
+def number_variable(variable: str, least: int) -> int | None:
+    """Return the whole number that a variable has; None where it is not set.
+
+    Raises:
+        InputError: it has another value, or a smaller number.
+    """
+    value = os.environ.get(variable, "")
+    if not value.strip():
+        return None
+    try:
+        number = int(value)  # as nnU-Net reads it
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise InputError(
+            f"{variable} is {value!r}; it takes a whole number of {least} or more. Set it to one, or unset it"
+        )
+    return number
+
+
+def omp_threads() -> int | None:
+    """Return the number of threads that OMP_NUM_THREADS has, the first of a list; None where it has none."""
+    first = os.environ.get(THREADS, "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
 
 
 def nnunet_folder(variable: str) -> Path:
     """Return the folder that nnUNet_raw, nnUNet_preprocessed or nnUNet_results names.
 
     Raises:
-        InputError: the variable is not set.
+        InputError: the variable is not set, or names no folder.
     """
-    value = os.environ.get(variable)
-    if not value:
+    folder = folder_variable(variable)
+    if folder is None:
         raise InputError(
             f"{variable} is not set. nnU-Net keeps its data in three folders; name them first: "
             "export nnUNet_raw=... nnUNet_preprocessed=... nnUNet_results=..."
         )
-    return Path(value)
+    return folder
 
 
 def existing_datasets(dataset_id: int) -> list[Path]:
     """Folders of a dataset id, in whichever of nnU-Net's three folders are set."""
     found: list[Path] = []
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        if value := os.environ.get(variable):
-            found += sorted(Path(value).glob(f"Dataset{dataset_id:03d}_*"))
+    for variable in FOLDERS:
+        if folder := folder_variable(variable):
+            found += sorted(folder.glob(f"Dataset{dataset_id:03d}_*"))
     return found
 
 
@@ -65,8 +151,23 @@ def usable_cores() -> int:
 
 
 def default_processes() -> int:
-    """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or 8; but no more than there are usable cores."""
-    return int(os.environ.get("nnUNet_def_n_proc") or min(MOST_PROCESSES, usable_cores()))
+    """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or 8; but no more than there are usable cores.
+
+    Raises:
+        InputError: nnUNet_def_n_proc is not a number of processes.
+    """
+    return number_variable(PROCESSES, 1) or min(MOST_PROCESSES, usable_cores())
+
+
+def number_of_processes(asked: int | None) -> int:
+    """Return the number of worker processes that was asked for, or the default.
+
+    Raises:
+        InputError: it is less than 1.
+    """
+    if asked is not None and asked < 1:
+        raise InputError(f"-np takes a number of processes of 1 or more, not {asked}")
+    return asked or default_processes()
 
 
 def usual_mode(path: Path) -> None:
@@ -81,3 +182,18 @@ def default_device() -> str:
     import torch  # seconds, which most of our commands need not take
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_here(device: str | None) -> str:
+    """Return a device of this machine: the one that was asked for, or cuda where there is one, else cpu.
+
+    Raises:
+        InputError: there is no such device, or this machine has none.
+    """
+    if device is None:
+        return default_device()
+    if device not in DEVICES:
+        raise InputError(f"there is no device '{device}'; nnU-Net knows {', '.join(DEVICES)}")
+    if device == "cuda" and default_device() != "cuda":
+        raise InputError("this machine has no GPU that torch can use; take another with -device cpu")
+    return device

@@ -1,8 +1,8 @@
 """From predictions to what the online evaluation takes: original label values, names, format and geometry."""
 
+import contextlib
 import json
-import os
-import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,21 @@ from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
+from segan_nnunet.outputs import output_file, output_folder
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What was made: a folder of files, one archive of them, and the labels that are in none of them, by name."""
+    """What was made.
 
-    folder: Path
+    Attributes:
+        folder: of the files; None where only the archive was asked for.
+        files: their paths; in the archive where only that was asked for.
+        archive: the zip of all files.
+        absent: names of the labels that are in none of them.
+    """
+
+    folder: Path | None
     files: list[Path]
     archive: Path
     absent: list[str]
@@ -39,19 +47,41 @@ def make_submission(
     Args:
         dataset_id: the dataset that was converted from the release.
         predictions: a folder as nnUNetv2_predict writes it, or a fold's `validation`.
-        output: a new folder; the archive gets its name with .zip.
+        output: a new or an empty folder, beside which the archive gets its name with .zip; or the archive alone, a new
+            file that ends in .zip.
         description: for file names that carry one.
         layout: the user's own table, if the dataset was converted with it.
 
     Raises:
         InputError: a description that no file's name can hold, no predictions, predictions of unknown cases, test
-            cases without one, unknown labels, or a size that is not the source image's; with every problem. Nothing is
-            left behind.
+            cases without one, unknown labels, or a size that is not the source image's; with every problem. The output
+            exists or cannot be written. Nothing is left behind.
     """
     if wrong := sorted(set("/\\:\0") & set(description)):
         raise InputError(f"--description '{description}' goes into files' names, in which {wrong[0]!r} cannot stand")
-    if output.exists() or archive_of(output).exists():
-        raise InputError(f"{output} or its .zip exists; choose a new folder with -o")
+    only_archive = output.suffix.lower() == ".zip"
+    named = output.resolve() if output.name in ("", "..") else output
+    archive = output if only_archive else named.with_name(f"{named.name}.zip")
+    with output_file(archive, ".zip") as packed:
+        place = contextlib.nullcontext(packed.with_suffix(".files")) if only_archive else output_folder(output)
+        with place as folder:
+            files, absent = write_files(dataset_id, predictions, folder, description, layout)
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
+                for file in files:
+                    zipped.write(folder / file, file)
+    if only_archive:
+        return Upload(None, files, archive, absent)
+    return Upload(output, [output / file for file in files], archive, absent)
+
+
+def write_files(
+    dataset_id: int, predictions: Path, folder: Path, description: str, layout: Path | None
+) -> tuple[list[Path], list[str]]:
+    """Write the files of an upload into a folder; arguments and errors as in `make_submission`.
+
+    Returns:
+        Paths of the files in the folder, and names of the labels that are in none of them.
+    """
     raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
     dataset = json.loads((raw / "dataset.json").read_text())
     release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
@@ -62,40 +92,27 @@ def make_submission(
     files = files_by_case(predictions, ending)
     check_cases(files, cases, predictions, ending)
 
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     original = {int(index): value for index, value in dataset["original_labels"].items()}
-    try:
-        problems: list[str] = []
-        values: set[int] = set()
-        for case_id, path in files.items():
-            name = submission_name(case_id, cases.loc[case_id], release, ending, description)
-            try:
-                grid = read_grid(source_image(raw, case_id, ending, cases.loc[case_id], release))
-                values |= write_segmentation(path, partial / name, original, grid)
-            except InputError as error:
-                problems.append(str(error))
-        if problems:
-            raise InputError("the predictions cannot be submitted:\n  " + "\n  ".join(problems))
-        written = sorted(partial.iterdir())
-        if len(written) != len(files):
-            raise InputError(
-                f"{len(files)} predictions would make {len(written)} files: two cases share a name like "
-                f"{written[0].name}; the table's [submission] must tell them apart"
-            )
-        archive = Path(shutil.make_archive(str(partial), "zip", partial))
-        os.replace(archive, archive_of(output))
-        partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    absent = [name for name, value in release.labels.items() if value not in values]
-    return Upload(output, sorted(output.iterdir()), archive_of(output), absent)
-
-
-def archive_of(output: Path) -> Path:
-    """Return the archive's path for an output folder."""
-    return output.with_name(f"{output.name}.zip")
+    problems: list[str] = []
+    values: set[int] = set()
+    written: set[Path] = set()
+    for case_id, path in files.items():
+        name = Path(submission_name(case_id, cases.loc[case_id], release, ending, description))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            grid = read_grid(source_image(raw, case_id, ending, cases.loc[case_id], release))
+            values |= write_segmentation(path, folder / name, original, grid)
+        except InputError as error:
+            problems.append(str(error))
+        written.add(name)
+    if problems:
+        raise InputError("the predictions cannot be submitted:\n  " + "\n  ".join(problems))
+    if len(written) != len(files):
+        raise InputError(
+            f"{len(files)} predictions would make {len(written)} files: two cases share a name like "
+            f"{min(written)}; the table's [submission] must tell them apart"
+        )
+    return sorted(written), [name for name, value in release.labels.items() if value not in values]
 
 
 def check_cases(files: dict[str, Path], cases: pd.DataFrame, predictions: Path, ending: str) -> None:

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.data.environment import default_device, default_processes
+from segan_nnunet.data.environment import default_processes, device_here
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
+from segan_nnunet.outputs import check_room, made_folder
 
 DATASET_ID = 15
 TRAINERS = ("SegANTrainer_short", "UNetSoftmaxTrainer_short", "UNetDiceCETrainer_short")
@@ -35,18 +36,17 @@ def run_demo(folder: Path, cases: int = 20, seed: int = 0, device: str | None = 
         The folder of the table and the pictures.
 
     Raises:
-        InputError: the folder is in use, too few cases, an unknown device, or a command failed.
+        InputError: the folder is in use or cannot be written, too few cases, a device that is not there, or a command
+            failed.
     """
     if cases < FEWEST_CASES:
         raise InputError(f"{cases} cases are too few for {FEWEST_CASES} folds; give --cases {FEWEST_CASES} or more")
-    if device not in (None, "cpu", "cuda", "mps"):
-        raise InputError(f"there is no device '{device}'; nnU-Net knows cpu, cuda and mps")
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty, and the demo begins anew; remove it or name another folder")
-    folder = folder.resolve()
+    device = device_here(device)
     started = time.monotonic()
-    release = simulate_release(folder, cases, seed)
-    device = device or default_device()
+    with made_folder(folder, "FOLDER"):
+        check_room(folder, option="FOLDER")
+        folder = folder.resolve()
+        release = simulate_release(folder, cases, seed)
     environment = nnunet_environment(folder)
     dataset, output = str(DATASET_ID), folder / "comparison"
     run(["segan_nnunet", "convert", "brats2015", str(release), "-d", dataset], environment)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -14,15 +15,17 @@ from typing import Any
 import torch
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.data.environment import default_processes
+from segan_nnunet.data.environment import default_processes, device_here
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments import benchmark as bench
 from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, VARIANTS
 from segan_nnunet.experiments.demo import nnunet_environment, run
+from segan_nnunet.outputs import check_room, made_folder
 
 DATASET_ID = "15"
 NNUNET_PLANS = "nnUNetPlans_check"
+NAMES = re.compile(r"simulated|(performance|trainings)\.(md|json)|comparison_.+")  # of what it writes
 GRIDS = {  # plans: trainers, the baseline last
     "SegANPlans": ("SegAN2000", "Softmax2000"),
     NNUNET_PLANS: ("Beside2000", "Without2000"),
@@ -59,7 +62,7 @@ def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Pat
     """Measure steps, loaders and inference on a device, and train on a simulated cohort there.
 
     Args:
-        folder: without the trainings of an earlier call; gets performance.md and trainings.md,
+        folder: without files of an earlier call, and made where it is missing; gets performance.md and trainings.md,
             the same as JSON, and the comparisons with their pictures.
         device: cuda or cpu.
         small: sizes that two cores do in a few minutes, instead of the paper's.
@@ -68,16 +71,17 @@ def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Pat
         The folder; None where the device is not there, which is no error: a sentence says so.
 
     Raises:
-        InputError: an earlier call's trainings are there; or a part failed, and the other parts are there.
+        InputError: the folder holds files of these names or cannot be written; or a part failed, and the other parts
+            are there.
     """
     if device == "cuda" and not torch.cuda.is_available():
         print("There is no CUDA GPU here, so nothing was run. `--device cpu --small` runs what a CPU can show of it.")
         return None
+    device_here(device)
+    with made_folder(folder):
+        check_room(folder, NAMES)
     folder = folder.resolve()
     simulated = folder / "simulated"
-    if simulated.exists():
-        raise InputError(f"{simulated} is there already, and the trainings begin anew; remove it or give another -o")
-    folder.mkdir(parents=True, exist_ok=True)
     size = SMALL if small else PAPER
     size = replace(size, workload=replace(size.workload, device=device))
     parts: dict[str, Callable[[], tuple[str, Any]]] = {

@@ -11,14 +11,13 @@ from typing import Any
 
 from segan_nnunet.catalogues import declared_classes, named_folders
 from segan_nnunet.data.case_table import CASE_TABLE
-from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
+from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.trainer_names import SUFFIXES, stopped, unseeded
 
-DEVICES = ("cpu", "cuda", "mps")
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
 
 

@@ -13,6 +13,7 @@ from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.models.model_card import CARD, model_card
+from segan_nnunet.outputs import output_file
 from segan_nnunet.trainer_names import ModelName
 
 STOCK_TRAINER = "nnUNetTrainer"
@@ -60,12 +61,25 @@ def export_model(
         checkpoint: which of each fold's checkpoints.
 
     Raises:
-        InputError: the model, a fold or its checkpoint is missing or not of this package; the zip exists.
+        InputError: the model, a fold or its checkpoint is missing or not of this package; the zip cannot be written.
     """
+    with output_file(output, ".zip") as part:
+        return write_zip(dataset_id, trainer, plans, configuration, folds, output, part, checkpoint)
+
+
+def write_zip(
+    dataset_id: int,
+    trainer: str,
+    plans: str,
+    configuration: str,
+    folds: Sequence[int | str],
+    output: Path,
+    part: Path,
+    checkpoint: str,
+) -> Exported:
+    """Write the zip of `export_model`, which describes the arguments; `part` is its path until it is whole."""
     name = dataset_name(dataset_id)
     source = nnunet_folder("nnUNet_results") / name / str(ModelName(trainer, plans, configuration))
-    if output.exists():
-        raise InputError(f"{output} exists; name another file")
     if not source.is_dir():
         trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
@@ -88,19 +102,14 @@ def export_model(
     predict = f"nnUNetv2_predict -d {name} -c {configuration} -f {chosen} -tr {new_trainer} -p {new_plans} -i IN -o OUT"
     exported = Exported(output, model, tuple(needs), predict)
 
-    part = output.with_name(f".{output.name}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file, content in described.items():
-                archive.writestr(f"{name}/{model}/{file}", json.dumps(content, indent=4))
-            archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
-            archive.writestr(f"{name}/{model}/{CARD}", card)
-            archive.write(source / "dataset_fingerprint.json", f"{name}/{model}/dataset_fingerprint.json")
-            for fold in folds:
-                write_fold(archive, source / f"fold_{fold}", f"{name}/{model}/fold_{fold}", checkpoint, new_trainer)
-        part.rename(output)
-    finally:
-        part.unlink(missing_ok=True)
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, content in described.items():
+            archive.writestr(f"{name}/{model}/{file}", json.dumps(content, indent=4))
+        archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
+        archive.writestr(f"{name}/{model}/{CARD}", card)
+        archive.write(source / "dataset_fingerprint.json", f"{name}/{model}/dataset_fingerprint.json")
+        for fold in folds:
+            write_fold(archive, source / f"fold_{fold}", f"{name}/{model}/fold_{fold}", checkpoint, new_trainer)
     return exported
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from segan_nnunet.data.environment import dataset_name, default_processes, nnunet_folder
+from segan_nnunet.data.environment import dataset_name, nnunet_folder, number_of_processes
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
@@ -65,7 +65,7 @@ def plan(
     if set(plans_name) & set("/\\") or "__" in plans_name:
         raise InputError(f"--plans-name {plans_name}: names of plans go into folders' names, without / and __")
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
-    num_processes = num_processes or default_processes()
+    num_processes = number_of_processes(num_processes)
     path = preprocessed / f"{plans_name}.json"
     with planning_lock(preprocessed):
         plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)

@@ -66,7 +66,8 @@ class Submission:
     """How the online evaluation wants a segmentation's file named.
 
     Attributes:
-        file: template, over {case}, {ending}, {description}, and the fields of one channel's path.
+        file: template of its path in the upload, over {case}, {ending}, {description}, and the fields of one channel's
+            path.
         fields_of: that channel, or empty.
     """
 

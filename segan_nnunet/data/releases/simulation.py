@@ -21,6 +21,7 @@ from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.releases.templates import fill_template
 from segan_nnunet.errors import InputError
+from segan_nnunet.outputs import output_folder
 
 Volume = NDArray[np.float32]  # (D, H, W): superior, posterior, left
 
@@ -224,14 +225,20 @@ def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2
         with_truth: whether the cases have a truth; without it they are test cases.
 
     Raises:
-        InputError: fewer than one case, the folder already holds the release, or there is no such release.
+        InputError: fewer than one case, the folder already holds the release or cannot be written, or there is no such
+            release.
     """
     release = load_release(key)
     root = folder / release.example["folder"]
     if cases < 1:
         raise InputError(f"{cases} cases cannot be simulated; at least 1 is needed")
-    if root.exists():
-        raise InputError(f"{root} exists; remove it, or choose another folder")
+    with output_folder(root, option="FOLDER") as partial:
+        write_release(release, partial, cases, seed, with_truth)
+    return root
+
+
+def write_release(release: Release, folder: Path, cases: int, seed: int, with_truth: bool) -> None:
+    """Write a simulated release into a folder; arguments as in `simulate_release`."""
     anatomy = icbm152()
     grades = ["LGG" if index % LOW_GRADE_EVERY == LOW_GRADE_EVERY - 1 else "HGG" for index in range(cases)]
 
@@ -241,7 +248,7 @@ def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2
         labels = grow_tumour(head, grades[index], rng)
         volumes = {channel: image(head, labels, channel, rng) for channel in release.channels}
         truth = release_labels(labels, release) if with_truth else None
-        write_case(release, root, index + 1, grades[index], volumes, truth)
+        write_case(release, folder, index + 1, grades[index], volumes, truth)
         advance()
 
     with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("simulating", cases) as advance:
@@ -249,5 +256,4 @@ def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2
     if release.grade_file is not None:
         rows = [f"{release.example['case'].format(index=index + 1)},{grade}\n" for index, grade in enumerate(grades)]
         header = f"{release.grade_file.case_column},{release.grade_file.grade_column}\n"
-        (root / release.grade_file.name).write_text(header + "".join(rows))
-    return root
+        (folder / release.grade_file.name).write_text(header + "".join(rows))

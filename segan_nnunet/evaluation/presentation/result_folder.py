@@ -1,16 +1,13 @@
-"""What a comparison leaves behind: tables, statistics, pictures and the report, all or nothing."""
+"""What a comparison leaves behind: tables, statistics, pictures and the report."""
 
 import itertools
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.methods.training_cost import EQUAL, add_cost_ratios, cost_column, cost_notes, equal_time
@@ -86,24 +83,17 @@ class Settings:
     primary: Sequence[str] = DEFAULT_PRIMARY
 
 
-def write_comparison(contest: Contest, scores: pd.DataFrame, output: Path, settings: Settings) -> Comparison:
-    """Write everything that follows from the scores: first beside the output, then moved there.
+def write_comparison(contest: Contest, scores: pd.DataFrame, folder: Path, settings: Settings) -> Comparison:
+    """Write everything that follows from the scores into a folder.
 
     Args:
         contest: what was compared.
         scores: as `add_scores` returns them, one row per method, case and region.
-        output: folder; files of an earlier comparison are replaced.
+        folder: an empty one; it is made where it is missing.
         settings: how to compare.
     """
-    scores = with_cases(contest, scores)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        text, written = write_files(contest, scores, partial, settings)
-        put_in_place(partial, output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Comparison(text, [output / path.name for path in written])
+    folder.mkdir(parents=True, exist_ok=True)
+    return Comparison(*write_files(contest, with_cases(contest, scores), folder, settings))
 
 
 def with_cases(contest: Contest, scores: pd.DataFrame) -> pd.DataFrame:
@@ -137,23 +127,30 @@ def compared_methods(folder: Path) -> set[str]:
         return set()
 
 
-def put_in_place(partial: Path, output: Path) -> None:
-    """Replace an earlier comparison as a whole; in a folder that holds other files too, its files alone."""
-    usual_mode(partial)
-    earlier = list(output.iterdir()) if output.is_dir() else []
-    if not all(OURS.fullmatch(path.name) for path in earlier):
-        for path in earlier:
-            if OURS.fullmatch(path.name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for path in partial.iterdir():
-            path.replace(output / path.name)
-        return
-    old = output.with_name(f".{output.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if output.exists():
-        output.rename(old)
-    partial.rename(output)
-    shutil.rmtree(old, ignore_errors=True)
+def files_of_comparison(folder: Path) -> set[Path]:
+    """Return what is named like a file of a comparison in a folder, and the folder of its cases."""
+    cases = folder / CASES_FOLDER
+    shown = [cases, *cases.glob("*.js")] if cases.is_dir() else []
+    return {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()} | set(shown)
+
+
+def earlier_comparison(folder: Path) -> set[Path]:
+    """Return what an earlier comparison wrote into a folder that the user chose.
+
+    A file named like one of a comparison is the user's where the folder holds no comparison, or where it is a table of
+    something else, such as the cases.csv of a dataset.
+    """
+    if not (compared_methods(folder) and (folder / "report.html").is_file()):
+        return set()
+    return {path for path in files_of_comparison(folder) if path.suffix != ".csv" or has_methods(path)}
+
+
+def has_methods(table: Path) -> bool:
+    """Whether a CSV file has a column of methods, as all that a comparison writes."""
+    try:
+        return "method" in pd.read_csv(table, nrows=0)
+    except (OSError, ValueError):
+        return False
 
 
 def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: Settings) -> tuple[str, list[Path]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from segan_nnunet.data.environment import default_processes
+from segan_nnunet.data.environment import number_of_processes
 from segan_nnunet.data.labelling import Labelling, whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_volume
@@ -167,7 +167,7 @@ def measure(
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.
     """
-    processes = min(processes or default_processes(), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
+    processes = min(number_of_processes(processes), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
     results = []
     with progress_bar("measuring", len(cases)) as advance:
         if processes == 1:

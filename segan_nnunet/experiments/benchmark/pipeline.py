@@ -1,7 +1,6 @@
 """How many training images per second nnU-Net's loaders make."""
 
 import io
-import os
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -11,14 +10,13 @@ import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 
-from segan_nnunet.data.environment import usable_cores
+from segan_nnunet.data.environment import AUGMENTERS, number_variable, usable_cores
 from segan_nnunet.experiments.benchmark.candidates import environment, initialized, nnunet_folders
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.training import AdversarialTrainer, PaperAugmentation
 
 CASE_SHAPE = (138, 172, 140)  # voxels of a BRATS case after nnU-Net has cropped it to the brain, about
 CASES = 4
-PROCESSES = "nnUNet_n_proc_DA"
 
 
 class WithPaperAugmentation(PaperAugmentation, AdversarialTrainer):
@@ -55,9 +53,9 @@ def pipeline(workload: Workload, processes: int | None = None, seconds: float = 
         processes: that load and augment; by default nnUNet_n_proc_DA, or one per processor.
         seconds: how long each is watched, after the batches that were ready at the start are used up.
     """
-    processes = processes or int(os.environ.get(PROCESSES) or usable_cores())
+    processes = processes or number_variable(AUGMENTERS, 0) or usable_cores()
     found = []
-    with nnunet_folders() as cases, environment(**{PROCESSES: str(processes)}):
+    with nnunet_folders() as cases, environment(**{AUGMENTERS: str(processes)}):
         write_cases(cases, workload)
         for augmentation, trainer in AUGMENTATIONS.items():
             with redirect_stdout(io.StringIO()):

@@ -1,8 +1,8 @@
 """How many threads a training takes on the CPU."""
 
-import os
-
 import torch
+
+from segan_nnunet.data.environment import omp_threads
 
 
 def respect_omp_num_threads(device: torch.device) -> None:
@@ -11,6 +11,5 @@ def respect_omp_num_threads(device: torch.device) -> None:
     nnU-Net takes as many as the machine has cores. Of two trainings at once on one machine, each then waits for the
     other's threads: SegAN's steps took four to five times as long as with a core for each.
     """
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if device.type == "cpu" and wanted.isdigit() and int(wanted) > 0:
-        torch.set_num_threads(int(wanted))
+    if device.type == "cpu" and (wanted := omp_threads()):
+        torch.set_num_threads(wanted)

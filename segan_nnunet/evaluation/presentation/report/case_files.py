@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from segan_nnunet.data.environment import default_processes
+from segan_nnunet.data.environment import number_of_processes
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.presentation.report.slices import case_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
@@ -44,7 +44,7 @@ def write_case_files(
     # threads: pictures are packed and unpacked without Python's lock
     with (
         progress_bar("slices of cases", len(cases)) as advance,
-        ThreadPoolExecutor(processes or default_processes()) as pool,
+        ThreadPoolExecutor(number_of_processes(processes)) as pool,
     ):
         for _ in pool.map(write, cases):
             advance()

@@ -1,0 +1,200 @@
+"""Where commands write: one rule for every output path, checked before the work starts.
+
+A command works in a hidden folder inside the output folder, and its files are moved into place at the end. So an output
+folder that is a link, a mount point or the current folder stays what it is, and a command that fails leaves nothing.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segan_nnunet.errors import InputError
+
+STAGING = ".segan_nnunet."  # begins the names of the hidden folders
+ANY_NAME = re.compile(".*")
+# A new folder with such a name is a file that the user expects
+FILE_ENDINGS = frozenset(
+    ".zip .tar .gz .tgz .bz2 .xz .7z .rar .html .md .tex .csv .tsv .xlsx .json .txt .png .pdf .nii .mha .nrrd".split()
+)
+MOST_NAMES_SHOWN = 5
+
+
+def no_files(_: Path) -> Collection[Path]:
+    """Return no file of an earlier call: the output folder must be new or empty."""
+    return ()
+
+
+@contextmanager
+def output_folder(
+    path: Path,
+    names: re.Pattern[str] = ANY_NAME,
+    earlier: Callable[[Path], Collection[Path]] = no_files,
+    option: str = "-o",
+) -> Iterator[Path]:
+    """Yield an empty hidden folder inside an output folder; move its files into the output folder at the end.
+
+    Args:
+        path: the output folder, which is made where it is missing. Links are followed.
+        names: what files and folders of the command can be called. Others in the output folder stay untouched.
+        earlier: returns what an earlier call of the command wrote into the folder, to be replaced.
+        option: names the path in messages.
+
+    Raises:
+        InputError: the path cannot be an output folder, or holds something of these names that is not of an earlier
+            call.
+    """
+    with made_folder(path, option):
+        check_room(path, names, earlier, option)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=path))
+        try:
+            yield staging
+            replaced = check_room(path, names, earlier, option)  # again: hours may have passed
+            written = put_in_place(staging, path)
+            for file in sorted(set(replaced) - written, reverse=True):  # what is in a folder before the folder
+                with contextlib.suppress(OSError):  # a folder that holds files of the user's
+                    file.rmdir() if file.is_dir() else file.unlink()
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
+    """Yield the path of a file in a hidden folder; rename it to a new output file at the end.
+
+    Args:
+        path: the output file. Its folder is made where it is missing.
+        ending: of its name. A name without any ending is accepted.
+        option: names the path in messages.
+
+    Raises:
+        InputError: the path exists, is named like another kind of file, or cannot be written.
+    """
+    if path.suffix.lower() in FILE_ENDINGS - {ending}:
+        raise InputError(f"{path} is named like another kind of file; {option} takes a file that ends in {ending}")
+    check_new_file(path, option)
+    with made_folder(path.parent, option):
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=path.parent))
+        try:
+            yield staging / path.name
+            check_new_file(path, option)
+            os.replace(staging / path.name, path)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
+    """Check that files can be written into a folder, and make it where it is missing; remove it if the work fails.
+
+    Args:
+        path: the folder. Links are followed.
+        option: names the path in messages.
+
+    Raises:
+        InputError: the path, or a folder above it, is a file or a link to nothing; it is named like a file; or nothing
+            can be written there.
+    """
+    made: list[Path] = []
+    try:
+        made = missing_folders(path, option)
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=STAGING, dir=path):
+            pass
+    except OSError as error:
+        remove_empty(made)
+        raise InputError(
+            f"{path} cannot be written to ({error.strerror}); choose another path with {option}"
+        ) from error
+    try:
+        yield
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
+def missing_folders(path: Path, option: str) -> list[Path]:
+    """Return which of a folder and those above it are missing, the deepest first.
+
+    Raises:
+        InputError: the folder cannot be made, as described in `made_folder`.
+    """
+    missing: list[Path] = []
+    for folder in (path, *path.parents):
+        if folder.is_dir():
+            break
+        if folder.exists():
+            raise InputError(f"{folder} is a file, not a folder; choose another path with {option}")
+        if folder.is_symlink():
+            raise InputError(
+                f"{folder} is a link to {os.readlink(folder)}, which does not exist; make that folder or mount its "
+                f"disk, or choose another path with {option}"
+            )
+        missing.append(folder)
+    if missing and path.parts[0].startswith("~"):
+        raise InputError(f"{path} begins with ~, which the shell replaces only outside quotes; write $HOME instead")
+    if missing and path.suffix.lower() in FILE_ENDINGS:
+        raise InputError(f"{path} is named like a file; {option} takes a folder. Leave out {path.suffix}")
+    return missing
+
+
+def check_room(
+    folder: Path,
+    names: re.Pattern[str] = ANY_NAME,
+    earlier: Callable[[Path], Collection[Path]] = no_files,
+    option: str = "-o",
+) -> Collection[Path]:
+    """Check that a command would replace nothing but its own files. Returns those.
+
+    Args:
+        folder, names, earlier, option: as in `output_folder`.
+
+    Raises:
+        InputError: the folder holds something of the command's names that no earlier call wrote.
+    """
+    own = earlier(folder)
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith(STAGING))
+    if foreign := [path.name for path in entries if names.fullmatch(path.name) and path not in own]:
+        shown = ", ".join(foreign[:MOST_NAMES_SHOWN]) + (", ..." if len(foreign) > MOST_NAMES_SHOWN else "")
+        raise InputError(
+            f"{folder} is not empty: it holds {shown}, which this command did not write and does not replace. Move it "
+            f"away, or choose another folder with {option}"
+        )
+    return own
+
+
+def check_new_file(path: Path, option: str) -> None:
+    """Check that a file can be new.
+
+    Raises:
+        InputError: there is a file, folder or link of this name.
+    """
+    if os.path.lexists(path):
+        kind = "is a folder" if path.is_dir() else "exists"
+        raise InputError(f"{path} {kind}, and nothing is replaced; name a new file with {option}")
+
+
+def put_in_place(source: Path, folder: Path) -> set[Path]:
+    """Move all that is in a folder into another one. Returns where it is now, files and folders."""
+    placed: set[Path] = set()
+    for path in source.iterdir():
+        target = folder / path.name
+        placed.add(target)
+        if path.is_dir() and target.is_dir():
+            placed |= put_in_place(path, target)
+        elif target.is_symlink():
+            shutil.copyfile(path, target)  # into the file that is linked to
+        else:
+            shutil.move(path, target)  # a copy where a folder in the output folder lies on another disk
+    return placed
+
+
+def remove_empty(folders: Collection[Path]) -> None:
+    """Remove those of the folders that are empty."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
