@@ -40,7 +40,8 @@ def test_the_mean_s_interval_never_leaves_the_range(least: float, most: float) -
     end = most if np.isfinite(most) else 400.0
     for shape in range(400):
         number = int(random.integers(FEWEST, 60))
-        values = least + (end - least) * random.beta(*random.uniform(0.05, 20, 2), number)
+        a, b = random.uniform(0.05, 20, 2)
+        values = least + (end - least) * random.beta(a, b, number)
         values[: shape % 4] = (least, end, values[-1])[shape % 3]  # none to three outliers or ties
         values = values.round(int(random.integers(1, 8))) if shape % 2 else values
         values = np.full(number, values[0]) if shape % 25 == 0 else values
