@@ -1,0 +1,116 @@
+"""Names in pictures: wrapped to the room they have, in fonts that have their characters."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import matplotlib
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.font_manager import FontProperties, findSystemFonts, fontManager, get_font
+
+FAMILY = "DejaVu Sans"  # comes with matplotlib
+# fonts that hold shapes of other kinds at the places of letters, or a box for everything
+NO_TEXT = re.compile(r"Last Resort|^cm\w+10$|^STIX|Display$|Emoji|Symbol|Dingbat|Wingding", re.IGNORECASE)
+# words, parts of a word (a line may end after _ - , / ) and between Unicode numbers), characters
+PIECES = [
+    re.compile(pattern, re.DOTALL) for pattern in (r"\S+\s*", r"\\[uU][0-9a-f]+\s*|[^_\-,/)\\]*[_\-,/)\\]*\s*", r".\s*")
+]
+MOST_LINES = 8  # of one name; the rest of a longer one is left out
+NO_NAME = "(no name)"
+ESCAPED = r"No font on this machine has some characters of the names. They are written as their Unicode numbers, \u...."
+
+
+def font_families(texts: Iterable[str]) -> list[str]:
+    """Choose fonts that together have the characters of some texts: matplotlib's own, and installed ones as needed."""
+    chosen = [FAMILY]
+    missing = {ord(character) for text in texts for character in normalised(text)} - characters(FAMILY)
+    if missing:
+        add_new_fonts()
+    candidates = sorted({font.name for font in fontManager.ttflist if not NO_TEXT.search(font.name)}) if missing else []
+    while missing and candidates:
+        best = max(candidates, key=lambda name: (len(missing & characters(name)), "Sans" in name, "Mono" not in name))
+        if not missing & characters(best):
+            break
+        chosen.append(best)
+        missing -= characters(best)
+    return chosen
+
+
+def add_new_fonts() -> None:
+    """Tell matplotlib of the fonts that were installed after it made its list of fonts."""
+    known = {font.fname for font in fontManager.ttflist}
+    for path in set(findSystemFonts()) - known:
+        try:
+            fontManager.addfont(path)
+        except Exception:  # a damaged font or one of bitmaps, which matplotlib skips too
+            continue
+
+
+@cache
+def characters(family: str) -> frozenset[int]:
+    """Return the Unicode numbers of the characters that a font has; none of a font that cannot be read."""
+    try:
+        charmap = get_font(fontManager.findfont(family, fallback_to_default=False)).get_charmap()
+    except (OSError, RuntimeError, ValueError):
+        return frozenset()
+    return frozenset(number for number in charmap if unicodedata.category(chr(number)) != "Cc")
+
+
+def normalised(text: str) -> str:
+    """Join composed characters, leave out invisible ones, and write every white space as one blank."""
+    visible = (c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(visible).split())
+
+
+def writable(text: str) -> str:
+    """Return a name as a picture can show it: on one line, a character without a font as its Unicode number."""
+    known = frozenset[int]().union(*map(characters, matplotlib.rcParams["font.family"]))
+    text = normalised(text) or NO_NAME
+    return "".join(c if ord(c) in known else c.encode("ascii", "backslashreplace").decode() for c in text)
+
+
+def escape_notes(texts: Iterable[str]) -> list[str]:
+    """Return the note below a picture in which a name has a character that no font has."""
+    return [ESCAPED] if any(writable(text) != (normalised(text) or NO_NAME) for text in texts) else []
+
+
+@cache
+def text_width(line: str, size: float, families: tuple[str, ...]) -> float:
+    """Return the width of a line of text in inches."""
+    width, _, _ = RendererAgg(1, 1, 72).get_text_width_height_descent(
+        line, FontProperties(family=families, size=size), False
+    )
+    return float(width) / 72
+
+
+def width_of(text: str, size: float) -> float:
+    """Return the width of the longest line of a text in inches, in the fonts of the house style."""
+    families = tuple(matplotlib.rcParams["font.family"])
+    return max(text_width(line, size, families) for line in text.split("\n"))
+
+
+def wrapped(text: str, inches: float, size: float) -> str:
+    """Break a name into lines that are not wider than some inches: between words, or else between their parts."""
+    lines = [line.rstrip() for line in broken(writable(text), inches, size, PIECES)]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], lines[MOST_LINES - 1][:-1] + "…"]
+    return "\n".join(lines)
+
+
+def broken(text: str, inches: float, size: float, pieces: Sequence[re.Pattern[str]]) -> list[str]:
+    """Break a text at its largest pieces; a piece that is itself too wide at the next smaller ones."""
+    lines = [""]
+    for piece in pieces[0].findall(text):
+        if width_of(lines[-1] + piece.rstrip(), size) <= inches:
+            lines[-1] += piece
+        elif len(pieces) > 1 and width_of(piece.rstrip(), size) > inches:
+            lines += broken(piece, inches, size, pieces[1:])
+        else:
+            lines.append(piece)
+    return [line for line in lines if line]
+
+
+def height_of(text: str, size: float) -> float:
+    """Return the height of a text's lines in inches."""
+    return (text.count("\n") + 1) * size * 1.25 / 72
