@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from segan_nnunet.evaluation.presentation.figures.text import font_families, height_of, width_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import PRINT_DPI, font_families, height_of, width_of, wrapped
 
 # Okabe and Ito's palette, told apart by the colour-blind; the hatches tell bars apart in black and white
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
@@ -30,7 +30,7 @@ MOST_METHODS = 40
 NUMBERED = len(METHOD_COLOURS) + 1  # from so many methods on they have numbers, because their colours repeat
 LEGEND_SIZE, NOTE_SIZE = 8, 7  # points
 
-SCREEN_DPI, PRINT_DPI = 96, 200
+SCREEN_DPI = 96
 SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of all its settings
     "font.size": 9,
     "text.parse_math": False,  # a $ in a method's name is a $
@@ -45,6 +45,7 @@ SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of al
     "grid.color": "#DDDDDD",
     "hatch.linewidth": 0.6,
     "figure.facecolor": "white",
+    "figure.dpi": PRINT_DPI,
     "savefig.dpi": PRINT_DPI,
     "pdf.fonttype": 42,  # text stays text, which journals ask for
 }

@@ -9,12 +9,14 @@ import matplotlib
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties, findSystemFonts, fontManager, get_font
 
+PRINT_DPI = 200  # letters are a little wider or narrower at another resolution
 FAMILY = "DejaVu Sans"  # comes with matplotlib
 # fonts that hold shapes of other kinds at the places of letters, or a box for everything
 NO_TEXT = re.compile(r"Last Resort|^cm\w+10$|^STIX|Display$|Emoji|Symbol|Dingbat|Wingding", re.IGNORECASE)
 # words, parts of a word (a line may end after _ - , / ) and between Unicode numbers), characters
 PIECES = [
-    re.compile(pattern, re.DOTALL) for pattern in (r"\S+\s*", r"\\[uU][0-9a-f]+\s*|[^_\-,/)\\]*[_\-,/)\\]*\s*", r".\s*")
+    re.compile(pattern, re.DOTALL)
+    for pattern in (r"\S+\s*", r"\\[uUx][0-9a-f]+\s*|[^_\-,/)\\]*[_\-,/)\\]*\s*", r".\s*")
 ]
 MOST_LINES = 8  # of one name; the rest of a longer one is left out
 NO_NAME = "(no name)"
@@ -27,14 +29,21 @@ def font_families(texts: Iterable[str]) -> list[str]:
     missing = {ord(character) for text in texts for character in normalised(text)} - characters(FAMILY)
     if missing:
         add_new_fonts()
-    candidates = sorted({font.name for font in fontManager.ttflist if not NO_TEXT.search(font.name)}) if missing else []
-    while missing and candidates:
-        best = max(candidates, key=lambda name: (len(missing & characters(name)), "Sans" in name, "Mono" not in name))
-        if not missing & characters(best):
+    while missing:
+        found = {name: len(missing & characters(name)) for name in text_fonts()}
+        # of several Chinese, Japanese and Korean ones that with simplified characters: most names are of that kind
+        best = max(found, key=lambda name: (found[name], "Sans" in name, name.endswith(" SC")))
+        if not found[best]:
             break
         chosen.append(best)
         missing -= characters(best)
     return chosen
+
+
+def text_fonts() -> list[str]:
+    """Return the families of fonts for texts that matplotlib knows, upright and of usual weight and width."""
+    upright = (font for font in fontManager.ttflist if font.style == font.stretch == "normal" and font.weight == 400)
+    return sorted({FAMILY} | {font.name for font in upright if not NO_TEXT.search(font.name)})
 
 
 def add_new_fonts() -> None:
@@ -51,10 +60,9 @@ def add_new_fonts() -> None:
 def characters(family: str) -> frozenset[int]:
     """Return the Unicode numbers of the characters that a font has; none of a font that cannot be read."""
     try:
-        charmap = get_font(fontManager.findfont(family, fallback_to_default=False)).get_charmap()
+        return frozenset(get_font(fontManager.findfont(family, fallback_to_default=False)).get_charmap())
     except (OSError, RuntimeError, ValueError):
         return frozenset()
-    return frozenset(number for number in charmap if unicodedata.category(chr(number)) != "Cc")
 
 
 def normalised(text: str) -> str:
@@ -67,7 +75,7 @@ def writable(text: str) -> str:
     """Return a name as a picture can show it: on one line, a character without a font as its Unicode number."""
     known = frozenset[int]().union(*map(characters, matplotlib.rcParams["font.family"]))
     text = normalised(text) or NO_NAME
-    return "".join(c if ord(c) in known else c.encode("ascii", "backslashreplace").decode() for c in text)
+    return "".join(c if ord(c) in known else c.encode("unicode_escape").decode() for c in text)
 
 
 def escape_notes(texts: Iterable[str]) -> list[str]:
@@ -78,10 +86,10 @@ def escape_notes(texts: Iterable[str]) -> list[str]:
 @cache
 def text_width(line: str, size: float, families: tuple[str, ...]) -> float:
     """Return the width of a line of text in inches."""
-    width, _, _ = RendererAgg(1, 1, 72).get_text_width_height_descent(
-        line, FontProperties(family=families, size=size), False
+    width, _, _ = RendererAgg(1, 1, PRINT_DPI).get_text_width_height_descent(
+        line, FontProperties(family=list(families), size=size), False
     )
-    return float(width) / 72
+    return float(width) / PRINT_DPI
 
 
 def width_of(text: str, size: float) -> float:
@@ -94,7 +102,10 @@ def wrapped(text: str, inches: float, size: float) -> str:
     """Break a name into lines that are not wider than some inches: between words, or else between their parts."""
     lines = [line.rstrip() for line in broken(writable(text), inches, size, PIECES)]
     if len(lines) > MOST_LINES:
-        lines = [*lines[: MOST_LINES - 1], lines[MOST_LINES - 1][:-1] + "…"]
+        last = lines[MOST_LINES - 1]
+        while width_of(last + "…", size) > inches and last:
+            last = last[:-1]
+        lines = [*lines[: MOST_LINES - 1], last + "…"]
     return "\n".join(lines)
 
 
