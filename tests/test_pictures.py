@@ -21,7 +21,7 @@ from segan_nnunet.evaluation.presentation.figures.curves import TrainingLog, tra
 from segan_nnunet.evaluation.presentation.figures.overlays import figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
-from segan_nnunet.evaluation.presentation.figures.volumes import volume_agreement
+from segan_nnunet.evaluation.presentation.figures.volumes import agreement_text, volume_agreement
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
 from segan_nnunet.evaluation.scores.scores import DICE, HD95
 from segan_nnunet.evaluation.statistics.ranking import Ranking
@@ -101,7 +101,7 @@ def test_every_name_has_its_place(name: str, monkeypatch: pytest.MonkeyPatch) ->
     drawn = {found.get_text().replace("\n", "").replace(" ", "") for found in places}
     for method in METHODS:
         with style.house_style():
-            wanted = text.writable(method).replace(" ", "")
+            wanted = text.make_writable(method).replace(" ", "")
         assert any(wanted in found for found in drawn), wanted
     for found, (left, low, right, high) in places.items():
         assert left >= 0 and low >= 0 and right <= figure.bbox.width and high <= figure.bbox.height, found
@@ -112,17 +112,17 @@ def test_every_name_has_its_place(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_lines_are_not_wider_than_their_place() -> None:
     with style.house_style():
         for name, width in itertools.product([*METHODS, *REGIONS, "a/b-c_d" * 30], (0.5, 1.5, 4.0)):
-            lines = text.wrapped(name, width, 8).split("\n")
-            assert max(text.width_of(line, 8) for line in lines) <= width
+            lines = text.wrap(name, width, 8).split("\n")
+            assert max(text.measure_width(line, 8) for line in lines) <= width
             assert len(lines) <= text.MOST_LINES
             if len(lines) < text.MOST_LINES:
-                assert "".join(lines).replace(" ", "") == text.writable(name).replace(" ", "")
-        assert text.wrapped("Trainer (Plans, 3d)", text.width_of("(Plans, 3d)", 8), 8) == "Trainer\n(Plans, 3d)"
-        assert text.wrapped("Trainer_PaperDA", text.width_of("PaperDA__", 8), 8) == "Trainer_\nPaperDA"
+                assert "".join(lines).replace(" ", "") == text.make_writable(name).replace(" ", "")
+        assert text.wrap("Trainer (Plans, 3d)", text.measure_width("(Plans, 3d)", 8), 8) == "Trainer\n(Plans, 3d)"
+        assert text.wrap("Trainer_PaperDA", text.measure_width("PaperDA__", 8), 8) == "Trainer_\nPaperDA"
 
 
 def test_a_character_without_a_font_is_a_number_and_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "text_fonts", lambda: [text.FAMILY])
+    monkeypatch.setattr(text, "list_text_fonts", lambda: [text.FAMILY])
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
     methods = ["中文", "\x07\udcff", "e\u0301\u202e"]
     figure = figure2(summary_of(methods, ["核心"]), ["核心"])
@@ -136,11 +136,11 @@ def test_a_character_without_a_font_is_a_number_and_a_note(tmp_path: Path, monke
 
 
 def test_an_installed_font_is_used_where_the_usual_one_lacks_a_character() -> None:
-    lacking = min(text.characters("DejaVu Serif") - text.characters(text.FAMILY))  # all of matplotlib's own
-    families = text.font_families(["A", chr(lacking)])
-    assert families[0] == text.FAMILY and any(lacking in text.characters(name) for name in families[1:])
+    lacking = min(text.list_characters("DejaVu Serif") - text.list_characters(text.FAMILY))  # all of matplotlib's own
+    families = text.choose_fonts(["A", chr(lacking)])
+    assert families[0] == text.FAMILY and any(lacking in text.list_characters(name) for name in families[1:])
     with style.house_style([chr(lacking)]):
-        assert text.writable(chr(lacking)) == chr(lacking)
+        assert text.make_writable(chr(lacking)) == chr(lacking)
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "figure3", "training_curves"])
@@ -232,6 +232,8 @@ def test_whiskers_stay_inside_the_axis() -> None:
 def test_a_single_case_has_no_limits_of_agreement_and_keeps_its_region_s_name() -> None:
     panel = volume_agreement(scores_of(["A"], ["GD-enhancing"], [2]), ["GD-enhancing"]).axes[0]
     assert panel.get_title() == "GD-enhancing\n+1.0 ml"
+    assert agreement_text(-0.106, -0.0123, 0.08) == "−0.01 ml (−0.11 to +0.08)"
+    assert agreement_text(-0.5, -0.001, 20) == "+0.0 ml (−0.5 to +20.0)"
     equal = scores_of(["A"], ["core"]).assign(prediction_ml=0.1 + 0.2, reference_ml=0.3)
     low, high = volume_agreement(equal, ["core"]).axes[0].get_ylim()
     assert high - low > 0.01, "rounding errors are no differences"

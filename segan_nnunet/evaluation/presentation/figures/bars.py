@@ -13,13 +13,13 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     WIDEST,
     add_legend,
     add_notes,
-    first,
+    choose_first,
     house_style,
     looks,
     numbered,
     per_row,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, height_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.evaluation.statistics.paired import ALL_CASES
 
 GROUP_WIDTH = 0.8  # of the distance between two regions
@@ -40,16 +40,16 @@ def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stra
         stratum: all cases, or a grade.
     """
     rows = summary[(summary["score"] == score) & (summary["stratum"] == stratum)].set_index(["method", "region"])
-    methods, notes = first(list(rows.index.unique("method")), MOST_METHODS, "methods")
+    methods, notes = choose_first(list(rows.index.unique("method")), MOST_METHODS, "methods")
     across = per_row(len(regions), GAP + NARROWEST_BAR * len(methods), WIDEST - AXIS)
     height = 2.6 if across >= len(regions) else 2.0
-    regions, left_out = first(regions, across * int(HIGHEST // height), "regions")
+    regions, left_out = choose_first(regions, across * int(HIGHEST // height), "regions")
     lines = [regions[start : start + across] for start in range(0, len(regions), across)]
     group = min(1.5 * GAP + BAR * len(methods), (WIDEST - AXIS) / across)  # inches from region to region
     with house_style([*methods, *regions]):
         group = max(group, (4.5 - AXIS) / across)
-        names = {region: wrapped(region, group * 0.95, NAME_SIZE) for region in regions}
-        heights = [height + max(height_of(names[region], NAME_SIZE) for region in line) for line in lines]
+        names = {region: wrap(region, group * 0.95, NAME_SIZE) for region in regions}
+        heights = [height + max(measure_height(names[region], NAME_SIZE) for region in line) for line in lines]
         figure = Figure(figsize=(AXIS + group * across, sum(heights) + 0.2), layout="constrained")
         for axes, line in zip(
             figure.subplots(len(lines), squeeze=False, height_ratios=heights)[:, 0], lines, strict=True

@@ -17,11 +17,11 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     WIDEST,
     add_legend,
     add_notes,
-    first,
+    choose_first,
     house_style,
     per_row,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, height_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.fold_checkpoint import read_fold
 
 # thin lines of the paper's yellow, and of white, cannot be seen on white
@@ -65,13 +65,13 @@ def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence
         regions: in nnU-Net's order.
     """
     across = per_row(min(len(logs), MOST_METHODS), NARROWEST, WIDEST - AXIS)
-    methods, notes = first(list(logs), across * int(HIGHEST // HEIGHT), "methods", "the checkpoints have")
-    coloured, left_out = first(regions, len(DARKER), "regions", "the checkpoints have")
+    methods, notes = choose_first(list(logs), across * int(HIGHEST // HEIGHT), "methods", "the checkpoints have")
+    coloured, left_out = choose_first(regions, len(DARKER), "regions", "the checkpoints have")
     blocks = [methods[start : start + across] for start in range(0, len(methods), across)]
     with house_style([*methods, *coloured]):
         width = min(PANEL, (WIDEST - AXIS) / across)
-        titles = {method: wrapped(method, width - 0.3, TITLE_SIZE) for method in methods}
-        tallest = max(height_of(title, TITLE_SIZE) for title in titles.values())
+        titles = {method: wrap(method, width - 0.3, TITLE_SIZE) for method in methods}
+        tallest = max(measure_height(title, TITLE_SIZE) for title in titles.values())
         figure = Figure(figsize=(width * across + AXIS, (HEIGHT + tallest) * len(blocks)), layout="constrained")
         panels = figure.subplots(2 * len(blocks), across, squeeze=False)
         for start, block in enumerate(blocks):

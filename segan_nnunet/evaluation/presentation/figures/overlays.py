@@ -17,12 +17,12 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     WIDEST,
     add_legend,
     add_notes,
-    first,
+    choose_first,
     house_style,
     per_row,
     region_colours,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, height_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modalities, window
 
 NARROWEST = 1.5  # inches, of one picture
@@ -96,20 +96,20 @@ def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) ->
     shapes = [view.picture(case.reference).shape for case, view in zip(cases, views, strict=True)]
     heights = [wide * min(rows / columns, TALLEST) for rows, columns in shapes]
     most_rows = max(1, int(HIGHEST // (sum(heights) + 0.6 * len(cases))))
-    methods, notes = first(list(cases[0].predictions), across * most_rows - bare - 1, "methods")
-    outlined, left_out = first(list(regions), len(REGION_COLOURS), "regions")
+    methods, notes = choose_first(list(cases[0].predictions), across * most_rows - bare - 1, "methods")
+    outlined, left_out = choose_first(list(regions), len(REGION_COLOURS), "regions")
     lines = ceil((bare + 1 + len(methods)) / across)  # rows of pictures of one case
     size = 8 if wide > 2 else 7
     texts = [*methods, *outlined, *(text for case in cases for text in (case.case_id, *case.images))]
     with house_style(texts):
         titles = [
             [
-                "\n".join(wrapped(line, wide - 0.1, size) for line in text)
+                "\n".join(wrap(line, wide - 0.1, size) for line in text)
                 for text in picture_titles(case, view, bare, methods)
             ]
             for case, view in zip(cases, views, strict=True)
         ]
-        above = [max(height_of(title, size) for title in of_case) + 0.15 for of_case in titles]
+        above = [max(measure_height(title, size) for title in of_case) + 0.15 for of_case in titles]
         rows = [height + title for height, title in zip(heights, above, strict=True) for _ in range(lines)]
         figure = Figure(figsize=(wide * across, sum(rows) + 0.1), layout="constrained")
         grid = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows)

@@ -18,13 +18,13 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     WIDEST,
     add_legend,
     add_notes,
-    first,
+    choose_first,
     house_style,
     looks,
     numbered,
     per_row,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, height_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.evaluation.scores.scores import Score
 
 SPREAD = 0.30  # half the width of a column of points
@@ -47,16 +47,16 @@ def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[
         regions: the panels of a score.
         shown: the scores, one below the other.
     """
-    methods, notes = first(list(scores["method"].unique()), MOST_METHODS, "methods")
+    methods, notes = choose_first(list(scores["method"].unique()), MOST_METHODS, "methods")
     across = per_row(len(regions), max(1.6, 0.5 + NARROWEST_COLUMN * len(methods)), WIDEST - AXIS)
-    regions, left_out = first(regions, across * int(HIGHEST // (2.3 * len(shown))), "regions")
+    regions, left_out = choose_first(regions, across * int(HIGHEST // (2.3 * len(shown))), "regions")
     blocks = [regions[start : start + across] for start in range(0, len(regions), across)]
     drawn = scores[scores["method"].isin(methods) & scores["region"].isin(regions)]
     with house_style([*methods, *regions]):
         width = min(max(2.2, 0.5 + COLUMN * len(methods)), (WIDEST - AXIS) / across)
-        titles = {region: wrapped(region, width - 0.2, TITLE_SIZE) for region in regions}
+        titles = {region: wrap(region, width - 0.2, TITLE_SIZE) for region in regions}
         height = 2.3 * len(shown) * len(blocks) + sum(
-            max(height_of(titles[region], TITLE_SIZE) for region in block) for block in blocks
+            max(measure_height(titles[region], TITLE_SIZE) for region in block) for block in blocks
         )
         figure = Figure(figsize=(width * across + AXIS, height + 0.1), layout="constrained")
         panels = figure.subplots(len(blocks) * len(shown), across, squeeze=False)

@@ -11,10 +11,10 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     MOST_METHODS,
     WIDEST,
     add_notes,
-    first,
+    choose_first,
     house_style,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, height_of, width_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, measure_width, wrap
 from segan_nnunet.evaluation.presentation.ranking_table import p_text
 from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.ranking import Ranking
@@ -31,20 +31,20 @@ def ranking_figure(ranking: Ranking) -> Figure:
 
     The two are side by side, or one below the other where there are many methods.
     """
-    methods, notes = first(ranking.methods, MOST_METHODS, "methods, the best,", "ranking.csv has")
+    methods, notes = choose_first(ranking.methods, MOST_METHODS, "methods, the best,", "ranking.csv has")
     number = len(methods)
     places, p_holm = ranking.places[:number, :number], ranking.p_holm[:number, :number]
     ranks = [f"  {mean:.2f}" for mean in ranking.mean_ranks[:number]]
     with house_style(methods):
-        labels = [wrapped(method, LABEL, LABEL_SIZE) + rank for method, rank in zip(methods, ranks, strict=True)]
-        beside = max(width_of(label, LABEL_SIZE) for label in labels) + 0.2
+        labels = [wrap(method, LABEL, LABEL_SIZE) + rank for method, rank in zip(methods, ranks, strict=True)]
+        beside = max(measure_width(label, LABEL_SIZE) for label in labels) + 0.2
         cell = (WIDEST - beside - AXIS) / (2 * number)
         stacked = cell < NARROWEST
         cell = min(WIDEST_CELL, cell * 2 if stacked else cell)
-        wide, high = cell * number, max(0.36, *(height_of(label, LABEL_SIZE) + 0.1 for label in labels)) * number
+        wide, high = cell * number, max(0.36, *(measure_height(label, LABEL_SIZE) + 0.1 for label in labels)) * number
         matrices = (2, 1) if stacked else (1, 2)
-        titles = [wrapped(title, wide, TITLE_SIZE) for title in (PLACES, PAIRS)]
-        above = max(height_of(title, TITLE_SIZE) for title in titles) + 0.7
+        titles = [wrap(title, wide, TITLE_SIZE) for title in (PLACES, PAIRS)]
+        above = max(measure_height(title, TITLE_SIZE) for title in titles) + 0.7
         figure = Figure(
             figsize=(beside + matrices[1] * wide + AXIS, matrices[0] * (high + above)), layout="constrained"
         )
@@ -55,7 +55,7 @@ def ranking_figure(ranking: Ranking) -> Figure:
         left.set_yticks(np.arange(number) + 0.5, labels, fontsize=LABEL_SIZE)
         significant = np.where(np.isnan(p_holm), 0.0, np.where(p_holm < ALPHA, 0.8, 0.1))
         draw_cells(right, significant, [["" if np.isnan(p) else p_text(p) for p in row] for row in p_holm], size)
-        right.set(title=titles[1], xlabel=wrapped("in the order of the mean ranks", wide, TITLE_SIZE))
+        right.set(title=titles[1], xlabel=wrap("in the order of the mean ranks", wide, TITLE_SIZE))
         right.set_yticks(np.arange(number) + 0.5, [str(place + 1) for place in range(number)])
         add_notes(figure, [*notes, *escape_notes(methods)])
     return figure

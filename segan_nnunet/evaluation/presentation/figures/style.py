@@ -12,7 +12,13 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from segan_nnunet.evaluation.presentation.figures.text import PRINT_DPI, font_families, height_of, width_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import (
+    PRINT_DPI,
+    choose_fonts,
+    measure_height,
+    measure_width,
+    wrap,
+)
 
 # Okabe and Ito's palette, told apart by the colour-blind; the hatches tell bars apart in black and white
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
@@ -59,7 +65,7 @@ def region_colours(regions: Sequence[str]) -> dict[str, str]:
 @contextmanager
 def house_style(names: Iterable[str] = ()) -> Iterator[None]:
     """Draw and save in this style, in fonts for these names. Leave matplotlib's settings as they were."""
-    with matplotlib.rc_context({**SETTINGS, "font.family": font_families(names)}):
+    with matplotlib.rc_context({**SETTINGS, "font.family": choose_fonts(names)}):
         yield
 
 
@@ -103,10 +109,10 @@ def numbered(methods: Sequence[str]) -> list[str]:
 
 
 def add_legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
-    """Add a legend above the panels: names wrapped, in as many columns as fit. The figure grows by its height."""
+    """Add a legend above the panels: wrapped names, in as many columns as fit. The figure grows by its height."""
     room = figure.get_figwidth() - 0.2
-    names = [wrapped(name, min(4.5, room - 0.6), LEGEND_SIZE) for name in handles]
-    columns = int(room // (max(width_of(name, LEGEND_SIZE) for name in names) + 0.65))
+    names = [wrap(name, min(4.5, room - 0.6), LEGEND_SIZE) for name in handles]
+    columns = int(room // (max(measure_width(name, LEGEND_SIZE) for name in names) + 0.65))
     # a label that begins with _ would be left out of the legend, so the names come afterwards
     legend = figure.legend(
         list(handles.values()), [str(number) for number in range(len(names))], loc="outside upper center",
@@ -120,12 +126,12 @@ def add_legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
 def add_notes(figure: Figure, notes: Sequence[str]) -> None:
     """Write what a reader must know of a picture below it. The figure grows by its height."""
     if notes:
-        text = "\n".join(wrapped(note, figure.get_figwidth() - 0.2, NOTE_SIZE) for note in notes)
+        text = "\n".join(wrap(note, figure.get_figwidth() - 0.2, NOTE_SIZE) for note in notes)
         figure.supxlabel(text, x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
-        figure.set_figheight(figure.get_figheight() + height_of(text, NOTE_SIZE) + 0.1)
+        figure.set_figheight(figure.get_figheight() + measure_height(text, NOTE_SIZE) + 0.1)
 
 
-def first(
+def choose_first(
     names: Sequence[str], most: int, kind: str, where: str = "table1.csv and cases.csv have"
 ) -> tuple[list[str], list[str]]:
     """Choose the names that a picture has room for, and say in a note what it leaves out."""

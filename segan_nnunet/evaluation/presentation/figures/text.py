@@ -23,29 +23,30 @@ NO_NAME = "(no name)"
 ESCAPED = r"No font on this machine has some characters of the names. They are written as their Unicode numbers, \u...."
 
 
-def font_families(texts: Iterable[str]) -> list[str]:
+def choose_fonts(texts: Iterable[str]) -> list[str]:
     """Choose fonts that together have the characters of some texts: matplotlib's own, and installed ones as needed."""
     chosen = [FAMILY]
-    missing = {ord(character) for text in texts for character in normalised(text)} - characters(FAMILY)
+    missing = {ord(character) for text in texts for character in normalise(text)} - list_characters(FAMILY)
     if missing:
         add_new_fonts()
     while missing:
-        found = {name: len(missing & characters(name)) for name in text_fonts()}
+        found = {name: len(missing & list_characters(name)) for name in list_text_fonts()}
         # of several Chinese, Japanese and Korean ones that with simplified characters: most names are of that kind
         best = max(found, key=lambda name: (found[name], "Sans" in name, name.endswith(" SC")))
         if not found[best]:
             break
         chosen.append(best)
-        missing -= characters(best)
+        missing -= list_characters(best)
     return chosen
 
 
-def text_fonts() -> list[str]:
+def list_text_fonts() -> list[str]:
     """Return the families of fonts for texts that matplotlib knows, upright and of usual weight and width."""
     upright = (font for font in fontManager.ttflist if font.style == font.stretch == "normal" and font.weight == 400)
     return sorted({FAMILY} | {font.name for font in upright if not NO_TEXT.search(font.name)})
 
 
+@cache
 def add_new_fonts() -> None:
     """Tell matplotlib of the fonts that were installed after it made its list of fonts."""
     known = {font.fname for font in fontManager.ttflist}
@@ -57,7 +58,7 @@ def add_new_fonts() -> None:
 
 
 @cache
-def characters(family: str) -> frozenset[int]:
+def list_characters(family: str) -> frozenset[int]:
     """Return the Unicode numbers of the characters that a font has; none of a font that cannot be read."""
     try:
         return frozenset(get_font(fontManager.findfont(family, fallback_to_default=False)).get_charmap())
@@ -65,22 +66,22 @@ def characters(family: str) -> frozenset[int]:
         return frozenset()
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Join composed characters, leave out invisible ones, and write every white space as one blank."""
     visible = (c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf")
     return " ".join("".join(visible).split())
 
 
-def writable(text: str) -> str:
+def make_writable(text: str) -> str:
     """Return a name as a picture can show it: on one line, a character without a font as its Unicode number."""
-    known = frozenset[int]().union(*map(characters, matplotlib.rcParams["font.family"]))
-    text = normalised(text) or NO_NAME
+    known = frozenset[int]().union(*map(list_characters, matplotlib.rcParams["font.family"]))
+    text = normalise(text) or NO_NAME
     return "".join(c if ord(c) in known else c.encode("unicode_escape").decode() for c in text)
 
 
 def escape_notes(texts: Iterable[str]) -> list[str]:
     """Return the note below a picture in which a name has a character that no font has."""
-    return [ESCAPED] if any(writable(text) != (normalised(text) or NO_NAME) for text in texts) else []
+    return [ESCAPED] if any(make_writable(text) != (normalise(text) or NO_NAME) for text in texts) else []
 
 
 @cache
@@ -92,36 +93,36 @@ def text_width(line: str, size: float, families: tuple[str, ...]) -> float:
     return float(width) / PRINT_DPI
 
 
-def width_of(text: str, size: float) -> float:
+def measure_width(text: str, size: float) -> float:
     """Return the width of the longest line of a text in inches, in the fonts of the house style."""
     families = tuple(matplotlib.rcParams["font.family"])
     return max(text_width(line, size, families) for line in text.split("\n"))
 
 
-def wrapped(text: str, inches: float, size: float) -> str:
+def wrap(text: str, inches: float, size: float) -> str:
     """Break a name into lines that are not wider than some inches: between words, or else between their parts."""
-    lines = [line.rstrip() for line in broken(writable(text), inches, size, PIECES)]
+    lines = [line.rstrip() for line in break_text(make_writable(text), inches, size, PIECES)]
     if len(lines) > MOST_LINES:
         last = lines[MOST_LINES - 1]
-        while width_of(last + "…", size) > inches and last:
+        while measure_width(last + "…", size) > inches and last:
             last = last[:-1]
         lines = [*lines[: MOST_LINES - 1], last + "…"]
     return "\n".join(lines)
 
 
-def broken(text: str, inches: float, size: float, pieces: Sequence[re.Pattern[str]]) -> list[str]:
+def break_text(text: str, inches: float, size: float, pieces: Sequence[re.Pattern[str]]) -> list[str]:
     """Break a text at its largest pieces; a piece that is itself too wide at the next smaller ones."""
     lines = [""]
     for piece in pieces[0].findall(text):
-        if width_of(lines[-1] + piece.rstrip(), size) <= inches:
+        if measure_width(lines[-1] + piece.rstrip(), size) <= inches:
             lines[-1] += piece
-        elif len(pieces) > 1 and width_of(piece.rstrip(), size) > inches:
-            lines += broken(piece, inches, size, pieces[1:])
+        elif len(pieces) > 1 and measure_width(piece.rstrip(), size) > inches:
+            lines += break_text(piece, inches, size, pieces[1:])
         else:
             lines.append(piece)
     return [line for line in lines if line]
 
 
-def height_of(text: str, size: float) -> float:
+def measure_height(text: str, size: float) -> float:
     """Return the height of a text's lines in inches."""
     return (text.count("\n") + 1) * size * 1.25 / 72

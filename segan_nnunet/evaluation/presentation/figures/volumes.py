@@ -1,6 +1,7 @@
 """Agreement of volumes: Bland and Altman's difference against mean, per method and region."""
 
 from collections.abc import Sequence
+from math import floor, log10
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,12 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     MOST_MARKED,
     WIDEST,
     add_notes,
-    first,
+    choose_first,
     house_style,
     looks,
     per_row,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, height_of, wrapped
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 
 LIMIT = 1.96  # standard deviations: 95 % of normal differences
 HEIGHT, NARROWEST, AXIS = 1.9, 2.0, 0.5  # inches
@@ -42,16 +43,16 @@ def volume_agreement(scores: pd.DataFrame, regions: Sequence[str]) -> Figure:
         regions: columns of panels.
     """
     most_rows = int(HIGHEST // HEIGHT)
-    methods, notes = first(list(scores["method"].unique()), most_rows, "methods")
+    methods, notes = choose_first(list(scores["method"].unique()), most_rows, "methods")
     across = per_row(len(regions), NARROWEST, WIDEST - AXIS)
-    regions, left_out = first(regions, across * (most_rows // len(methods)), "regions")
+    regions, left_out = choose_first(regions, across * (most_rows // len(methods)), "regions")
     blocks = [regions[start : start + across] for start in range(0, len(regions), across)]
     with house_style([*methods, *regions]):
         width = min(2.5, (WIDEST - AXIS) / across)
-        titles = {region: wrapped(region, width - 0.2, TITLE_SIZE) for region in regions}
-        names = {method: wrapped(method, HEIGHT - 0.3, NAME_SIZE) for method in methods}
-        tallest = max(height_of(title, TITLE_SIZE) for title in titles.values())
-        beside = max(height_of(name, NAME_SIZE) for name in names.values())  # of text that is turned
+        titles = {region: wrap(region, width - 0.2, TITLE_SIZE) for region in regions}
+        names = {method: wrap(method, HEIGHT - 0.3, NAME_SIZE) for method in methods}
+        tallest = max(measure_height(title, TITLE_SIZE) for title in titles.values())
+        beside = max(measure_height(name, NAME_SIZE) for name in names.values())  # of text that is turned
         size = (width * across + AXIS + beside, (HEIGHT + tallest) * len(blocks) * len(methods) + 0.3)
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(len(blocks) * len(methods), across, squeeze=False)
@@ -89,5 +90,13 @@ def draw_panel(axes: Axes, cases: pd.DataFrame, colour: str, marker: str, title:
     axes.axhline(bias, color="black", linewidth=1.2)
     for limit in (low, high):
         axes.axhline(limit, color="black", linewidth=0.9, linestyle="--")
-    limits = "" if np.isnan(low) else f" ({low:+.1f} to {high:+.1f})"
-    axes.set_title(f"{title}\n" + f"{bias:+.1f} ml{limits}".replace("-", "−"), fontsize=TITLE_SIZE)
+    axes.set_title(f"{title}\n{agreement_text(low, bias, high)}", fontsize=TITLE_SIZE)
+
+
+def agreement_text(low: float, bias: float, high: float) -> str:
+    """Return the bias and its limits in ml, with two digits of the largest at least; a single case has no limits."""
+    largest = np.nanmax(np.abs([low, bias, high]))
+    decimals = 1 if largest >= 1 or largest < 1e-9 else 1 - floor(log10(largest))
+    numbers = [f"{round(value, decimals) + 0.0:+.{decimals}f}" for value in (bias, low, high)]  # + 0.0: no -0.0
+    text = f"{numbers[0]} ml" + ("" if np.isnan(low) else f" ({numbers[1]} to {numbers[2]})")
+    return text.replace("-", "−")
