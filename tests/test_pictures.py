@@ -204,6 +204,13 @@ def test_one_far_distance_flattens_no_others() -> None:
     assert share_of_height(near, 0, 10) > 0.8
 
 
+@pytest.mark.parametrize("distances", [[0] * 19 + [374], [2] * 8 + [374] * 12, [0.5, 0.5, 12]])
+def test_perfect_and_failing_methods_have_a_logarithmic_axis_too(distances: list[float]) -> None:
+    axes = distributions(scores_of(["A"], ["core"], distances), ["core"], [HD95]).axes[0]
+    assert "logarithmic" in axes.get_ylabel()
+    assert 0 < share_of_height(axes, 0, min(distances)) + 0.01 < share_of_height(axes, 0, max(distances)) < 1
+
+
 def test_all_panels_of_a_score_have_one_axis() -> None:
     regions = [f"r{n}" for n in range(8)]  # two rows of panels per score
     scores = scores_of(["A"], regions).assign(HD95_mm=lambda rows: np.where(rows["region"] == "r7", 374.0, 3.0))

@@ -31,8 +31,9 @@ SPREAD = 0.30  # half the width of a column of points
 BINS = 40  # heights among which points are spread side by side
 COLUMN, NARROWEST_COLUMN, AXIS = 0.42, 0.22, 0.7  # inches
 TITLE_SIZE = 9  # points
-# a distance axis is logarithmic where its largest value is so many times as large as its upper quartile
-FAR_OUT = 4
+# a distance axis is logarithmic where its largest value is so many times as large as its lower quartile, or as 1 mm;
+# the upper quartile and the median are themselves far out where one of two methods fails
+FAR_OUT = 10
 LOGARITHMIC = "\nlogarithmic above 1 mm"
 TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
@@ -82,7 +83,9 @@ def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[
 def share_axis(panels: NDArray, values: NDArray[np.float64], score: Score) -> None:
     """Give all panels of a score the same axis: of a distance, a logarithmic one where few values are far out."""
     defined = values[np.isfinite(values)]
-    logarithmic = is_distance(score) and defined.size > 0 and defined.max() > FAR_OUT * np.percentile(defined, 75) > 0
+    logarithmic = (
+        is_distance(score) and defined.size > 0 and defined.max() > FAR_OUT * max(np.percentile(defined, 25), 1)
+    )
     for axes in panels.flat:
         if axes is not panels[0, 0]:
             axes.sharey(panels[0, 0])
