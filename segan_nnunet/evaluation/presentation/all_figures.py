@@ -18,14 +18,19 @@ from segan_nnunet.evaluation.scores.scores import DICE, HD95
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 
 CAPTIONS = {
-    "figure2": "Mean Dice by region with its 95 % bootstrap interval (the paper's Figure 2).",
-    "distributions": "Every case is a point; the bar is the median, the line spans the quartiles.",
-    "figure3": "Best, median and worst case by mean Dice, at the slice with the largest reference: T1c and T2 "
-    "where there are both, reference, each method (the paper's Figure 3).",
-    "volumes": "Agreement of volumes (Bland and Altman): solid the mean difference, dashed its 95 % limits of "
-    "agreement, as each panel's title gives them.",
-    "ranking": "Mean rank of each method over cases, regions and scores, how often it takes each place when patients "
-    "are drawn with replacement, and p of every pair (dark: p < 0.05 after Holm's correction).",
+    "figure2": "Mean Dice by region with its 95 % interval (the paper's Figure 2). A dash stands for a mean "
+    "that is not defined.",
+    "distributions": "Dice and HD95 of every case. Each point is a case, the bar is the median, and the line spans the "
+    "quartiles. The axis of distances is logarithmic where some values are much larger than the others. A case "
+    "without a defined score has no point.",
+    "figure3": "The best, the median and the worst case by mean Dice (the paper's Figure 3): T1c and T2 where both "
+    "exist, the reference, and each method. The slice is the one with the largest reference.",
+    "volumes": "Agreement of volumes (Bland and Altman). The solid line is the mean difference, and the dashed lines "
+    "are its 95 % limits of agreement. The title of each panel gives their values.",
+    "ranking": "The number beside a method is its mean rank over cases, regions and scores. The first matrix shows how "
+    "often each method takes each place when patients are drawn with replacement. The second one shows p of every pair "
+    "after Holm's correction, dark where p < 0.05. A § marks a pair in which the mean of a score favours the method with "
+    "the worse rank.",
     "training_curves": "Pseudo Dice and losses by epoch, one line per fold. Losses of different objectives differ in "
     "kind.",
 }

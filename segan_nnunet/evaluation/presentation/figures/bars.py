@@ -1,16 +1,37 @@
 """Figure 2 of the paper: Dice by region, one bar per method, with the interval of the mean."""
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from segan_nnunet.evaluation.presentation.figures.style import house_style, looks
+from segan_nnunet.evaluation.presentation.figures.style import (
+    HIGHEST,
+    MOST_METHODS,
+    NUMBERED,
+    WIDEST,
+    add_legend,
+    add_notes,
+    choose_first,
+    house_style,
+    looks,
+    numbered,
+    per_row,
+)
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 GROUP_WIDTH = 0.8  # of the distance between two regions
+BAR, NARROWEST_BAR, GAP = 0.35, 0.12, 0.4  # inches
+AXIS = 0.9  # inches beside the bars
+NAME_SIZE, VALUE_SIZE = 9, 7  # points
 
 
 def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stratum: str = ALL_CASES) -> Figure:
-    """Draw the mean of a score by region and method, with its 95 % bootstrap interval.
+    """Draw the mean of a score in [0, 1] by region and method, with its 95 % interval.
+
+    Many regions go into several rows.
 
     Args:
         summary: as `statistics.summarise` returns it.
@@ -19,30 +40,59 @@ def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stra
         stratum: all cases, or a grade.
     """
     rows = summary[(summary["score"] == score) & (summary["stratum"] == stratum)].set_index(["method", "region"])
-    methods = list(rows.index.unique("method"))
-    width = GROUP_WIDTH / len(methods)
-    with house_style():
-        figure = Figure(figsize=(max(4.5, 1.6 + len(regions) * (0.6 + 0.35 * len(methods))), 3.6), layout="constrained")
-        axes = figure.subplots()
-        for index, (method, (colour, hatch, _)) in enumerate(looks(methods).items()):
-            of_method = rows.loc[method].reindex(regions)
-            positions = [place + (index - (len(methods) - 1) / 2) * width for place in range(len(regions))]
-            axes.bar(
-                positions, of_method["mean"], width * 0.92, label=method, color=colour, hatch=hatch, edgecolor="white",
-                linewidth=0.5,
-            )  # fmt: skip
-            below, above = of_method["mean"] - of_method["mean_low"], of_method["mean_high"] - of_method["mean"]
-            axes.errorbar(
-                positions, of_method["mean"], [below.clip(lower=0), above.clip(lower=0)], fmt="none", ecolor="black",
-                elinewidth=1, capsize=2.5,
-            )  # fmt: skip
-            for position, mean, top in zip(positions, of_method["mean"], of_method["mean_high"], strict=True):
-                if len(methods) <= 4 and not pd.isna(mean):
-                    height = mean if pd.isna(top) else top
-                    axes.text(position, height + 0.015, f"{mean:.2f}", ha="center", va="bottom", fontsize=7)
-        axes.set_xticks(range(len(regions)), regions)
-        axes.set(ylabel=f"{score}, mean and 95 % interval", ylim=(0, 1.08), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
-        axes.grid(axis="y")
-        axes.tick_params(axis="x", length=0)
-        figure.legend(loc="outside upper center", ncols=min(3, len(methods)))
+    methods, notes = choose_first(list(rows.index.unique("method")), MOST_METHODS, "methods")
+    across = per_row(len(regions), GAP + NARROWEST_BAR * len(methods), WIDEST - AXIS)
+    height = 2.6 if across >= len(regions) else 2.0
+    regions, left_out = choose_first(regions, across * int(HIGHEST // height), "regions")
+    lines = [regions[start : start + across] for start in range(0, len(regions), across)]
+    group = min(1.5 * GAP + BAR * len(methods), (WIDEST - AXIS) / across)  # inches from region to region
+    with house_style([*methods, *regions]):
+        group = max(group, (4.5 - AXIS) / across)
+        names = {region: wrap(region, group * 0.95, NAME_SIZE) for region in regions}
+        heights = [height + max(measure_height(names[region], NAME_SIZE) for region in line) for line in lines]
+        figure = Figure(figsize=(AXIS + group * across, sum(heights) + 0.2), layout="constrained")
+        for axes, line in zip(
+            figure.subplots(len(lines), squeeze=False, height_ratios=heights)[:, 0], lines, strict=True
+        ):
+            draw_groups(axes, rows, methods, line, group)
+            axes.set_xticks(range(len(line)), [names[region] for region in line])
+            axes.set(xlim=(-0.5, across - 0.5), ylabel=f"{score}, mean and\n95 % interval")
+        handles = [
+            Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch, _ in looks(methods).values()
+        ]
+        add_legend(figure, dict(zip(numbered(methods), handles, strict=True)))
+        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *regions])])
     return figure
+
+
+def draw_groups(axes: Axes, rows: pd.DataFrame, methods: list[str], regions: list[str], group: float) -> None:
+    """Draw the bars of some regions side by side; `group` is the distance between two regions in inches."""
+    width = GROUP_WIDTH / len(methods)
+    ticks: list[float] = []
+    for index, (method, (colour, hatch, _)) in enumerate(looks(methods).items()):
+        of_method = rows.loc[method].reindex(regions)
+        positions = [place + (index - (len(methods) - 1) / 2) * width for place in range(len(regions))]
+        ticks += positions
+        means = of_method["mean"].to_numpy(float)
+        axes.bar(positions, means, width * 0.92, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
+        # the score has no values outside of [0, 1]: a whisker ends there
+        low, high = (of_method[f"mean_{end}"].to_numpy(float).clip(0, 1) for end in ("low", "high"))
+        whiskers = np.array([means - low, high - means]).clip(min=0)
+        axes.errorbar(
+            positions, means, whiskers, fmt="none", ecolor="black", elinewidth=1, capsize=min(2.5, 12 * width * group)
+        )
+        for position, mean, top in zip(positions, means, high, strict=True):
+            if np.isnan(mean):
+                axes.text(position, 0.015, "–", ha="center", va="bottom", fontsize=VALUE_SIZE)
+            elif width * group >= 0.25:
+                height = mean if np.isnan(top) else max(mean, top)
+                axes.text(position, height + 0.015, f"{mean:.2f}", ha="center", va="bottom", fontsize=VALUE_SIZE)
+    axes.set(ylim=(0, 1.08), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    axes.grid(axis="y")
+    axes.tick_params(axis="x", length=0)
+    if len(methods) >= NUMBERED:
+        numbers = [str(number) for number in range(1, len(methods) + 1) for _ in regions]
+        axes.xaxis.remove_overlapping_locs = False  # the bar in the middle has its number, too
+        axes.set_xticks(ticks, numbers, minor=True, fontsize=5)
+        axes.tick_params(axis="x", which="minor", length=0, pad=2)
+        axes.tick_params(axis="x", which="major", pad=10)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,10 +11,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import house_style, region_colours
+from segan_nnunet.evaluation.presentation.figures.style import (
+    HIGHEST,
+    REGION_COLOURS,
+    WIDEST,
+    add_legend,
+    add_notes,
+    choose_first,
+    house_style,
+    per_row,
+    region_colours,
+)
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modalities, window
 
-WIDEST = 16.0  # inches, of the whole figure
+NARROWEST = 1.5  # inches, of one picture
+TALLEST = 2.0  # times as high as it is wide
+MOST_DICE = 5  # regions whose Dice is written above a picture
 
 
 def brain_box(image: NDArray) -> tuple[slice, slice]:
@@ -66,46 +80,79 @@ def chosen_view(case: ShownCase, outermost: Sequence[int]) -> View:
 
 
 def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) -> Figure:
-    """Draw one row per case: modalities, reference, and every method, at the slice with the largest reference.
+    """Draw every case: modalities, reference, and every method, at the slice with the largest reference.
+
+    A case has one row of pictures, or several where there are many methods.
 
     Args:
-        cases: the rows.
+        cases: from above to below.
         regions: label values of each region, the outermost first.
     """
-    methods = list(cases[0].predictions)
     views = [chosen_view(case, next(iter(regions.values()))) for case in cases]
     bare = max(len(view.modalities) for view in views)
-    columns = bare + 1 + len(methods)
-    across = min(2.6, WIDEST / columns)
-    pictures = [view.picture(case.reference).shape for case, view in zip(cases, views, strict=True)]
-    with house_style():
-        heights = [across * rows / wide for rows, wide in pictures]
-        figure = Figure(figsize=(across * columns, sum(heights) + 0.5 * len(cases) + 0.4), layout="constrained")
-        grid = figure.subplots(len(cases), columns, squeeze=False, height_ratios=heights)
-        for row, case, view in zip(grid, cases, views, strict=True):
+    everything = bare + 1 + len(cases[0].predictions)
+    across = per_row(everything, NARROWEST, WIDEST)
+    wide = min(2.6, WIDEST / across)
+    shapes = [view.picture(case.reference).shape for case, view in zip(cases, views, strict=True)]
+    heights = [wide * min(rows / columns, TALLEST) for rows, columns in shapes]
+    most_rows = max(1, int(HIGHEST // (sum(heights) + 0.6 * len(cases))))
+    methods, notes = choose_first(list(cases[0].predictions), across * most_rows - bare - 1, "methods")
+    outlined, left_out = choose_first(list(regions), len(REGION_COLOURS), "regions")
+    lines = ceil((bare + 1 + len(methods)) / across)  # rows of pictures of one case
+    size = 8 if wide > 2 else 7
+    texts = [*methods, *outlined, *(text for case in cases for text in (case.case_id, *case.images))]
+    with house_style(texts):
+        titles = [
+            [
+                "\n".join(wrap(line, wide - 0.1, size) for line in text)
+                for text in picture_titles(case, view, bare, methods)
+            ]
+            for case, view in zip(cases, views, strict=True)
+        ]
+        above = [max(measure_height(title, size) for title in of_case) + 0.15 for of_case in titles]
+        rows = [height + title for height, title in zip(heights, above, strict=True) for _ in range(lines)]
+        figure = Figure(figsize=(wide * across, sum(rows) + 0.1), layout="constrained")
+        grid = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows)
+        for number, (case, view) in enumerate(zip(cases, views, strict=True)):
+            pictures = grid[number * lines : (number + 1) * lines].flatten()
+            for axes in pictures[bare + 1 + len(methods) :]:
+                axes.remove()
             # a case of fewer modalities than another repeats its own
             names = [view.modalities[min(at, len(view.modalities) - 1)] for at in range(bare)]
             drawn = [None] * bare + [case.reference, *(case.predictions[method] for method in methods)]
-            titles = [f"{name}, slice {view.index + 1}" for name in names] + ["reference"]
-            titles[0] = f"{case.rank}: {case.case_id}\n{titles[0]}"
-            titles += [f"{method}\nDice {' '.join(map(two_digits, case.dice[method].values()))}" for method in methods]
-            shown = names + names[-1:] * (columns - bare)
-            for axes, name, labels, title in zip(row, shown, drawn, titles, strict=True):
+            shown = names + names[-1:] * (1 + len(methods))
+            for axes, name, labels, title in zip(pictures, shown, drawn, titles[number], strict=False):
                 low, high = window(case.images[name])
-                picture = view.picture(case.images[name])
-                axes.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+                axes.imshow(view.picture(case.images[name]), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
                 axes.autoscale(False)  # an outline must not widen its picture
                 if labels is not None:
-                    outline(axes, labels[view.index][view.box], regions, width=1.4 if across > 2 else 1.0)
+                    of_region = {region: regions[region] for region in outlined}
+                    outline(axes, labels[view.index][view.box], of_region, width=1.4 if wide > 2 else 1.0)
                 if labels is None and case.sides:  # of the patient, as radiologists look at them
                     for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
                         axes.text(x, 0.98, side, color="white", ha=where, va="top", transform=axes.transAxes)
-                axes.set_title(title, fontsize=8 if across > 2 else 6)
+                axes.set_title(title, fontsize=size)
                 axes.set(xticks=[], yticks=[])  # not set_axis_off: the layout would make no room for the title
                 axes.spines[:].set_visible(False)
-        handles = [Line2D([], [], color=c, label=name) for name, c in region_colours(list(regions)).items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
+        add_legend(figure, {name: Line2D([], [], color=colour) for name, colour in region_colours(outlined).items()})
+        add_notes(figure, [*notes, *left_out, *escape_notes(texts)])
     return figure
+
+
+def picture_titles(case: ShownCase, view: View, bare: int, methods: Sequence[str]) -> list[list[str]]:
+    """Return the lines above each picture of a case: its rank and name, the modalities, the methods with their Dice."""
+    names = [view.modalities[min(at, len(view.modalities) - 1)] for at in range(bare)]
+    titles = [[f"{name}, slice {view.index + 1}"] for name in names] + [["reference"]]
+    titles[0].insert(0, f"{case.rank}: {case.case_id}")
+    return titles + [[method, dice_text(list(case.dice[method].values()))] for method in methods]
+
+
+def dice_text(values: Sequence[float]) -> str:
+    """Return the Dice scores of few regions, or the mean of many."""
+    if len(values) <= MOST_DICE:
+        return f"Dice {' '.join(map(two_digits, values))}"
+    defined = [value for value in values if not np.isnan(value)]
+    return f"mean Dice {two_digits(float(np.mean(defined)) if defined else float('nan'))}"
 
 
 def two_digits(value: float) -> str:

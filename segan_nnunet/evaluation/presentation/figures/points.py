@@ -6,49 +6,131 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, house_style, looks
+from segan_nnunet.evaluation.presentation.figures.style import (
+    HIGHEST,
+    MOST_MARKED,
+    MOST_METHODS,
+    NUMBERED,
+    WIDEST,
+    add_legend,
+    add_notes,
+    choose_first,
+    house_style,
+    looks,
+    numbered,
+    per_row,
+)
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 from segan_nnunet.evaluation.scores.scores import Score
 
 SPREAD = 0.30  # half the width of a column of points
 BINS = 40  # heights among which points are spread side by side
+COLUMN, NARROWEST_COLUMN, AXIS = 0.42, 0.22, 0.7  # inches
+TITLE_SIZE = 9  # points
+# a distance axis is logarithmic where its largest value is so many times as large as its lower quartile, or as 1 mm;
+# the upper quartile and the median are themselves far out where one of two methods fails
+FAR_OUT = 10
+LOGARITHMIC = "\nlogarithmic above 1 mm"
+TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
 def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[Score]) -> Figure:
     """Draw each score's distribution over the cases, one panel per region, one column of points per method.
 
+    Many regions go into several rows for each score. The panels of one score have one axis.
+
     Args:
         scores: one row per method, case and region.
-        regions: columns of panels.
-        shown: rows of panels.
+        regions: the panels of a score.
+        shown: the scores, one below the other.
     """
-    methods = list(scores["method"].unique())
-    with house_style():
-        width = max(2.2, 0.5 + 0.42 * len(methods))
-        figure = Figure(figsize=(width * len(regions) + 0.7, 2.3 * len(shown) + 0.6), layout="constrained")
-        panels = figure.subplots(len(shown), len(regions), squeeze=False, sharey="row")
-        for axes, region in zip(panels[0], regions, strict=True):
-            axes.set_title(region)
-        for row, score in zip(panels, shown, strict=True):
-            for axes, region in zip(row, regions, strict=True):
-                of_region = scores[scores["region"] == region]
-                for place, (method, (colour, _, marker)) in enumerate(looks(methods).items()):
-                    values = of_region.loc[of_region["method"] == method, score.column].dropna().to_numpy(float)
-                    draw_column(axes, place, values, colour, marker, method if axes is panels[0, 0] else "_nolegend_")
-                axes.set(xticks=[], xlim=(-0.6, len(methods) - 0.4))
-                axes.grid(axis="y")
-            row[0].set_ylabel(score.title)
-        many = scores["case"].nunique() > MOST_MARKED
-        figure.legend(loc="outside upper center", ncols=min(3, len(methods)), markerscale=3 if many else 1)
+    methods, notes = choose_first(list(scores["method"].unique()), MOST_METHODS, "methods")
+    across = per_row(len(regions), max(1.6, 0.5 + NARROWEST_COLUMN * len(methods)), WIDEST - AXIS)
+    regions, left_out = choose_first(regions, across * int(HIGHEST // (2.3 * len(shown))), "regions")
+    blocks = [regions[start : start + across] for start in range(0, len(regions), across)]
+    drawn = scores[scores["method"].isin(methods) & scores["region"].isin(regions)]
+    with house_style([*methods, *regions]):
+        width = min(max(2.2, 0.5 + COLUMN * len(methods)), (WIDEST - AXIS) / across)
+        titles = {region: wrap(region, width - 0.2, TITLE_SIZE) for region in regions}
+        height = 2.3 * len(shown) * len(blocks) + sum(
+            max(measure_height(titles[region], TITLE_SIZE) for region in block) for block in blocks
+        )
+        figure = Figure(figsize=(width * across + AXIS, height + 0.1), layout="constrained")
+        panels = figure.subplots(len(blocks) * len(shown), across, squeeze=False)
+        for row, score in enumerate(shown):
+            of_score = panels[row :: len(shown)]
+            share_axis(of_score, drawn[score.column].to_numpy(float), score)
+            for line, block in zip(of_score, blocks, strict=True):
+                for axes, region in zip(line, block, strict=False):
+                    if row == 0:
+                        axes.set_title(titles[region])
+                    draw_panel(axes, drawn[drawn["region"] == region], methods, score.column)
+                for axes in line[len(block) :]:
+                    axes.remove()
+        handles = [
+            Line2D([], [], color=colour, marker=marker, linestyle="", markersize=4.5)
+            for colour, _, marker in looks(methods).values()
+        ]
+        add_legend(figure, dict(zip(numbered(methods), handles, strict=True)))
+        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *regions])])
     return figure
 
 
-def draw_column(axes: Axes, place: int, values: NDArray[np.float64], colour: str, marker: str, label: str) -> None:
+def share_axis(panels: NDArray, values: NDArray[np.float64], score: Score) -> None:
+    """Give all panels of a score the same axis: of a distance, a logarithmic one where few values are far out."""
+    defined = values[np.isfinite(values)]
+    logarithmic = (
+        is_distance(score) and defined.size > 0 and defined.max() > FAR_OUT * max(np.percentile(defined, 25), 1)
+    )
+    for axes in panels.flat:
+        if axes is not panels[0, 0]:
+            axes.sharey(panels[0, 0])
+    for line in panels:
+        line[0].set_ylabel(score.title + (LOGARITHMIC if logarithmic else ""))
+        for axes in line[1:]:
+            axes.tick_params(labelleft=False)
+    if logarithmic:
+        panels[0, 0].set_yscale("asinh", linear_width=1)  # has a place for 0, which a logarithm has not
+        top = next((tick for tick in TICKS if tick >= defined.max()), defined.max())
+        panels[0, 0].set_ylim(-0.15, top * 1.1)
+        for axes in panels[:, 0]:
+            axes.yaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick <= top]))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def is_distance(score: Score) -> bool:
+    """Return whether a score is a distance, which has no upper limit."""
+    return score.column.endswith("_mm")
+
+
+def draw_panel(axes: Axes, of_region: pd.DataFrame, methods: Sequence[str], column: str) -> None:
+    """Draw the cases of one region, a column of points per method."""
+    defined = False
+    for place, (method, (colour, _, marker)) in enumerate(looks(methods).items()):
+        values = of_region.loc[of_region["method"] == method, column].to_numpy(float)
+        values = values[np.isfinite(values)]
+        draw_column(axes, place, values, colour, marker)
+        defined |= values.size > 0
+    if not defined:
+        axes.text(0.5, 0.5, "defined in no case", ha="center", va="center", transform=axes.transAxes, fontsize=8)
+    places = list(range(len(methods))) if len(methods) >= NUMBERED else []
+    axes.set_xticks(places, [str(place + 1) for place in places], fontsize=6)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.6, len(methods) - 0.4)
+    axes.grid(axis="y")
+
+
+def draw_column(axes: Axes, place: int, values: NDArray[np.float64], colour: str, marker: str) -> None:
     """Draw the cases of one method, their quartiles as a line and their median as a bar."""
     size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # few points hide no bar, many would
+    heights = axes.yaxis.get_transform().transform(values)  # as they are on the paper
     axes.scatter(
-        place + sideways(values), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label,
+        place + sideways(heights), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0,
         zorder=zorder, rasterized=len(values) > MOST_MARKED,
     )  # fmt: skip
     if len(values):

@@ -6,41 +6,70 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, house_style
-from segan_nnunet.evaluation.presentation.ranking_table import p_text
+from segan_nnunet.evaluation.presentation.figures.style import (
+    METHOD_COLOURS,
+    MOST_METHODS,
+    WIDEST,
+    add_notes,
+    choose_first,
+    house_style,
+)
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, measure_width, wrap
+from segan_nnunet.evaluation.presentation.ranking_table import pair_texts
 from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", METHOD_COLOURS[0]])
 DARK = 0.55  # of the shades, from where on text is white
+LABEL, WIDEST_CELL, NARROWEST, AXIS = 2.6, 0.7, 0.34, 0.6  # inches
+LABEL_SIZE, TITLE_SIZE = 8, 9  # points
+PLACES, PAIRS = "share of resamples that take each place", "p of each pair after Holm"
 
 
 def ranking_figure(ranking: Ranking) -> Figure:
-    """Draw the places under the bootstrap, and p of every pair after Holm's correction, significant ones dark."""
-    methods, number = list(ranking.methods), len(ranking.methods)
-    labels = [f"{method}  {mean:.2f}" for method, mean in zip(methods, ranking.mean_ranks, strict=True)]
-    with house_style():
-        figure = Figure(figsize=(2.4 + 1.1 * number, 1.5 + 0.36 * number), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        draw_cells(left, ranking.places, [[f"{share:.0%}" if share else "" for share in row] for row in ranking.places])
-        left.set(title="share of resamples that take each place", xlabel="place")
-        left.set_xticks(np.arange(number) + 0.5, [str(place + 1) for place in range(number)])
-        left.set_yticks(np.arange(number) + 0.5, labels)
-        significant = np.where(np.isnan(ranking.p_holm), 0.0, np.where(ranking.p_holm < ALPHA, 0.8, 0.1))
-        texts = [["" if np.isnan(p) else p_text(p) for p in row] for row in ranking.p_holm]
-        draw_cells(right, significant, texts)
-        right.set(title="p of each pair after Holm", xlabel="in the order of the mean ranks")
-        right.set_xticks(np.arange(number) + 0.5, [str(place + 1) for place in range(number)])
+    """Draw the places under the bootstrap, and p of every pair after Holm's correction, significant ones dark.
+
+    The two are side by side, or one below the other where there are many methods.
+    """
+    methods, notes = choose_first(ranking.methods, MOST_METHODS, "methods, the best,", "ranking.csv has")
+    number = len(methods)
+    places, p_holm = ranking.places[:number, :number], ranking.p_holm[:number, :number]
+    ranks = [f"  {mean:.2f}" for mean in ranking.mean_ranks[:number]]
+    with house_style(methods):
+        labels = [wrap(method, LABEL, LABEL_SIZE) + rank for method, rank in zip(methods, ranks, strict=True)]
+        beside = max(measure_width(label, LABEL_SIZE) for label in labels) + 0.2
+        cell = (WIDEST - beside - AXIS) / (2 * number)
+        stacked = cell < NARROWEST
+        cell = min(WIDEST_CELL, cell * 2 if stacked else cell)
+        wide, high = cell * number, max(0.36, *(measure_height(label, LABEL_SIZE) + 0.1 for label in labels)) * number
+        matrices = (2, 1) if stacked else (1, 2)
+        titles = [wrap(title, wide, TITLE_SIZE) for title in (PLACES, PAIRS)]
+        above = max(measure_height(title, TITLE_SIZE) for title in titles) + 0.7
+        figure = Figure(
+            figsize=(beside + matrices[1] * wide + AXIS, matrices[0] * (high + above)), layout="constrained"
+        )
+        left, right = figure.subplots(*matrices)
+        size = min(7, cell * 72 / 3.9)  # points, in which "<.001§" fits into its cell
+        draw_cells(left, places, [[f"{share:.0%}" if share else "" for share in row] for row in places], size)
+        left.set(title=titles[0], xlabel="place")
+        left.set_yticks(np.arange(number) + 0.5, labels, fontsize=LABEL_SIZE)
+        significant = np.where(np.isnan(p_holm), 0.0, np.where(p_holm < ALPHA, 0.8, 0.1))
+        texts = [row[:number] for row in pair_texts(ranking)[:number]]
+        draw_cells(right, significant, texts, size)
+        right.set(title=titles[1], xlabel=wrap("in the order of the mean ranks", wide, TITLE_SIZE))
         right.set_yticks(np.arange(number) + 0.5, [str(place + 1) for place in range(number)])
+        add_notes(figure, [*notes, *escape_notes(methods)])
     return figure
 
 
-def draw_cells(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]]) -> None:
+def draw_cells(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]], size: float) -> None:
     """Draw a matrix of shaded cells with their text."""
+    number = len(shades)
     axes.pcolormesh(shades, cmap=SHADES, vmin=0, vmax=1, edgecolors="#DDDDDD", linewidth=0.5)
-    axes.set(xlim=(0, len(shades)), ylim=(len(shades), 0))
+    axes.set(xlim=(0, number), ylim=(number, 0))
     for (row, column), shade in np.ndenumerate(shades):
         colour = "white" if shade > DARK else "black"
-        axes.text(column + 0.5, row + 0.5, texts[row][column], ha="center", va="center", fontsize=7, color=colour)
+        axes.text(column + 0.5, row + 0.5, texts[row][column], ha="center", va="center", fontsize=size, color=colour)
+    axes.set_xticks(np.arange(number) + 0.5, [str(place + 1) for place in range(number)])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

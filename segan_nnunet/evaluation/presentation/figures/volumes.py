@@ -1,15 +1,29 @@
 """Agreement of volumes: Bland and Altman's difference against mean, per method and region."""
 
 from collections.abc import Sequence
+from math import floor, log10
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, house_style, looks
+from segan_nnunet.evaluation.presentation.figures.style import (
+    HIGHEST,
+    MOST_MARKED,
+    WIDEST,
+    add_notes,
+    choose_first,
+    house_style,
+    looks,
+    per_row,
+)
+from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
 
 LIMIT = 1.96  # standard deviations: 95 % of normal differences
+HEIGHT, NARROWEST, AXIS = 1.9, 2.0, 0.5  # inches
+TITLE_SIZE, NAME_SIZE = 8, 7  # points
 
 
 def limits_of_agreement(differences: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -22,32 +36,67 @@ def limits_of_agreement(differences: NDArray[np.float64]) -> tuple[float, float,
 def volume_agreement(scores: pd.DataFrame, regions: Sequence[str]) -> Figure:
     """Draw predicted minus reference volume against their mean, in ml, one row per method, one column per region.
 
+    Many regions go into several blocks of rows.
+
     Args:
         scores: one row per method, case and region, with prediction_ml and reference_ml.
         regions: columns of panels.
     """
-    methods = list(scores["method"].unique())
-    with house_style():
-        size = (2.5 * len(regions) + 0.6, 2.0 * len(methods) + 0.5)
+    most_rows = int(HIGHEST // HEIGHT)
+    methods, notes = choose_first(list(scores["method"].unique()), most_rows, "methods")
+    across = per_row(len(regions), NARROWEST, WIDEST - AXIS)
+    regions, left_out = choose_first(regions, across * (most_rows // len(methods)), "regions")
+    blocks = [regions[start : start + across] for start in range(0, len(regions), across)]
+    with house_style([*methods, *regions]):
+        width = min(2.5, (WIDEST - AXIS) / across)
+        titles = {region: wrap(region, width - 0.2, TITLE_SIZE) for region in regions}
+        names = {method: wrap(method, HEIGHT - 0.3, NAME_SIZE) for method in methods}
+        tallest = max(measure_height(title, TITLE_SIZE) for title in titles.values())
+        beside = max(measure_height(name, NAME_SIZE) for name in names.values())  # of text that is turned
+        size = (width * across + AXIS + beside, (HEIGHT + tallest) * len(blocks) * len(methods) + 0.3)
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(len(methods), len(regions), squeeze=False, sharex="col", sharey="col")
-        for row, (method, (colour, _, marker)) in zip(panels, looks(methods).items(), strict=True):
-            for axes, region in zip(row, regions, strict=True):
-                cases = scores[(scores["method"] == method) & (scores["region"] == region)]
-                difference = (cases["prediction_ml"] - cases["reference_ml"]).to_numpy(float)
-                middle = (cases["prediction_ml"] + cases["reference_ml"]).to_numpy(float) / 2
-                many = len(cases) > MOST_MARKED
-                axes.scatter(
-                    middle, difference, s=5 if many else 16, color=colour, marker=marker, alpha=0.7, linewidths=0,
-                    rasterized=many,
-                )  # fmt: skip
-                low, bias, high = limits_of_agreement(difference)
-                axes.axhline(0, color="#888888", linewidth=0.8)
-                axes.axhline(bias, color="black", linewidth=1.2)
-                for limit in (low, high):
-                    axes.axhline(limit, color="black", linewidth=0.9, linestyle="--")
-                axes.set_title(f"{region}\n{bias:+.1f} ml ({low:+.1f} to {high:+.1f})".replace("-", "−"), fontsize=8)
-            row[0].set_ylabel(f"{method}\npredicted − reference (ml)", fontsize=7)
-        for axes in panels[-1]:
-            axes.set_xlabel("mean of both volumes (ml)", fontsize=8)
+        panels = figure.subplots(len(blocks) * len(methods), across, squeeze=False)
+        for start, block in enumerate(blocks):
+            for column, region in enumerate(block):
+                of_region = scores[scores["region"] == region]
+                above = panels[start * len(methods), column]
+                for row, (method, (colour, _, marker)) in enumerate(looks(methods).items(), start * len(methods)):
+                    axes = panels[row, column]
+                    if axes is not above:
+                        axes.sharex(above)
+                        axes.sharey(above)
+                    draw_panel(axes, of_region[of_region["method"] == method], colour, marker, titles[region])
+                    axes.tick_params(labelbottom=row == (start + 1) * len(methods) - 1)
+                    if column == 0:
+                        axes.set_ylabel(f"{names[method]}\npredicted − reference (ml)", fontsize=NAME_SIZE)
+                axes.set_xlabel("mean of both volumes (ml)", fontsize=8)
+        for axes in panels[-len(methods) :, len(blocks[-1]) :].flat:
+            axes.remove()
+        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *regions])])
     return figure
+
+
+def draw_panel(axes: Axes, cases: pd.DataFrame, colour: str, marker: str, title: str) -> None:
+    """Draw the cases of one method and region, with the limits of agreement as lines and in the title."""
+    # volumes are counted voxels: a difference of less than this is a rounding error
+    difference = (cases["prediction_ml"] - cases["reference_ml"]).to_numpy(float).round(9)
+    middle = (cases["prediction_ml"] + cases["reference_ml"]).to_numpy(float) / 2
+    many = len(cases) > MOST_MARKED
+    axes.scatter(
+        middle, difference, s=5 if many else 16, color=colour, marker=marker, alpha=0.7, linewidths=0, rasterized=many
+    )
+    low, bias, high = limits_of_agreement(difference)
+    axes.axhline(0, color="#888888", linewidth=0.8)
+    axes.axhline(bias, color="black", linewidth=1.2)
+    for limit in (low, high):
+        axes.axhline(limit, color="black", linewidth=0.9, linestyle="--")
+    axes.set_title(f"{title}\n{agreement_text(low, bias, high)}", fontsize=TITLE_SIZE)
+
+
+def agreement_text(low: float, bias: float, high: float) -> str:
+    """Return the bias and its limits in ml, with two digits of the largest at least; a single case has no limits."""
+    largest = np.nanmax(np.abs([low, bias, high]))
+    decimals = 1 if largest >= 1 or largest < 1e-9 else 1 - floor(log10(largest))
+    numbers = [f"{round(value, decimals) + 0.0:+.{decimals}f}" for value in (bias, low, high)]  # + 0.0: no -0.0
+    text = f"{numbers[0]} ml" + ("" if np.isnan(low) else f" ({numbers[1]} to {numbers[2]})")
+    return text.replace("-", "−")
