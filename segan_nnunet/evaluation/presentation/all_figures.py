@@ -29,8 +29,8 @@ CAPTIONS = {
     "are its 95 % limits of agreement. The title of each panel gives their values.",
     "ranking": "The number beside a method is its mean rank over cases, regions and scores. The first matrix shows how "
     "often each method takes each place when patients are drawn with replacement. The second one shows p of every pair "
-    "after Holm's correction, dark where p < 0.05. A § marks a pair in which the mean of a score favours the method with "
-    "the worse rank.",
+    "after Holm's correction, dark where p < 0.05. A § marks a pair in which the mean of a score favours the method "
+    "with the worse rank.",
     "training_curves": "Pseudo Dice and losses by epoch, one line per fold. Losses of different objectives differ in "
     "kind.",
 }
