@@ -55,9 +55,7 @@ def grey_pixels(path: Path) -> NDArray:
     with Image.open(path) as picture:
         if picture.mode == "P":
             return one_value(np.asarray(picture.convert("RGB")), path, palette=True)
-        if picture.mode == "LA":
-            picture = picture.convert("RGBA")
-        pixels = np.asarray(picture)
+        pixels = np.asarray(picture.convert("RGBA") if picture.mode == "LA" else picture)
     return one_value(pixels, path)
 
 

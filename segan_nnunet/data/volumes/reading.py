@@ -61,10 +61,21 @@ def read_volume(path: Path, volume: int | None = None, dimensions: Collection[in
     elif axes not in dimensions:
         wanted = " or ".join(map(str, dimensions))
         raise VolumeError(
-            f"{path} has {axes} dimensions, not {wanted}: {' x '.join(map(str, voxels.shape[::-1]))}. Channels of images "
-            "go into a file each; merge a channel per region into one label per voxel"
+            f"{path} has {axes} dimensions, not {wanted}: {' x '.join(map(str, voxels.shape[::-1]))}. Channels of "
+            "images go into a file each; merge a channel per region into one label per voxel"
         )
     return Volume(path, voxels, grid)
+
+
+def read_on(source: Path, grid: VoxelGrid, volume: int | None = None) -> NDArray:
+    """Read voxels in the order of a grid's axes; as they are where the header alone is wrong.
+
+    Raises:
+        VolumeError: as `read_volume`.
+    """
+    read = read_volume(source, volume)
+    turned = read.on(grid)
+    return read.voxels if turned is None else turned
 
 
 def read_grid(path: Path) -> VoxelGrid:
@@ -122,8 +133,8 @@ def read_header(path: Path, shown: Path | None = None) -> sitk.ImageFileReader:
         raise VolumeError(f"{path} is no image, or damaged; {FETCH_AGAIN} ({last_line(error)})") from error
     if reader.GetNumberOfComponents() != 1:
         raise VolumeError(
-            f"{path} has {reader.GetNumberOfComponents()} values per voxel, a colour, a vector or channels; an image or "
-            "a segmentation has one. Merge a channel per region into one label per voxel"
+            f"{path} has {reader.GetNumberOfComponents()} values per voxel, a colour, a vector or channels; an image "
+            "or a segmentation has one. Merge a channel per region into one label per voxel"
         )
     return reader
 
