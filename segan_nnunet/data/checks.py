@@ -33,6 +33,7 @@ class CaseReport:
         values: of the truth's labels, background aside.
         grid: of the first channel.
         copies: channels with the same voxels as an earlier one, in words.
+        fills_brain: whether the truth marks just the voxels of the first channel that are not 0.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -43,6 +44,7 @@ class CaseReport:
     values: set[int] = field(default_factory=set)
     grid: VoxelGrid | None = None
     copies: list[str] = field(default_factory=list)
+    fills_brain: bool = False
 
 
 def check_cases(
@@ -92,6 +94,7 @@ def check_case(
             f"named like nothing of {release.title}; name it like {' or '.join(release.truth)}, or move it away"
         )
     first: tuple[str, VoxelGrid] | None = None
+    brain: NDArray[np.bool_] | None = None
     for name, path in files.items():
         try:
             volume = read_volume(path, None if name == "truth" else release.channels[name].volume)
@@ -105,9 +108,12 @@ def check_case(
             problems += truth_problems(values, path, release)
             report.values = set(values.tolist()) - {0}
             report.empty_truth = not report.values
+            truth = volume.on(first[1])
+            report.fills_brain = truth is not None and brain is not None and np.array_equal(truth != 0, brain)
             report.rewrite_truth = volume.voxels.dtype.kind == "f" or not nnunet_takes(volume, first[1])
         else:
             problems += image_problems(volume.voxels, name, path)
+            brain = volume.voxels != 0 if brain is None else brain
             turned = volume.on(first[1])
             digest = hashlib.sha256((volume.voxels if turned is None else turned).data).hexdigest()
             if digest in report.content:
@@ -203,6 +209,11 @@ def doubts(reports: Mapping[str, CaseReport]) -> list[str]:
         f"{copy} in {len(cases)} cases, the first {cases[0]}: one of the two modalities is missing there"
         for copy, cases in copies.items()
     ]
+    if filled := [case_id for case_id, report in reports.items() if report.fills_brain]:
+        found.append(
+            f"the truth of {len(filled)} cases, the first {filled[0]}, marks every voxel of the image that is not 0: "
+            "is it a mask of the brain?"
+        )
     if unknown := [case_id for case_id, report in reports.items() if report.grid and not report.grid.has_spacing]:
         found.append(
             f"the images of {len(unknown)} cases, the first {unknown[0]}, do not say their spacing: 1 mm is taken"

@@ -35,14 +35,16 @@ def read_picture(path: Path) -> Volume:
         VolumeError: the file is damaged, shows colours, or has an unusable spacing beside it.
     """
     try:
-        pixels = tiff_pixels(path) if path.name.lower().endswith(TIFF) else grey_pixels(path)
+        is_tiff = path.name.lower().endswith(TIFF)
+        spacing = spacing_beside(path) if is_tiff else None
+        pixels = tiff_pixels(path, spacing is not None) if is_tiff else grey_pixels(path)
     except VolumeError:
         raise
     except Exception as error:  # the libraries raise whatever the bytes of a damaged file lead to
         raise VolumeError(f"{path} is no image, or damaged; {FETCH_AGAIN} ({error})") from error
     pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
     axes = pixels.ndim
-    spacing = spacing_beside(path) if axes == 3 else None
+    spacing = spacing if axes == 3 else None  # nnU-Net has none for a picture in 2-D
     direction = tuple(np.eye(axes).ravel().tolist())
     size = pixels.shape[::-1]
     return Volume(
@@ -59,15 +61,20 @@ def grey_pixels(path: Path) -> NDArray:
     return one_value(pixels, path)
 
 
-def tiff_pixels(path: Path) -> NDArray:
-    """Return the values (H, W) or (D, H, W) of a TIFF; those of a palette are its indices, as nnU-Net has them."""
+def tiff_pixels(path: Path, is_volume: bool) -> NDArray:
+    """Return the values (H, W) or (D, H, W) of a TIFF; those of a palette are its indices, as nnU-Net has them.
+
+    Args:
+        path: of the file.
+        is_volume: whether it is known to be in 3-D; a volume whose last axis has 3 or 4 voxels looks like colours.
+    """
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
         try:
             pixels = series.asarray()
         except ValueError:  # a compression for which tifffile wants a package that nobody asked for
             return one_value(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), path)
-        colours = series.axes.endswith("S")
+        colours = series.axes.endswith("S") and not is_volume
     return one_value(pixels, path) if colours else pixels
 
 

@@ -49,9 +49,9 @@ def read_volume(path: Path, volume: int | None = None, dimensions: Collection[in
         voxels, axes, grid = read.voxels, read.voxels.ndim, read.grid
     else:
         header = read_header(path)
+        axes, grid = header.GetDimension(), grid_of(header, path)  # first: ITK reads no image without a spacing
         voxels = nifti_voxels(path) if is_nifti(path) else itk_voxels(path, header)
         voxels = voxels.reshape(header.GetSize()[::-1])  # without the single entries of further axes
-        axes, grid = header.GetDimension(), grid_of(header, path)
     if volume is not None:
         if axes != 4:
             raise VolumeError(f"{path} has {axes} dimensions, not the 4 that hold several channels")
