@@ -138,13 +138,13 @@ def test_a_3d_tiff_has_its_spacing_beside_it(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize("spacing", [[3.0, 0.5], [3.0, 0.5, 0.0], [1, 1, float("nan")], ["a", 1, 1], 3])
 def test_an_unusable_spacing_beside_a_tiff_is_named(tmp_path: Path, spacing: object) -> None:
-    path = write_tiff(tmp_path, np.ones((2, 5, 4), np.uint8), spacing)
+    path = write_tiff(tmp_path, np.ones((2, 5, 6), np.uint8), spacing)
     with pytest.raises(VolumeError, match="case.json .*nnU-Net wants"):
         read_volume(path)
 
 
 def test_the_spacings_of_two_predictions_must_agree(tmp_path: Path) -> None:
-    mask = np.ones((2, 5, 4), np.uint8)
+    mask = np.ones((2, 5, 6), np.uint8)
     paths = {name: write_tiff(tmp_path / name, mask, [z, 1, 1]) for name, z in (("a", 1), ("b", 2))}
     measured = measure_case(Case("case", write_tiff(tmp_path / "ref", mask), paths), LESION)
     assert "b/case.tif has the spacing (1, 1, 2), its reference (1, 1, 1)" in measured.problems[0]

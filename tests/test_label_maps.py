@@ -32,8 +32,8 @@ BRATS = Labelling({"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}, (0, 1
 @pytest.mark.parametrize("kind", [np.int32, np.float64])
 def test_labels_of_any_size_have_their_own_scores(tmp_path: Path, values: tuple[int, ...], kind: type) -> None:
     random = np.random.default_rng(0)
-    truth = random.choice([0, *values], SIZE[::-1]).astype(kind)
-    predicted = random.choice([0, *values], SIZE[::-1]).astype(kind)
+    truth: np.ndarray = random.choice([0, *values], SIZE[::-1]).astype(kind)
+    predicted: np.ndarray = random.choice([0, *values], SIZE[::-1]).astype(kind)
     write_volume(tmp_path / "t.mha", truth)
     write_volume(tmp_path / "p.mha", predicted)
     labelling = Labelling({str(v): (v,) for v in values} | {"all": values}, (0, *values), None, ("T1",), ".mha")
