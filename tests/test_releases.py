@@ -183,7 +183,7 @@ class TestSubmission:
         path = predictions / "BraTS2021_00003.nii.gz"
         volume = read_volume(path)
         write_volume(volume.voxels, replace(volume.grid, origin=(1.0, 2.0, 3.0)), path)
-        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the origin \(1.0, 2.0, 3.0\), its image")
+        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the origin \(1, 2, 3\), its image \(0, 0, 0\)")
 
     def test_a_missing_test_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").unlink()
