@@ -187,7 +187,7 @@ class TestSubmission:
         path = predictions / "BraTS2021_00003.nii.gz"
         volume = read_volume(path)
         write_volume(volume.voxels, replace(volume.grid, origin=(1.0, 2.0, 3.0)), path)
-        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the origin \(1.0, 2.0, 3.0\), its image")
+        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the origin \(1, 2, 3\), its image \(0, 0, 0\)")
 
     def test_a_missing_test_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").unlink()
@@ -200,13 +200,15 @@ class TestSubmission:
     def test_another_size(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00003.nii.gz"
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(path))
-        self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the size \(5, 4, 3\), its image")
+        self.refused(
+            predictions, tmp_path, r"BraTS2021_00003.nii.gz has 5 x 4 x 3 voxels, its image [0-9 x]+; resample"
+        )
 
     def test_unknown_labels(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00002.nii.gz"
         volume = read_volume(path)
         write_volume(np.full_like(volume.voxels, 7), volume.grid, path)
-        self.refused(predictions, tmp_path, "BraTS2021_00002.nii.gz has the labels 7")
+        self.refused(predictions, tmp_path, "BraTS2021_00002.nii.gz has the unknown label 7")
 
     def test_no_prediction(self, predictions: Path, tmp_path: Path) -> None:
         self.refused(tmp_path, tmp_path, "no prediction, a file ending in .nii.gz")

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from segan_nnunet.data.labelling import Labelling
+from segan_nnunet.data.volumes import read_labels
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.scores.measurement import Case, measure, measure_case, read_segmentation
+from segan_nnunet.evaluation.scores.measurement import Case, measure, measure_case
 from segan_nnunet.evaluation.scores.scores import (
     add_scores,
     confusion_matrix,
@@ -41,12 +42,13 @@ def test_overlaps_by_hand() -> None:
 def test_counts_of_regions_are_sums_of_the_confusion_matrix() -> None:
     reference = np.array([0, 0, 1, 1, 2, 2, 2, 3])
     prediction = np.array([0, 1, 1, 2, 2, 0, 1, 2])
-    confusion = confusion_matrix(reference, prediction, 4)
+    values = (0, 1, 2, 3)
+    confusion = confusion_matrix(reference, prediction, values)
     assert confusion.sum() == 8 and confusion[2, 1] == 1 and confusion[1, 2] == 1
-    assert region_counts(confusion, (1, 2, 3)) == {"TP": 5, "FP": 1, "FN": 1, "TN": 1}
-    assert region_counts(confusion, (2,)) == {"TP": 1, "FP": 2, "FN": 2, "TN": 3}
+    assert region_counts(confusion, values, (1, 2, 3)) == {"TP": 5, "FP": 1, "FN": 1, "TN": 1}
+    assert region_counts(confusion, values, (2,)) == {"TP": 1, "FP": 2, "FN": 2, "TN": 3}
     # with 3 ignored the last voxel is nowhere
-    assert region_counts(confusion, (1, 2), ignore_value=3) == {"TP": 4, "FP": 1, "FN": 1, "TN": 1}
+    assert region_counts(confusion, values, (1, 2), ignore_value=3) == {"TP": 4, "FP": 1, "FN": 1, "TN": 1}
 
 
 def test_a_surface_is_the_voxels_with_a_neighbour_outside() -> None:
@@ -185,7 +187,7 @@ def test_ignored_voxels_count_nowhere(tmp_path: Path) -> None:
     write_volume(tmp_path / "r.mha", reference)
     write_volume(tmp_path / "p.mha", prediction)
     labelling = Labelling({"whole": (1, 2)}, (0, 1, 2, 3), 3, ("T2",), ".mha")
-    rows, problems = measure_case(Case("a", tmp_path / "r.mha", {"m": tmp_path / "p.mha"}), labelling)
+    rows, problems, *_ = measure_case(Case("a", tmp_path / "r.mha", {"m": tmp_path / "p.mha"}), labelling)
     assert not problems
     assert (rows[0]["TP"], rows[0]["FP"], rows[0]["FN"], rows[0]["TN"]) == (64, 0, 0, 836)
     assert rows[0]["surface_distance_mm"] == 0
@@ -204,13 +206,13 @@ def test_labels_are_read_from_any_type_of_number(tmp_path: Path) -> None:
     expected = cubes(4, 2)
     for kind in (np.uint8, np.int16, np.float32):
         write_volume(tmp_path / "a.mha", expected.astype(kind))
-        np.testing.assert_array_equal(read_segmentation(tmp_path / "a.mha", LABELLING).labels, expected)
+        np.testing.assert_array_equal(read_labels(tmp_path / "a.mha", LABELLING).voxels, expected)
     for wrong in (-1, 257, math.nan):
         volume = expected.astype(np.float32)
         volume[0, 0, 0] = wrong  # 257 and 1 are the same in 8 bits
         write_volume(tmp_path / "a.mha", volume)
         with pytest.raises(InputError, match=f"unknown label {wrong:g}"):
-            read_segmentation(tmp_path / "a.mha", LABELLING)
+            read_labels(tmp_path / "a.mha", LABELLING)
 
 
 def test_two_dimensional_volumes_are_scored_too(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def convert(
     if made.training:
         print("In so many of them there is: " + ", ".join(f"{name} {n}" for name, n in made.label_counts.items()))
         print_doubts(made, release)
+    for doubt in made.doubts:
+        print(f"WARNING: {doubt}")
     if made.without_cases:
         print(f"{len(made.without_cases)} folders beside the cases' hold none, the first {made.without_cases[0]}")
     if made.strangers:

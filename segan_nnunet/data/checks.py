@@ -17,9 +17,7 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
-
-MANY = 8  # values of a bad truth that are listed
-MOST_COUNTED = 1024  # range of values that are counted rather than sorted
+from segan_nnunet.data.volumes.label_maps import distinct_values, listed, what_they_are
 
 
 @dataclass
@@ -34,6 +32,8 @@ class CaseReport:
         content: a digest of each channel's voxels.
         values: of the truth's labels, background aside.
         grid: of the first channel.
+        copies: channels with the same voxels as an earlier one, in words.
+        fills_brain: whether the truth marks just the voxels of the first channel that are not 0.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -43,6 +43,8 @@ class CaseReport:
     content: list[str] = field(default_factory=list)
     values: set[int] = field(default_factory=set)
     grid: VoxelGrid | None = None
+    copies: list[str] = field(default_factory=list)
+    fills_brain: bool = False
 
 
 def check_cases(
@@ -92,6 +94,7 @@ def check_case(
             f"named like nothing of {release.title}; name it like {' or '.join(release.truth)}, or move it away"
         )
     first: tuple[str, VoxelGrid] | None = None
+    brain: NDArray[np.bool_] | None = None
     for name, path in files.items():
         try:
             volume = read_volume(path, None if name == "truth" else release.channels[name].volume)
@@ -99,17 +102,23 @@ def check_case(
             problems.append(f"{name}: {error}")
             continue
         first = first or (name, volume.grid)
+        problems += grid_problems(volume, name, *first, geometry_from_image)
         if name == "truth":
-            problems += truth_grid_problems(volume, *first, geometry_from_image)
             values = distinct_values(whole_numbers(volume.voxels))
             problems += truth_problems(values, path, release)
             report.values = set(values.tolist()) - {0}
             report.empty_truth = not report.values
+            truth = volume.on(first[1])
+            report.fills_brain = truth is not None and brain is not None and np.array_equal(truth != 0, brain)
             report.rewrite_truth = volume.voxels.dtype.kind == "f" or not nnunet_takes(volume, first[1])
         else:
-            problems += [f"{difference}: {path}" for difference in grid_differences(name, volume.grid, *first)]
             problems += image_problems(volume.voxels, name, path)
-            report.content.append(hashlib.sha256(volume.voxels.data).hexdigest())
+            brain = volume.voxels != 0 if brain is None else brain
+            turned = volume.on(first[1])
+            digest = hashlib.sha256((volume.voxels if turned is None else turned).data).hexdigest()
+            if digest in report.content:
+                report.copies.append(f"{name} holds the same voxels as {channels[report.content.index(digest)]}")
+            report.content.append(digest)
             if not nnunet_takes(volume, first[1]):
                 report.rewrite_images.append(name)
     report.grid = first and first[1]
@@ -127,24 +136,21 @@ def nnunet_takes(volume: Volume, grid: VoxelGrid) -> bool:
     return volume.grid.is_nnunet_s(grid) and not further_axes
 
 
-def grid_differences(name: str, grid: VoxelGrid, first: str, first_grid: VoxelGrid) -> list[str]:
-    """What differs between the grids of a file and of the first channel, in words."""
-    return [
-        f"{what} of {name} is {getattr(grid, what)}, of {first} {getattr(first_grid, what)}"
-        for what in grid.differences(first_grid)
-    ]
-
-
-def truth_grid_problems(volume: Volume, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:
-    """List where a truth does not lie on its image's voxels, its axes in whatever order."""
-    differences = grid_differences("truth", volume.grid, first, grid)
+def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:
+    """List where a truth or a channel does not lie on the first channel's voxels, its axes in whatever order."""
+    differences = volume.grid.differences(grid)
     if not differences or volume.on(grid) is not None:
         return []
-    same_size = volume.grid.size == grid.size
-    if geometry_from_image and same_size:
+    same_size, is_truth = volume.grid.size == grid.size, name == "truth"
+    if geometry_from_image and same_size and is_truth:
         return []
-    hint = "; if its header alone is wrong, --geometry-from image takes the image's" if same_size else ""
-    return [f"{difference}: {volume.path}{hint}" for difference in differences]
+    hint = f"; resample it to the voxels of {first}, or mend its header if that alone is wrong"
+    if is_truth:
+        hint = "; if its header alone is wrong, --geometry-from image takes the image's" if same_size else ""
+    return [
+        f"{what} of {name} is {getattr(volume.grid, what)}, of {first} {getattr(grid, what)}: {volume.path}{hint}"
+        for what in differences
+    ]
 
 
 def image_problems(volume: NDArray, name: str, path: Path) -> list[str]:
@@ -159,26 +165,20 @@ def image_problems(volume: NDArray, name: str, path: Path) -> list[str]:
 
 def truth_problems(values: NDArray, path: Path, release: Release) -> list[str]:
     """List what is wrong with a truth's different values."""
-    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
-        odd = [f"{value:g}" for value in values if not np.isfinite(value) or value != round(float(value))]
-        return [f"truth has values that are not whole, {', '.join(odd[:MANY])}; was it interpolated? {path}"]
     known = {0, *release.labels.values()}
-    unexpected = [f"{value:g}" for value in values if value not in known]
-    if not unexpected:
+    looks_like = what_they_are(values, len(known))
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
+        odd = values[~(values == np.round(values))]  # NaN too
+        return [f"truth has values that are not whole, {listed(odd)}; was it interpolated? {looks_like}: {path}"]
+    unexpected = np.array([value for value in values if value not in known])
+    if not unexpected.size:
         return []
     fits = ", ".join(releases_with_values(values)) or "no release"
     return [
-        f"truth has the values {', '.join(unexpected[:MANY])}, which {release.title} does not know (it has "
-        f"{', '.join(map(str, sorted(known)))}); its values would fit {fits}: {path}"
+        f"truth has the values {listed(unexpected)}, which {release.title} does not know (it has "
+        f"{', '.join(map(str, sorted(known)))}); its values would fit {fits}"
+        f"{'. ' if looks_like else ''}{looks_like}: {path}"
     ]
-
-
-def distinct_values(volume: NDArray) -> NDArray:
-    """Return the different values of a volume, in order; np.unique, but without sorting millions of small integers."""
-    if volume.dtype.kind not in "iu" or np.ptp(volume) >= MOST_COUNTED:
-        return np.unique(volume)
-    lowest = int(volume.min())
-    return np.flatnonzero(np.bincount((volume.ravel() - lowest).astype(np.uint16))) + lowest
 
 
 def releases_with_values(values: NDArray) -> list[str]:
@@ -197,6 +197,28 @@ def identical_cases(reports: Mapping[str, CaseReport]) -> dict[str, str]:
             problems[case_id] = f"is the same as {first}, voxel by voxel; leave one out, or it may train and validate"
         first_with.setdefault(content, case_id)
     return problems
+
+
+def doubts(reports: Mapping[str, CaseReport]) -> list[str]:
+    """Return what breaks no rule, and yet may not be as the user thinks."""
+    copies: dict[str, list[str]] = {}
+    for case_id, report in reports.items():
+        for copy in report.copies:
+            copies.setdefault(copy, []).append(case_id)
+    found = [
+        f"{copy} in {len(cases)} cases, the first {cases[0]}: one of the two modalities is missing there"
+        for copy, cases in copies.items()
+    ]
+    if filled := [case_id for case_id, report in reports.items() if report.fills_brain]:
+        found.append(
+            f"the truth of {len(filled)} cases, the first {filled[0]}, marks every voxel of the image that is not 0: "
+            "is it a mask of the brain?"
+        )
+    if unknown := [case_id for case_id, report in reports.items() if report.grid and not report.grid.has_spacing]:
+        found.append(
+            f"the images of {len(unknown)} cases, the first {unknown[0]}, do not say their spacing: 1 mm is taken"
+        )
+    return found
 
 
 def common_ending(cases: Sequence[CaseFiles], channels: Sequence[str]) -> str:

@@ -12,13 +12,13 @@ import numpy as np
 from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
 
 from segan_nnunet.data.case_table import write_case_table, write_left_out
-from segan_nnunet.data.checks import CaseReport, check_cases, common_ending
+from segan_nnunet.data.checks import CaseReport, check_cases, common_ending, doubts
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import available_releases, load_release
-from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_on, write_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.outputs import made_folder
 
@@ -42,6 +42,7 @@ class Conversion:
         label_counts: in how many training cases each label occurs, by name.
         better: releases with all the values that occur, and with fewer that do not.
         lost: labels that no prediction of regions can hold, because they always lie in a region with another label.
+        doubts: what breaks no rule, and yet may not be as the user thinks.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class Conversion:
     label_counts: dict[str, int]
     better: list[str]
     lost: list[str]
+    doubts: list[str]
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def convert_into(raw: Path, release: Release, source: Path, dataset_id: int, opt
         label_counts={name: sum(value in of for of in values) for name, value in release.labels.items()},
         better=releases_that_fit_better(set().union(*values), release),
         lost=[] if options.plain_labels else lost_labels(release),
+        doubts=doubts({case.case_id: reports[case.case_id] for case in cases}),
     )
 
 
@@ -241,7 +244,7 @@ def write_dataset(
                 if as_it_is and name not in report.rewrite_images:
                     copied |= place(source, target, options.copy)
                 else:
-                    write_volume(read_volume(source, volume).voxels, report.grid, target)
+                    write_volume(read_on(source, report.grid, volume), report.grid, target)
                     copied = True
             if case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
@@ -283,11 +286,9 @@ def place(source: Path, target: Path, copy: bool) -> bool:
 
 
 def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], grid: VoxelGrid) -> None:
-    """Write a truth with other values, as 8-bit integers, on its image's grid and in its order of axes."""
-    volume = read_volume(source)
-    turned = volume.on(grid)
-    values = whole_numbers(volume.voxels if turned is None else turned)  # None: the header alone is wrong
-    labels = np.zeros(values.shape, dtype=np.uint8)
+    """Write a truth with other values, as small integers, on its image's grid and in its order of axes."""
+    values = whole_numbers(read_on(source, grid))
+    labels = np.zeros(values.shape, np.min_scalar_type(max(mapping.values())))
     for value, index in mapping.items():
         labels[values == value] = index
     write_volume(labels, grid, target)

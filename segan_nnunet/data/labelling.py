@@ -1,7 +1,8 @@
 """What the label values of a dataset mean: its regions, its ignored label, its channels."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 from segan_nnunet.errors import InputError
 
 ROUNDING = 1e-3  # of a label: a header's scale factor may do so much
+MOST_EXACT = 2.0**53  # beyond it floating point skips whole numbers
 
 
 def whole_numbers(voxels: NDArray) -> NDArray:
     """Labels as whole numbers, if a scale factor in a header has moved them by no more than a rounding; else as is."""
-    if voxels.dtype.kind != "f" or not np.isfinite(voxels).all():
+    if voxels.dtype.kind == "b":
+        return voxels.astype(np.uint8)
+    if voxels.dtype.kind != "f" or not (np.abs(voxels) < MOST_EXACT).all():  # NaN is not
         return voxels
     rounded = np.round(voxels)
     return rounded.astype(np.int64) if np.abs(voxels - rounded).max(initial=0) <= ROUNDING else voxels
@@ -31,6 +35,7 @@ class Labelling:
         channel_names: of the images, in order.
         file_ending: of images and segmentations, such as .nii.gz.
         release: key of the release that `convert` made the dataset from; empty where it is not known.
+        original: the release's value of each label value, where `convert` noted them.
     """
 
     regions: dict[str, tuple[int, ...]]
@@ -39,6 +44,7 @@ class Labelling:
     channel_names: tuple[str, ...]
     file_ending: str
     release: str = ""
+    original: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def summary_keys(self) -> dict[str, str]:
@@ -66,6 +72,7 @@ def read_labelling(dataset_json: Path) -> Labelling:
         ignore = labels.get("ignore")
         values = {0, *(value for region in regions.values() for value in region)}
         values |= {ignore} if isinstance(ignore, int) else set()
+        original = {int(value): int(of_release) for value, of_release in dataset.get("original_labels", {}).items()}
         ending, release = str(dataset["file_ending"]), str(dataset.get("brats_release", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
@@ -75,4 +82,4 @@ def read_labelling(dataset_json: Path) -> Labelling:
     if not regions:
         raise InputError(f"{dataset_json} names no label but the background; there is nothing to compare")
     ignored = ignore if isinstance(ignore, int) else None
-    return Labelling(regions, tuple(sorted(values)), ignored, names, ending, release)
+    return Labelling(regions, tuple(sorted(values)), ignored, names, ending, release, original)

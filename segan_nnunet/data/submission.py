@@ -11,10 +11,10 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
-from segan_nnunet.data.labelling import whole_numbers
+from segan_nnunet.data.labelling import Labelling, read_labelling
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
-from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels, write_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.outputs import output_file, output_folder
 
@@ -92,7 +92,7 @@ def write_files(
     files = files_by_case(predictions, ending)
     check_cases(files, cases, predictions, ending)
 
-    original = {int(index): value for index, value in dataset["original_labels"].items()}
+    labelling = read_labelling(raw / "dataset.json")
     problems: list[str] = []
     values: set[int] = set()
     written: set[Path] = set()
@@ -101,7 +101,7 @@ def write_files(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         try:
             grid = read_grid(source_image(raw, case_id, ending, cases.loc[case_id], release))
-            values |= write_segmentation(path, folder / name, original, grid)
+            values |= write_segmentation(path, folder / name, labelling, grid)
         except InputError as error:
             problems.append(str(error))
         written.add(name)
@@ -154,25 +154,19 @@ def submission_name(case_id: str, case: pd.Series, release: Release, ending: str
     return release.submission.file.format_map(values)
 
 
-def write_segmentation(prediction: Path, target: Path, original: dict[int, int], grid: VoxelGrid) -> set[int]:
+def write_segmentation(prediction: Path, target: Path, labelling: Labelling, grid: VoxelGrid) -> set[int]:
     """Write one prediction in the release's label values, on its image's grid. Returns the values.
 
     Raises:
         InputError: it does not lie on that grid, or has unknown labels.
     """
-    volume = read_volume(prediction)
-    turned = volume.on(grid)
-    if turned is None:
-        differing = volume.grid.differences(grid)
-        words = (f"the {what} {getattr(volume.grid, what)}, its image {getattr(grid, what)}" for what in differing)
-        raise InputError(f"{prediction} has {' and '.join(words)}")
-    labels = whole_numbers(turned)
-    found = set(np.unique(labels).tolist())
-    if unknown := sorted(found - set(original)):
-        shown = ", ".join(f"{value:g}" for value in unknown[:8])
-        raise InputError(f"{prediction} has the labels {shown}, which the dataset does not know")
-    values = np.zeros(labels.shape, np.int16)
-    for index, value in original.items():
-        values[labels == index] = value
+    labels = read_labels(prediction, labelling, grid, (3,), "its image").voxels
+    largest = max(labelling.original.values())
+    values = np.zeros(labels.shape, np.promote_types(np.int16, np.min_scalar_type(largest)))
+    written = set()
+    for index, value in labelling.original.items():
+        if (mask := labels == index).any():
+            values[mask] = value
+            written.add(value)
     write_volume(values, grid, target)
-    return {original[index] for index in found}
+    return written

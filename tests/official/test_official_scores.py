@@ -97,10 +97,10 @@ def theirs(packages: tuple[str, str], pairs: Path) -> Scores:
 def ours(pairs: Path, name: str, definition: Lesions) -> pd.DataFrame:
     """Our scores of a pair under a challenge's definitions, by region."""
     case = Case(name, pairs / "truth" / name, {"theirs": pairs / "predicted" / name})
-    rows, problems = measure_case(case, LABELS, Measures(LESION_RULES[definition].hd95, (1.0,), definition))
-    assert not problems
+    measured = measure_case(case, LABELS, Measures(LESION_RULES[definition].hd95, (1.0,), definition))
+    assert not measured.problems
     policy = EmptyPolicy.BRATS_2026 if definition is Lesions.BRATS_2026 else EmptyPolicy.BRATS_2023
-    return add_scores(pd.DataFrame(rows), policy).set_index("region")
+    return add_scores(pd.DataFrame(measured.rows), policy).set_index("region")
 
 
 def spacing_of(path: Path) -> tuple[float, ...]:

@@ -1,12 +1,15 @@
 """Where voxels lie, and when two grids are the same."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-TOLERANCE = 1e-3  # mm for spacing and origin, cosines for direction: more than headers' rounding, less than a voxel
+TOLERANCE = 1e-3  # of a spacing, and of a direction cosine: more than the rounding of headers
+OFFSET = 0.01  # of the smallest spacing: an origin this far away is the rounding of a registration tool
+ORIGIN_DIGITS = 1e-6  # of an origin: NIfTI stores origins in single precision
+FIELDS = ("size", "spacing", "origin", "direction")
 
 
 @dataclass(frozen=True)
@@ -15,24 +18,41 @@ class VoxelGrid:
 
     Attributes:
         size: voxels per axis.
-        spacing: mm.
+        spacing: mm; 1 where the file does not say it.
         origin: of the first voxel's centre, mm.
         direction: cosines, row by row.
+        has_spacing: whether the file says its spacing.
     """
 
     size: tuple[int, ...]
     spacing: tuple[float, ...]
     origin: tuple[float, ...]
     direction: tuple[float, ...]
+    has_spacing: bool = field(default=True, compare=False)
+
+    @property
+    def slack_mm(self) -> float:
+        """How far apart two origins are that count as the same, in mm."""
+        return OFFSET * min(self.spacing) + ORIGIN_DIGITS * max(map(abs, self.origin))
 
     def differences(self, other: "VoxelGrid") -> list[str]:
-        """Names of what differs by more than a header's rounding."""
-        pairs = ((name, getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return [
-            name
-            for name, own, theirs in pairs
-            if len(own) != len(theirs) or not np.allclose(own, theirs, rtol=0, atol=0 if name == "size" else TOLERANCE)
-        ]
+        """Return the names of the fields that differ by more than the rounding of headers."""
+        own, theirs = self.with_spacing_of(other), other.with_spacing_of(self)
+        return [name for name in FIELDS if not own.agrees(theirs, name)]
+
+    def agrees(self, other: "VoxelGrid", name: str) -> bool:
+        """Whether a field of two grids is the same but for rounding."""
+        own, theirs = getattr(self, name), getattr(other, name)
+        if name == "size" or len(own) != len(theirs):
+            return own == theirs
+        relative = TOLERANCE if name == "spacing" else 0
+        absolute = {"spacing": 0.0, "origin": other.slack_mm, "direction": TOLERANCE}[name]
+        return np.allclose(own, theirs, rtol=relative, atol=absolute)
+
+    def with_spacing_of(self, other: "VoxelGrid") -> "VoxelGrid":
+        """Return the grid with the spacing of another one, if only that one says its spacing."""
+        unknown = not self.has_spacing and other.has_spacing
+        return replace(self, spacing=other.spacing, has_spacing=True) if unknown else self
 
     def is_nnunet_s(self, other: "VoxelGrid") -> bool:
         """Whether nnU-Net takes the two for the same: its tolerance is numpy's, and relative."""
@@ -58,7 +78,8 @@ class Volume:
         axes = len(self.grid.size)
         if len(grid.size) != axes:
             return None
-        own, theirs = (np.reshape(one.direction, (axes, axes)) for one in (self.grid, grid))
+        mine, grid = self.grid.with_spacing_of(grid), grid.with_spacing_of(self.grid)
+        own, theirs = (np.reshape(one.direction, (axes, axes)) for one in (mine, grid))
         turn = theirs.T @ own  # column j: own axis j, seen from the other grid
         signed = np.round(turn)
         if not (np.allclose(turn, signed, atol=TOLERANCE) and (np.abs(signed).sum(0) == 1).all()):
@@ -66,17 +87,17 @@ class Volume:
         order = np.abs(signed).argmax(1)  # own axis that lies along each of the other's
         flips = [axis for axis in range(axes) if signed[axis, order[axis]] < 0]
         corner = np.zeros(axes)  # own index of the voxel that becomes the first
-        corner[order[flips]] = np.array(self.grid.size)[order[flips]] - 1
+        corner[order[flips]] = np.array(mine.size)[order[flips]] - 1
         turned = VoxelGrid(
-            tuple(np.array(self.grid.size)[order].tolist()),
-            tuple(np.array(self.grid.spacing)[order].tolist()),
-            tuple((np.array(self.grid.origin) + own @ (corner * np.array(self.grid.spacing))).tolist()),
+            tuple(np.array(mine.size)[order].tolist()),
+            tuple(np.array(mine.spacing)[order].tolist()),
+            tuple((np.array(mine.origin) + own @ (corner * np.array(mine.spacing))).tolist()),
             grid.direction,
         )
         # a header's rounding of spacing and cosines adds up, from one corner of the volume to the other
         extent = np.array(grid.size) * np.array(grid.spacing)
         rounding = np.abs(np.subtract(turned.spacing, grid.spacing)) @ np.array(grid.size)
-        slack = TOLERANCE + rounding + np.abs(own - theirs @ signed).max() * extent.sum()
+        slack = grid.slack_mm + rounding + np.abs(own - theirs @ signed).max() * extent.sum()
         if set(turned.differences(grid)) - {"origin"} or np.abs(np.subtract(turned.origin, grid.origin)).max() > slack:
             return None
         x_first = self.voxels.T.transpose(order)

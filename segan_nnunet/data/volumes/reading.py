@@ -1,7 +1,7 @@
 """Images and segmentations, read in one place: whole or not at all, with voxels as they are stored.
 
 ITK reads a NIfTI of which half is missing without a word, and NaN in it as 0. So NIfTI's voxels are read by nibabel,
-from the whole content; ITK, which nnU-Net reads with, says where they lie.
+from the whole content; ITK, which nnU-Net reads with, says where they lie. Pictures have a reader of their own.
 """
 
 import errno
@@ -17,12 +17,15 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from segan_nnunet.data.volumes.grid import Volume, VoxelGrid
+from segan_nnunet.data.volumes.pictures import is_picture, read_picture
 from segan_nnunet.data.volumes.whole_files import (
     FETCH_AGAIN,
     VolumeError,
     check_file,
     check_nifti,
+    check_spacing,
     check_voxels,
+    has_spacing,
     is_nifti,
     whole_content,
 )
@@ -41,10 +44,14 @@ def read_volume(path: Path, volume: int | None = None, dimensions: Collection[in
         VolumeError: the file is not there, no image, not whole, or not such an image; with what helps.
     """
     check_file(path)
-    header = read_header(path)
-    voxels = nifti_voxels(path) if is_nifti(path) else itk_voxels(path, header)
-    axes = header.GetDimension()
-    voxels = voxels.reshape(header.GetSize()[::-1])  # without the single entries of further axes
+    if is_picture(path):
+        read = read_picture(path)
+        voxels, axes, grid = read.voxels, read.voxels.ndim, read.grid
+    else:
+        header = read_header(path)
+        axes, grid = header.GetDimension(), grid_of(header, path)  # first: ITK reads no image without a spacing
+        voxels = nifti_voxels(path) if is_nifti(path) else itk_voxels(path, header)
+        voxels = voxels.reshape(header.GetSize()[::-1])  # without the single entries of further axes
     if volume is not None:
         if axes != 4:
             raise VolumeError(f"{path} has {axes} dimensions, not the 4 that hold several channels")
@@ -53,8 +60,22 @@ def read_volume(path: Path, volume: int | None = None, dimensions: Collection[in
         voxels = voxels[volume]
     elif axes not in dimensions:
         wanted = " or ".join(map(str, dimensions))
-        raise VolumeError(f"{path} has {axes} dimensions, not {wanted}; several channels go into a file each")
-    return Volume(path, voxels, grid_of(header))
+        raise VolumeError(
+            f"{path} has {axes} dimensions, not {wanted}: {' x '.join(map(str, voxels.shape[::-1]))}. Channels of "
+            "images go into a file each; merge a channel per region into one label per voxel"
+        )
+    return Volume(path, voxels, grid)
+
+
+def read_on(source: Path, grid: VoxelGrid, volume: int | None = None) -> NDArray:
+    """Read voxels in the order of a grid's axes; as they are where the header alone is wrong.
+
+    Raises:
+        VolumeError: as `read_volume`.
+    """
+    read = read_volume(source, volume)
+    turned = read.on(grid)
+    return read.voxels if turned is None else turned
 
 
 def read_grid(path: Path) -> VoxelGrid:
@@ -64,15 +85,24 @@ def read_grid(path: Path) -> VoxelGrid:
         VolumeError: as `read_volume`, as far as the header shows it.
     """
     check_file(path)
-    return grid_of(read_header(path))
+    return read_picture(path).grid if is_picture(path) else grid_of(read_header(path), path)
 
 
-def grid_of(header: sitk.ImageFileReader) -> VoxelGrid:
-    """The grid that a header describes, of 4-D images the first three axes."""
+def grid_of(header: sitk.ImageFileReader, path: Path) -> VoxelGrid:
+    """Return the grid that a header describes, of 4-D images the first three axes.
+
+    A spacing below 0 is turned into a direction, as ITK turns it where it reads a whole image.
+
+    Raises:
+        VolumeError: a spacing is 0 or no number.
+    """
     axes, kept = header.GetDimension(), min(header.GetDimension(), 3)
     direction = np.reshape(header.GetDirection(), (axes, axes))[:kept, :kept]
     size, spacing, origin = (of[:kept] for of in (header.GetSize(), header.GetSpacing(), header.GetOrigin()))
-    return VoxelGrid(size, spacing, origin, tuple(direction.ravel().tolist()))
+    check_spacing(path, spacing)
+    direction = direction * np.sign(spacing)  # column by column
+    spacing = tuple(map(abs, spacing))
+    return VoxelGrid(size, spacing, origin, tuple(direction.ravel().tolist()), has_spacing(path))
 
 
 def read_header(path: Path, shown: Path | None = None) -> sitk.ImageFileReader:
@@ -103,8 +133,8 @@ def read_header(path: Path, shown: Path | None = None) -> sitk.ImageFileReader:
         raise VolumeError(f"{path} is no image, or damaged; {FETCH_AGAIN} ({last_line(error)})") from error
     if reader.GetNumberOfComponents() != 1:
         raise VolumeError(
-            f"{path} has {reader.GetNumberOfComponents()} values per voxel, a colour or a vector; "
-            "an image or a segmentation has one"
+            f"{path} has {reader.GetNumberOfComponents()} values per voxel, a colour, a vector or channels; an image "
+            "or a segmentation has one. Merge a channel per region into one label per voxel"
         )
     return reader
 

@@ -4,6 +4,7 @@ import gzip
 import math
 import os
 import re
+import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from segan_nnunet.errors import InputError
 
 FETCH_AGAIN = "fetch or write it again"
+METAIMAGE, NRRD = (".mha", ".mhd"), (".nrrd", ".nhdr")
 GZIP = b"\x1f\x8b"
 CUT_OFF = f"was cut off: its compressed data have no end; {FETCH_AGAIN}"
 DAMAGED = f"is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}"
@@ -83,6 +85,65 @@ def whole_content(path: Path) -> bytes:
         raise VolumeError(f"{path} {CUT_OFF}") from error
     except (OSError, zlib.error) as error:
         raise VolumeError(f"{path} {DAMAGED}") from error
+
+
+def check_spacing(path: Path, spacing: Sequence[float]) -> None:
+    """Check that a header has a spacing. ITK takes 1 mm for 0 and for NaN in a NIfTI, and for NaN in a NRRD.
+
+    Args:
+        path: of the file.
+        spacing: as ITK has it, of the axes that matter.
+
+    Raises:
+        VolumeError: a spacing is 0 or no number.
+    """
+    stored = nifti_spacing(path) if is_nifti(path) else nrrd_spacing(path)
+    stored = tuple(stored)[: len(spacing)] or tuple(spacing)
+    if not all(math.isfinite(value) and value != 0 for value in stored):
+        shown = ", ".join(f"{value:g}" for value in stored)
+        raise VolumeError(
+            f"{path} has the spacing ({shown}) in its header, and readers take 1 mm for what is 0 or no number; "
+            "write the true spacing into the header"
+        )
+
+
+def nifti_spacing(path: Path) -> Sequence[float]:
+    """Return the spacing of a NIfTI as its header has it, pixdim of its axes; nothing if it is no NIfTI-1."""
+    try:
+        with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as file:
+            header = file.read(348)
+    except (OSError, EOFError, zlib.error):
+        return ()
+    for order in "<>":
+        if len(header) == 348 and struct.unpack_from(f"{order}i", header) == (348,):
+            axes = struct.unpack_from(f"{order}h", header, 40)[0]
+            return struct.unpack_from(f"{order}7f", header, 80)[:axes]
+    return ()
+
+
+def nrrd_spacing(path: Path) -> Sequence[float]:
+    """Return the `spacings` of a NRRD's header; nothing for other files, and for a NRRD with directions."""
+    found = re.search(r"^spacings:(.*)$", text_header(path), re.MULTILINE)
+    return [float(value) for value in found[1].split()] if found else ()
+
+
+def has_spacing(path: Path) -> bool:
+    """Whether a header says a spacing; ITK takes 1 mm where a MetaImage or a NRRD does not."""
+    header = text_header(path)
+    return not header or re.search("^(element(spacing|size) *=|(spacings|space directions):)", header, re.M) is not None
+
+
+def text_header(path: Path) -> str:
+    """Return the header of a MetaImage or a NRRD in lower case, without its voxels; empty for other files."""
+    if path.suffix.lower() not in (*METAIMAGE, *NRRD):
+        return ""
+    lines = []
+    with path.open("rb") as file:
+        for line in file:
+            lines.append(line.decode("latin-1").strip().lower())
+            if not lines[-1] or lines[-1].startswith("elementdatafile"):
+                break
+    return "\n".join(lines)
 
 
 def check_voxels(path: Path, size: Sequence[int], kind: str) -> None:

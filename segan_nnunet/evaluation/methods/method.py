@@ -9,6 +9,7 @@ import pandas as pd
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.methods.file_names import naming_hint, where_they_are
 from segan_nnunet.evaluation.scores.measurement import Case
 
 
@@ -126,7 +127,10 @@ def segmentations(folder: Path, ending: str) -> dict[str, Path]:
     require_folder(folder)
     found = files_by_case(folder, ending)
     if not found:
-        raise InputError(f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says")
+        raise InputError(
+            f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says"
+            + where_they_are(folder, ending)
+        )
     return found
 
 
@@ -171,18 +175,27 @@ def same_cases(contest: Contest, every_reference: bool, intersection: bool) -> C
     everything = set.union(*parts) | (set(contest.references) if every_reference else set())
     common = set.intersection(*parts) & set(contest.references)
     if common != everything and not intersection:
+        lacking = "; ".join(differences(contest, everything))
         raise InputError(
-            "the methods do not have the same cases: " + "; ".join(differences(contest, everything))
-            + ". Train the missing folds or predict the missing cases, compare only --folds that all have, or "
-            "go on with the common cases: --intersection."
-        )  # fmt: skip
+            f"the methods do not have the same cases: {lacking}.{naming_hints(contest)} Train the missing folds or "
+            "predict the missing cases, compare only --folds that all have, or go on with the common cases: "
+            "--intersection."
+        )
     if not common:
-        raise InputError("no case is common to all methods and the references; are the files named alike?")
+        raise InputError(
+            "no case is common to all methods and the references; are the files named alike?" + naming_hints(contest)
+        )
     methods = [
         replace(method, predictions={case: method.predictions[case] for case in sorted(common)})
         for method in contest.methods
     ]
     return replace(contest, methods=methods, left_out=sorted(everything - common))
+
+
+def naming_hints(contest: Contest) -> str:
+    """Say what the files of methods have before or behind the names of the references."""
+    hints = [naming_hint(method.name, method.predictions, contest.references) for method in contest.methods]
+    return "".join(f" {hint}." for hint in dict.fromkeys(filter(None, hints)))
 
 
 def differences(contest: Contest, everything: set[str]) -> list[str]:

@@ -1,23 +1,24 @@
 """Read predictions and references, check them, and measure every region: in parallel, a case at a time."""
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from segan_nnunet.data.environment import number_of_processes
-from segan_nnunet.data.labelling import Labelling, whole_numbers
+from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.data.volumes import VoxelGrid, read_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
+from segan_nnunet.evaluation.scores.exchanged import Exchange, exchange_warnings, exchanged_labels
 from segan_nnunet.evaluation.scores.lesions import lesion_scores
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
@@ -42,92 +43,57 @@ class Case:
     predictions: Mapping[str, Path]
 
 
-@dataclass(frozen=True)
-class Segmentation:
-    """Labels (D, H, W) or (H, W), and where their voxels lie."""
+class MeasuredCase(NamedTuple):
+    """What was measured of a case.
 
-    labels: NDArray[np.uint8]
-    grid: VoxelGrid
-
-    @property
-    def spacing_mm(self) -> tuple[float, ...]:
-        """Spacing in the order of the array's axes."""
-        return self.grid.spacing[::-1]
-
-
-def read_segmentation(path: Path, labelling: Labelling, reference: "Segmentation | None" = None) -> Segmentation:
-    """Read labels, where a reference is given in the order of its voxels.
-
-    Raises:
-        InputError: the file is missing or damaged, does not lie on the reference's voxels, or has values that the
-            dataset does not know.
+    Attributes:
+        rows: one per method and region.
+        problems: what kept others from being measured.
+        exchanges: labels that each method seems to have exchanged.
+        labels: of the reference.
+        without_spacing: whether 1 mm was taken, because no file says its spacing.
     """
-    volume = read_volume(path, dimensions=(2, 3))
-    grid = volume.grid if reference is None else reference.grid
-    voxels = volume.on(grid)
-    if voxels is None:
-        raise InputError(f"{path} {difference(volume.grid, grid)}; resample it to the reference, or mend its header")
-    values = whole_numbers(voxels)
-    with np.errstate(invalid="ignore"):  # NaN is no label, and is found below
-        labels = values.astype(np.uint8)
-    # counting the 8-bit values of the foreground is much faster than sorting; 0, the background, is always known
-    found = np.flatnonzero(np.bincount(labels[labels != 0])) if (labels == values).all() else np.unique(values)
-    if unknown := sorted(set(found.tolist()) - set(labelling.values)):
-        shown = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        known = ", ".join(map(str, labelling.values))
-        raise InputError(
-            f"{path} has the unknown label{'s' if len(unknown) > 1 else ''} {shown}; dataset.json knows {known}. "
-            "Map its values to those of the dataset first"
-        )
-    return Segmentation(labels, grid)
+
+    rows: list[dict[str, Any]]
+    problems: list[str]
+    exchanges: dict[str, Exchange]
+    labels: set[int]
+    without_spacing: bool
 
 
-def difference(grid: VoxelGrid, reference: VoxelGrid) -> str:
-    """How a grid differs from its reference's, in words."""
-    if grid.size != reference.size:
-        ours, theirs = (" x ".join(map(str, part.size)) for part in (grid, reference))
-        return f"has {ours} voxels, its reference {theirs}"
-    return " and ".join(
-        f"has the {name} {words(getattr(grid, name))}, its reference {words(getattr(reference, name))}"
-        for name in grid.differences(reference)
-    )
-
-
-def words(numbers: Sequence[float]) -> str:
-    """Write numbers as a user reads them in a header."""
-    return "(" + ", ".join(f"{number:g}" for number in numbers) + ")"
-
-
-def measure_case(
-    case: Case, labelling: Labelling, measures: Measures = DEFAULT_MEASURES
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Measure every method and region of a case. Returns the rows, and what kept others from being measured."""
+def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_MEASURES) -> MeasuredCase:
+    """Measure every method and region of a case."""
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
+    exchanges: dict[str, Exchange] = {}
     try:
-        reference = read_segmentation(case.reference, labelling)
+        reference = read_labels(case.reference, labelling)
     except InputError as error:
-        return rows, [str(error)]
+        return MeasuredCase(rows, [str(error)], exchanges, set(), False)
+    grid = spacing_of_any(reference.grid, case.predictions.values())
+    spacing_mm = grid.spacing[::-1]  # in the order of the array's axes
     constant = {
-        "voxel_ml": float(np.prod(reference.spacing_mm)) / 1000,
-        "diagonal_mm": float(np.linalg.norm(np.multiply(reference.labels.shape, reference.spacing_mm))),
+        "voxel_ml": float(np.prod(spacing_mm)) / 1000,
+        "diagonal_mm": float(np.linalg.norm(np.multiply(reference.voxels.shape, spacing_mm))),
         "reference": str(case.reference),
     }
-    number = max(labelling.values) + 1
+    present: set[int] = set()
     for method, path in case.predictions.items():
         try:
-            prediction = read_segmentation(path, labelling, reference)
+            prediction = read_labels(path, labelling, grid)
         except InputError as error:
             problems.append(str(error))
             continue
-        box = foreground_box(reference.labels, prediction.labels)
-        truth, predicted = reference.labels[box], prediction.labels[box]
-        confusion = confusion_matrix(truth, predicted, number)
-        confusion[0, 0] += reference.labels.size - truth.size  # outside the box both are background
+        box = foreground_box(reference.voxels, prediction.voxels)
+        truth, predicted = reference.voxels[box], prediction.voxels[box]
+        confusion = confusion_matrix(truth, predicted, labelling.values)
+        confusion[0, 0] += reference.voxels.size - truth.size  # outside the box both are background
+        exchanges[method] = exchanged_labels(confusion, labelling.values, labelling.ignore_value)
+        present = {value for value, count in zip(labelling.values, confusion.sum(1), strict=True) if count}
         counted = truth != labelling.ignore_value
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
-            pair = MaskPair(mask, true_mask, reference.spacing_mm)
+            pair = MaskPair(mask, true_mask, spacing_mm)
             surfaces = surface_scores(pair, measures)
             distance_mm = surfaces.pop("HD95_mm")  # HD95 once `add_scores` has ruled on empty masks
             rule = measures.lesion_rule
@@ -137,7 +103,7 @@ def measure_case(
                     "method": method,
                     "case": case.case_id,
                     "region": name,
-                    **region_counts(confusion, region, labelling.ignore_value),
+                    **region_counts(confusion, labelling.values, region, labelling.ignore_value),
                     "surface_distance_mm": distance_mm,
                     **surfaces,
                     **lesions,
@@ -145,7 +111,15 @@ def measure_case(
                     "prediction": str(path),
                 }
             )
-    return rows, problems
+    return MeasuredCase(rows, problems, exchanges, present, not grid.has_spacing)
+
+
+def spacing_of_any(grid: VoxelGrid, predictions: Iterable[Path]) -> VoxelGrid:
+    """Return the reference's grid; if its file says no spacing, with that of the first prediction that says one."""
+    for path in () if grid.has_spacing else predictions:
+        with suppress(InputError):  # `read_labels` names it
+            grid = grid.with_spacing_of(read_grid(path))
+    return grid
 
 
 def measure(
@@ -168,7 +142,7 @@ def measure(
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.
     """
     processes = min(number_of_processes(processes), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
-    results = []
+    results: list[MeasuredCase] = []
     with progress_bar("measuring", len(cases)) as advance:
         if processes == 1:
             for case in cases:
@@ -188,9 +162,27 @@ def measure(
                         "a process that measured ended abruptly, perhaps for lack of memory; take fewer: -np 1. A "
                         "script of your own must call `compare` below `if __name__ == '__main__':`"
                     ) from error
-    if problems := [problem for _, found in results for problem in found]:
+    if problems := [problem for result in results for problem in result.problems]:
         shown = problems[:MOST_PROBLEMS_SHOWN]
         if len(problems) > len(shown):
             shown.append(f"... and {len(problems) - len(shown)} more")
         raise InputError("these files cannot be compared; nothing was written.\n  " + "\n  ".join(shown))
-    return pd.DataFrame([row for rows, _ in results for row in rows])
+    for warning in warnings_of(cases, results):
+        print(f"WARNING: {warning}", flush=True)
+    return pd.DataFrame([row for result in results for row in result.rows])
+
+
+def warnings_of(cases: Sequence[Case], results: Sequence[MeasuredCase]) -> list[str]:
+    """Return what may have gone wrong in files that could be measured."""
+    labels = [result.labels for result in results]
+    found = [
+        warning
+        for method in cases[0].predictions
+        for warning in exchange_warnings(method, [result.exchanges[method] for result in results], labels)
+    ]
+    if unknown := [case for case, result in zip(cases, results, strict=True) if result.without_spacing]:
+        found.append(
+            f"{len(unknown)} references, the first {unknown[0].reference}, do not say their spacing. 1 mm is taken, so "
+            "distances and volumes count voxels. nnU-Net keeps the spacing of a 3-D TIFF in CASE.json beside it"
+        )
+    return found

@@ -4,6 +4,7 @@ P is the predicted region, T the reference (truth). TP, FP, FN, TN count the vox
 in neither; voxels with the ignored label count nowhere.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from segan_nnunet.evaluation.scores.definitions import Measures
 from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
+
+MOST_LOOKED_UP = 1 << 16  # label value up to which a table of all values is small
 
 
 @dataclass(frozen=True)
@@ -101,32 +104,44 @@ def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
     return numerator / denominator.where(denominator > 0, np.nan)
 
 
-def confusion_matrix(reference: NDArray, prediction: NDArray, number: int) -> NDArray[np.int64]:
+def confusion_matrix(reference: NDArray, prediction: NDArray, values: Sequence[int]) -> NDArray[np.int64]:
     """Count voxels by label of the reference (rows) and of the prediction (columns).
 
     Every region's TP, FP, FN, TN are sums of its entries, so that a volume is read once whatever the regions.
 
     Args:
-        reference, prediction: integer labels in [0, number), of one shape.
-        number: of rows and columns.
+        reference, prediction: labels of one shape, all of them among the values.
+        values: of the labels, in order: each has a row and a column, so that 0, 2, 1002 and 1026 have four.
     """
-    pairs = reference.ravel().astype(np.intp) * number + prediction.ravel()
+    rows, columns = (places(labels.ravel(), values) for labels in (reference, prediction))
+    number = len(values)
+    pairs = rows.astype(np.intp) * number + columns
     return np.bincount(pairs, minlength=number * number).reshape(number, number)
 
 
+def places(labels: NDArray, values: Sequence[int]) -> NDArray:
+    """Return the place of each label among the values, which are in order."""
+    if values[-1] == len(values) - 1:  # 0, 1, 2, ...
+        return labels
+    if values[-1] > MOST_LOOKED_UP:
+        return np.searchsorted(values, labels)
+    table = np.zeros(values[-1] + 1, np.intp)
+    table[list(values)] = np.arange(len(values))
+    return table[labels]
+
+
 def region_counts(
-    confusion: NDArray[np.int64], region: tuple[int, ...], ignore_value: int | None = None
+    confusion: NDArray[np.int64], values: Sequence[int], region: tuple[int, ...], ignore_value: int | None = None
 ) -> dict[str, int]:
-    """TP, FP, FN, TN of a region, from the counts of `confusion_matrix`."""
-    counted = confusion.copy()
-    if ignore_value is not None:
-        counted[ignore_value] = 0
-    inside = np.isin(np.arange(len(counted)), region)
+    """TP, FP, FN, TN of a region, from the counts of `confusion_matrix` by these label values."""
+    counted = confusion[[value != ignore_value for value in values]]
+    true = np.isin([value for value in values if value != ignore_value], region)
+    predicted = np.isin(values, region)
     return {
-        "TP": int(counted[inside][:, inside].sum()),
-        "FP": int(counted[~inside][:, inside].sum()),
-        "FN": int(counted[inside][:, ~inside].sum()),
-        "TN": int(counted[~inside][:, ~inside].sum()),
+        "TP": int(counted[true][:, predicted].sum()),
+        "FP": int(counted[~true][:, predicted].sum()),
+        "FN": int(counted[true][:, ~predicted].sum()),
+        "TN": int(counted[~true][:, ~predicted].sum()),
     }
 
 
