@@ -14,8 +14,7 @@ from segan_nnunet.trainer_names import model_parts
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")  # the newest first
 KEPT = ("init_args", "logging", "trained_on", "current_epoch")
 ROUNDING = 1e-4  # relative, of values that another device computes
-LONGEST_CHANGE = 200  # characters
-PROBED = ("loss", "further_loss", "distances")  # whose recorded numbers say nothing to a reader
+PROBED = ("loss", "further_loss", "distances")  # recorded by their values on a probe
 # what a checkpoint of nnU-Net's own holds beside tensors: functions that make a number, an array, under the names that
 # they have in NumPy 1 and 2, and types
 MAKERS: list[Any] = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(0))]
@@ -84,15 +83,18 @@ def changed_objective(recorded: Mapping[str, Any] | None, now: Mapping[str, Any]
     Args:
         recorded, now: by name, as our trainers have them; None where there is no record.
     """
-    both = [name for name in recorded if name in (now or {})] if recorded else []
-    changes = {name: (recorded[name], now[name]) for name in both} if recorded and now else {}
-    return "; ".join(change(name, *values) for name, values in changes.items() if not alike(*values))
-
-
-def change(name: str, then: Any, now: Any) -> str:
-    """Say in words what was changed; values of any length only where they are short."""
-    said = f"{name} was {then} and is {now}"
-    return said if len(said) <= LONGEST_CHANGE and name not in PROBED else f"{name} is another"
+    if not recorded or not now:
+        return ""
+    changes = []
+    for name, then in recorded.items():
+        value = now.get(name)
+        if alike(then, value):
+            continue
+        if isinstance(then, dict) and isinstance(value, dict):
+            changes.append(f"of the {name}, {changed_objective(then, value)}")
+        else:  # numbers on a probe say nothing to a reader
+            changes.append(f"{name} is another" if name in PROBED else f"{name} was {then} and is {value}")
+    return "; ".join(changes)
 
 
 def alike(value: Any, other: Any) -> bool:

@@ -36,7 +36,7 @@ JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
 
 @pytest.fixture
 def planned(nnunet_folders: Path) -> Path:
-    """Plans P (2d), Q (2d, 3d_fullres), three preprocessed cases in as many folds; returns nnU-Net's folders' folder."""
+    """Plans P (2d), Q (2d, 3d_fullres), three preprocessed cases, three folds; returns the folder of the folders."""
     folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
     folder.mkdir()
     for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):

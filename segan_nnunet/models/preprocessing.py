@@ -35,9 +35,10 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     folder, raw = preprocessed / data_identifier(plans, configuration), raw_folder(preprocessed)
     done = preprocessed_cases(folder)
     record = Record(settings=preprocessing_settings(plans, configuration), plans=plans["plans_name"])
-    if problem := wrong_number(preprocessed / "dataset.json", known_cases(preprocessed)):
+    cases = raw_cases(raw, read_json(preprocessed / "dataset.json"))
+    if problem := wrong_number(preprocessed / "dataset.json", cases or known_cases(preprocessed)):
         print(f"WARNING: {problem}")
-    lacking = sorted(raw_cases(raw, read_json(preprocessed / "dataset.json")) - done.keys())
+    lacking = sorted(cases - done.keys())
     if done and not lacking:
         check_sources(folder, raw, list(done.values()), record)
         return

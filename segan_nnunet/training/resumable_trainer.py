@@ -117,6 +117,7 @@ class ResumableTrainer(nnUNetTrainer):
         """
         plans, preprocessed = self.plans_manager.plans, Path(self.preprocessed_dataset_folder_base)
         check_preprocessed_under(preprocessed, plans, self.configuration_name)
+        self.check_split()
         super().on_train_start()
         self.split = self.split_now()
         self.trained_on()  # the objective is that of the beginning
@@ -203,10 +204,18 @@ class ResumableTrainer(nnUNetTrainer):
         Raises:
             InputError: it breaks one.
         """
+        self.check_split()
+        return super().do_split()
+
+    def check_split(self) -> None:
+        """Check splits_final.json, if there is one and it counts.
+
+        Raises:
+            InputError: it breaks a rule.
+        """
         if self.fold != "all":
             cases = preprocessed_cases(Path(self.preprocessed_dataset_folder))
             read_splits(Path(self.preprocessed_dataset_folder_base), cases)
-        return super().do_split()
 
     def split_now(self) -> tuple[list[str], list[str]] | None:
         """Training and validation cases as nnU-Net would take them now; None where it has not made its split yet."""

@@ -277,7 +277,7 @@ class WithCritics(ResumableTrainer):
         return {
             **super().objective(),
             **{name: getattr(self, name) for name in self.CRITIC_SETTINGS},
-            "region_groups": self.critic.region_groups,
+            "region_groups": list(self.critic.region_groups.values()),
             "critic_optimizer": objective_record.optimizer_record(self.critic_optimizer),
             "distances": objective_record.values_of(self.distances_on_probe),
         }

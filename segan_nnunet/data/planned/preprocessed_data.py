@@ -111,10 +111,10 @@ def check_preprocessed_under(preprocessed: Path, plans: Mapping[str, Any], confi
     name = plans["plans_name"]
     if record.settings:
         problem = described_difference(record.settings, planned, record.plans, name)
-    elif problem := size_difference(folder, next(iter(done)), plans, configuration):
+    elif problem := size_difference(folder, plans, configuration):
         pass
-    elif others := sharing_otherwise(preprocessed, folder.name, planned):
-        problem = f"and nobody recorded whether {name} or {others[0]} were used, which preprocess differently"
+    elif others := sharing_otherwise(preprocessed, folder, planned):
+        problem = f"nothing records whether {name} or {others[0]} were used, which preprocess differently"
     if problem:
         raise InputError(
             f"{folder} does not belong to {name}: {problem}. Plans that preprocess differently need folders of their "
@@ -125,18 +125,18 @@ def check_preprocessed_under(preprocessed: Path, plans: Mapping[str, Any], confi
 
 def described_difference(made: dict[str, Any], planned: dict[str, Any], made_under: str, name: str) -> str:
     """Say in which settings data and plans differ; nothing if they do not."""
-    differing = differing_settings(made, planned)
-    if not differing:
+    if not (differing := differing_settings(made, planned)):
         return ""
-    first = differing[0] if "spacing" not in differing else "spacing"
-    values = f", {first} {made.get(first)} against {planned.get(first)}" if first != INTENSITIES else ""
-    return f"it was preprocessed under {made_under}, and {', '.join(differing)} differ{values} in {name}"
+    said = [setting if setting == INTENSITIES else f"{setting} {made.get(setting)}" for setting in differing]
+    asked = [setting if setting == INTENSITIES else f"{setting} {planned.get(setting)}" for setting in differing]
+    return f"it was preprocessed under {made_under} with {', '.join(said)}, and {name} ask for {', '.join(asked)}"
 
 
-def size_difference(folder: Path, case: str, plans: Mapping[str, Any], configuration: str) -> str:
-    """Say that a preprocessed case has another size than plans give it; nothing where it cannot be measured."""
+def size_difference(folder: Path, plans: Mapping[str, Any], configuration: str) -> str:
+    """Say that the first preprocessed case has another size than plans give it; nothing where that is not known."""
     from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class  # a second, which most need not wait
 
+    case = next(iter(preprocessed_cases(folder)))
     try:
         data, *_, properties = infer_dataset_class(str(folder))(str(folder), [case]).load_case(case)
         size = [int(length) for length in data.shape[1:]]
@@ -157,15 +157,16 @@ def shown(size: Iterable[int]) -> str:
     return " x ".join(map(str, size))
 
 
-def sharing_otherwise(preprocessed: Path, identifier: str, planned: dict[str, Any]) -> list[str]:
-    """Return the names of plans that name the same folder and preprocess differently."""
+def sharing_otherwise(preprocessed: Path, folder: Path, planned: dict[str, Any]) -> list[str]:
+    """Return the names of plans that name the same folder, preprocess differently, and to the size that is there."""
     found = []
     for path in sorted(preprocessed.glob("*.json")):
         plans = read_json(path)
         for configuration in plans.get("configurations") or ():
             try:
-                same_folder = data_identifier(plans, configuration) == identifier
-                if same_folder and preprocessing_settings(plans, configuration) != planned:
+                same_folder = data_identifier(plans, configuration) == folder.name
+                otherwise = same_folder and preprocessing_settings(plans, configuration) != planned
+                if otherwise and not size_difference(folder, plans, configuration):
                     found.append(path.stem)
             except (KeyError, TypeError):  # a configuration without data of its own, or no plans at all
                 continue

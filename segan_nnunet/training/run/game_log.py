@@ -51,5 +51,6 @@ def check_same_layers(log: Mapping[str, Sequence[Any]], layers: Sequence[int]) -
     if before and len(before[-1]) != len(layers):
         raise InputError(
             f"the critics of the checkpoint compare {len(before[-1])} layers, and critic_layers names {len(layers)} "
-            "now. Undo the change to continue this training, give the changed trainer a name of its own, or remove the fold"
+            "now. Undo the change to continue this training, give the changed trainer a name of its own, or remove the "
+            "fold"
         )

@@ -31,7 +31,7 @@ def values_of(function: Callable[[], Tensor]) -> list[float] | None:
     """
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # not torch.manual_seed, which would seed the GPU's too
             return [float(value) for value in function().flatten()]
     except Exception:  # a user's function raises anything; the training itself says whether it works
         return None
