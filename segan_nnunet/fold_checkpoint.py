@@ -1,6 +1,7 @@
 """What a fold's checkpoint says of its training, read without running code of the file's and without its weights."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from segan_nnunet.trainer_names import model_parts
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")  # the newest first
 KEPT = ("init_args", "logging", "trained_on", "current_epoch")
+ROUNDING = 1e-4  # relative, of values that another device computes
+PROBED = ("loss", "further_loss", "distances")  # recorded by their values on a probe
 # what a checkpoint of nnU-Net's own holds beside tensors: functions that make a number, an array, under the names that
 # they have in NumPy 1 and 2, and types
 MAKERS: list[Any] = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(0))]
@@ -57,6 +60,11 @@ def configuration_of(fold: Path) -> dict[str, Any] | None:
         return None
 
 
+def objective_of(fold: Path) -> dict[str, Any] | None:
+    """The objective under which a fold was trained; None where no checkpoint says it."""
+    return ((read_fold(fold) or {}).get("trained_on") or {}).get("objective")
+
+
 def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
     """A configuration with what it inherits."""
     own = configurations[name]
@@ -69,14 +77,55 @@ def differing_settings(configuration: dict[str, Any], other: dict[str, Any]) -> 
     return sorted(name for name in {*configuration, *other} if configuration.get(name) != other.get(name))
 
 
+def changed_objective(recorded: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
+    """Say what differs between two objectives, as far as both are recorded; nothing if nothing does.
+
+    Args:
+        recorded, now: by name, as our trainers have them; None where there is no record.
+    """
+    if not recorded or not now:
+        return ""
+    changes = []
+    for name, then in recorded.items():
+        value = now.get(name)
+        if alike(then, value):
+            continue
+        if isinstance(then, dict) and isinstance(value, dict):
+            changes.append(f"of the {name}, {changed_objective(then, value)}")
+        else:  # numbers on a probe say nothing to a reader
+            changes.append(f"{name} is another" if name in PROBED else f"{name} was {then} and is {value}")
+    return "; ".join(changes)
+
+
+def alike(value: Any, other: Any) -> bool:
+    """Whether two recorded values are the same, but for rounding; None stands for a value that is not known."""
+    if value is None or other is None:
+        return True
+    if isinstance(value, dict) and isinstance(other, dict):  # another version of torch may know further settings
+        return all(alike(value[key], other[key]) for key in value.keys() & other.keys())
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(alike, value, other))
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=ROUNDING, abs_tol=ROUNDING**2) or math.isnan(value + other)
+    return value == other
+
+
 def check_one_method(folds: Sequence[Path]) -> None:
-    """Check that folds, of one model or of several seeds, were trained under the same configuration.
+    """Check that folds, of one model or of several seeds, were trained under the same configuration and objective.
 
     As far as their checkpoints say.
 
     Raises:
         InputError: they were not, and are no one method.
     """
+    objectives = [(fold, objective) for fold in folds if (objective := objective_of(fold))]
+    for fold, objective in objectives[1:]:
+        first, other = objectives[0]
+        if changed := changed_objective(other, objective):
+            raise InputError(
+                f"{fold} was trained under another objective than {first}: {changed}. They are no one method: train "
+                "the folds of one of them anew, or take the folds or seeds of one"
+            )
     known = [(fold, configuration) for fold in folds if (configuration := configuration_of(fold))]
     for fold, configuration in known[1:]:
         first, other = known[0]

@@ -36,14 +36,17 @@ JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
 
 @pytest.fixture
 def planned(nnunet_folders: Path) -> Path:
-    """A dataset with plans P (2d), Q (2d, 3d_fullres) and three folds; returns the folder of nnU-Net's folders."""
+    """Plans P (2d), Q (2d, 3d_fullres), three preprocessed cases, three folds; returns the folder of the folders."""
     folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
     folder.mkdir()
     for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
         settings = {configuration: {"data_identifier": configuration} for configuration in configurations}
-        (folder / f"{name}.json").write_text(json.dumps({"plans_name": name, "configurations": settings}))
-    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0}))
-    (folder / "splits_final.json").write_text(json.dumps([{"train": [], "val": []}] * 3))
+        names = {"dataset_name": DATASET, "plans_name": name}
+        (folder / f"{name}.json").write_text(json.dumps({**names, "configurations": settings}))
+        make(folder, *(f"{configuration}/{case}.pkl" for configuration in configurations for case in "abc"))
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 3, "file_ending": ".nii.gz"}))
+    splits = [{"train": ["b", "c"], "val": ["a"]}, {"train": ["c", "a"], "val": ["b"]}, {"train": ["a"], "val": ["c"]}]
+    (folder / "splits_final.json").write_text(json.dumps(splits))
     return nnunet_folders
 
 
@@ -214,9 +217,8 @@ def test_only_trainers_whose_folds_are_all_there_are_compared(nnunet_folders: Pa
 def test_nnunet_s_own_split_is_made_once_before_the_jobs(planned: Path) -> None:
     folder = planned / "nnUNet_preprocessed" / DATASET
     (folder / "splits_final.json").unlink()
-    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0, "file_ending": ".nii.gz"}))
     cases = [f"case_{number}" for number in range(7)]
-    make(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases), "P_2d/x")
+    make(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases))
     grid = make_grid(15, ["A"], ["P"])
     assert grid.folds == (0, 1, 2, 3, 4)
     crossval.prepare(grid)

@@ -146,7 +146,10 @@ def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
 
 @pytest.mark.usefixtures("tables_only")
 def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Path) -> None:
-    (validated / "nnUNet_preprocessed" / NAME / "splits_final.json").write_text(json.dumps([{}] * 4))
+    for case in "cd":
+        write_volume(validated / "nnUNet_preprocessed" / NAME / "gt_segmentations" / f"{case}.mha", cubes(4, 2))
+    splits = [{"train": sorted({*"abcd"} - {case}), "val": [case]} for case in "abcd"]
+    (validated / "nnUNet_preprocessed" / NAME / "splits_final.json").write_text(json.dumps(splits))
     (validated / "nnUNet_results" / NAME / "UNet__SegANPlans__2d" / "fold_2").mkdir()
     table = compare(1).table
     assert "SegAN: fold 2, 3 not trained" in table and "UNet: fold 2 unfinished; fold 3 not trained" in table

@@ -36,7 +36,8 @@ def preprocessed(nnunet_folders: Path) -> Path:
 
 
 def plan(preprocessed: Path, **settings: Any) -> None:
-    content = {"configurations": {"2d": {"data_identifier": "2d", **settings}}}
+    names = {"dataset_name": DATASET, "plans_name": "nnUNetPlans"}
+    content = {**names, "configurations": {"2d": {"data_identifier": "2d", **settings}}}
     (preprocessed / "nnUNetPlans.json").write_text(json.dumps(content))
 
 

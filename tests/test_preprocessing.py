@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from segan_nnunet.data.planned.preprocessed_data import record_path
 from segan_nnunet.errors import InputError
 from segan_nnunet.models.preprocessing import (
     PIECE,
     digest_of_pieces,
     preprocess_with_nnunet,
-    record_path,
     remove_changed_labels,
 )
 
@@ -27,7 +27,7 @@ def preprocessed(nnunet_folders: Path) -> Path:
         path.write_text(path.name)
     for path in raw.rglob("*.mha"):
         os.utime(path, (1, 1))
-    (folder / "dataset.json").write_text(json.dumps({"numTraining": 1}))
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 1, "file_ending": ".mha"}))
     return folder
 
 
@@ -39,7 +39,7 @@ def preprocess(preprocessed: Path) -> None:
 def test_a_file_that_was_changed_is_named_though_it_is_old(preprocessed: Path, name: str) -> None:
     preprocess(preprocessed)
     recorded = json.loads(record_path(preprocessed / "P_2d").read_text())
-    assert sorted(recorded) == ["imagesTr/a_0000.mha", "labelsTr/a.mha"]
+    assert sorted(recorded["files"]) == ["imagesTr/a_0000.mha", "labelsTr/a.mha"]
     changed = Path(os.environ["nnUNet_raw"]) / preprocessed.name / name
     changed.write_text("corrected")
     os.utime(changed, (1, 1))

@@ -46,7 +46,7 @@ def test_splits_are_written_where_nnunet_reads_them_and_not_overwritten(
     splits = json.loads(path.read_text())
     assert len(splits) == 2
     write_splits(15, folds=2)  # the same again is no harm
-    path.write_text("[]")
+    path.write_text(json.dumps(splits[::-1]))
     with pytest.raises(InputError, match="holds other splits.*--overwrite"):
         write_splits(15, folds=2)
     write_splits(15, folds=2, overwrite=True)

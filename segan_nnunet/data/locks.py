@@ -11,6 +11,7 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError
 
+FOLD_LOCK = "crossval.lock"  # in the folder of a fold, held as long as a grid trains it
 POLL_S = 1.0
 NEVER = threading.Event()
 

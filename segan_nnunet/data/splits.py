@@ -13,15 +13,13 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits, read_splits
 from segan_nnunet.data.trained_on import has_begun, moved_cases, read_trained_on
 from segan_nnunet.errors import InputError
 
-SPLITS_FILE = "splits_final.json"
 REPLACED = "splits_final_replaced.json"
 SCHEMES = ("kfold", "holdout")
 HELD_OUT = 0.1  # of the patients of each grade, as in the paper
-
-Splits = list[dict[str, list[str]]]
 
 
 def kfold(cases: pd.DataFrame, folds: int, seed: int) -> Splits:
@@ -111,13 +109,27 @@ def write_splits(
         raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
     splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)
     path = nnunet_folder("nnUNet_preprocessed") / name / SPLITS_FILE
-    if path.is_file() and (earlier := json.loads(path.read_text())) != splits:
+    if (earlier := earlier_splits(path.parent, overwrite)) is not None and earlier != splits:
         replace_splits(path, earlier, splits, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(splits, indent=4))
     os.replace(partial, path)
     return summary(splits, cases)
+
+
+def earlier_splits(preprocessed: Path, overwrite: bool) -> Splits | None:
+    """Return the splits that are there, none of them where they break a rule and are to be replaced.
+
+    Raises:
+        InputError: they break a rule, and `overwrite` is False.
+    """
+    try:
+        return read_splits(preprocessed)
+    except InputError:
+        if not overwrite:
+            raise
+        return []
 
 
 def replace_splits(path: Path, earlier: Splits, splits: Splits, overwrite: bool) -> None:
@@ -160,13 +172,6 @@ def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Pat
         if int(number) >= len(splits) or moved_cases(recorded, splits[int(number)]):
             found.append(fold)
     return found
-
-
-def cases_of_fold(preprocessed: Path, fold: int) -> tuple[list[str], list[str]] | None:
-    """Training and validation cases of a fold; None where the dataset has no split, or none with this fold."""
-    path = preprocessed / SPLITS_FILE
-    splits = json.loads(path.read_text()) if path.is_file() else []
-    return (splits[fold]["train"], splits[fold]["val"]) if fold < len(splits) else None
 
 
 def check_cases(dataset: Path, listed: set[str]) -> None:

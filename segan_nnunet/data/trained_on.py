@@ -1,18 +1,24 @@
-"""What a fold's training rests on: its cases, its plans, its labels. A fold that rests on others is not continued.
+"""What a fold's training rests on: cases, plans, labels, objective. A fold that rests on others is not continued.
 
-Our trainers record the first two in their checkpoints, and a grid all three beside every fold that it begins, whoever
-trains it.
+Our trainers record cases, plans and objective in their checkpoints. A grid records cases, plans and labels beside every
+fold that it begins, whoever trains it.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import CHECKPOINTS, configuration_of, differing_settings, read_fold
+from segan_nnunet.fold_checkpoint import (
+    CHECKPOINTS,
+    changed_objective,
+    configuration_of,
+    differing_settings,
+    read_fold,
+)
 
 RECORD = "trained_on.json"  # in a fold's folder
 NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
@@ -22,17 +28,19 @@ def trained_on(
     split: tuple[Sequence[str], Sequence[str]] | None,
     configuration: dict[str, Any],
     labels: Mapping[str, str] | None = None,
+    objective: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Record the cases, the configuration and the labels of a training.
+    """Record the cases, the configuration, the labels and the objective of a training.
 
     Args:
         split: training and validation cases; None where there is no split yet.
         configuration: of the plans, as nnU-Net has it.
         labels: digests by case, as `label_digests` has them; None where they are not recorded.
+        objective: of one of our trainers; None where it is not known.
     """
     train, val = ([*map(str, sorted(cases))] for cases in split) if split else (None, None)
-    plain = json.loads(json.dumps(configuration, default=str))
-    return {"train": train, "val": val, "configuration": plain, "labels": dict(labels) if labels else None}
+    record = {"train": train, "val": val, "configuration": configuration, "labels": labels or None}
+    return json.loads(json.dumps({**record, "objective": objective}, default=str))
 
 
 def label_digests(files: Mapping[str, Path]) -> dict[str, str]:
@@ -70,6 +78,7 @@ def read_trained_on(fold: Path) -> dict[str, Any]:
         "val": in_checkpoint.get("val") or beside.get("val") or validated_cases(fold),
         "configuration": configuration_of(fold) or beside.get("configuration"),
         "labels": beside.get("labels"),
+        "objective": in_checkpoint.get("objective"),
     }
 
 
@@ -94,7 +103,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path: Path) -> None:
-    """Check that a fold rests on what there is now: its cases, configuration and labels, as far as they are recorded.
+    """Check that a fold rests on what there is now, as far as it is recorded: cases, configuration, labels, objective.
 
     Args:
         recorded: as `trained_on` or `read_trained_on` have it; None, or None in it, where nothing is.
@@ -120,12 +129,31 @@ def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path:
             f"{path} was trained under other plans of this name: {', '.join(differing)} differ. Plan again as it was, "
             "give the new ones another name (segan_nnunet plan --plans-name), or remove the fold to train it anew"
         )
+    if changed_how := changed_objective(recorded.get("objective"), now.get("objective")):
+        raise InputError(
+            f"{path} was trained under another objective than its trainer has now: {changed_how}. Undo the change to "
+            "continue this training. To train under the new objective, give the changed trainer a name of its own, or "
+            "remove the fold"
+        )
     labels, labels_now = recorded.get("labels") or {}, now.get("labels") or {}
     if changed := sorted(case for case in labels.keys() & labels_now.keys() if labels[case] != labels_now[case]):
         raise InputError(
             f"{path} was trained on other labels than are preprocessed now ({len(changed)} cases differ, such as "
             f"{changed[0]}). Bring them back and preprocess again, or remove the fold, to train it anew; or, if that "
             f"was done without crossval, its {RECORD}"
+        )
+
+
+def check_not_trained_on(fold: Path, cases: Collection[str]) -> None:
+    """Check that a fold was not trained on cases that it predicts, as far as its training cases are recorded.
+
+    Raises:
+        InputError: it was: its scores are too good.
+    """
+    if both := sorted(set(read_trained_on(fold)["train"] or ()) & set(cases)):
+        raise InputError(
+            f"{fold} was trained on {len(both)} of the cases that it is scored on, such as {both[0]}: its scores are "
+            "too good. Correct the split, remove this folder, and train the fold anew"
         )
 
 

@@ -55,5 +55,7 @@ def branch(job: Job, start: Job) -> None:
         raise InputError(f"{path} cannot be read ({error}); remove {start.folder} to train it anew") from error
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / START).write_text(json.dumps({"trainer": start.trainer}))
+    if checkpoint.get("trained_on"):
+        checkpoint["trained_on"] = {**checkpoint["trained_on"], "objective": None}  # the job has its own
     # the key lets a trainer of ours begin what the start does not have, such as critics
     save_atomically({**plain(checkpoint), "branched_from": start.trainer}, job.folder / "checkpoint_latest.pth")

@@ -12,7 +12,8 @@ from typing import Any
 from segan_nnunet.catalogues import declared_classes, named_folders
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
-from segan_nnunet.data.splits import SPLITS_FILE
+from segan_nnunet.data.planned.plans import read_plans
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
@@ -45,7 +46,7 @@ def make_grid(
         start: TRAINER:EPOCH, from whose end all of them start, in the same fold and of the same seed.
 
     Raises:
-        InputError: one of them does not exist; with those that do.
+        InputError: one of them does not exist, with those that do; or plans or the split are no good.
     """
     if device not in DEVICES:
         raise InputError(f"there is no device '{device}'; nnU-Net knows {', '.join(DEVICES)}")
@@ -55,13 +56,15 @@ def make_grid(
     dataset = dataset_name(dataset_id)
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset
     check_plans(preprocessed, plans, configuration)
-    there_are = number_of_folds(dataset, preprocessed)
+    splits = read_splits(preprocessed)
+    there_are = len(splits) if splits else number_of_nnunet_folds(dataset)
     if beyond := [fold for fold in folds or () if not 0 <= fold < there_are]:
         raise InputError(
             f"there is no fold {', '.join(map(str, beyond))} of {dataset}: its split has folds 0 to {there_are - 1} "
             f"({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. Leave them out of --folds, "
             "or make another split with segan_nnunet split -k."
         )
+    check_validated_once(splits or [], folds or range(there_are), preprocessed / SPLITS_FILE)
     if seeds and (have := [name for name in trainers if unseeded(name)[1] is not None]):
         raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
     if negative := [seed for seed in seeds if seed < 0]:
@@ -88,10 +91,10 @@ def parse_start(start: str) -> str:
 
 
 def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) -> None:
-    """Check that plans exist and have the configuration.
+    """Check that plans exist, are of this dataset, and have the configuration.
 
     Raises:
-        InputError: they do not; with those that do.
+        InputError: they are not; with those that exist.
     """
     existing = planned_configurations(preprocessed)
     dataset_id = dataset_number(preprocessed.name)
@@ -100,6 +103,7 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     for name in plans:
         if name not in existing:
             raise InputError(f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}")
+        read_plans(preprocessed, name)
         if configuration not in existing[name]:
             raise InputError(
                 f"{name} of {preprocessed.name} have no configuration {configuration}; they have "
@@ -117,14 +121,12 @@ def planned_configurations(preprocessed: Path) -> dict[str, list[str]]:
     return found
 
 
-def number_of_folds(dataset: str, preprocessed: Path) -> int:
-    """Number of folds of the dataset's split, or of the one that nnU-Net will make where there is none.
+def number_of_nnunet_folds(dataset: str) -> int:
+    """Number of folds of the split that nnU-Net will make where there is none.
 
     Raises:
-        InputError: there is none, and the patients are known: nnU-Net's own would split their scans.
+        InputError: the patients are known: nnU-Net's own split would split their scans.
     """
-    if (preprocessed / SPLITS_FILE).is_file():
-        return len(json.loads((preprocessed / SPLITS_FILE).read_text()))
     raw = os.environ.get("nnUNet_raw")
     if raw and (Path(raw) / dataset / CASE_TABLE).is_file():
         raise InputError(f"{dataset} is not split yet; do it first: segan_nnunet split -d {dataset_number(dataset)}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import default_processes
-from segan_nnunet.data.splits import SPLITS_FILE
+from segan_nnunet.data.planned.plans import read_plans
+from segan_nnunet.data.planned.split_file import SPLITS_FILE
 from segan_nnunet.data.trained_on import has_begun
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
@@ -126,7 +127,7 @@ def prepare(grid: Grid) -> None:
     """
     with planning_lock(grid.preprocessed):
         for name in grid.plans:
-            plans = json.loads((grid.preprocessed / f"{name}.json").read_text())
+            plans = read_plans(grid.preprocessed, name)
             preprocess_with_nnunet(grid.preprocessed, plans, grid.configuration, default_processes())
         splits = grid.preprocessed / SPLITS_FILE
         if not splits.is_file():

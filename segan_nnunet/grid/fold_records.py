@@ -5,14 +5,16 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import nnunet_folder
-from segan_nnunet.data.splits import cases_of_fold
+from segan_nnunet.data.planned.plans import read_plans
+from segan_nnunet.data.planned.split_file import cases_of_fold
 from segan_nnunet.data.trained_on import (
     check_trained_on,
     has_begun,
@@ -26,7 +28,7 @@ from segan_nnunet.fold_checkpoint import read_fold, resolved
 from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.jobs import Job, unique
 from segan_nnunet.grid.run_state import is_finished
-from segan_nnunet.trainer_names import parts
+from segan_nnunet.trainer_names import parts, unseeded
 
 
 def record_beginning(job: Job) -> None:
@@ -36,7 +38,9 @@ def record_beginning(job: Job) -> None:
 
 
 def check_folds(jobs: Sequence[Job]) -> None:
-    """Check that the folds that have begun, finished ones included, rest on the split, plans and labels of now.
+    """Check that the folds that have begun, finished ones included, rest on what there is now.
+
+    That is the split, the plans, the labels and, of our trainers, the objective.
 
     Raises:
         InputError: some do not, all of them named: to go on would mix two trainings, or score cases that were trained
@@ -46,10 +50,13 @@ def check_folds(jobs: Sequence[Job]) -> None:
     begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
     recorded = {job: read_trained_on(job.folder) for job in begun}
     labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
+    asked = {asked_as(job) for job in begun if recorded[job]["objective"]}
+    objectives = {one: objective_asked(one) for one in asked}
     problems = []
     for job in begun:
+        now = {**rests_on(job, labels), "objective": objectives.get(asked_as(job))}
         try:
-            check_trained_on(recorded[job], rests_on(job, labels), job.folder)
+            check_trained_on(recorded[job], now, job.folder)
         except InputError as error:
             problems.append(str(error))
     if problems:
@@ -65,7 +72,7 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
     """
     preprocessed = preprocessed_folder(job)
     split = cases_of_fold(preprocessed, job.fold)
-    plans = json.loads((preprocessed / f"{job.plans}.json").read_text())
+    plans = read_plans(preprocessed, job.plans)
     cases = {*split[0], *split[1]} if split else set(labels)
     return trained_on(
         split,
@@ -108,26 +115,52 @@ def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
 
 
 def epochs_asked(job: Job) -> int | None:
-    """The number of epochs of a job's trainer, ours or anybody's; None where it cannot be made here.
+    """The number of epochs of a job's trainer, ours or anybody's; None where it cannot be made here."""
+    with trainer_of(job) as trainer:
+        if trainer is None:
+            return None
+        until = parts(job.trainer).until_epoch
+        return min(int(trainer.num_epochs), until or int(trainer.num_epochs))
 
-    Only an instance knows: nnU-Net's own trainers set it in their __init__, which also begins a log. That goes to a
-    folder of its own.
+
+def asked_as(job: Job) -> Job:
+    """The job whose trainer has the same objective, for all folds and seeds of one trainer."""
+    return replace(job, trainer=unseeded(job.trainer)[0], fold=0, start=None)
+
+
+def objective_asked(job: Job) -> dict[str, Any] | None:
+    """The objective of a job's trainer as it is now; None where it is not ours, or cannot be made here."""
+    with trainer_of(job) as trainer:
+        if not hasattr(trainer, "objective"):
+            return None
+        try:
+            trainer.initialize()
+            return trained_on(None, {}, objective=trainer.objective())["objective"]
+        except Exception:  # a user's trainer raises anything, and so do plans that it does not fit
+            return None
+
+
+@contextlib.contextmanager
+def trainer_of(job: Job) -> Iterator[Any]:
+    """Make the trainer of a job, in silence; yields None where it cannot be made here.
+
+    Only an instance knows its settings: nnU-Net's own trainers set them in their __init__, which also begins a log.
+    That goes to a folder of its own.
     """
     import torch  # seconds to import
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     preprocessed = nnunet_folder("nnUNet_preprocessed") / job.dataset
-    try:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            mock.patch.dict(os.environ, {"nnUNet_results": folder, "nnUNet_wandb_enabled": "0"}),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.dict(os.environ, {"nnUNet_results": folder, "nnUNet_wandb_enabled": "0"}),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        try:
             found = recursive_find_trainer_class_by_name(job.trainer)
-            plans = json.loads((preprocessed / f"{job.plans}.json").read_text()) | {"continue_training": False}
+            plans = read_plans(preprocessed, job.plans) | {"continue_training": False}
             described = json.loads((preprocessed / "dataset.json").read_text())
             trainer = found(plans, job.configuration, job.fold, described, torch.device("cpu"))
-            until = parts(job.trainer).until_epoch
-            return min(int(trainer.num_epochs), until or int(trainer.num_epochs))
-    except Exception:  # a user's trainer raises anything; whether it trains at all is not asked here
-        return None
+        except Exception:  # a user's trainer raises anything; whether it trains at all is not asked here
+            trainer = None
+        yield trainer

@@ -14,11 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.data.locks import is_locked
+from segan_nnunet.data.locks import FOLD_LOCK, is_locked
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.text_enum import TextEnum
 
-LOCK = "crossval.lock"  # held as long as the fold is trained
+LOCK = FOLD_LOCK
 LOG = "crossval.log"  # all that the commands printed, attempt after attempt
 RECORD = "crossval.json"  # of the latest attempt: host and pid while it runs, then how it ended
 SLURM_ID = "crossval.slurm"  # the SLURM job it was last submitted as

@@ -1,6 +1,7 @@
 """`export`: a trained model as a zip that nnU-Net installs, where possible without this package."""
 
 import json
+import os
 import zipfile
 from collections.abc import Sequence
 from copy import deepcopy
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.models.model_card import CARD, model_card
@@ -61,7 +63,8 @@ def export_model(
         checkpoint: which of each fold's checkpoints.
 
     Raises:
-        InputError: the model, a fold or its checkpoint is missing or not of this package; the zip cannot be written.
+        InputError: the model, a fold or its checkpoint is missing or not of this package; the zip cannot be written; the
+            split breaks a rule, or a fold was trained on cases that it is scored on.
     """
     with output_file(output, ".zip") as part:
         return write_zip(dataset_id, trainer, plans, configuration, folds, output, part, checkpoint)
@@ -84,6 +87,8 @@ def write_zip(
         trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
+    if preprocessed := os.environ.get("nnUNet_preprocessed"):
+        read_splits(Path(preprocessed) / name)  # the scores of the card are of its folds
     card = model_card(source, folds, described["dataset.json"], checkpoint)
     own_network = builds_its_own_network(trainer)
     check_one_method([source / f"fold_{fold}" for fold in folds])

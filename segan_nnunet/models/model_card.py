@@ -10,6 +10,7 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.labelling import read_labelling
+from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import TABLE_1, add_scores
@@ -50,7 +51,8 @@ def model_card(model_folder: Path, folds: Sequence[int | str], dataset: Mapping[
         checkpoint: whose weights are exported.
 
     Raises:
-        InputError: a summary of a validation is damaged, or has regions that dataset.json does not know.
+        InputError: a summary of a validation is damaged, or has regions that dataset.json does not know, or a fold was
+            trained on cases that it is scored on.
     """
     model = model_parts(model_folder.name)
     name = model_folder.parent.name
@@ -119,8 +121,12 @@ def validated_scores(model_folder: Path, folds: Sequence[int | str]) -> CardScor
         if str(fold) == "all" or not path.is_file():  # fold all validates on the cases that it was trained on
             missing.append(str(fold))
             continue
-        for entry in read_summary(path):
-            case = Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending)
+        entries = {
+            Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending): entry
+            for entry in read_summary(path)
+        }
+        check_not_trained_on(path.parent.parent, entries)
+        for case, entry in entries.items():
             for region, metrics in named_regions(entry["metrics"], labelling, path).items():
                 rows.append({"method": "", "case": case, "region": region, "patient": patient_of.get(case, case)}
                             | {count: metrics[count] for count in COUNTS})  # fmt: skip

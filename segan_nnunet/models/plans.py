@@ -10,10 +10,13 @@ from unittest import mock
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder, number_of_processes
 from segan_nnunet.data.locks import file_lock
+from segan_nnunet.data.planned.cases import raw_cases, raw_folder
+from segan_nnunet.data.planned.plans import read_plans
+from segan_nnunet.data.trained_on import read_json
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
 from segan_nnunet.models.configurations import NETWORKS, derived_plans
-from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet
+from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet, wrong_number
 from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
@@ -55,7 +58,7 @@ def plan(
 
     Raises:
         InputError: the dataset is missing, a configuration is not in nnU-Net's plans, a voxel size or a name is none,
-            or files were changed since they were preprocessed.
+            plans name another dataset than their folder, or preprocessed data belong to other plans or older files.
     """
     if network not in NETWORKS:
         raise InputError(f"there is no network {network}; there are {', '.join(NETWORKS)}")
@@ -68,9 +71,9 @@ def plan(
     num_processes = number_of_processes(num_processes)
     path = preprocessed / f"{plans_name}.json"
     with planning_lock(preprocessed):
+        earlier = read_plans(preprocessed, plans_name)["configurations"] if path.is_file() else {}
         plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
-        nnunet_plans = json.loads((preprocessed / f"{nnunet_name}.json").read_text())
-        earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
+        nnunet_plans = read_plans(preprocessed, nnunet_name)
         plans = derived_plans(
             nnunet_plans, configurations, NETWORKS[network], width, batch_size, patch_size, plans_name
         )
@@ -136,10 +139,17 @@ def plan_with_nnunet(
     plans_name: str = NNUNET_PLANS,
     spacing_mm: Sequence[float] | None = None,
 ) -> None:
-    """Extract nnU-Net's fingerprint and make its plans, of its own voxel size or of another, where they are missing."""
+    """Extract nnU-Net's fingerprint and make its plans, of its own voxel size or of another, where they are missing.
+
+    Raises:
+        InputError: links to images point nowhere, or dataset.json counts other training cases than there are.
+    """
     if (preprocessed / f"{plans_name}.json").is_file():
         return
+    raw = raw_folder(preprocessed)
     check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
+    if problem := wrong_number(raw / "dataset.json", raw_cases(raw, read_json(raw / "dataset.json"))):
+        raise InputError(f"{problem}, and plan again")
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
     nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)

@@ -1,79 +1,132 @@
 """nnU-Net's preprocessing, where it is missing; and what was changed since in the files that it was made from."""
 
 import hashlib
-import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_number, nnunet_folder
+from segan_nnunet.data.locks import FOLD_LOCK, is_locked
+from segan_nnunet.data.planned.cases import known_cases, preprocessed_cases, raw_cases, raw_folder
+from segan_nnunet.data.planned.plans import data_identifier
+from segan_nnunet.data.planned.preprocessed_data import (
+    Record,
+    check_preprocessed_under,
+    preprocessing_settings,
+    read_record,
+    write_record,
+)
 from segan_nnunet.data.trained_on import digest, read_json
 from segan_nnunet.errors import InputError
+from segan_nnunet.trainer_names import model_parts
 
 PIECE = 2**16  # bytes
 
 
 def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configuration: str, num_processes: int) -> None:
-    """Preprocess a configuration of any plans with nnU-Net, unless all its cases are there.
+    """Preprocess a configuration of any plans with nnU-Net, unless all training cases are there.
 
     Raises:
-        InputError: images or labels were changed since, or links to them point nowhere.
+        InputError: the data that are there belong to other plans, images or labels were changed since, are gone or
+            behind links that point nowhere, or a running training reads the data that would be replaced.
     """
-    training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
-    folder = preprocessed / data_identifier(plans, configuration)
-    raw = Path(os.environ.get("nnUNet_raw", "")) / preprocessed.name
-    done = list(folder.glob("*.pkl"))  # nnU-Net writes a case's .pkl after its voxels
-    if len(done) == training:
-        check_sources(folder, raw, done)
+    check_preprocessed_under(preprocessed, plans, configuration)
+    folder, raw = preprocessed / data_identifier(plans, configuration), raw_folder(preprocessed)
+    done = preprocessed_cases(folder)
+    record = Record(settings=preprocessing_settings(plans, configuration), plans=plans["plans_name"])
+    cases = raw_cases(raw, read_json(preprocessed / "dataset.json"))
+    if problem := wrong_number(preprocessed / "dataset.json", cases or known_cases(preprocessed)):
+        print(f"WARNING: {problem}")
+    lacking = sorted(cases - done.keys())
+    if done and not lacking:
+        check_sources(folder, raw, list(done.values()), record)
         return
+    if not lacking:
+        raise InputError(
+            f"there are no preprocessed data in {folder}, and no training cases in {raw} to make them from"
+        )
+    if done:
+        check_nobody_reads(preprocessed, folder, lacking)
     check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     remove_changed_labels(preprocessed / "gt_segmentations", raw)
     nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
-    record_sources(folder, raw)
+    record_sources(folder, raw, record)
 
 
-def check_sources(folder: Path, raw: Path, done: list[Path]) -> None:
-    """Check that preprocessed data are of the files that are in nnUNet_raw now.
+def wrong_number(described: Path, cases: set[str]) -> str:
+    """Say that a dataset.json counts other training cases than there are; nothing where it is right.
 
-    What nnU-Net preprocessed by itself has no record, or an earlier one: then files that are newer are named, and if
-    none is, these are taken for the ones.
+    Args:
+        described: a dataset.json.
+        cases: the training cases; none are known where this is empty.
+    """
+    number = read_json(described).get("numTraining")
+    if not cases or number is None or str(number) == str(len(cases)):
+        return ""
+    return f'{described} says "numTraining": {number}, and the dataset has {len(cases)} training cases. Correct it'
+
+
+def check_nobody_reads(preprocessed: Path, folder: Path, lacking: list[str]) -> None:
+    """Check that no running training reads preprocessed data that are about to be replaced.
+
+    Raises:
+        InputError: one does.
+    """
+    results = Path(os.environ.get("nnUNet_results", "")) / preprocessed.name
+    for fold in sorted(results.glob("*__*__*/fold_*")):
+        model = model_parts(fold.parent.name)
+        try:
+            read = data_identifier(read_json(preprocessed / f"{model.plans}.json"), model.configuration)
+        except KeyError:  # of plans that are gone: it may read these data
+            read = folder.name
+        if read == folder.name and is_locked(fold / FOLD_LOCK):
+            raise InputError(
+                f"{folder} lacks {len(lacking)} training cases, the first {lacking[0]}, and {fold} is being trained on "
+                "the others, which nnU-Net would remove to preprocess all of them. Give the command again when that "
+                "training has ended"
+            )
+
+
+def check_sources(folder: Path, raw: Path, done: list[Path], record: Record) -> None:
+    """Check that preprocessed data are of the files that are in nnUNet_raw now; record what is not recorded yet.
+
+    What nnU-Net preprocessed by itself has no record: then files that are newer are named, and if none is, these are
+    taken for the ones.
 
     Args:
         folder: of the preprocessed data.
         raw: the dataset in nnUNet_raw; nothing is checked where it is gone.
         done: one of the preprocessed files of each case.
+        record: to be written where there is none, or one of an earlier version.
 
     Raises:
         InputError: files were changed since.
     """
-    record, times = record_path(folder), [path.stat().st_mtime for path in done]
-    if recorded := read_json(record) if record.is_file() and record.stat().st_mtime >= max(times, default=0) else {}:
+    recorded = read_record(folder, done)
+    if recorded.files:
         now = digests(raw)
-        if changed := [name for name in recorded if now.get(name, recorded[name]) != recorded[name]]:
+        if changed := [name for name, was in recorded.files.items() if now.get(name, was) != was]:
             raise InputError(
                 f"{len(changed)} files of {raw}, the first {changed[0]}, were changed since {folder} was preprocessed "
                 f"from them. Remove {folder} and give the command again, to preprocess them anew, or bring them back"
             )
-    elif later := newer(raw, min(times, default=0)):
+        if not recorded.settings:
+            write_record(folder, replace(record, files=recorded.files))
+    elif later := newer(raw, min((path.stat().st_mtime for path in done), default=0)):
         print(
             f"WARNING: {len(later)} files of the dataset, the first {later[0]}, are newer than what was "
             f"preprocessed from them. If they were changed, remove {folder} and give the command again."
         )
     else:
-        record_sources(folder, raw)
+        record_sources(folder, raw, record)
 
 
-def record_path(folder: Path) -> Path:
-    """Where the digests of preprocessed files are kept: beside their folder, in which nnU-Net wants nothing else."""
-    return folder.with_name(f"{folder.name}_sources.json")
-
-
-def record_sources(folder: Path, raw: Path) -> None:
-    """Record which files were preprocessed."""
-    if found := digests(raw):
-        record_path(folder).write_text(json.dumps(found, indent=4))
+def record_sources(folder: Path, raw: Path, record: Record) -> None:
+    """Record how data were preprocessed, and from which files."""
+    write_record(folder, replace(record, files=digests(raw)))
 
 
 def sources(raw: Path) -> list[Path]:
@@ -129,9 +182,3 @@ def check_links(dataset: Path) -> None:
             f"{os.readlink(gone[0])}. Bring them back, or remove the dataset and convert again from where they are now "
             "(--copy makes it independent of them)"
         )
-
-
-def data_identifier(plans: dict[str, Any], configuration: str) -> str:
-    """Name of the folder of a configuration's preprocessed data, its own or that of the one it inherits from."""
-    settings = plans["configurations"][configuration]
-    return settings.get("data_identifier") or data_identifier(plans, settings["inherits_from"])

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from segan_nnunet.objective import SegmentorLoss, rescale_intensities
 from segan_nnunet.training.plugin_trainer import PluginTrainer
+from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.with_critics import WithCritics
 
 
@@ -34,6 +35,17 @@ class AdversarialTrainer(WithCritics, PluginTrainer):
             truth: y, (B, R, *S).
         """
         return predicted.new_zeros(())
+
+    def objective(self) -> dict[str, Any]:
+        """The loss is the critics' distance, and the term beside it."""
+        further = objective_record.values_of(self.further_loss_on_probe)
+        return {**super().objective(), "loss": "the critics' distance", "further_loss": further}
+
+    def further_loss_on_probe(self) -> Tensor:
+        """The further loss of fixed label maps."""
+        dimension, num_maps = len(self.configuration_manager.patch_size), self.label_space.num_maps
+        maps = [objective_record.probe(num_maps, dimension=dimension, device=self.device, seed=seed) for seed in (0, 1)]
+        return self.further_loss(maps[0].sigmoid(), (maps[1] > 0).float())
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """One round of the game: the critic's phase, then the segmentor's."""

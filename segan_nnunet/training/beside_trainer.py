@@ -52,6 +52,11 @@ class CriticBesideTrainer(WithCritics):
         self.scheduled_epochs = self.num_epochs  # a training that stops early has the same schedule
         self.critic_weight = torch.full((), math.nan, device=self.device)
 
+    def objective(self) -> dict[str, Any]:
+        """Add the critics' share."""
+        shares = ("critic_fraction", "critic_fades", "critic_from")
+        return {**super().objective(), **{name: getattr(self, name) for name in shares}}
+
     def fill_log(self, epochs: int) -> None:
         """Log λ too."""
         super().fill_log(epochs)

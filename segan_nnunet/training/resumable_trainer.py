@@ -8,16 +8,22 @@ from typing import Any, ClassVar
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from torch import nn
+from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
+from segan_nnunet.data.planned.cases import preprocessed_cases
+from segan_nnunet.data.planned.preprocessed_data import check_preprocessed_under
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, read_splits
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.training.run import checkpoint as checkpoints
+from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.progress import epoch_line
 from segan_nnunet.training.run.threads import respect_omp_num_threads
+
+WEIGHTS = {"segmentor": "network_weights", "critic": "critic_weights"}  # of the players, in a checkpoint
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
@@ -78,6 +84,7 @@ class ResumableTrainer(nnUNetTrainer):
         self.autocast_dtype = autocast_dtype(self.device)
         self.saved_random_states: dict[str, Any] | None = None
         self.split: tuple[list[str], list[str]] | None = None
+        self.recorded_objective: dict[str, Any] | None = None
 
     def initialize(self) -> None:
         """Build what nnU-Net builds, on as many threads as the environment says."""
@@ -103,9 +110,17 @@ class ResumableTrainer(nnUNetTrainer):
         return list(values) if self.label_manager.has_regions else sorted(values, key=lambda name: values[name])
 
     def on_train_start(self) -> None:
-        """Remember on which cases this training is: the file may change while it runs."""
+        """Check the data, and remember on which cases this training is: the file may change while it runs.
+
+        Raises:
+            InputError: the preprocessed data are of other plans, or the split breaks a rule.
+        """
+        plans, preprocessed = self.plans_manager.plans, Path(self.preprocessed_dataset_folder_base)
+        check_preprocessed_under(preprocessed, plans, self.configuration_name)
+        self.check_split()
         super().on_train_start()
         self.split = self.split_now()
+        self.trained_on()  # the objective is that of the beginning
 
     def on_epoch_start(self) -> None:
         """After a resume, let the random numbers go on where they were: nnU-Net draws some to start its loaders."""
@@ -151,12 +166,60 @@ class ResumableTrainer(nnUNetTrainer):
         }
 
     def trained_on(self) -> dict[str, Any]:
-        """The cases, as they were when this process began to train, and the configuration."""
-        return trained_on(self.split or self.split_now(), self.configuration_manager.configuration)
+        """The cases, as they were when this process began to train, the configuration, and the objective."""
+        split, configuration = self.split or self.split_now(), self.configuration_manager.configuration
+        if self.recorded_objective is None:
+            self.recorded_objective = self.objective()
+        return trained_on(split, configuration, objective=self.recorded_objective)
+
+    def objective(self) -> dict[str, Any]:
+        """What defines the objective, by name: with another one of these a training is not continued.
+
+        A trainer with further settings adds them. Learning rates and lengths are no part of it.
+        """
+        return {
+            "enable_deep_supervision": self.enable_deep_supervision,
+            "optimizer": objective_record.optimizer_record(self.optimizer),
+            "loss": objective_record.values_of(self.loss_on_probe),
+        }
+
+    def loss_on_probe(self) -> Tensor:
+        """The value of the loss on a fixed output and target."""
+        dimension, was_training = len(self.configuration_manager.patch_size), self.network.training
+        heads = self.label_manager.num_segmentation_heads
+        output = objective_record.probe(heads, dimension=dimension, device=self.device)
+        target = objective_record.probe_target(self.label_manager, dimension, self.device)
+        self.network.train()  # some losses ask in which mode the network answers
+        try:
+            if not self.enable_deep_supervision:
+                return self.loss(output, target)
+            scales = len(self._get_deep_supervision_scales())
+            return self.loss([output] * scales, [target] * scales)
+        finally:
+            self.network.train(was_training)
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Split as nnU-Net does, from a file that breaks no rule.
+
+        Raises:
+            InputError: it breaks one.
+        """
+        self.check_split()
+        return super().do_split()
+
+    def check_split(self) -> None:
+        """Check splits_final.json, if there is one and it counts.
+
+        Raises:
+            InputError: it breaks a rule.
+        """
+        if self.fold != "all":
+            cases = preprocessed_cases(Path(self.preprocessed_dataset_folder))
+            read_splits(Path(self.preprocessed_dataset_folder_base), cases)
 
     def split_now(self) -> tuple[list[str], list[str]] | None:
         """Training and validation cases as nnU-Net would take them now; None where it has not made its split yet."""
-        splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
+        splits = Path(self.preprocessed_dataset_folder_base) / SPLITS_FILE
         return self.do_split() if splits.is_file() or self.fold == "all" else None
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
@@ -169,9 +232,9 @@ class ResumableTrainer(nnUNetTrainer):
         """Whether a training branches off one of another trainer, whose checkpoint has no such entry."""
         return "branched_from" in checkpoint and key not in checkpoint
 
-    def player_weights(self, checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """The weights of each player in a checkpoint."""
-        return {"segmentor": checkpoint["network_weights"]}
+    def players(self) -> dict[str, nn.Module]:
+        """The networks that are trained, by the names of `WEIGHTS`."""
+        return {"segmentor": self.bare(self.network)}
 
     def save_checkpoint(self, filename: str) -> None:
         """Write nnU-Net's checkpoint with our additions, atomically."""
@@ -180,7 +243,7 @@ class ResumableTrainer(nnUNetTrainer):
         if buffer.tell() == 0:  # checkpoints are disabled, or another process of DDP writes them
             return
         checkpoint = {**checkpoints.read_buffer(buffer), **self.plugin_state()}
-        check_weights(self.player_weights(checkpoint), self.current_epoch)
+        check_weights({player: checkpoint[WEIGHTS[player]] for player in self.players()}, self.current_epoch)
         checkpoints.save_atomically(checkpoint, Path(filename))
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
@@ -188,7 +251,8 @@ class ResumableTrainer(nnUNetTrainer):
 
         Raises:
             InputError: the file is missing or damaged, lacks what this trainer needs to go on, or was written under
-                another optimiser, whose state means something else, or rests on other cases or plans.
+                another optimiser, whose state means something else, or rests on other cases, plans or another
+                objective, or holds other networks.
         """
         path = Path(filename_or_checkpoint)
         checkpoint = checkpoints.read_checkpoint(path)
@@ -202,6 +266,13 @@ class ResumableTrainer(nnUNetTrainer):
                 "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
             )
         check_trained_on(checkpoint.get("trained_on"), self.trained_on(), path)
+        for player, module in self.players().items():
+            checkpoints.check_same_weights(player, checkpoint.get(WEIGHTS[player]), module, path)
+        if not (checkpoint.get("trained_on") or {}).get("objective") and "branched_from" not in checkpoint:
+            self.print_to_log_file(
+                f"{path.name} has no record of its objective, as those of earlier versions: it is taken to be that of "
+                f"{type(self).__name__} now."
+            )
         super().load_checkpoint(str(path))
         try:
             self.load_plugin_state(checkpoint)

@@ -1,7 +1,7 @@
 """The paper's U-net baseline: the same network with the softmax loss in place of the multi-scale loss (Section 3.2)."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -126,6 +126,10 @@ class SoftmaxTrainer(PluginTrainer):
         """Check the regions before anything is built."""
         self.region_order()
         super().initialize()
+
+    def objective(self) -> dict[str, Any]:
+        """Add how the regions nest."""
+        return {**super().objective(), "region_order": self.region_order()}
 
     def _build_loss(self) -> SoftmaxLoss:
         return SoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order(), self.network)

@@ -23,7 +23,7 @@ from segan_nnunet.objective import (
 )
 from segan_nnunet.training.critic_checks import check_critic_fits
 from segan_nnunet.training.resumable_trainer import ResumableTrainer
-from segan_nnunet.training.run import game_log
+from segan_nnunet.training.run import game_log, objective_record
 from segan_nnunet.training.run.progress import plot_game
 
 
@@ -49,6 +49,14 @@ class WithCritics(ResumableTrainer):
     critic_batch_norm_eps = CRITIC_BATCH_NORM_EPS
     critic_initial_lr = 2e-5
     critic_learns = True
+
+    CRITIC_SETTINGS: ClassVar[tuple[str, ...]] = (
+        "critic_layers",
+        "critic_clamp",
+        "critic_batch_norm_clamp",
+        "critic_batch_norm_eps",
+        "critic_learns",
+    )
 
     critic: Critics
     critic_parts: list[nn.Module]
@@ -252,6 +260,7 @@ class WithCritics(ResumableTrainer):
         if self.begins_without("critic_weights", checkpoint):
             self.print_to_log_file(f"The critics begin here, after {checkpoint['branched_from']}.")
         else:
+            game_log.check_same_layers(checkpoint["logging"], self.critic.layers)
             self.critic.load_state_dict(checkpoint["critic_weights"])
             self.critic_optimizer.load_state_dict(checkpoint["critic_optimizer_state"])
             if self.critic_grad_scaler is not None and checkpoint["critic_grad_scaler_state"] is not None:
@@ -259,6 +268,25 @@ class WithCritics(ResumableTrainer):
         super().load_plugin_state(checkpoint)
         self.fill_log(self.current_epoch)
 
-    def player_weights(self, checkpoint: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """The weights of both players in a checkpoint."""
-        return {**super().player_weights(checkpoint), "critic": checkpoint["critic_weights"]}
+    def players(self) -> dict[str, nn.Module]:
+        """Both players."""
+        return {**super().players(), "critic": self.critic}
+
+    def objective(self) -> dict[str, Any]:
+        """Add what the critics compare, and how they are trained."""
+        return {
+            **super().objective(),
+            **{name: getattr(self, name) for name in self.CRITIC_SETTINGS},
+            "region_groups": list(self.critic.region_groups.values()),
+            "critic_optimizer": objective_record.optimizer_record(self.critic_optimizer),
+            "distances": objective_record.values_of(self.distances_on_probe),
+        }
+
+    def distances_on_probe(self) -> Tensor:
+        """The distances between fixed features of two images."""
+        dimension, layers = len(self.configuration_manager.patch_size), range(len(self.critic.layers))
+        features, other = (
+            [objective_record.probe(3, dimension=dimension, device=self.device, seed=first + n) for n in layers]
+            for first in (0, len(layers))
+        )
+        return self.distances(features, other)

@@ -7,6 +7,7 @@ from pathlib import Path
 from segan_nnunet.data.case_table import read_column, read_patients
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import read_labelling
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest, folder_methods, groups, require_folder, segmentations
 from segan_nnunet.evaluation.methods.trained_models import find_models, trained_method
@@ -44,19 +45,22 @@ def dataset_contest(
     """The trainers of a dataset, on their validation cases, and other predictions of the same cases.
 
     Raises:
-        InputError: a trainer or a fold is missing, or folds or seeds of one method were trained under different plans.
+        InputError: a trainer or a fold is missing, the split breaks a rule, or folds or seeds of one method were
+            trained otherwise.
     """
     name = dataset_name(dataset_id)
     results, preprocessed, raw = (nnunet_folder(f"nnUNet_{part}") / name for part in ("results", "preprocessed", "raw"))
     models = find_models(results, configurations, trainers, plans, seeds)
     labelling = read_labelling(folders.dataset_json or preprocessed / "dataset.json")
-    splits = preprocessed / "splits_final.json"
+    splits = read_splits(preprocessed)
     methods = [
         replace(
             trained_method(model.name, model.folder, folds, labelling, splits), seed_of=model.seed_of, seed=model.seed
         )
         for model in models
     ]
+    for method in methods:
+        check_validated_once(splits or [], method.folds.values(), preprocessed / SPLITS_FILE)
     for seeds_of_one in groups(methods).values():
         check_one_method([fold for method in seeds_of_one for fold in method.fold_folders])
     methods += folder_methods(folders.predictions, labelling.file_ending)

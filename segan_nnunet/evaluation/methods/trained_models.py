@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from segan_nnunet.data.labelling import Labelling
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits
+from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.fold_checkpoint import check_one_method
@@ -122,7 +124,7 @@ def fold_numbers(folders: Iterable[Path]) -> list[int]:
 
 
 def trained_method(
-    name: str, model_folder: Path, folds: Sequence[int] | None, labelling: Labelling, splits: Path
+    name: str, model_folder: Path, folds: Sequence[int] | None, labelling: Labelling, splits: Splits | None
 ) -> Method:
     """Collect what a model predicted when it was validated.
 
@@ -131,14 +133,14 @@ def trained_method(
         model_folder: nnU-Net's folder of the trained model.
         folds: those that count; by default all that are validated.
         labelling: of the dataset.
-        splits: splits_final.json, which says how many folds there are.
+        splits: of the dataset, which says how many folds there are.
 
     Raises:
-        InputError: a fold that was asked for is not validated, or its predictions are missing.
+        InputError: a fold that was asked for is not validated, its predictions are missing, or it was trained on a
+            case that it predicts.
     """
     predictions: dict[str, Path] = {}
     fold_of: dict[str, int] = {}
-    split = json.loads(splits.read_text()) if splits.is_file() else []
     for fold in folds or validated_folds(model_folder):
         validation = model_folder / f"fold_{fold}" / "validation"
         for entry in read_summary(validation / "summary.json"):
@@ -147,24 +149,24 @@ def trained_method(
             case = path.name.removesuffix(labelling.file_ending)
             predictions[case], fold_of[case] = path, fold
         validated = {case for case, of in fold_of.items() if of == fold}
-        planned = split[fold].get("val") if fold < len(split) else None
-        if planned and validated != set(planned):
+        if splits and fold < len(splits) and validated != set(splits[fold]["val"]):
             raise InputError(
-                f"{validation} holds other cases than {splits} has for fold {fold} now: the split was changed since. A "
-                f"case may have trained the model that predicts it; restore the split, or remove {validation.parent} "
-                "and train it anew"
+                f"{validation} holds other cases than {SPLITS_FILE} has for fold {fold} now: the split was changed "
+                "since. A case may have trained the model that predicts it; restore the split, or remove "
+                f"{validation.parent} and train it anew"
             )
+        check_not_trained_on(validation.parent, validated)
     made = Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
     check_one_method(made.fold_folders)
     return made
 
 
-def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Path) -> str:
+def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Splits | None) -> str:
     """Say which folds are not validated, where folds were not chosen."""
     if folds:
         return ""
     begun = fold_numbers(model_folder.glob("fold_*"))
-    planned = range(len(json.loads(splits.read_text()))) if splits.is_file() else begun
+    planned = range(len(splits)) if splits else begun
     done = set(validated_folds(model_folder))
     unfinished = [fold for fold in begun if fold not in done]
     missing = [fold for fold in planned if fold not in begun]

@@ -5,11 +5,13 @@ import os
 import pickle
 import random
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.errors import InputError
@@ -75,6 +77,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
     except (RuntimeError, EOFError) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
+
+
+def check_same_weights(player: str, saved: Mapping[str, torch.Tensor] | None, module: nn.Module, path: Path) -> None:
+    """Check that a player's weights in a checkpoint have the names and shapes of its network.
+
+    Args:
+        player: segmentor or critic.
+        saved: its weights in the checkpoint; None where there are none.
+        module: its network.
+        path: of the checkpoint.
+
+    Raises:
+        InputError: they have not.
+    """
+    if saved is None:
+        return
+    then = {name.removeprefix("module."): list(value.shape) for name, value in saved.items()}
+    now = {name: list(value.shape) for name, value in module.state_dict().items()}
+    if differing := [name for name in {**now, **then} if then.get(name) != now.get(name)]:
+        first = differing[0]
+        raise InputError(
+            f"{path} holds another {player} than its trainer builds now: {len(differing)} of its weights differ, the "
+            f"first {first}, of shape {then.get(first, 'none')} there and {now.get(first, 'none')} now. Undo what was "
+            "changed in the trainer, give the changed trainer a name of its own, or remove the fold to train it anew"
+        )
 
 
 def optimizer_of(checkpoint: dict[str, Any]) -> str | None:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segan_nnunet.errors import InputError
+
 
 def nothing(critics: int, layers: int) -> dict[str, Any]:
     """The keys, with what stands for an epoch that was not measured."""
@@ -35,3 +37,20 @@ def entries(means: Tensor, critics: int, layers: int) -> dict[str, Any]:
         "distance_per_region": by_critic.mean(1).tolist(),
         "gradient_share_per_layer": shares.tolist(),
     }
+
+
+def check_same_layers(log: Mapping[str, Sequence[Any]], layers: Sequence[int]) -> None:
+    """Check that the log of a checkpoint is of as many critic layers as are compared now.
+
+    Checkpoints of earlier versions say nothing else of their layers.
+
+    Raises:
+        InputError: it is of more or fewer.
+    """
+    before = log.get("distance_per_layer")
+    if before and len(before[-1]) != len(layers):
+        raise InputError(
+            f"the critics of the checkpoint compare {len(before[-1])} layers, and critic_layers names {len(layers)} "
+            "now. Undo the change to continue this training, give the changed trainer a name of its own, or remove the "
+            "fold"
+        )

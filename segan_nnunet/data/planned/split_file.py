@@ -1,0 +1,101 @@
+"""splits_final.json, from `split`, nnU-Net or a user's own hand: the one reader, which checks it."""
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.data.environment import dataset_number
+from segan_nnunet.data.planned.cases import known_cases
+from segan_nnunet.errors import InputError
+
+SPLITS_FILE = "splits_final.json"
+SIDES = {"train": "training", "val": "validation"}
+
+Splits = list[dict[str, list[str]]]
+
+
+def read_splits(preprocessed: Path, cases: Collection[str] | None = None) -> Splits | None:
+    """Read the split of a dataset; return None where there is none.
+
+    Args:
+        preprocessed: the dataset's folder in nnUNet_preprocessed.
+        cases: that the split may name; by default all known cases of the dataset. Where none is known, any may be.
+
+    Raises:
+        InputError: the split breaks a rule; with the rule and the first case that breaks it.
+    """
+    path = preprocessed / SPLITS_FILE
+    if not path.is_file():
+        return None
+    splits: Any = json.loads(path.read_text())
+    if problem := problem_of(splits, known_cases(preprocessed) if cases is None else cases):
+        raise InputError(
+            f"{path} is no split that can be trained on: {problem}. Correct it, or make a new split: segan_nnunet "
+            f"split -d {dataset_number(preprocessed.name)} --overwrite"
+        )
+    return splits
+
+
+def problem_of(splits: Any, cases: Collection[str]) -> str:
+    """Say which rule a split breaks first; nothing if it breaks none.
+
+    Args:
+        splits: content of the file.
+        cases: that the split may name; any where this is empty.
+    """
+    if not isinstance(splits, list) or not splits:
+        return 'it must be a list with one {"train": [...], "val": [...]} per fold'
+    return next((f"fold {fold} {said}" for fold, split in enumerate(splits) if (said := problem_in(split, cases))), "")
+
+
+def problem_in(split: Any, cases: Collection[str]) -> str:
+    """Say which rule one fold of a split breaks first; nothing if it breaks none."""
+    for side, name in SIDES.items():
+        ids = split.get(side) if isinstance(split, dict) else None
+        if not isinstance(ids, list):
+            return f'has no list "{side}" of cases'
+        if not ids:
+            return f"has no {name} case"
+        seen: set[str] = set()
+        for case in ids:
+            if not isinstance(case, str):
+                return f"has the {name} case {json.dumps(case)}, which is no text"
+            if case in seen:
+                return f"has the {name} case {case} twice"
+            if cases and case not in cases:
+                return f"has the {name} case {case}, which the dataset does not have{hint(case, cases)}"
+            seen.add(case)
+    both = set(split["train"]) & set(split["val"])
+    return f"has {min(both)} as a training case and as a validation case" if both else ""
+
+
+def hint(case: str, cases: Collection[str]) -> str:
+    """Say what an unknown case was probably meant to be."""
+    shorter = (re.sub(pattern, "", case) for pattern in (r"\.[\w.]+$", r"_\d{4}$", r"_\d{4}\.[\w.]+$"))
+    meant = next((name for name in shorter if name in cases), None)
+    return f" (it has {meant}: cases are named without a channel and a file ending)" if meant else ""
+
+
+def cases_of_fold(preprocessed: Path, fold: int) -> tuple[list[str], list[str]] | None:
+    """Training and validation cases of a fold; None where the dataset has no split, or none with this fold."""
+    splits = read_splits(preprocessed, cases=()) or []
+    return (splits[fold]["train"], splits[fold]["val"]) if fold < len(splits) else None
+
+
+def check_validated_once(splits: Splits, folds: Iterable[int], path: Path) -> None:
+    """Check that no case validates in two of the folds: a method has one prediction of each case.
+
+    Raises:
+        InputError: one does.
+    """
+    fold_of: dict[str, int] = {}
+    for fold in sorted({*folds}):
+        for case in splits[fold]["val"] if fold < len(splits) else ():
+            if case in fold_of:
+                raise InputError(
+                    f"{case} validates in fold {fold_of[case]} and in fold {fold} of {path}, and the table of a "
+                    "comparison takes one prediction of each case. Choose folds without a common case: --folds"
+                )
+            fold_of[case] = fold

@@ -1,0 +1,195 @@
+"""Plans in their place, preprocessed data of their plans, and all cases, however many dataset.json counts."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segan_nnunet.data.locks import FOLD_LOCK, file_lock
+from segan_nnunet.data.planned.plans import read_plans
+from segan_nnunet.data.planned.preprocessed_data import preprocessing_settings, read_record, record_path
+from segan_nnunet.errors import InputError
+from segan_nnunet.grid.checks import make_grid
+from segan_nnunet.models.plans import plan
+from segan_nnunet.models.preprocessing import preprocess_with_nnunet
+from segan_nnunet.training import PluginTrainer
+from tests.hand_made_planned import CASES, DATASET, write_case, write_planned, write_plans
+from tests.small_trainers import build
+
+
+@pytest.fixture
+def preprocessed(nnunet_folders: Path) -> Path:
+    return write_planned(nnunet_folders)
+
+
+@pytest.fixture
+def no_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
+
+    monkeypatch.setattr(nnunet, "preprocess", lambda *_: pytest.fail("nnU-Net would remove the data first"))
+
+
+def preprocess(folder: Path, name: str = "nnUNetPlans") -> None:
+    preprocess_with_nnunet(folder, read_plans(folder, name), "2d", 1)
+
+
+# --- Plans that name another dataset, or other plans
+
+
+@pytest.mark.parametrize("name", ["nnUNetPlans", "SegANPlans"])
+def test_plans_of_another_dataset_are_refused(preprocessed: Path, name: str) -> None:
+    path = write_plans(preprocessed, name, "Dataset006_Renamed")
+    said = f"{name}.json holds the plans of Dataset006_Renamed, and lies in the folder of {DATASET}"
+    before = path.read_text()
+    with pytest.raises(InputError, match=said):
+        plan(7)
+    with pytest.raises(InputError, match=said):
+        make_grid(7, ["A"], [name], device="cpu")
+    assert path.read_text() == before
+
+
+def test_a_copy_of_plans_under_another_file_name_is_refused(preprocessed: Path) -> None:
+    copy = preprocessed / "WiderPlans.json"
+    copy.write_text((preprocessed / "nnUNetPlans.json").read_text())
+    with pytest.raises(InputError, match='WiderPlans.json holds plans with the name nnUNetPlans.*"plans_name": "Wider'):
+        make_grid(7, ["A"], ["WiderPlans"], device="cpu")
+
+
+def test_plans_without_a_dataset_are_refused(preprocessed: Path) -> None:
+    (preprocessed / "Bare.json").write_text(json.dumps({"configurations": {"2d": {}}}))
+    with pytest.raises(InputError, match="Bare.json holds the plans of no dataset"):
+        make_grid(7, ["A"], ["Bare"], device="cpu")
+
+
+# --- Preprocessed data of other plans
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"spacing": [1.0, 1.0]}, "with spacing .2.0, 2.0., and MovedPlans ask for spacing .1.0, 1.0."),
+        ({"use_mask_for_norm": [True]}, "ask for use_mask_for_norm .True."),
+        ({"normalization_schemes": ["CTNormalization"]}, "ask for normalization_schemes .'CTNormalization'."),
+        ({"resampling_fn_data": "resample_torch_simple"}, "ask for resampling_fn_data resample_torch_simple"),
+    ],
+)
+def test_data_with_a_record_belong_to_plans_of_the_same_settings(
+    preprocessed: Path, settings: dict[str, Any], said: str
+) -> None:
+    preprocess(preprocessed)
+    assert json.loads(record_path(preprocessed / "nnUNetPlans_2d").read_text())["plans"] == "nnUNetPlans"
+    write_plans(preprocessed, "NarrowPlans", batch_size=2, patch_size=[16, 16])  # which the data do not depend on
+    preprocess(preprocessed, "NarrowPlans")
+    write_plans(preprocessed, "MovedPlans", **settings)
+    with pytest.raises(InputError, match=f"nnUNetPlans_2d does not belong to MovedPlans: .*{said}.*data_identifier"):
+        preprocess(preprocessed, "MovedPlans")
+    preprocess(preprocessed)
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+def test_without_a_record_the_size_of_a_case_tells_the_voxel_size(preprocessed: Path) -> None:
+    """The 20 x 24 voxels of 1 mm are 10 x 12 at 2 mm and 7 x 8 at 3 mm; the 4 slices stay."""
+    write_plans(preprocessed, "MovedPlans", spacing=[3.0, 3.0])
+    with pytest.raises(InputError, match="a has 4 x 10 x 12 voxels there, and would have 4 x 7 x 8 at"):
+        preprocess(preprocessed, "MovedPlans")
+    preprocess(preprocessed)  # the right ones are recorded
+    assert read_record(preprocessed / "nnUNetPlans_2d", ()).settings["spacing"] == [2.0, 2.0]
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+def test_data_that_nnunet_preprocessed_anew_under_other_plans_are_not_of_the_recorded_ones(preprocessed: Path) -> None:
+    preprocess(preprocessed)
+    later = record_path(preprocessed / "nnUNetPlans_2d").stat().st_mtime + 10
+    for case in CASES:
+        write_case(preprocessed / "nnUNetPlans_2d", case, (4, 20, 24))
+        os.utime(preprocessed / "nnUNetPlans_2d" / f"{case}.pkl", (later, later))
+    with pytest.raises(InputError, match="a has 4 x 20 x 24 voxels there, and would have 4 x 10 x 12"):
+        preprocess(preprocessed)
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+def test_without_a_record_data_of_one_size_may_be_of_two_plans(preprocessed: Path) -> None:
+    write_plans(preprocessed, "MaskedPlans", use_mask_for_norm=[True])
+    with pytest.raises(InputError, match="nothing records whether nnUNetPlans or MaskedPlans were used"):
+        preprocess(preprocessed)
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+def test_a_record_of_an_earlier_version_is_completed(preprocessed: Path) -> None:
+    preprocess(preprocessed)
+    path = record_path(preprocessed / "nnUNetPlans_2d")
+    files = json.loads(path.read_text())["files"]
+    path.write_text(json.dumps(files))  # the digests alone
+    preprocess(preprocessed)
+    assert json.loads(path.read_text()) == {
+        "files": files,
+        "settings": preprocessing_settings(read_plans(preprocessed, "nnUNetPlans"), "2d"),
+        "plans": "nnUNetPlans",
+    }
+
+
+def test_a_trainer_refuses_data_of_other_plans(nnunet_folders: Path) -> None:
+    trainer = build(PluginTrainer, nnunet_folders)
+    folder = Path(trainer.preprocessed_dataset_folder)
+    for path in folder.iterdir():
+        path.unlink()
+    write_case(folder, "a", (4, 20, 24))
+    trainer.plans_manager.plans |= {"transpose_forward": [0, 1, 2]}
+    trainer.plans_manager.plans["configurations"]["2d"]["spacing"] = [2.0, 2.0]
+    with pytest.raises(InputError, match="does not belong to SegANPlans: a has 4 x 20 x 24 .* 4 x 10 x 12"):
+        trainer.on_train_start()
+
+
+# --- Data that are complete are not replaced, whatever numTraining says
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+@pytest.mark.parametrize("number", [4, "2", 0])
+def test_a_wrong_number_of_cases_is_named_and_nothing_is_replaced(
+    preprocessed: Path, number: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = preprocessed / "dataset.json"
+    described.write_text(json.dumps({"numTraining": number, "file_ending": ".mha"}))
+    preprocess(preprocessed)
+    said = capsys.readouterr().out
+    assert f'{described} says "numTraining": {number}, and the dataset has 3 training cases' in said
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+def test_data_are_complete_without_the_raw_ones(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("nnUNet_raw")
+    preprocess(preprocessed)
+
+
+@pytest.mark.parametrize(("trained", "refused"), [("nnUNetPlans", True), ("OtherPlans", False), ("GonePlans", True)])
+def test_data_that_a_running_training_reads_are_not_replaced(
+    preprocessed: Path, trained: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
+
+    replaced: list[Any] = []
+    monkeypatch.setattr(nnunet, "preprocess", lambda *asked: replaced.append(asked))
+    write_plans(preprocessed, "OtherPlans", data_identifier="OtherPlans_2d")
+    (preprocessed / "nnUNetPlans_2d" / "b.pkl").unlink()
+    fold = Path(os.environ["nnUNet_results"]) / DATASET / f"A__{trained}__2d" / "fold_0"
+    fold.mkdir(parents=True)
+    with file_lock(fold / FOLD_LOCK):
+        if refused:
+            with pytest.raises(InputError, match=f"lacks 1 training cases, the first b, and .*{trained}__2d/fold_0"):
+                preprocess(preprocessed)
+        else:
+            preprocess(preprocessed)
+    assert bool(replaced) != refused
+    preprocess(preprocessed)
+    assert replaced, "the lock is gone"
+
+
+def test_planning_names_a_wrong_number_before_it_begins(preprocessed: Path) -> None:
+    (preprocessed / "nnUNetPlans.json").unlink()
+    raw = Path(os.environ["nnUNet_raw"]) / DATASET / "dataset.json"
+    raw.write_text(json.dumps({"numTraining": 2, "file_ending": ".mha"}))
+    with pytest.raises(InputError, match='"numTraining": 2, and the dataset has 3 training cases. Correct it'):
+        plan(7)

@@ -1,0 +1,125 @@
+"""A split that a user wrote is read by one function, and refused with the first case that breaks a rule."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segan_nnunet.data.planned.split_file import read_splits
+from segan_nnunet.data.splits import write_splits
+from segan_nnunet.data.trained_on import check_not_trained_on
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.comparison import compare
+from segan_nnunet.grid.checks import make_grid
+from segan_nnunet.models.export import export_model
+from segan_nnunet.models.model_card import model_card
+from segan_nnunet.training import PluginTrainer
+from tests.hand_made_planned import CASES, DATASET, SPLIT, write_planned
+from tests.hand_made_results import NAME, cubes, validate, write_dataset
+from tests.small_trainers import build
+
+BAD: list[tuple[Any, str]] = [
+    ([{"train": ["a", "b"], "val": ["c.mha"]}], "fold 0 has the validation case c.mha, .*.it has c: .*file ending"),
+    ([{"train": ["a_0000", "b"], "val": ["c"]}], "fold 0 has the training case a_0000, .*.it has a: .*channel"),
+    (
+        [SPLIT[0], {"train": ["a", "z"], "val": ["c"]}],
+        "fold 1 has the training case z, which the dataset does not have",
+    ),
+    ([{"train": ["a", "b", "a"], "val": ["c"]}], "fold 0 has the training case a twice"),
+    ([{"train": ["a", "b", "c"], "val": ["c"]}], "fold 0 has c as a training case and as a validation case"),
+    ([{"train": ["a"], "val": []}], "fold 0 has no validation case"),
+    ([{"train": ["a"], "val": "c"}], 'fold 0 has no list "val"'),
+    ([{"train": ["a", 7], "val": ["c"]}], "fold 0 has the training case 7, which is no text"),
+    ([["a", "b"], ["c"]], 'fold 0 has no list "train"'),
+    ({"train": ["a"], "val": ["c"]}, "it must be a list"),
+    ([], "it must be a list"),
+]
+
+
+@pytest.fixture
+def preprocessed(nnunet_folders: Path) -> Path:
+    return write_planned(nnunet_folders)
+
+
+@pytest.fixture
+def verbs(preprocessed: Path) -> dict[str, Callable[[], Any]]:
+    """All that reads the split of the dataset."""
+    (Path(os.environ["nnUNet_raw"]) / DATASET / "cases.csv").write_text("case,patient\na,1\nb,2\nc,3\n")
+    return {
+        "split": lambda: write_splits(7, folds=3),
+        "crossval": lambda: make_grid(7, ["A"], ["nnUNetPlans"], device="cpu"),
+        "read": lambda: read_splits(preprocessed),
+    }
+
+
+@pytest.mark.parametrize(("splits", "said"), BAD, ids=[said for _, said in BAD])
+def test_a_split_that_breaks_a_rule_is_refused_with_the_case(
+    preprocessed: Path, verbs: dict[str, Callable[[], Any]], splits: Any, said: str
+) -> None:
+    (preprocessed / "splits_final.json").write_text(json.dumps(splits))
+    for verb in verbs.values():
+        with pytest.raises(InputError, match=f"splits_final.json is no split that can be trained on: {said}"):
+            verb()
+    write_splits(7, folds=3, overwrite=True)
+    for verb in verbs.values():
+        verb()
+
+
+def test_a_case_that_validates_in_two_folds_is_of_no_table(preprocessed: Path) -> None:
+    again = [*SPLIT, {"train": ["a"], "val": ["b", "c"]}]
+    (preprocessed / "splits_final.json").write_text(json.dumps(again))
+    with pytest.raises(InputError, match="c validates in fold 0 and in fold 2 of .*splits_final.json.*--folds"):
+        make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
+    assert make_grid(7, ["A"], ["nnUNetPlans"], [1, 2], device="cpu").folds == (1, 2)
+
+
+def test_a_trainer_refuses_a_split_before_its_data_are_loaded(nnunet_folders: Path) -> None:
+    trainer = build(PluginTrainer, nnunet_folders)
+    for case in CASES:
+        (Path(trainer.preprocessed_dataset_folder) / f"{case}.pkl").touch()
+    file = Path(trainer.preprocessed_dataset_folder_base) / "splits_final.json"
+    file.write_text(json.dumps([{"train": ["a", "b"], "val": ["b"]}]))
+    with pytest.raises(InputError, match="fold 0 has b as a training case and as a validation case"):
+        trainer.on_train_start()
+    file.write_text(json.dumps([{"train": ["a", "b"], "val": ["d"]}]))
+    with pytest.raises(InputError, match="fold 0 has the validation case d"):
+        trainer.do_split()
+
+
+@pytest.fixture
+def leaky(nnunet_folders: Path) -> Path:
+    """A finished fold that was trained on the case that it validates; the split has been corrected since."""
+    write_dataset(nnunet_folders)
+    for fold, case in enumerate("ab"):
+        validate(nnunet_folders, "SegAN__SegANPlans__2d", fold, {case: (cubes(4, 2), cubes(4, 2))})
+    folder = nnunet_folders / "nnUNet_results" / NAME / "SegAN__SegANPlans__2d"
+    (folder / "fold_1" / "trained_on.json").write_text(json.dumps({"train": ["a", "b"], "val": ["b"]}))
+    corrected = [{"train": ["b"], "val": ["a"]}, {"train": ["a"], "val": ["b"]}]
+    (nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json").write_text(json.dumps(corrected))
+    (folder / "dataset.json").write_text((nnunet_folders / "nnUNet_preprocessed" / NAME / "dataset.json").read_text())
+    return folder
+
+
+def test_scores_of_cases_that_were_trained_on_are_refused(leaky: Path) -> None:
+    said = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
+    with pytest.raises(InputError, match=said):
+        compare(1)
+    with pytest.raises(InputError, match=said):
+        model_card(leaky, [0, 1], json.loads((leaky / "dataset.json").read_text()), "checkpoint_final.pth")
+    check_not_trained_on(leaky / "fold_0", ["a"])
+
+
+def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
+    leaky: Path, nnunet_folders: Path, tmp_path: Path
+) -> None:
+    file = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
+    file.write_text(json.dumps({"0": {"train": ["b"], "val": ["a"]}}))
+    (leaky / "plans.json").write_text("{}")
+    with pytest.raises(InputError, match=r"splits_final.json is no split .*it must be a list"):
+        compare(1)
+    with pytest.raises(InputError, match=r"splits_final.json is no split .*it must be a list"):
+        export_model(1, "SegAN", "SegANPlans", "2d", [0], tmp_path / "model.zip")
+    assert not (tmp_path / "model.zip").exists()
