@@ -19,7 +19,7 @@ FLOORS = (
     ("objective",),
     ("networks",),
     ("data",),
-    ("catalogues", "fold_checkpoint"),
+    ("catalogues", "exported_folds", "fold_checkpoint"),
     ("trainer_names", "errors", "text_enum"),
 )
 

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import describe_exported
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.progress import epoch_line
@@ -187,11 +188,14 @@ class ResumableTrainer(nnUNetTrainer):
         """Restore a training of the same trainer from a file; nnU-Net's own method reads no other form either.
 
         Raises:
-            InputError: the file is missing or damaged, lacks what this trainer needs to go on, or was written under
-                another optimiser, whose state means something else, or rests on other cases or plans.
+            InputError: the file is missing or damaged, lacks what this trainer needs to go on, as an exported model
+                does, or was written under another optimiser, whose state means something else, or rests on other cases
+                or plans.
         """
         path = Path(filename_or_checkpoint)
         checkpoint = checkpoints.read_checkpoint(path)
+        if "optimizer_state" not in checkpoint:
+            raise InputError(describe_exported(path))
         if not self.was_initialized:
             self.initialize()  # which may change the configuration
         written, own = checkpoints.optimizer_of(checkpoint), type(self.optimizer).__name__

@@ -32,6 +32,7 @@ def contest_notes(
     notes += contest.seed_notes
     notes += [] if contest.seeds is None else scatter_notes(contest.seeds)
     notes += unfinished_notes(contest)
+    notes += [contest.exported.strip()] if contest.exported else []
     if few := few_units(patients, comparisons, "patient" if patients < number else "case"):
         notes.append(few)
     return notes
