@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from nnunetv2.run import run_training
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
@@ -17,6 +18,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
+from segan_nnunet.training.run.pretrained import load_pretrained_weights
 from segan_nnunet.training.run.progress import epoch_line
 from segan_nnunet.training.run.threads import respect_omp_num_threads
 
@@ -84,6 +86,8 @@ class ResumableTrainer(nnUNetTrainer):
         """Build what nnU-Net builds, on as many threads as the environment says."""
         respect_omp_num_threads(self.device)
         super().initialize()
+        # nnU-Net has no hook for -pretrained_weights. It calls this function next, where they are asked for
+        run_training.load_pretrained_weights = self.load_pretrained_weights
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision in which this device trains."""
@@ -215,6 +219,11 @@ class ResumableTrainer(nnUNetTrainer):
                 f"{type(self).__name__} cannot continue. To start from its weights use -pretrained_weights "
                 "instead of --c."
             ) from error
+
+    def load_pretrained_weights(self, network: nn.Module, path: str, verbose: bool = False) -> None:
+        """Start from the weights of a checkpoint, in nnU-Net's place: of any trainer and any labels."""
+        load_pretrained_weights(self.bare(network), Path(path))
+        self.print_to_log_file(f"Starts from the weights of {path}; the output layers begin anew.")
 
     def bare(self, module: nn.Module) -> nn.Module:
         """A module without DDP and torch.compile around it: the one whose weights are saved."""
