@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.model_sharing.model_import import install_model_from_zip_file
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
@@ -17,6 +18,7 @@ from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.trained_models import exported_models, find_models, trained_method
 from segan_nnunet.exported_folds import is_exported
+from segan_nnunet.grid.checks import check_plans
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import run_job
@@ -58,7 +60,8 @@ def trained(name: str, folders: Path, validated: bool = True, **settings: Any) -
     dataset = trainer.dataset_json | {"file_ending": ".mha"}
     for described in (fold.parent, folders / "nnUNet_preprocessed" / NAME):
         (described / "dataset.json").write_text(json.dumps(dataset))
-    (fold.parent / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
+    for plans in (fold.parent / "plans.json", folders / "nnUNet_preprocessed" / NAME / "SegANPlans.json"):
+        plans.write_text(json.dumps(trainer.plans_manager.plans))
     (fold.parent / "dataset_fingerprint.json").write_text("{}")
     if validated:
         (fold / "validation").mkdir()
@@ -99,9 +102,14 @@ def test_any_trainer_is_exported_with_the_least_that_it_needs_and_replaces_nothi
     assert theirs["trainer_name"] == goes_under and "optimizer_state" not in theirs
     assert ours["network_weights"].keys() == theirs["network_weights"].keys()
     assert all(torch.equal(value, theirs["network_weights"][key]) for key, value in ours["network_weights"].items())
+    predictor = nnUNetPredictor(device=torch.device("cpu"))
+    predictor.initialize_from_trained_model_folder(str(installed.parent), (0,), "checkpoint_final.pth")
+    predictor.network.load_state_dict(predictor.list_of_parameters[0])
     with pytest.raises(InputError, match="exported model.*hand on the zip"):
         export_model(1, goes_under, f"SegANPlans_{trainer}", "2d", [0], folders / "again.zip")
     assert not (folders / "again.zip").exists()
+    with pytest.raises(InputError, match=f"{made.model}/fold_0 holds an exported model"):
+        check_plans(folders / "nnUNet_preprocessed" / NAME, [f"SegANPlans_{trainer}"], "2d")
 
 
 def test_the_plans_of_an_export_keep_the_parts_of_its_folder_apart() -> None:

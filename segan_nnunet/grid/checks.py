@@ -14,6 +14,7 @@ from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.trainer_names import SUFFIXES, stopped, unseeded
@@ -99,6 +100,9 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     if not existing:
         raise InputError(f"{preprocessed.name} is not planned; do it first: segan_nnunet plan -d {dataset_id}")
     for name in plans:
+        folds = nnunet_folder("nnUNet_results").glob(f"{preprocessed.name}/*__{name}__{configuration}/fold_*")
+        if name not in existing and (installed := [fold for fold in folds if is_exported(fold)]):
+            raise InputError(describe_exported(installed[0]))
         if name not in existing:
             raise InputError(f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}")
         if configuration not in existing[name]:

@@ -62,7 +62,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         InputError: the file is missing, damaged, or holds more than tensors and plain values.
     """
     if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}; train without --c first")
+        raise InputError(f"there is no checkpoint {path}; name another file, or train that fold first, without --c")
     try:
         with torch.serialization.safe_globals(NUMPY):
             return torch.load(path, map_location="cpu", weights_only=True)
