@@ -1,5 +1,6 @@
 """`-pretrained_weights` as nnU-Net loads them: between all trainers, to other labels; and what does not fit."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,14 @@ def test_a_file_without_weights_is_named(nnunet_folders: Path) -> None:
     torch.save({"state_dict": {}}, path)
     with pytest.raises(InputError, match=r"other.pth is no checkpoint of nnU-Net: it has no 'network_weights'"):
         start_from(path, build(AdversarialTrainer, nnunet_folders))
+
+
+def test_a_refusal_is_one_message_and_every_other_error_keeps_its_traceback(
+    nnunet_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    for _ in range(2):
+        trainer = build(AdversarialTrainer, nnunet_folders)
+    for error in (InputError("a is b"), RuntimeError("c is d")):
+        sys.excepthook(type(error), error, None)
+    assert trainer and capsys.readouterr().err == "segan_nnunet: a is b\nRuntimeError: c is d\n"

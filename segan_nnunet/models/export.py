@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Sequence
 from copy import deepcopy
@@ -149,7 +150,6 @@ def trainer_of_network(trainer: str) -> tuple[str, list[str]]:
     Raises:
         InputError: nnU-Net does not find the trainer.
     """
-    import sys
     from contextlib import redirect_stdout
     from io import StringIO
 

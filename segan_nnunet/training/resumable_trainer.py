@@ -20,6 +20,7 @@ from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.pretrained import load_pretrained_weights
 from segan_nnunet.training.run.progress import epoch_line
+from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.run.threads import respect_omp_num_threads
 
 
@@ -74,6 +75,7 @@ class ResumableTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  the signature must be exactly nnU-Net's
     ) -> None:
+        print_refusals()
         super().__init__(plans, configuration, fold, dataset_json, device)
         for name in self.SETTINGS:
             if hasattr(type(self), name):

@@ -18,8 +18,8 @@ def load_pretrained_weights(network: nn.Module, path: Path) -> None:
     """Load all but the output layers from a checkpoint of any trainer.
 
     Trainers differ in what they wrap around the planned network: the softmax baseline the nesting of the regions,
-    S1-1C one network per region. The weights go from planned network to planned network; where the numbers differ,
-    the further ones start from the first.
+    S1-1C one network per region. The weights go from planned network to planned network, by their numbers. A network
+    whose number the checkpoint does not have starts from the checkpoint's first.
 
     Args:
         network: the trainer's.
@@ -64,7 +64,7 @@ def check_weights_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], 
         "Plan this dataset with the network of those plans (as nnUNetv2_move_plans_between_datasets does), or leave "
         "-pretrained_weights out"
     )
-    first_layer = next(key for key, value in own.items() if value.ndim > 2)  # (features, channels, *kernel)
+    first_layer = next((key for key, value in own.items() if value.ndim > 2), None)  # (features, channels, *kernel)
     for key, value in own.items():
         if OUTPUT_LAYERS in key:
             continue

@@ -10,6 +10,7 @@ from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_fo
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES, TOKENS, in_order, parts, unseeded
 from segan_nnunet.training.resumable_trainer import ResumableTrainer
+from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
 from segan_nnunet.training.variants.schedules import ShortSchedule
 from segan_nnunet.training.variants.seeds import Seeded
@@ -30,6 +31,7 @@ def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]
     """
     if not TOKENS.search(name):  # as of most names that nnU-Net, or Python itself, asks a module for
         raise AttributeError(f"there is no trainer {name}")
+    print_refusals()
     if name in users_declarations():
         raise AttributeError(f"{name} is a trainer of the user's own")
     base, seed = unseeded(name)
