@@ -100,11 +100,11 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     if not existing:
         raise InputError(f"{preprocessed.name} is not planned; do it first: segan_nnunet plan -d {dataset_id}")
     for name in plans:
-        folds = nnunet_folder("nnUNet_results").glob(f"{preprocessed.name}/*__{name}__{configuration}/fold_*")
-        if name not in existing and (installed := [fold for fold in folds if is_exported(fold)]):
-            raise InputError(describe_exported(installed[0]))
         if name not in existing:
-            raise InputError(f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}")
+            message = f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}"
+            folds = nnunet_folder("nnUNet_results").glob(f"{preprocessed.name}/*__{name}__{configuration}/fold_*")
+            installed = [fold for fold in folds if is_exported(fold)]
+            raise InputError(f"{message}. {describe_exported(installed[0])}" if installed else message)
         if configuration not in existing[name]:
             raise InputError(
                 f"{name} of {preprocessed.name} have no configuration {configuration}; they have "
