@@ -38,6 +38,7 @@ def main(work: Path, python: str) -> None:
     for name in FORGETTABLE:
         assert f"segan_nnunet/{name}" in in_wheel, f"{wheel.name} lacks {name}"
         assert {name, f"segan_nnunet/{name}"} & in_sdist, f"{sdist.name} lacks {name}"
+    assert "segan_trainers.py" in in_wheel & in_sdist, "users' own files of trainers import it"
     environment = install(wheel, work, python)
     told = run(["python", "-c", "import segan_nnunet; print(segan_nnunet.__file__)"], work, environment)
     assert str(work / "installed") in told, f"the package that runs is not the wheel's: {told}"

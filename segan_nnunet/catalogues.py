@@ -58,7 +58,8 @@ def list_trainers() -> str:
         for name in [name for name in declared if parts(name).idea != name and parts(name).idea in declared]:
             del declared[name]  # an idea's own form of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
-    lines += ["Suffixes of ours, in this order:", *(f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items())]
+    lines += ["Suffixes, behind our trainers and those of yours that are made from ours, in this order:"]
+    lines += [f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items()]
     return "\n".join(lines)
 
 

@@ -8,8 +8,8 @@ SUFFIXES = {
     "_PaperDA": "the paper's augmentation: a random crop, no oversampling of tumour, no mirroring in prediction",
     "_short": "600 steps at 1e-3, for laptops",
     "_50epochs": "another number of epochs, any; nothing else is changed",
-    "_until35": "stops after the 35th epoch of its schedule; of nnU-Net's and your own trainers too",
-    "_seed3": "everything random drawn from this seed; of nnU-Net's and your own trainers too",
+    "_until35": "stops after the 35th epoch of its schedule; of nnU-Net's trainers too",
+    "_seed3": "everything random drawn from this seed; of nnU-Net's trainers too",
 }
 PATTERNS = {  # in this order
     "augmentation": r"_PaperDA",

@@ -32,6 +32,7 @@ def build(
     architecture: dict[str, Any] | None = None,
     patch: Sequence[int] = (32, 32),
     device: str = "cpu",
+    seed: int = 0,
 ) -> Any:
     """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4 unless one is given."""
     preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
@@ -59,7 +60,7 @@ def build(
     dataset = {"channel_names": {"0": "T1c", "1": "FLAIR"}, "labels": labels, "regions_class_order": order}
     built = trainer(plans, "2d", 0, json.loads(json.dumps(dataset)), torch.device(device))
     before(built)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     built.initialize()
     return built
 

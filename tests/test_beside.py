@@ -11,7 +11,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.models.export import builds_its_own_network
+from segan_nnunet.models.export import trainer_of_network
 from segan_nnunet.objective import add_gradient, rescale_intensities
 from segan_nnunet.training import CriticBesideTrainer
 from tests.small_trainers import LABELS, build, parameters
@@ -239,5 +239,5 @@ def test_ignored_voxels_move_neither_player(nnunet_folders: Path, labels: dict[s
 
 def test_the_network_is_nnunet_s_so_that_an_export_needs_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
-    assert not builds_its_own_network("nnUNetTrainerSegAN")
-    assert not builds_its_own_network("nnUNetTrainerSegAN_50epochs_seed1")
+    assert trainer_of_network("nnUNetTrainerSegAN") == ("nnUNetTrainer", [])
+    assert trainer_of_network("nnUNetTrainerSegAN_50epochs_seed1") == ("nnUNetTrainer", [])

@@ -1,5 +1,7 @@
 """Names of trainers: ideas, which the catalogue declares, and suffixes, which are put together when nnU-Net asks."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from segan_nnunet.catalogues import catalogue_folder, declared_classes, list_trainers, load_trainers
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import in_order, parts
-from segan_nnunet.training import PaperAugmentation, ShortSchedule
+from segan_nnunet.training import AdversarialTrainer, PaperAugmentation, ShortSchedule
 from segan_nnunet.training.variants.seeds import Seeded
 
 ABLATIONS = ("S1_1C", "S3_1C", "s0", "s3")
@@ -86,3 +88,63 @@ def test_a_trainer_of_one_s_own_goes_before_a_composed_one(tmp_path: Path, monke
     )
     monkeypatch.setenv("nnUNet_extTrainer", f"{catalogue_folder('trainers')}:{tmp_path}")
     assert recursive_find_trainer_class_by_name("SegANTrainer_100epochs").mine
+
+
+ON_THE_CATALOGUE = """
+from segan_trainers import SegANTrainer, UNetSoftmaxTrainer_PaperDA
+
+
+class Mine(SegANTrainer):
+    critic_clamp = 0.05
+
+
+class Softer(UNetSoftmaxTrainer_PaperDA):
+    pass
+
+
+class Softer_short(Softer):
+    num_epochs = 3
+
+
+class Theirs(nnUNetTrainer):
+    pass
+"""
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of trainers of one's own that are made from the catalogue's, one folder deeper."""
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "__init__.py").touch()
+    stock = "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n"
+    (tmp_path / "deeper" / "mine.py").write_text(stock + ON_THE_CATALOGUE)
+    monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join((str(tmp_path), str(catalogue_folder("trainers")))))
+    monkeypatch.delitem(sys.modules, "segan_trainers", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("own_first", [True, False])
+def test_nnunet_finds_a_trainer_that_is_made_from_the_catalogue_s_in_either_order_of_the_folders(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, own_first: bool
+) -> None:
+    if not own_first:
+        folders = (str(catalogue_folder("trainers")), str(own_folder))
+        monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join(folders))
+    for name in ("Mine", "Mine_seed1"):
+        found = recursive_find_trainer_class_by_name(name)
+        assert found.critic_clamp == 0.05 and issubclass(found, AdversarialTrainer)
+
+
+def test_every_suffix_goes_behind_a_trainer_that_is_made_from_the_catalogue_s(own_folder: Path) -> None:
+    catalogue = load_trainers()
+    short = catalogue.Mine_short
+    assert (short.__name__, short.num_epochs, short.critic_clamp) == ("Mine_short", ShortSchedule.num_epochs, 0.05)
+    long = catalogue.Mine_PaperDA_50epochs_until2_seed3
+    assert (long.num_epochs, long.until, long.seed) == (50, 2, 3) and issubclass(long, PaperAugmentation)
+    softer = catalogue.Softer_short_seed1
+    assert softer.num_epochs == 3, "a short form of the user's own goes before ours"
+    assert issubclass(softer, PaperAugmentation), "a composed trainer can be imported too"
+    with pytest.raises(InputError, match="Mine_PaperDA_short, not Mine_short_PaperDA"):
+        _ = catalogue.Mine_short_PaperDA
+    assert not hasattr(catalogue, "Theirs_short"), "nnU-Net's own trainer does not look at what a suffix sets"
+    assert catalogue.Theirs_seed1.seed == 1

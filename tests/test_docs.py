@@ -11,7 +11,11 @@ from nbclient import NotebookClient
 
 TOP = Path(__file__).parents[1]
 NOTEBOOK = TOP / "docs" / "notebook.ipynb"
-NOT_OURS = ("Could not find requested nnunet trainer SegANTrainer", "operator torchvision::nms does not exist")
+NOT_OURS = (
+    "Could not find requested nnunet trainer SegANTrainer",
+    "operator torchvision::nms does not exist",
+    "No module named 'segan_trainers'",
+)
 
 
 def messages() -> str:

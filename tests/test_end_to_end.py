@@ -249,6 +249,7 @@ def test_wheel_holds_both_catalogues(tmp_path: Path, python: str) -> None:
     names = zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).namelist()
     assert "segan_nnunet/trainers/segan_trainers.py" in names
     assert "segan_nnunet/dataset_conversion/brats2015.toml" in names
+    assert "segan_trainers.py" in names, "users' own files of trainers import it"
     for part in ("report.html.jinja", "report.css", "viewer.js", "case_list.js"):
         assert f"segan_nnunet/evaluation/presentation/report/{part}" in names
     assert not [name for name in names if name.startswith(("tests", "trainers", "dataset_conversion"))]

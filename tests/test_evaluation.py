@@ -280,7 +280,7 @@ def test_a_validation_that_no_longer_fits_its_files_is_refused(validated: Path) 
     with pytest.raises(InputError, match=r"fold_1.*summary\.json counts other voxels of b, whole tumor"):
         compare(1)
     (fold / "b.mha").unlink()
-    with pytest.raises(InputError, match=r"fold_1.validation.b\.mha does not exist"):
+    with pytest.raises(InputError, match=r"fold_1.validation lacks predictions .*such as b\.mha.*--val"):
         compare(1)
     (fold / "summary.json").write_text("{")
     with pytest.raises(InputError, match=r"summary\.json is damaged"):

@@ -1,7 +1,7 @@
 """The trainers of the paper, for `nnUNetv2_train ... -tr NAME` (docs/trainers.md).
 
 A trainer of your own is a class of three lines in a file like this one, in a folder of yours that is added to
-nnUNet_extTrainer (README, "A trainer of your own").
+nnUNet_extTrainer (docs/trainers.md, "A trainer of your own"). There `from segan_trainers import SegANTrainer` works.
 """
 
 from segan_nnunet.objective import concatenated_distances, layer_distances

@@ -15,6 +15,7 @@ from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number,
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.trainer_names import SUFFIXES, stopped, unseeded
@@ -102,7 +103,10 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
         raise InputError(f"{preprocessed.name} is not planned; do it first: segan_nnunet plan -d {dataset_id}")
     for name in plans:
         if name not in existing:
-            raise InputError(f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}")
+            message = f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}"
+            folds = nnunet_folder("nnUNet_results").glob(f"{preprocessed.name}/*__{name}__{configuration}/fold_*")
+            installed = [fold for fold in folds if is_exported(fold)]
+            raise InputError(f"{message}. {describe_exported(installed[0])}" if installed else message)
         read_plans(preprocessed, name)
         if configuration not in existing[name]:
             raise InputError(

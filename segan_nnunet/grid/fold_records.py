@@ -24,6 +24,7 @@ from segan_nnunet.data.trained_on import (
     write_trained_on,
 )
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.fold_checkpoint import read_fold, resolved
 from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.jobs import Job, unique
@@ -44,19 +45,20 @@ def check_folds(jobs: Sequence[Job]) -> None:
 
     Raises:
         InputError: some do not, all of them named: to go on would mix two trainings, or score cases that were trained
-            on.
+            on. Or some are exported models, which were not trained here.
     """
     starts = [start for job in jobs if (start := start_job(job))]
     begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
-    recorded = {job: read_trained_on(job.folder) for job in begun}
+    exported = [job for job in begun if is_exported(job.folder)]
+    recorded = {job: read_trained_on(job.folder) for job in begun if job not in exported}
     labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
-    asked = {asked_as(job) for job in begun if recorded[job]["objective"]}
+    asked = {asked_as(job) for job, record in recorded.items() if record["objective"]}
     objectives = {one: objective_asked(one) for one in asked}
-    problems = []
-    for job in begun:
+    problems = [describe_exported(job.folder) for job in exported]
+    for job, record in recorded.items():
         now = {**rests_on(job, labels), "objective": objectives.get(asked_as(job))}
         try:
-            check_trained_on(recorded[job], now, job.folder)
+            check_trained_on(record, now, job.folder)
         except InputError as error:
             problems.append(str(error))
     if problems:

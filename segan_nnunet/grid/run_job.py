@@ -14,6 +14,7 @@ from pathlib import Path
 
 from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
 from segan_nnunet.data.trained_on import has_begun
+from segan_nnunet.exported_folds import is_exported
 from segan_nnunet.grid.branches import branch, start_job
 from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
@@ -79,7 +80,7 @@ def run_job(
     job.folder.mkdir(parents=True, exist_ok=True)
     try:
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
-            if not is_finished(job.folder):
+            if not is_finished(job.folder) and not is_exported(job.folder):
                 start = None if has_begun(job.folder) else start_job(job)
                 if start:
                     state = run_job(start, environment, wait_s, own_group, stop)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.locks import FOLD_LOCK, is_locked
+from segan_nnunet.exported_folds import FINAL, SUMMARY, is_exported, missing_predictions
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.text_enum import TextEnum
 
@@ -37,6 +38,7 @@ class State(TextEnum):
     RUNNING = "running"
     WAITING = "waiting"
     FAILED = "failed"
+    INSTALLED = "installed"
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Progress:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether training and validation are complete; nnU-Net writes the summary last."""
-    return all((folder / name).is_file() for name in ("checkpoint_final.pth", "validation/summary.json"))
+    """Whether training and validation are complete, with the predictions; nnU-Net writes the summary last."""
+    written = all((folder / name).is_file() for name in (FINAL, SUMMARY))
+    return written and not is_exported(folder) and not missing_predictions(folder)
 
 
 def read_state(folder: Path) -> JobState:
@@ -82,11 +85,15 @@ def read_ended_state(folder: Path) -> JobState:
     """Read the state of a job that nobody trains now."""
     if is_finished(folder):
         return JobState(State.FINISHED)
+    if is_exported(folder):
+        return JobState(State.INSTALLED, "an exported model, which was not trained here")
     progress = read_progress(folder)
     if (status := read_record(folder).get("status")) is not None:
         full = ", disk full" if DISK_FULL.search(last_attempt(folder / LOG)) else ""
         return JobState(State.FAILED, f"{how_it_ended(status)}{full}: {last_line(folder / LOG)}")
     details = []
+    if missing_predictions(folder):
+        details.append("trained, its predictions are not here")
     if (folder / SLURM_ID).is_file():
         details.append(f"submitted as SLURM job {(folder / SLURM_ID).read_text()}")
     if progress:

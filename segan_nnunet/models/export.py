@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 import zipfile
 from collections.abc import Sequence
 from copy import deepcopy
@@ -10,18 +12,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import FINAL, describe_exported, is_exported
 from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.models.model_card import CARD, model_card
 from segan_nnunet.outputs import output_file
 from segan_nnunet.trainer_names import ModelName
 
-STOCK_TRAINER = "nnUNetTrainer"
 FOR_INFERENCE = ("network_weights", "inference_allowed_mirroring_axes")
 KEPT_PER_FOLD = ("progress.png", "progress_game.png")
 PACKAGE = "the package segan_nnunet, installed from its source"
+CATALOGUE = "segan_trainers"  # the module of our trainers
 TRAINER_FOLDER = 'export nnUNet_extTrainer="$(segan_nnunet trainer-folder)"'
 
 
@@ -54,17 +58,18 @@ def export_model(
     """Write a zip for nnUNetv2_install_pretrained_model_from_zip, with what inference reads and no critic.
 
     A network that comes from the plans alone goes under nnU-Net's own trainer, so that this package is not needed
-    unless the plans name Figure 1's segmentor. A trainer that builds another network keeps its name.
+    unless the plans name Figure 1's segmentor. Another one goes under the trainer that builds it. The plans get a name
+    of their own, so that the model does not replace one that was trained where it is installed.
 
     Args:
-        dataset_id, trainer, plans, configuration: the trained model.
+        dataset_id, trainer, plans, configuration: the trained model, of any trainer.
         folds: numbers, or all.
         output: the zip, which must not exist.
         checkpoint: which of each fold's checkpoints.
 
     Raises:
-        InputError: the model, a fold or its checkpoint is missing or not of this package; the zip cannot be written; the
-            split breaks a rule, or a fold was trained on cases that it is scored on.
+        InputError: the model, a fold or its checkpoint is missing or cannot be read; it is an exported model itself;
+            the zip cannot be written; the split breaks a rule, or a fold was trained on cases that it is scored on.
     """
     with output_file(output, ".zip") as part:
         return write_zip(dataset_id, trainer, plans, configuration, folds, output, part, checkpoint)
@@ -86,21 +91,20 @@ def write_zip(
     if not source.is_dir():
         trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
+    fold_folders = [source / f"fold_{fold}" for fold in folds]
+    if installed := [folder for folder in fold_folders if is_exported(folder)]:
+        raise InputError(f"{describe_exported(installed[0])}. To hand it on, hand on the zip that it came from")
     described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
     if preprocessed := os.environ.get("nnUNet_preprocessed"):
         read_splits(Path(preprocessed) / name)  # the scores of the card are of its folds
     card = model_card(source, folds, described["dataset.json"], checkpoint)
-    own_network = builds_its_own_network(trainer)
-    check_one_method([source / f"fold_{fold}" for fold in folds])
+    new_trainer, needed = trainer_of_network(trainer)
+    check_one_method(fold_folders)
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
 
     planned = PlansManager(deepcopy(described["plans.json"])).get_configuration(configuration)
-    architecture = planned.network_arch_class_name
-    needs = [PACKAGE] if own_network or architecture.startswith("segan_nnunet") else []
-    needs += [TRAINER_FOLDER] if own_network else []
-    new_trainer = trainer if own_network else STOCK_TRAINER
-    # another name for the plans, so that it does not land on a model that stock nnU-Net trained with them
-    new_plans = plans if own_network else f"{plans}_{trainer}"
+    needs = list(dict.fromkeys([PACKAGE] * planned.network_arch_class_name.startswith("segan_nnunet") + needed))
+    new_plans = plans_of_export(plans, trainer)
     described["plans.json"]["plans_name"] = new_plans
     model = str(ModelName(new_trainer, new_plans, configuration))
     chosen = " ".join(map(str, folds))
@@ -113,13 +117,19 @@ def write_zip(
         archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
         archive.writestr(f"{name}/{model}/{CARD}", card)
         archive.write(source / "dataset_fingerprint.json", f"{name}/{model}/dataset_fingerprint.json")
-        for fold in folds:
-            write_fold(archive, source / f"fold_{fold}", f"{name}/{model}/fold_{fold}", checkpoint, new_trainer)
+        described_by = {"trainer_name": new_trainer, "init_args": {"configuration": configuration}}
+        for folder in fold_folders:
+            write_fold(archive, folder, f"{name}/{model}/{folder.name}", checkpoint, described_by)
     return exported
 
 
-def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: str, trainer: str) -> None:
-    """Put one fold's weights, scores and pictures into the zip."""
+def plans_of_export(plans: str, trainer: str) -> str:
+    """Name an exported model's plans, which no training has: PLANS_TRAINER, without the "__" that parts folders."""
+    return re.sub("_{2,}", "_", f"{plans}_{trainer}").strip("_")
+
+
+def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: str, description: dict[str, Any]) -> None:
+    """Put one fold's weights, scores and pictures into the zip, the weights with what nnU-Net reads beside them."""
     import torch
 
     from segan_nnunet.training.run.checkpoint import read_checkpoint
@@ -130,12 +140,9 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
             f"there is no {fold / checkpoint}. Trained: {' '.join(f'-f {name}' for name in trained) or 'no fold'}"
         )
     saved = read_checkpoint(fold / checkpoint)
-    reduced: dict[str, Any] = {key: saved[key] for key in FOR_INFERENCE}
-    reduced["trainer_name"] = trainer
-    reduced["init_args"] = {"configuration": saved["init_args"]["configuration"]}
     buffer = BytesIO()
-    torch.save(reduced, buffer)
-    archive.writestr(f"{inside}/checkpoint_final.pth", buffer.getvalue())
+    torch.save({key: saved[key] for key in FOR_INFERENCE if key in saved} | description, buffer)
+    archive.writestr(f"{inside}/{FINAL}", buffer.getvalue())
     for file in KEPT_PER_FOLD:
         if (fold / file).is_file():
             archive.write(fold / file, f"{inside}/{file}")
@@ -145,8 +152,13 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
         archive.writestr(f"{inside}/validation/summary.json", json.dumps(scores, indent=4))
 
 
-def builds_its_own_network(trainer: str) -> bool:
-    """Whether a trainer's network is other than the planned one.
+def trainer_of_network(trainer: str) -> tuple[str, list[str]]:
+    """Find the trainer by whose name nnU-Net builds the same network, with the least that is needed beside nnU-Net.
+
+    Prediction looks at nothing else of a trainer: suffixes, losses and schedules do not matter.
+
+    Returns:
+        Its name: nnUNetTrainer where the network is the planned one; and what it needs.
 
     Raises:
         InputError: nnU-Net does not find the trainer.
@@ -162,7 +174,21 @@ def builds_its_own_network(trainer: str) -> bool:
             found = recursive_find_trainer_class_by_name(trainer)
     except RuntimeError as error:
         raise InputError(f"nnU-Net finds no trainer {trainer}; {TRAINER_FOLDER}") from error
-    return found.build_network_architecture is not nnUNetTrainer.build_network_architecture
+    build = found.build_network_architecture
+    if build is nnUNetTrainer.build_network_architecture:
+        return nnUNetTrainer.__name__, []
+    builders: list[type] = [one for one in found.__mro__ if getattr(one, "build_network_architecture", None) is build]
+    for one in builders:
+        if one.__module__.startswith("nnunetv2.") and vars(sys.modules[one.__module__]).get(one.__name__) is one:
+            return one.__name__, []
+    for one in builders:
+        if one.__module__ == CATALOGUE and one.__name__ in declared_classes(catalogue_folder("trainers")):
+            return one.__name__, [PACKAGE, TRAINER_FOLDER]
+    declared = {name for folder in named_folders() for name in declared_classes(folder)}
+    name = next((one.__name__ for one in builders if one.__name__ in declared), trainer)
+    uses_package = any(one.__module__.startswith("segan_") for one in builders)
+    own_file = f"the file that declares the trainer {name}, in a folder of nnUNet_extTrainer"
+    return name, [PACKAGE] * uses_package + [own_file]
 
 
 def readme(exported: Exported, trainer: str) -> str:
@@ -170,6 +196,6 @@ def readme(exported: Exported, trainer: str) -> str:
     before = "".join(f"    {command}\n" for command in exported.needs)
     needed = f"Needed beside nnU-Net v2:\n\n{before}\n" if before else "It needs nnU-Net v2 only.\n\n"
     return (
-        f"Trained with {trainer} of segan-nnunet. {needed}"
+        f"Trained with {trainer}, exported with segan-nnunet. {needed}"
         f"    nnUNetv2_install_pretrained_model_from_zip {exported.path.name}\n    {exported.predict}\n"
     )

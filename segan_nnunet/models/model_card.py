@@ -64,7 +64,7 @@ def model_card(model_folder: Path, folds: Sequence[int | str], dataset: Mapping[
     few = f" These are few: of {number} cases none may be like yours." if 0 < number < FEW_CASES else ""
     return f"""# {model}
 
-A model for nnU-Net v2, trained and exported with segan-nnunet.
+A model for nnU-Net v2, exported with segan-nnunet.
 
 ## Data
 

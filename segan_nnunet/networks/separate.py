@@ -22,6 +22,10 @@ class SeparateSegmentors(nn.Module):
         super().__init__()
         self.segmentors = nn.ModuleList(segmentors)
 
+    def planned_networks(self) -> list[nn.Module]:
+        """The networks that nnU-Net planned, which pretrained weights are for."""
+        return list(self.segmentors)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map images (B, C, *S) to the logits of all label maps."""
         return torch.cat([segmentor(x) for segmentor in self.segmentors], dim=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from nnunetv2.run import run_training
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
@@ -17,10 +18,13 @@ from segan_nnunet.data.planned.preprocessed_data import check_preprocessed_under
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, read_splits
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import describe_exported
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
+from segan_nnunet.training.run.pretrained import load_pretrained_weights
 from segan_nnunet.training.run.progress import epoch_line
+from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.run.threads import respect_omp_num_threads
 
 WEIGHTS = {"segmentor": "network_weights", "critic": "critic_weights"}  # of the players, in a checkpoint
@@ -77,6 +81,7 @@ class ResumableTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008  the signature must be exactly nnU-Net's
     ) -> None:
+        print_refusals()
         super().__init__(plans, configuration, fold, dataset_json, device)
         for name in self.SETTINGS:
             if hasattr(type(self), name):
@@ -90,6 +95,8 @@ class ResumableTrainer(nnUNetTrainer):
         """Build what nnU-Net builds, on as many threads as the environment says."""
         respect_omp_num_threads(self.device)
         super().initialize()
+        # nnU-Net has no hook for -pretrained_weights. It calls this function next, where they are asked for
+        run_training.load_pretrained_weights = self.load_pretrained_weights
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision in which this device trains."""
@@ -250,12 +257,14 @@ class ResumableTrainer(nnUNetTrainer):
         """Restore a training of the same trainer from a file; nnU-Net's own method reads no other form either.
 
         Raises:
-            InputError: the file is missing or damaged, lacks what this trainer needs to go on, or was written under
-                another optimiser, whose state means something else, or rests on other cases, plans or another
-                objective, or holds other networks.
+            InputError: the file is missing or damaged, lacks what this trainer needs to go on, as an exported model
+                does, or was written under another optimiser, whose state means something else, or rests on other
+                cases, plans or another objective, or holds other networks.
         """
         path = Path(filename_or_checkpoint)
         checkpoint = checkpoints.read_checkpoint(path)
+        if "optimizer_state" not in checkpoint:
+            raise InputError(describe_exported(path))
         if not self.was_initialized:
             self.initialize()  # which may change the configuration
         written, own = checkpoints.optimizer_of(checkpoint), type(self.optimizer).__name__
@@ -282,6 +291,11 @@ class ResumableTrainer(nnUNetTrainer):
                 f"{type(self).__name__} cannot continue. To start from its weights use -pretrained_weights "
                 "instead of --c."
             ) from error
+
+    def load_pretrained_weights(self, network: nn.Module, path: str, verbose: bool = False) -> None:
+        """Start from the weights of a checkpoint, in nnU-Net's place: of any trainer and any labels."""
+        load_pretrained_weights(self.bare(network), Path(path))
+        self.print_to_log_file(f"Starts from the weights of {path}; the output layers begin anew.")
 
     def bare(self, module: nn.Module) -> nn.Module:
         """A module without DDP and torch.compile around it: the one whose weights are saved."""

@@ -41,6 +41,13 @@ class NestedSoftmax(nn.Module):
         self.register_buffer("nesting_rank", torch.arange(num_outputs))
         self.nested = True
         self.register_load_state_dict_post_hook(lambda module, _: module.read_rank())
+        # weights are saved under the planned network's own keys, so that any trainer can start from them
+        self.register_state_dict_post_hook(rename_to_planned)
+        self.register_load_state_dict_pre_hook(rename_from_planned)
+
+    def planned_networks(self) -> list[nn.Module]:
+        """The networks that nnU-Net planned, which pretrained weights are for: one."""
+        return [self.network]
 
     def set_order(self, order: Sequence[int] | None) -> None:
         """Take the regions in this order, the outermost first; None for plain labels."""
@@ -60,6 +67,20 @@ class NestedSoftmax(nn.Module):
         """
         logits = self.network(x)
         return region_logits(logits)[:, self.nesting_rank] if self.nested and not self.training else logits
+
+
+def rename_to_planned(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
+    """Give a state's weights the keys that they have in the planned network."""
+    for key in [key for key in state if key.startswith(f"{prefix}network.")]:
+        state[prefix + key.removeprefix(f"{prefix}network.")] = state.pop(key)
+
+
+def rename_from_planned(module: nn.Module, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
+    """Give a state's weights the keys that they have in the wrapper, which earlier checkpoints have already."""
+    planned = [key for key in state if key.startswith(prefix) and key != f"{prefix}nesting_rank"]
+    if not all(key.startswith(f"{prefix}network.") for key in planned):
+        for key in planned:
+            state[f"{prefix}network.{key.removeprefix(prefix)}"] = state.pop(key)
 
 
 class SoftmaxLoss(nn.Module):

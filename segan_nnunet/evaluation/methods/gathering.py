@@ -10,7 +10,7 @@ from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest, folder_methods, groups, require_folder, segmentations
-from segan_nnunet.evaluation.methods.trained_models import find_models, trained_method
+from segan_nnunet.evaluation.methods.trained_models import exported_models, find_models, trained_method
 from segan_nnunet.fold_checkpoint import check_one_method
 
 
@@ -70,8 +70,9 @@ def dataset_contest(
     title += f", configuration {', '.join(configurations)}"
     images = [folders.images] if folders.images else [raw / "imagesTr"]
     return Contest(
-        methods, references, labelling, images, read_column(raw, "grade"), title, patients=read_column(raw, "patient")
-    )
+        methods, references, labelling, images, read_column(raw, "grade"), title, patients=read_column(raw, "patient"),
+        exported="" if trainers else exported_models(results, configurations),
+    )  # fmt: skip
 
 
 def folder_contest(dataset_id: int | None, folders: Folders, reference: Path) -> Contest:

@@ -58,6 +58,7 @@ class Contest:
         seed_notes: which methods are means over seeds, in words.
         seeds: what each seed scored, as `seeds.spread` has it; None where there are none.
         scores_of_seeds: the same case by case: the scores of each seed, with `seed`, under the name that they share.
+        exported: the exported models of the dataset, which cannot be compared, in words.
         costs: of the trainings, as `training_costs` has them; None where they were not looked for.
     """
 
@@ -73,6 +74,7 @@ class Contest:
     scores_of_seeds: pd.DataFrame | None = None
     costs: pd.DataFrame | None = None
     patients: Mapping[str, str] = field(default_factory=dict)
+    exported: str = ""
 
     @property
     def cases(self) -> list[Case]:

@@ -12,6 +12,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits
 from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
+from segan_nnunet.exported_folds import SUMMARY, describe_exported, is_exported, missing_predictions
 from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
 
@@ -75,10 +76,11 @@ def find_models(
             )
     for trainer in missing:
         raise InputError(f"no validated fold of {trainer}, configuration {wanted}, in {results}. "
-                         f"Validated: {existing}.")  # fmt: skip
+                         f"Validated: {existing}.{exported_models(results, configurations)}")  # fmt: skip
     for plan in plans or ():
         if plan not in {key[1] for key in found}:
-            raise InputError(f"no validated fold with plans {plan} in {results}. Validated: {existing}.")
+            raise InputError(f"no validated fold with plans {plan} in {results}. Validated: {existing}."
+                             f"{exported_models(results, configurations)}")  # fmt: skip
     chosen = {
         key: folder
         for key, folder in found.items()
@@ -87,7 +89,8 @@ def find_models(
         and (not seeds or unseeded(key[0])[1] in seeds)
     }
     if not chosen:
-        raise InputError(f"no validated model of configuration {wanted} in {results}; train one first")
+        raise InputError(f"no validated model of configuration {wanted} in {results}; train one first."
+                         f"{exported_models(results, configurations)}")  # fmt: skip
     if trainers:  # in the order asked for
         order = list(trainers)
         chosen = dict(sorted(chosen.items(), key=lambda item: order.index(asked_as(item[0][0], order))))
@@ -106,15 +109,26 @@ def find_models(
     return models
 
 
+def exported_models(results: Path, configurations: Sequence[str]) -> str:
+    """Say which models were installed here from an export, and how to compare them; empty where none was."""
+    folders = [folder for one in configurations for folder in sorted(results.glob(f"*__*__{one}"))]
+    exported = [folder for folder in folders if any(map(is_exported, folder.glob("fold_*")))]
+    names = [folder.name for folder in exported if not validated_folds(folder)]
+    return (
+        f" Exported models, which were installed here without predictions of validation cases: {', '.join(names)}. To "
+        "compare one, predict a test set with it and give --predictions NAME=FOLDER --reference FOLDER."
+    ) if names else ""  # fmt: skip
+
+
 def asked_as(trainer: str, names: Sequence[str]) -> str:
     """The name by which a trainer was asked for: its own, or that without its seed."""
     return trainer if trainer in names else unseeded(trainer)[0]
 
 
 def validated_folds(model_folder: Path) -> list[int]:
-    """Numbers of the folds whose validation is complete."""
-    summaries = model_folder.glob("fold_*/validation/summary.json")
-    return fold_numbers(path.parent.parent for path in summaries)
+    """Numbers of the folds that were validated here."""
+    folds = [path.parent.parent for path in model_folder.glob(f"fold_*/{SUMMARY}")]
+    return fold_numbers(fold for fold in folds if not is_exported(fold))
 
 
 def fold_numbers(folders: Iterable[Path]) -> list[int]:
@@ -143,6 +157,11 @@ def trained_method(
     fold_of: dict[str, int] = {}
     for fold in folds or validated_folds(model_folder):
         validation = model_folder / f"fold_{fold}" / "validation"
+        if missing := missing_predictions(validation.parent):
+            raise InputError(
+                f"{validation} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
+                "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
+            )
         for entry in read_summary(validation / "summary.json"):
             # nnU-Net writes the path on the machine that validated, which may not be this one
             path = validation / Path(entry["prediction_file"]).name
@@ -168,9 +187,11 @@ def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Sp
     begun = fold_numbers(model_folder.glob("fold_*"))
     planned = range(len(splits)) if splits else begun
     done = set(validated_folds(model_folder))
-    unfinished = [fold for fold in begun if fold not in done]
+    exported = [fold for fold in begun if is_exported(model_folder / f"fold_{fold}")]
+    unfinished = [fold for fold in begun if fold not in done and fold not in exported]
     missing = [fold for fold in planned if fold not in begun]
     said = [f"fold {', '.join(map(str, unfinished))} unfinished"] if unfinished else []
+    said += [f"fold {', '.join(map(str, exported))} exported elsewhere"] if exported else []
     said += [f"fold {', '.join(map(str, missing))} not trained"] if missing else []
     return "; ".join(said)
 
@@ -179,8 +200,13 @@ def read_summary(path: Path) -> list[dict]:
     """Read nnU-Net's summary of a validation, case by case.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing or damaged, or of an exported model.
     """
+    if is_exported(fold := path.parent.parent):
+        raise InputError(
+            f"{describe_exported(fold)}. It has no predictions of validation cases: to compare it, predict a test set "
+            "and give --predictions NAME=FOLDER --reference FOLDER"
+        )
     if not path.is_file():
         raise InputError(f"{path} is missing: the training has not finished, or its validation; run it again with --c")
     try:

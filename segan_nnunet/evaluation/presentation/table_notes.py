@@ -46,6 +46,7 @@ def contest_notes(
     notes += [] if contest.seeds is None else scatter_notes(contest.seeds)
     notes += training_notes(contest)
     notes += unfinished_notes(contest)
+    notes += [contest.exported.strip()] if contest.exported else []
     if few := few_units(patients, comparisons, unit):
         notes.append(few)
     return notes

@@ -15,6 +15,7 @@ from torch import nn
 
 from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import NUMPY
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
@@ -57,19 +58,21 @@ def read_buffer(buffer: io.BytesIO) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of ours; nothing in the file can run code.
+    """Read a checkpoint of ours or of nnU-Net's own trainers; nothing in the file can run code.
 
     Raises:
         InputError: the file is missing, damaged, or holds more than tensors and plain values.
     """
     if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}; train without --c first")
+        raise InputError(f"there is no checkpoint {path}; name another file, or train that fold first, without --c")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(NUMPY):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} was not written by a trainer of this package: it holds Python objects, which only nnU-Net's own "
-            "trainers load. To start from its weights use -pretrained_weights."
+            f"{path} was not written by a trainer of this package or of nnU-Net: it holds Python objects, and loading "
+            "them could run code. If you trust it, use nnU-Net's own commands, such as nnUNetv2_predict and "
+            "nnUNetv2_export_model_to_zip."
         ) from error
     except PermissionError as error:
         raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error

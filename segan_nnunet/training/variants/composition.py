@@ -9,6 +9,8 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES, TOKENS, in_order, parts, unseeded
+from segan_nnunet.training.resumable_trainer import ResumableTrainer
+from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
 from segan_nnunet.training.variants.schedules import ShortSchedule
 from segan_nnunet.training.variants.seeds import Seeded
@@ -29,7 +31,8 @@ def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]
     """
     if not TOKENS.search(name):  # as of most names that nnU-Net, or Python itself, asks a module for
         raise AttributeError(f"there is no trainer {name}")
-    if any(name in declared_classes(folder) for folder in named_folders() if folder != catalogue_folder("trainers")):
+    print_refusals()
+    if name in users_declarations():
         raise AttributeError(f"{name} is a trainer of the user's own")
     base, seed = unseeded(name)
     if unseeded(base)[1] is not None:
@@ -39,13 +42,19 @@ def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]
         return type(name, (Seeded, trainer), {"seed": seed, "__module__": trainer.__module__})
     if (composed := with_suffixes(name, ideas)) is not None:
         return composed
-    if (ordered := in_order(name, ideas)) != name:
+    if (ordered := in_order(name, [*ideas, *users_declarations()])) != name:
         raise InputError(f"the suffixes {', '.join(SUFFIXES)} stand in this order: {ordered}, not {name}")
     raise AttributeError(f"there is no trainer {name}")
 
 
+def users_declarations() -> set[str]:
+    """Names of the classes in the user's own folders of nnUNet_extTrainer."""
+    folders = [folder for folder in named_folders() if folder != catalogue_folder("trainers")]
+    return {name for folder in folders for name in declared_classes(folder)}
+
+
 def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
-    """The catalogue's trainer of a name without a seed; None if it has none."""
+    """The trainer of a name without a seed, an idea of the catalogue's or of the user's; None if there is none."""
     if name in ideas:
         return ideas[name]
     said = parts(name)
@@ -57,14 +66,27 @@ def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | 
         return None
     if said.epochs == 0:
         raise InputError(f"{name} would train for no epoch")
-    declared = ideas.get(said.idea + said.length)
-    trainer = declared or ideas.get(said.idea)
+    declared = base_trainer(said.idea + said.length, ideas)
+    trainer = declared or base_trainer(said.idea, ideas)
     if trainer is None or not (said.augmentation or said.length):
         return None
     mixins: list[type] = [ShortSchedule] if said.length == "_short" and not declared else []
     mixins += [PaperAugmentation] if said.augmentation else []
     settings = {"num_epochs": said.epochs} if said.epochs and not declared else {}
     return type(name, (*mixins, trainer), {"__module__": trainer.__module__, **settings})
+
+
+def base_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
+    """The catalogue's trainer of a name, or the user's own that is made of one of ours; None if there is none.
+
+    The suffixes set attributes, which only our trainers look at.
+    """
+    if name in ideas:
+        return ideas[name]
+    if name not in users_declarations():
+        return None
+    own = anywhere(name, name)
+    return own if issubclass(own, ResumableTrainer) else None
 
 
 def anywhere(base: str, name: str) -> type[nnUNetTrainer]:

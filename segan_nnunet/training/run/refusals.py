@@ -1,0 +1,21 @@
+"""Refusals in a process of nnUNetv2_train: one message, as `segan_nnunet` prints them, without a traceback."""
+
+import sys
+from types import TracebackType
+
+from segan_nnunet.errors import InputError
+
+
+def print_refusals() -> None:
+    """Print an InputError that ends this process as one message, and every other error as before."""
+    print_others = sys.excepthook
+    if print_others.__module__ == __name__:
+        return
+
+    def print_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if isinstance(error, InputError):
+            print(f"segan_nnunet: {error}", file=sys.stderr)
+        else:
+            print_others(kind, error, traceback)
+
+    sys.excepthook = print_error
