@@ -42,7 +42,7 @@ def planned(nnunet_folders: Path) -> Path:
     for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
         settings = {configuration: {"data_identifier": configuration} for configuration in configurations}
         (folder / f"{name}.json").write_text(json.dumps({"plans_name": name, "configurations": settings}))
-    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0}))
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0, "file_ending": ".nii.gz"}))
     (folder / "splits_final.json").write_text(json.dumps([{"train": [], "val": []}] * 3))
     return nnunet_folders
 

@@ -10,6 +10,7 @@ import torch
 
 from segan_nnunet.data.trained_on import RECORD, read_trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import PYTORCH
 from segan_nnunet.grid import fold_records
 from segan_nnunet.grid.fold_records import check_folds, record_beginning
 from segan_nnunet.grid.jobs import Job
@@ -63,7 +64,7 @@ def test_a_grid_records_what_any_trainer_s_fold_rests_on(
 
 def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
     JOB.folder.mkdir(parents=True)
-    (JOB.folder / "checkpoint_latest.pth").touch()
+    (JOB.folder / "checkpoint_latest.pth").write_bytes(PYTORCH)
     record_beginning(JOB)
     assert not (JOB.folder / RECORD).exists()
     check_folds([JOB])  # nothing is known of it

@@ -1,6 +1,5 @@
 """From predictions to what the online evaluation takes: original label values, names, format and geometry."""
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
-from segan_nnunet.data.labelling import whole_numbers
+from segan_nnunet.data.labelling import read_dataset, whole_numbers
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
@@ -53,7 +52,7 @@ def make_submission(
     if output.exists() or archive_of(output).exists():
         raise InputError(f"{output} or its .zip exists; choose a new folder with -o")
     raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
-    dataset = json.loads((raw / "dataset.json").read_text())
+    dataset = read_dataset(raw / "dataset.json")
     release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
     ending = dataset["file_ending"]
     cases = read_case_table(raw).set_index("case")

@@ -1,22 +1,22 @@
 """What can be wrong with a grid is found here, before any of its jobs starts."""
 
-import contextlib
-import difflib
-import io
-import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from segan_nnunet.catalogues import declared_classes, named_folders
+from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import is_hidden
 from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
-from segan_nnunet.trainer_names import SUFFIXES, stopped, unseeded
+from segan_nnunet.models.plans import read_plans
+from segan_nnunet.text_files import optional_object, read_json
+from segan_nnunet.trainer_names import stopped, unseeded
+from segan_nnunet.trainer_search import find_trainer
 
 DEVICES = ("cpu", "cuda", "mps")
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
@@ -92,8 +92,11 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     """Check that plans exist and have the configuration.
 
     Raises:
-        InputError: they do not; with those that do.
+        InputError: they do not, with those that do; or their file cannot be read.
     """
+    for name in plans:
+        if (path := preprocessed / f"{name}.json").is_file():
+            read_plans(path)
     existing = planned_configurations(preprocessed)
     dataset_id = dataset_number(preprocessed.name)
     if not existing:
@@ -109,12 +112,12 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
 
 
 def planned_configurations(preprocessed: Path) -> dict[str, list[str]]:
-    """The configurations of all plans in a preprocessed dataset, by the plans' name."""
+    """The configurations of all plans in a preprocessed dataset, by the plans' name; damaged files are none."""
     found = {}
     for path in sorted(preprocessed.glob("*.json")):
-        content: Any = json.loads(path.read_text())
-        if isinstance(content, dict) and "configurations" in content:
-            found[path.stem] = list(content["configurations"])
+        configurations = {} if is_hidden(path) else optional_object(path).get("configurations")
+        if isinstance(configurations, dict) and configurations:
+            found[path.stem] = list(configurations)
     return found
 
 
@@ -125,7 +128,7 @@ def number_of_folds(dataset: str, preprocessed: Path) -> int:
         InputError: there is none, and the patients are known: nnU-Net's own would split their scans.
     """
     if (preprocessed / SPLITS_FILE).is_file():
-        return len(json.loads((preprocessed / SPLITS_FILE).read_text()))
+        return len(read_json(preprocessed / SPLITS_FILE))
     raw = os.environ.get("nnUNet_raw")
     if raw and (Path(raw) / dataset / CASE_TABLE).is_file():
         raise InputError(f"{dataset} is not split yet; do it first: segan_nnunet split -d {dataset_number(dataset)}")
@@ -133,31 +136,12 @@ def number_of_folds(dataset: str, preprocessed: Path) -> int:
 
 
 def check_trainers(trainers: Iterable[str]) -> None:
-    """Check that nnU-Net finds the trainers, with nnU-Net's own search.
+    """Check that nnU-Net finds the trainers, with nnU-Net's own search, and warn of folders that are none.
 
     Raises:
-        InputError: it does not; with those that exist in the user's folders, and similar ones of nnU-Net's.
+        InputError: it does not find one; with those that exist in the user's folders, and similar ones of nnU-Net's.
     """
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
-
     for name in unique(list(trainers)):
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints every file that it inspects
-                recursive_find_trainer_class_by_name(name)
-        except RuntimeError as error:
-            raise InputError(f"nnU-Net finds no trainer {name}. {known_trainers(name)}") from error
-        except (ImportError, SyntaxError, AssertionError) as error:
-            raise InputError(f"nnU-Net's search for the trainer {name} ended with: {error}") from error
-
-
-def known_trainers(wanted: str) -> str:
-    """Say which trainers there are: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
-    import nnunetv2.training.nnUNetTrainer as stock
-
-    external = os.environ.get("nnUNet_extTrainer")
-    own = [name for folder in named_folders() for name in declared_classes(folder)]
-    similar = difflib.get_close_matches(wanted, declared_classes(Path(next(iter(stock.__path__)))), n=3)
-    said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
-    if external:
-        said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
-    return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
+        find_trainer(name)
+    for problem in folder_problems():
+        print(f"WARNING: {problem}", file=sys.stderr)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import default_processes
+from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.splits import SPLITS_FILE
 from segan_nnunet.data.trained_on import has_begun
 from segan_nnunet.errors import InputError
@@ -23,7 +24,7 @@ from segan_nnunet.grid.run_state import (
     read_state,
     status_table,
 )
-from segan_nnunet.models.plans import planning_lock
+from segan_nnunet.models.plans import planning_lock, read_plans
 from segan_nnunet.models.preprocessing import preprocess_with_nnunet
 
 
@@ -126,14 +127,14 @@ def prepare(grid: Grid) -> None:
     """
     with planning_lock(grid.preprocessed):
         for name in grid.plans:
-            plans = json.loads((grid.preprocessed / f"{name}.json").read_text())
+            plans = read_plans(grid.preprocessed / f"{name}.json")
             preprocess_with_nnunet(grid.preprocessed, plans, grid.configuration, default_processes())
         splits = grid.preprocessed / SPLITS_FILE
         if not splits.is_file():
             from nnunetv2.utilities.crossval_split import generate_crossval_split  # imports torch: seconds
 
             folder = grid.preprocessed / "gt_segmentations"
-            ending = json.loads((grid.preprocessed / "dataset.json").read_text())["file_ending"]
+            ending = read_dataset(grid.preprocessed / "dataset.json", ["file_ending"])["file_ending"]
             cases = sorted(files_by_case(folder, ending))
             splits.write_text(json.dumps(generate_crossval_split(cases, seed=12345, n_splits=5), indent=4))
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from unittest import mock
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import nnunet_folder
+from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.splits import cases_of_fold
 from segan_nnunet.data.trained_on import (
     check_trained_on,
@@ -22,11 +22,14 @@ from segan_nnunet.data.trained_on import (
     write_trained_on,
 )
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import read_fold, resolved
+from segan_nnunet.fold_checkpoint import check_newest, read_fold, resolved
 from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.jobs import Job, unique
 from segan_nnunet.grid.run_state import is_finished
+from segan_nnunet.models.plans import read_plans
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import parts
+from segan_nnunet.trainer_search import find_trainer
 
 
 def record_beginning(job: Job) -> None:
@@ -40,7 +43,7 @@ def check_folds(jobs: Sequence[Job]) -> None:
 
     Raises:
         InputError: some do not, all of them named: to go on would mix two trainings, or score cases that were trained
-            on.
+            on. Or what an unfinished fold would go on from is no checkpoint.
     """
     starts = [start for job in jobs if (start := start_job(job))]
     begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
@@ -49,6 +52,8 @@ def check_folds(jobs: Sequence[Job]) -> None:
     problems = []
     for job in begun:
         try:
+            if not is_finished(job.folder):  # else nothing goes on from it
+                check_newest(job.folder)
             check_trained_on(recorded[job], rests_on(job, labels), job.folder)
         except InputError as error:
             problems.append(str(error))
@@ -65,7 +70,7 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
     """
     preprocessed = preprocessed_folder(job)
     split = cases_of_fold(preprocessed, job.fold)
-    plans = json.loads((preprocessed / f"{job.plans}.json").read_text())
+    plans = read_plans(preprocessed / f"{job.plans}.json")
     cases = {*split[0], *split[1]} if split else set(labels)
     return trained_on(
         split,
@@ -77,7 +82,7 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
 def digests_of_labels(preprocessed: Path) -> dict[str, str]:
     """Digests of the labels as they were preprocessed, of which nnU-Net keeps a copy; none where it has not."""
     described = preprocessed / "dataset.json"
-    ending = json.loads(described.read_text()).get("file_ending") if described.is_file() else None
+    ending = read_dataset(described, ["file_ending"])["file_ending"] if described.is_file() else None
     return label_digests(files_by_case(preprocessed / "gt_segmentations", ending)) if ending else {}
 
 
@@ -114,7 +119,6 @@ def epochs_asked(job: Job) -> int | None:
     folder of its own.
     """
     import torch  # seconds to import
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     preprocessed = nnunet_folder("nnUNet_preprocessed") / job.dataset
     try:
@@ -123,9 +127,9 @@ def epochs_asked(job: Job) -> int | None:
             mock.patch.dict(os.environ, {"nnUNet_results": folder, "nnUNet_wandb_enabled": "0"}),
             contextlib.redirect_stdout(io.StringIO()),
         ):
-            found = recursive_find_trainer_class_by_name(job.trainer)
-            plans = json.loads((preprocessed / f"{job.plans}.json").read_text()) | {"continue_training": False}
-            described = json.loads((preprocessed / "dataset.json").read_text())
+            found = find_trainer(job.trainer)
+            plans = read_plans(preprocessed / f"{job.plans}.json") | {"continue_training": False}
+            described = read_object(preprocessed / "dataset.json")
             trainer = found(plans, job.configuration, job.fold, described, torch.device("cpu"))
             until = parts(job.trainer).until_epoch
             return min(int(trainer.num_epochs), until or int(trainer.num_epochs))

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.fold_checkpoint import check_one_method, read_checkpoint
 from segan_nnunet.models.model_card import CARD, model_card
+from segan_nnunet.models.plans import read_plans
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import ModelName
+from segan_nnunet.trainer_search import find_trainer
 
 STOCK_TRAINER = "nnUNetTrainer"
 FOR_INFERENCE = ("network_weights", "inference_allowed_mirroring_axes")
@@ -69,7 +73,7 @@ def export_model(
     if not source.is_dir():
         trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
-    described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
+    described = {"plans.json": read_plans(source / "plans.json"), "dataset.json": read_dataset(source / "dataset.json")}
     card = model_card(source, folds, described["dataset.json"], checkpoint)
     own_network = builds_its_own_network(trainer)
     check_one_method([source / f"fold_{fold}" for fold in folds])
@@ -108,8 +112,6 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
     """Put one fold's weights, scores and pictures into the zip."""
     import torch
 
-    from segan_nnunet.training.run.checkpoint import read_checkpoint
-
     if not (fold / checkpoint).is_file():
         trained = sorted(path.parent.name.removeprefix("fold_") for path in fold.parent.glob(f"fold_*/{checkpoint}"))
         raise InputError(
@@ -127,7 +129,7 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
             archive.write(fold / file, f"{inside}/{file}")
     summary = fold / "validation" / "summary.json"
     if summary.is_file():  # the scores, without the names of cases and the paths of the machine that validated
-        scores = {key: value for key, value in json.loads(summary.read_text()).items() if key != "metric_per_case"}
+        scores = {key: value for key, value in read_object(summary).items() if key != "metric_per_case"}
         archive.writestr(f"{inside}/validation/summary.json", json.dumps(scores, indent=4))
 
 
@@ -135,19 +137,11 @@ def builds_its_own_network(trainer: str) -> bool:
     """Whether a trainer's network is other than the planned one.
 
     Raises:
-        InputError: nnU-Net does not find the trainer.
+        InputError: nnU-Net does not find the trainer, or cannot import a file on its way.
     """
-    from contextlib import redirect_stdout
-    from io import StringIO
-
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    try:
-        with redirect_stdout(StringIO()):  # it tells every file it looks into
-            found = recursive_find_trainer_class_by_name(trainer)
-    except RuntimeError as error:
-        raise InputError(f"nnU-Net finds no trainer {trainer}; {TRAINER_FOLDER}") from error
+    found = find_trainer(trainer)
     return found.build_network_architecture is not nnUNetTrainer.build_network_architecture
 
 

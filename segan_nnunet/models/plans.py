@@ -9,11 +9,13 @@ from typing import Any
 from unittest import mock
 
 from segan_nnunet.data.environment import dataset_name, default_processes, nnunet_folder
+from segan_nnunet.data.labelling import PLANNING, read_dataset
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
 from segan_nnunet.models.configurations import NETWORKS, derived_plans
 from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
@@ -54,7 +56,8 @@ def plan(
         The plans file.
 
     Raises:
-        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, a voxel size or a name is none,
+        InputError: the dataset is missing, its dataset.json has another form than nnU-Net's, a configuration is not in
+            nnU-Net's plans, a voxel size or a name is none,
             or files were changed since they were preprocessed.
     """
     if network not in NETWORKS:
@@ -67,10 +70,11 @@ def plan(
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = num_processes or default_processes()
     path = preprocessed / f"{plans_name}.json"
+    check_described(preprocessed.name)
     with planning_lock(preprocessed):
         plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
-        nnunet_plans = json.loads((preprocessed / f"{nnunet_name}.json").read_text())
-        earlier = json.loads(path.read_text())["configurations"] if path.is_file() else {}
+        nnunet_plans = read_plans(preprocessed / f"{nnunet_name}.json")
+        earlier = read_plans(path)["configurations"] if path.is_file() else {}
         plans = derived_plans(
             nnunet_plans, configurations, NETWORKS[network], width, batch_size, patch_size, plans_name
         )
@@ -82,6 +86,30 @@ def plan(
         partial.write_text(json.dumps(plans, indent=4))
         os.replace(partial, path)
     return path
+
+
+def check_described(dataset: str) -> None:
+    """Check the dataset.json that nnU-Net is to plan with, in nnUNet_raw, or else in nnUNet_preprocessed.
+
+    Raises:
+        InputError: it is missing, or not in the form that nnU-Net needs.
+    """
+    folders = [folder for part in ("raw", "preprocessed") if (folder := os.environ.get(f"nnUNet_{part}"))]
+    places = [Path(folder) / dataset / "dataset.json" for folder in folders]
+    read_dataset(next((path for path in places if path.is_file()), places[0]), PLANNING)
+
+
+def read_plans(path: Path) -> dict[str, Any]:
+    """Read a file of nnU-Net's plans.
+
+    Raises:
+        InputError: it is missing, is not JSON, or has no configurations.
+    """
+    plans = read_object(path)
+    configurations = plans.get("configurations")
+    if not isinstance(configurations, dict) or not all(isinstance(one, dict) for one in configurations.values()):
+        raise InputError(f"{path} holds no plans of nnU-Net, which have `configurations`. Bring it back, or plan anew")
+    return plans
 
 
 def default_name(network: str, resolution: str, width: int | None) -> str:
@@ -140,6 +168,8 @@ def plan_with_nnunet(
     if (preprocessed / f"{plans_name}.json").is_file():
         return
     check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
+    if (fingerprint := preprocessed / "dataset_fingerprint.json").is_file():
+        read_object(fingerprint)  # nnU-Net takes an earlier one as it is
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
     nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_number, nnunet_folder
-from segan_nnunet.data.trained_on import digest, read_json
+from segan_nnunet.data.labelling import read_dataset
+from segan_nnunet.data.trained_on import digest
 from segan_nnunet.errors import InputError
+from segan_nnunet.text_files import optional_object
 
 PIECE = 2**16  # bytes
 
@@ -19,7 +21,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     Raises:
         InputError: images or labels were changed since, or links to them point nowhere.
     """
-    training = json.loads((preprocessed / "dataset.json").read_text())["numTraining"]
+    training = read_dataset(preprocessed / "dataset.json", ["numTraining"])["numTraining"]
     folder = preprocessed / data_identifier(plans, configuration)
     raw = Path(os.environ.get("nnUNet_raw", "")) / preprocessed.name
     done = list(folder.glob("*.pkl"))  # nnU-Net writes a case's .pkl after its voxels
@@ -49,7 +51,11 @@ def check_sources(folder: Path, raw: Path, done: list[Path]) -> None:
         InputError: files were changed since.
     """
     record, times = record_path(folder), [path.stat().st_mtime for path in done]
-    if recorded := read_json(record) if record.is_file() and record.stat().st_mtime >= max(times, default=0) else {}:
+    if (
+        recorded := optional_object(record)
+        if record.is_file() and record.stat().st_mtime >= max(times, default=0)
+        else {}
+    ):
         now = digests(raw)
         if changed := [name for name in recorded if now.get(name, recorded[name]) != recorded[name]]:
             raise InputError(

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import read_checkpoint
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.progress import epoch_line
@@ -191,7 +192,7 @@ class ResumableTrainer(nnUNetTrainer):
                 another optimiser, whose state means something else, or rests on other cases or plans.
         """
         path = Path(filename_or_checkpoint)
-        checkpoint = checkpoints.read_checkpoint(path)
+        checkpoint = read_checkpoint(path)
         if not self.was_initialized:
             self.initialize()  # which may change the configuration
         written, own = checkpoints.optimizer_of(checkpoint), type(self.optimizer).__name__

@@ -1,6 +1,5 @@
 """Trainers of a dataset by name: which folds are validated, and what each predicted."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.text_files import read_json, read_object
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
 
 COUNTS = ("TP", "FP", "FN", "TN")
@@ -138,7 +138,7 @@ def trained_method(
     """
     predictions: dict[str, Path] = {}
     fold_of: dict[str, int] = {}
-    split = json.loads(splits.read_text()) if splits.is_file() else []
+    split = read_json(splits) if splits.is_file() else []
     for fold in folds or validated_folds(model_folder):
         validation = model_folder / f"fold_{fold}" / "validation"
         for entry in read_summary(validation / "summary.json"):
@@ -164,7 +164,7 @@ def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Pa
     if folds:
         return ""
     begun = fold_numbers(model_folder.glob("fold_*"))
-    planned = range(len(json.loads(splits.read_text()))) if splits.is_file() else begun
+    planned = range(len(read_json(splits))) if splits.is_file() else begun
     done = set(validated_folds(model_folder))
     unfinished = [fold for fold in begun if fold not in done]
     missing = [fold for fold in planned if fold not in begun]
@@ -182,8 +182,8 @@ def read_summary(path: Path) -> list[dict]:
     if not path.is_file():
         raise InputError(f"{path} is missing: the training has not finished, or its validation; run it again with --c")
     try:
-        return json.loads(path.read_text())["metric_per_case"]
-    except (ValueError, KeyError, TypeError) as error:
+        return read_object(path)["metric_per_case"]
+    except (InputError, KeyError) as error:
         raise InputError(f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val") from error
 
 

@@ -2,7 +2,6 @@
 
 import io
 import os
-import pickle
 import random
 import tempfile
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 
 from segan_nnunet.data.environment import usual_mode
-from segan_nnunet.errors import InputError
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
@@ -52,29 +50,6 @@ def read_buffer(buffer: io.BytesIO) -> dict[str, Any]:
     buffer.seek(0)
     # weights_only=False: this process wrote it a moment ago, and nnU-Net's log holds NumPy's scalars
     return torch.load(buffer, map_location="cpu", weights_only=False)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of ours; nothing in the file can run code.
-
-    Raises:
-        InputError: the file is missing, damaged, or holds more than tensors and plain values.
-    """
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}; train without --c first")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} was not written by a trainer of this package: it holds Python objects, which only nnU-Net's own "
-            "trainers load. To start from its weights use -pretrained_weights."
-        ) from error
-    except PermissionError as error:
-        raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
-    except (RuntimeError, EOFError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
 
 
 def optimizer_of(checkpoint: dict[str, Any]) -> str | None:
