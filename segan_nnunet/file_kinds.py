@@ -87,6 +87,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def decomposed(name: str) -> str:
+    """Return a name with decomposed letters (NFD), as a Mac writes it."""
+    return unicodedata.normalize("NFD", name)
+
+
 def is_hidden(path: Path) -> bool:
     """Return whether a name begins with a dot: a Mac's attributes ._NAME, an editor's lock .#NAME, a partial file."""
     return path.name.startswith(".")

@@ -71,7 +71,9 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
     except Exception as error:  # torch raises anything for a damaged file
         raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a checkpoint of a training; bring it back{TRAIN_AGAIN}")
+        raise InputError(
+            f"{path} holds a {type(content).__name__}, not a checkpoint of a training; bring it back{TRAIN_AGAIN}"
+        )
     return content
 
 

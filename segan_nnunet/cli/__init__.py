@@ -4,6 +4,7 @@ Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several v
 """
 
 import errno
+import io
 import sys
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from segan_nnunet.cli import comparisons, datasets, grids, models
 from segan_nnunet.cli.options import expand_values
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name
 
 LEFT_OUT_ALONE = {"segan_nnunet", "torch", "nnunetv2", "submitit"}  # by packaging/compare
 
@@ -46,7 +48,12 @@ for verb in (
 
 def main() -> None:
     """Run the command line; what the user can put right is printed as one message, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name of other bytes is shown, and ends nothing
     try:
+        for argument in sys.argv[1:]:
+            check_name(argument)
         app(expand_values(sys.argv[1:], typer.main.get_command(app)), prog_name="segan_nnunet")
     except InputError as error:
         say(str(error))

@@ -287,7 +287,7 @@ def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], grid:
 
 def write_left_out(path: Path, left_out: Mapping[str, Sequence[str]]) -> None:
     """Write one row per problem of a case that was left out."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["case", "problem"])
         writer.writerows([case_id, problem] for case_id, problems in left_out.items() for problem in problems)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name
 
 MOST_PROCESSES = 8  # nnU-Net's default
 
@@ -12,7 +13,7 @@ def nnunet_folder(variable: str) -> Path:
     """Return the folder that nnUNet_raw, nnUNet_preprocessed or nnUNet_results names.
 
     Raises:
-        InputError: the variable is not set.
+        InputError: the variable is not set, or its path is not UTF-8.
     """
     value = os.environ.get(variable)
     if not value:
@@ -20,6 +21,7 @@ def nnunet_folder(variable: str) -> Path:
             f"{variable} is not set. nnU-Net keeps its data in three folders; name them first: "
             "export nnUNet_raw=... nnUNet_preprocessed=... nnUNet_results=..."
         )
+    check_name(value)
     return Path(value)
 
 
@@ -28,7 +30,7 @@ def existing_datasets(dataset_id: int) -> list[Path]:
     found: list[Path] = []
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         if value := os.environ.get(variable):
-            found += sorted(Path(value).glob(f"Dataset{dataset_id:03d}_*"))
+            found += sorted(path for path in Path(value).glob(f"Dataset{dataset_id:03d}_*") if path.is_dir())
     return found
 
 

@@ -15,6 +15,7 @@ from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_volume, write_volume
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import composed
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def make_submission(
     cases = read_case_table(raw).set_index("case")
     if "truth" not in cases or "original_labels" not in dataset:
         raise InputError(f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs")
-    files = files_by_case(predictions, ending)
+    own_names = {composed(case): case for case in cases.index}
+    files = {own_names.get(composed(case), case): path for case, path in files_by_case(predictions, ending).items()}
     check_cases(files, cases, predictions, ending)
 
     partial = output.with_name(f".{output.name}.partial")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.labelling import read_labelling
-from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary
+from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary, validated_case
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import TABLE_1, add_scores
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
@@ -120,7 +120,7 @@ def validated_scores(model_folder: Path, folds: Sequence[int | str]) -> CardScor
             missing.append(str(fold))
             continue
         for entry in read_summary(path):
-            case = Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending)
+            case = validated_case(entry, labelling.file_ending)
             for region, metrics in named_regions(entry["metrics"], labelling, path).items():
                 rows.append({"method": "", "case": case, "region": region, "patient": patient_of.get(case, case)}
                             | {count: metrics[count] for count in COUNTS})  # fmt: skip

@@ -10,6 +10,7 @@ from segan_nnunet.data.environment import dataset_number, nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.trained_on import digest
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name, is_hidden
 from segan_nnunet.text_files import optional_object
 
 PIECE = 2**16  # bytes
@@ -24,7 +25,9 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     training = read_dataset(preprocessed / "dataset.json", ["numTraining"])["numTraining"]
     folder = preprocessed / data_identifier(plans, configuration)
     raw = Path(os.environ.get("nnUNet_raw", "")) / preprocessed.name
-    done = list(folder.glob("*.pkl"))  # nnU-Net writes a case's .pkl after its voxels
+    done = [
+        path for path in folder.glob("*.pkl") if not is_hidden(path)
+    ]  # nnU-Net writes a case's .pkl after its voxels
     if len(done) == training:
         check_sources(folder, raw, done)
         return
@@ -84,7 +87,8 @@ def record_sources(folder: Path, raw: Path) -> None:
 
 def sources(raw: Path) -> list[Path]:
     """Images and labels of the training cases of a dataset."""
-    return [path for part in ("imagesTr", "labelsTr") for path in sorted((raw / part).glob("*")) if path.is_file()]
+    found = [path for part in ("imagesTr", "labelsTr") for path in sorted((raw / part).glob("*"))]
+    return [path for path in found if path.is_file() and not is_hidden(path)]
 
 
 def digests(raw: Path) -> dict[str, str]:
@@ -123,12 +127,20 @@ def remove_changed_labels(kept: Path, raw: Path) -> None:
 
 
 def check_links(dataset: Path) -> None:
-    """Check that the images of a dataset are where its links point to.
+    """Check that nnU-Net can read the images of a dataset: that links point to files, and what the names are.
 
     Raises:
-        InputError: they were moved since the conversion.
+        InputError: images were moved since the conversion, a name is not UTF-8, or a Mac left files of its own, which
+            nnU-Net takes for images.
     """
     links = [path for part in ("imagesTr", "labelsTr", "imagesTs") for path in sorted((dataset / part).glob("*"))]
+    for path in links:
+        check_name(path)
+    if hidden := [path for path in links if path.name.startswith("._")]:
+        raise InputError(
+            f"{len(hidden)} files of {dataset} hold a Mac's attributes of others, the first {hidden[0]}, and nnU-Net "
+            f"would take them for images. Remove them: find {dataset} -name '._*' -delete"
+        )
     if gone := [path for path in links if not path.exists()]:
         raise InputError(
             f"{len(gone)} links of {dataset} point to files that are not there, the first {gone[0]} to "

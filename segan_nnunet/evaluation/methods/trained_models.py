@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
+from segan_nnunet.file_kinds import composed
 from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.text_files import read_json, read_object
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
@@ -141,14 +143,13 @@ def trained_method(
     split = read_json(splits) if splits.is_file() else []
     for fold in folds or validated_folds(model_folder):
         validation = model_folder / f"fold_{fold}" / "validation"
+        files = {composed(case): path for case, path in files_by_case(validation, labelling.file_ending).items()}
         for entry in read_summary(validation / "summary.json"):
-            # nnU-Net writes the path on the machine that validated, which may not be this one
-            path = validation / Path(entry["prediction_file"]).name
-            case = path.name.removesuffix(labelling.file_ending)
-            predictions[case], fold_of[case] = path, fold
+            case = validated_case(entry, labelling.file_ending)
+            predictions[case], fold_of[case] = files.get(case, validation / f"{case}{labelling.file_ending}"), fold
         validated = {case for case, of in fold_of.items() if of == fold}
         planned = split[fold].get("val") if fold < len(split) else None
-        if planned and validated != set(planned):
+        if planned and validated != set(map(composed, planned)):
             raise InputError(
                 f"{validation} holds other cases than {splits} has for fold {fold} now: the split was changed since. A "
                 f"case may have trained the model that predicts it; restore the split, or remove {validation.parent} "
@@ -187,6 +188,11 @@ def read_summary(path: Path) -> list[dict]:
         raise InputError(f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val") from error
 
 
+def validated_case(entry: dict, ending: str) -> str:
+    """Return the case of an entry of nnU-Net's summary, letters composed; its path is of the machine that validated."""
+    return composed(Path(entry["prediction_file"]).name.removesuffix(ending))
+
+
 def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: Labelling) -> None:
     """Check that our voxel counts are those of nnU-Net's summary.json.
 
@@ -200,7 +206,7 @@ def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: L
         for fold in sorted({method.folds[case] for case in method.predictions}):
             path = method.model_folder / f"fold_{fold}" / "validation" / "summary.json"
             for entry in read_summary(path):
-                case = Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending)
+                case = validated_case(entry, labelling.file_ending)
                 if case not in method.predictions:
                     continue
                 for region, theirs in named_regions(entry["metrics"], labelling, path).items():
