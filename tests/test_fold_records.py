@@ -70,6 +70,16 @@ def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Pa
     check_folds([JOB])  # nothing is known of it
 
 
+def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from_it(preprocessed: Path) -> None:
+    (JOB.folder / "validation").mkdir(parents=True)
+    for name, content in (("latest", b"version https://git-lfs.github.com/spec/v1\n"), ("final", bytes(600))):
+        (JOB.folder / f"checkpoint_{name}.pth").write_bytes(content)
+        with pytest.raises(InputError, match=f"checkpoint_{name}.pth (is a pointer of Git LFS|begins with zeros)"):
+            check_folds([JOB])
+    (JOB.folder / "validation" / "summary.json").write_text("{}")
+    check_folds([JOB])  # it is finished, and nothing goes on from it
+
+
 def test_folds_of_another_split_are_refused_before_any_training(preprocessed: Path) -> None:
     begin(JOB)
     begin(OTHER_FOLD)

@@ -11,7 +11,7 @@ from pathlib import Path
 from segan_nnunet.data.releases.grades import GRADES, GradeFile, check_grades, read_grades
 from segan_nnunet.data.releases.templates import template_pattern
 from segan_nnunet.errors import InputError
-from segan_nnunet.file_kinds import composed
+from segan_nnunet.file_kinds import check_name, composed
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")  # those that nnU-Net reads too
 
@@ -217,10 +217,11 @@ def list_files(source: Path, title: str) -> list[Path]:
     """List all files below a folder, through links too, dangling ones included; names that begin with "." are none.
 
     Raises:
-        InputError: there is no such folder, or one below it cannot be read.
+        InputError: there is no such folder, its name is not UTF-8, or one below it cannot be read.
     """
     if not source.is_dir():
         raise InputError(f"{source} is not a folder; give the folder into which {title} was unpacked")
+    check_name(os.path.abspath(source))
     files: list[Path] = []
 
     def refuse(error: OSError) -> None:
