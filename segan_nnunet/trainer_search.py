@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.catalogues import declared_classes, entries, folder_problems, named_folders
+from segan_nnunet.catalogues import declared_classes, entries, folder_problems, named_folders, python_files
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES
 
@@ -50,16 +50,31 @@ def find_trainer(name: str) -> Any:
 
 
 def place_of(error: BaseException) -> tuple[Path, int] | None:
-    """Return the file of nnUNet_extTrainer, and its line, in which an error arose; None if in none of them."""
+    """Return the file of nnUNet_extTrainer, and its line, in which an error arose; None if in none of them.
+
+    Some errors of a file that is no Python at all have no place; then it is the first that does not compile.
+    """
     places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        places.append((error.filename, error.lineno or 0))
+    if isinstance(error, SyntaxError | OSError) and error.filename:
+        places.append((str(error.filename), getattr(error, "lineno", 0) or 0))
     folders = {Path(os.path.abspath(entry)) for entry in entries()}  # not resolved: a file may be a link to elsewhere
     for file, line in reversed(places):
         path = Path(os.path.abspath(file))
         if folders & set(path.parents):
             return path, line
+    if isinstance(error, ValueError | OSError):
+        files = [path for folder in named_folders() for path in python_files(folder)]
+        return next(((path, 1) for path in files if not compiles(path)), None)
     return None
+
+
+def compiles(path: Path) -> bool:
+    """Return whether a file is Python."""
+    try:
+        compile(path.read_bytes(), path, "exec")
+    except (SyntaxError, ValueError, OSError):
+        return False
+    return True
 
 
 def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -> str:

@@ -14,6 +14,7 @@ from segan_nnunet.data.case_table import read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import PLANNING, read_dataset, read_labelling
 from segan_nnunet.data.releases.grades import GradeFile, check_grades, read_grades
+from segan_nnunet.data.releases.tables import read_layout
 from segan_nnunet.data.splits import write_splits
 from segan_nnunet.data.volumes import VolumeError, VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError
@@ -181,6 +182,14 @@ def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
             read_table(path)
 
 
+@pytest.mark.parametrize(("encoding", "said"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
+def test_a_layout_in_another_encoding_is_named(tmp_path: Path, encoding: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "Zürich"\n', encoding=encoding)
+    with pytest.raises(InputError, match=f"mine.toml.*{said}"):
+        read_layout(path)
+
+
 def test_grades_are_never_lost_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "name_mapping.csv"
     check_grades({"a": "HGG"}, {}, path)
@@ -206,6 +215,10 @@ def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
         write_volume(
             np.zeros((2, 2, 2), np.uint8), VoxelGrid((2, 2, 2), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1)), path
         )
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "imagesTr" / f"{LATIN_1}_0000.nii.gz").touch()
+    with pytest.raises(InputError, match="is not UTF-8"):  # before nnU-Net plans
+        check_links(tmp_path)
     monkeypatch.setenv("nnUNet_raw", str(tmp_path / LATIN_1))
     with pytest.raises(InputError, match="is not UTF-8"):
         nnunet_folder("nnUNet_raw")

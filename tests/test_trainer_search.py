@@ -49,6 +49,7 @@ def test_files_that_nnunet_passes_by_are_passed_by(own: Path) -> None:
         ),
         ("x = undefined_name\n", "line 1, .*NameError: .*undefined_name.*Correct the file, or move it out"),
         ("def f(:\n    pass\n", "line 1, .*SyntaxError.*Correct the file"),
+        ("class Zebra:\0\n", "line 1, .*null bytes"),
         ("raise RuntimeError('no GPU')\n", "line 1, .*RuntimeError: no GPU"),
         ("assert False, 'wrong version'\n", "line 1, .*AssertionError: wrong version"),
         (
