@@ -62,7 +62,7 @@ def place_of(error: BaseException) -> tuple[Path, int] | None:
         path = Path(os.path.abspath(file))
         if folders & set(path.parents):
             return path, line
-    if isinstance(error, ValueError | OSError):
+    if isinstance(error, SyntaxError | ValueError | OSError):
         files = [path for folder in named_folders() for path in python_files(folder)]
         return next(((path, 1) for path in files if not compiles(path)), None)
     return None
