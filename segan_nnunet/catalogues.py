@@ -4,6 +4,7 @@ import ast
 import contextlib
 import importlib.util
 import os
+import pkgutil
 from pathlib import Path
 from types import ModuleType
 
@@ -36,15 +37,53 @@ def catalogue_folder(name: str) -> Path:
 
 def named_folders() -> list[Path]:
     """The folders of nnUNet_extTrainer, in which nnU-Net looks for trainers beside its own."""
-    return [Path(folder).resolve() for folder in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep) if folder]
+    return [path.resolve() for path in map(Path, entries()) if path.is_dir()]
+
+
+def entries() -> list[str]:
+    """The entries of nnUNet_extTrainer as they are written."""
+    return [entry for entry in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep) if entry]
+
+
+def folder_problems() -> list[str]:
+    """Say which entries of nnUNet_extTrainer are no folders: nnU-Net passes them by without a word."""
+    problems = []
+    for entry in entries():
+        path = Path(entry)
+        if path.is_dir():
+            continue
+        if path.is_file():
+            problem = f"is a file; name its folder, {path.parent}"
+        elif entry.startswith("~"):
+            problem = "is no folder: the shell leaves a ~ in quotes as it is; write $HOME"
+        elif set(",;") & set(entry):
+            problem = f"is no folder; several folders are separated by '{os.pathsep}'"
+        elif entry != entry.strip():
+            problem = "is no folder: it begins or ends with a space or a line break"
+        else:
+            problem = "is no folder; correct the path, or make the folder"
+        problems.append(f"nnUNet_extTrainer: {entry!r} {problem}")
+    return problems
+
+
+def python_files(folder: Path) -> list[Path]:
+    """List the files into which nnU-Net looks for trainers: of a folder, and of the packages in it.
+
+    A name with another dot is none: an editor's lock .#mine.py, a Mac's ._mine.py, a copy mine.old.py.
+    """
+    found = []
+    for module in pkgutil.iter_modules([str(folder)]):
+        path = folder / module.name
+        found += python_files(path) if module.ispkg else [path.with_name(f"{module.name}.py")]
+    return [path for path in found if path.is_file()]
 
 
 def declared_classes(folder: Path) -> dict[str, str]:
-    """Classes that Python files below a folder define, with their docstrings' first lines; nothing is imported."""
+    """Classes that a folder's Python files define, with their docstrings' first lines; nothing is imported."""
     found = {}
-    for path in sorted(folder.rglob("*.py")):
-        with contextlib.suppress(SyntaxError, ValueError):
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for path in python_files(folder):
+        with contextlib.suppress(SyntaxError, ValueError, OSError):  # the search for a trainer names such a file
+            for node in ast.parse(path.read_bytes()).body:
                 if isinstance(node, ast.ClassDef):
                     found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
     return found
@@ -58,6 +97,7 @@ def list_trainers() -> str:
         for name in [name for name in declared if parts(name).idea != name and parts(name).idea in declared]:
             del declared[name]  # an idea's own form of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
+    lines += [line for problem in folder_problems() for line in (problem, "")]
     lines += ["Suffixes, behind our trainers and those of yours that are made from ours, in this order:"]
     lines += [f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items()]
     return "\n".join(lines)

@@ -3,10 +3,11 @@
 Nothing here imports torch, which takes seconds: `--status` asks this of every fold.
 """
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from segan_nnunet.text_files import optional_object
 
 FINAL = "checkpoint_final.pth"
 SUMMARY = "validation/summary.json"
@@ -33,11 +34,8 @@ def lacks_optimizer(checkpoint: Path) -> bool:
 
 def validated_entries(fold: Path) -> list[dict[str, Any]]:
     """The cases of a fold's summary of its validation; empty where there is none that can be read."""
-    try:
-        entries = json.loads((fold / SUMMARY).read_text(encoding="utf-8"))["metric_per_case"]
-        return [entry for entry in entries if "prediction_file" in entry]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    entries = optional_object(fold / SUMMARY).get("metric_per_case")
+    return [entry for entry in entries if "prediction_file" in entry] if isinstance(entries, list) else []
 
 
 def missing_predictions(fold: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """What a fold's checkpoint says of its training, read without running code of the file's and without its weights."""
 
 import math
+import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_kind
 from segan_nnunet.trainer_names import model_parts
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")  # the newest first
+PYTORCH = b"PK\x03\x04"  # a zip archive
+TRAIN_AGAIN = "; or remove it and train that fold again"
 KEPT = ("init_args", "logging", "trained_on", "current_epoch")
 ROUNDING = 1e-4  # relative, of values that another device computes
 PROBED = ("loss", "further_loss", "distances")  # recorded by their values on a probe
@@ -30,25 +34,74 @@ def read_fold(folder: Path) -> dict[str, Any] | None:
     """Read what is not weights in a fold's newest checkpoint; None where there is none that can be read so."""
     for name in CHECKPOINTS:
         try:
-            return read_checkpoint(folder / name, (folder / name).stat().st_mtime_ns)
-        except Exception:  # not there, damaged or foreign: it raises anything, and nothing here depends on it
+            return read_description(folder / name, (folder / name).stat().st_mtime_ns)
+        except (OSError, InputError):  # not there, damaged or foreign: nothing here depends on it
             continue
     return None
 
 
 @cache
-def read_checkpoint(path: Path, written_ns: int) -> dict[str, Any]:
+def read_description(path: Path, written_ns: int) -> dict[str, Any]:
     """Read what is not weights, once for all who ask."""
-    content = read_whole(path)
+    content = read_checkpoint(path, mapped=True)
     return {key: content[key] for key in KEPT if key in content}
 
 
-def read_whole(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of any trainer, nnU-Net's own too, its weights mapped; nothing in the file can run code."""
+def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """Read a checkpoint of any trainer, nnU-Net's own too; nothing in the file can run code.
+
+    Args:
+        path: of the checkpoint.
+        mapped: leave the weights in the file until they are asked for.
+
+    Raises:
+        InputError: the file is missing, is something else under this name, is damaged, or holds more than tensors,
+            NumPy's arrays and plain values.
+    """
+    check_checkpoint(path)
     import torch  # seconds to import
 
-    with torch.serialization.safe_globals(NUMPY):
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        with torch.serialization.safe_globals(NUMPY):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} was not written by a trainer of this package or of nnU-Net: it holds Python objects, which may "
+            "run code while they are loaded. To start from its weights use -pretrained_weights."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
+    except Exception as error:  # torch raises anything for a damaged file
+        raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path} holds a {type(content).__name__}, not a checkpoint of a training; bring it back{TRAIN_AGAIN}"
+        )
+    return content
+
+
+def check_checkpoint(path: Path) -> None:
+    """Check that a file begins as PyTorch's checkpoints do, without reading more of it.
+
+    Raises:
+        InputError: the file is missing, cannot be read, or is something else under this name.
+    """
+    if not path.exists() and not path.is_symlink():
+        raise InputError(f"there is no checkpoint {path}; train without --c first")
+    if not check_kind(path, "a checkpoint", TRAIN_AGAIN).startswith(PYTORCH):
+        raise InputError(f"{path} is not a checkpoint of PyTorch, which is a zip archive; bring it back{TRAIN_AGAIN}")
+
+
+def check_newest(folder: Path) -> None:
+    """Check the newest checkpoint of a fold, from which nnU-Net would go on, as `check_checkpoint`.
+
+    Raises:
+        InputError: it is something else under this name.
+    """
+    for path in (folder / name for name in CHECKPOINTS):
+        if path.is_file():
+            check_checkpoint(path)
+            return
 
 
 def configuration_of(fold: Path) -> dict[str, Any] | None:

@@ -11,6 +11,12 @@ import numpy as np
 
 DATASET = "Dataset007_Tiny"
 CASES = ("a", "b", "c")
+DESCRIBED: dict[str, Any] = {
+    "channel_names": {"0": "T1c"},
+    "labels": {"background": 0, "tumor": 1},
+    "numTraining": 3,
+    "file_ending": ".mha",
+}
 SPLIT: list[dict[str, list[str]]] = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["b", "c"], "val": ["a"]}]
 TWO_MM: dict[str, Any] = {
     "spacing": [2.0, 2.0],
@@ -48,7 +54,7 @@ def write_planned(nnunet_folders: Path) -> Path:
             os.utime(path, (1, 1))
         write_case(folder / "nnUNetPlans_2d", case, (4, 10, 12))
     for described in (raw, folder):
-        (described / "dataset.json").write_text(json.dumps({"numTraining": 3, "file_ending": ".mha"}))
+        (described / "dataset.json").write_text(json.dumps(DESCRIBED))
     write_plans(folder, "nnUNetPlans")
     (folder / "splits_final.json").write_text(json.dumps(SPLIT))
     return folder

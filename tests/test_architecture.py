@@ -19,7 +19,10 @@ FLOORS = (
     ("objective",),
     ("networks",),
     ("data",),
+    ("trainer_search",),
     ("catalogues", "exported_folds", "fold_checkpoint", "outputs"),
+    ("text_files",),
+    ("file_kinds",),
     ("trainer_names", "errors", "text_enum"),
 )
 

@@ -265,7 +265,7 @@ def test_bad_folders_and_options_are_named(tmp_path: Path, nnunet_folders: Path)
     with pytest.raises(InputError, match="what the label values mean is not known.*--dataset-json"):
         compare(output=output, folders=Folders({"Good": good}, truth))
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(InputError, match=r"other\.json cannot be used \(KeyError: 'labels'\)"):
+    with pytest.raises(InputError, match=r"other\.json is not in the form of nnU-Net v2: `labels` is missing"):
         compare(output=output, folders=Folders({"Good": good}, truth, dataset_json=tmp_path / "other.json"))
     assert not output.exists()
     assert parse_folders(["A=x", "B=y=z"]) == {"A": Path("x"), "B": Path("y=z")}

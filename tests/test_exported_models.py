@@ -18,13 +18,13 @@ from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.trained_models import exported_models, find_models, trained_method
 from segan_nnunet.exported_folds import is_exported
+from segan_nnunet.fold_checkpoint import read_checkpoint
 from segan_nnunet.grid.checks import check_plans
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import run_job
 from segan_nnunet.grid.run_state import State, is_finished, read_state
 from segan_nnunet.models.export import PACKAGE, TRAINER_FOLDER, export_model, plans_of_export
-from segan_nnunet.training.run.checkpoint import read_checkpoint
 from tests.small_trainers import build
 from tests.test_beside import nnunet_architecture
 

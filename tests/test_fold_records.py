@@ -10,6 +10,7 @@ import torch
 
 from segan_nnunet.data.trained_on import RECORD, read_trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.fold_checkpoint import PYTORCH
 from segan_nnunet.grid import fold_records
 from segan_nnunet.grid.fold_records import check_folds, record_beginning
 from segan_nnunet.grid.jobs import Job
@@ -64,10 +65,20 @@ def test_a_grid_records_what_any_trainer_s_fold_rests_on(
 
 def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
     JOB.folder.mkdir(parents=True)
-    (JOB.folder / "checkpoint_latest.pth").touch()
+    (JOB.folder / "checkpoint_latest.pth").write_bytes(PYTORCH)
     record_beginning(JOB)
     assert not (JOB.folder / RECORD).exists()
     check_folds([JOB])  # nothing is known of it
+
+
+def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from_it(preprocessed: Path) -> None:
+    (JOB.folder / "validation").mkdir(parents=True)
+    for name, content in (("latest", b"version https://git-lfs.github.com/spec/v1\n"), ("final", bytes(600))):
+        (JOB.folder / f"checkpoint_{name}.pth").write_bytes(content)
+        with pytest.raises(InputError, match=f"checkpoint_{name}.pth (is a pointer of Git LFS|begins with zeros)"):
+            check_folds([JOB])
+    (JOB.folder / "validation" / "summary.json").write_text("{}")
+    check_folds([JOB])  # it is finished, and nothing goes on from it
 
 
 def test_folds_of_another_split_are_refused_before_any_training(preprocessed: Path) -> None:
@@ -88,6 +99,7 @@ def test_a_finished_fold_without_a_record_tells_its_cases_by_its_validation(prep
     for case, refused in (("c", False), ("b", True)):
         entry = {"prediction_file": f"/elsewhere/{case}.nii.gz", "metrics": {}}
         (validation / "summary.json").write_text(json.dumps({"metric_per_case": [entry]}))
+        (validation / f"{case}.nii.gz").touch()
         if refused:
             with pytest.raises(InputError, match="fold_0 was trained on other cases"):
                 check_folds([JOB])

@@ -15,7 +15,7 @@ from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.plans import plan
 from segan_nnunet.models.preprocessing import preprocess_with_nnunet
 from segan_nnunet.training import PluginTrainer
-from tests.hand_made_planned import CASES, DATASET, write_case, write_planned, write_plans
+from tests.hand_made_planned import CASES, DATASET, DESCRIBED, write_case, write_planned, write_plans
 from tests.small_trainers import build
 
 
@@ -59,7 +59,7 @@ def test_a_copy_of_plans_under_another_file_name_is_refused(preprocessed: Path) 
 
 def test_plans_without_a_dataset_are_refused(preprocessed: Path) -> None:
     (preprocessed / "Bare.json").write_text(json.dumps({"configurations": {"2d": {}}}))
-    with pytest.raises(InputError, match="Bare.json holds the plans of no dataset"):
+    with pytest.raises(InputError, match="Bare.json names no dataset"):
         make_grid(7, ["A"], ["Bare"], device="cpu")
 
 
@@ -190,6 +190,6 @@ def test_data_that_a_running_training_reads_are_not_replaced(
 def test_planning_names_a_wrong_number_before_it_begins(preprocessed: Path) -> None:
     (preprocessed / "nnUNetPlans.json").unlink()
     raw = Path(os.environ["nnUNet_raw"]) / DATASET / "dataset.json"
-    raw.write_text(json.dumps({"numTraining": 2, "file_ending": ".mha"}))
+    raw.write_text(json.dumps(DESCRIBED | {"numTraining": 2}))
     with pytest.raises(InputError, match='"numTraining": 2, and the dataset has 3 training cases. Correct it'):
         plan(7)

@@ -117,7 +117,7 @@ def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
 ) -> None:
     file = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
     file.write_text(json.dumps({"0": {"train": ["b"], "val": ["a"]}}))
-    (leaky / "plans.json").write_text("{}")
+    (leaky / "plans.json").write_text('{"configurations": {}}')
     with pytest.raises(InputError, match=r"splits_final.json is no split .*it must be a list"):
         compare(1)
     with pytest.raises(InputError, match=r"splits_final.json is no split .*it must be a list"):

@@ -154,8 +154,8 @@ def test_a_dataset_of_one_s_own_needs_a_table_of_its_patients(own_dataset: Path)
         (rows[:-1], "1 cases are only in one of cases.csv and labelsTr.*p5_1"),
         ([*rows, "typo,p9"], "such as typo"),
         ([*rows, rows[1]], "has p0_0 twice"),
-        (["case;patient"], "no column case, patient"),
-        ([], "no table of columns"),
+        (["case;grade"], "no column patient"),
+        ([], "cases.csv is empty, not a table"),
     ):
         (own_dataset / "cases.csv").write_text("\n".join(changed))
         with pytest.raises(InputError, match=said):

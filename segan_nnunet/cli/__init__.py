@@ -4,6 +4,7 @@ Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several v
 """
 
 import errno
+import io
 import sys
 from typing import NoReturn
 
@@ -14,6 +15,7 @@ from segan_nnunet.cli import comparisons, datasets, grids, models
 from segan_nnunet.cli.options import expand_values
 from segan_nnunet.data.environment import check_variables
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name
 
 NO_VARIABLES = {"-h", "--help", "trainer-folder", "trainers"}  # these help to set the variables
 LEFT_OUT_ALONE = {"segan_nnunet", "torch", "nnunetv2", "submitit"}  # by packaging/compare
@@ -48,7 +50,12 @@ for verb in (
 
 def main() -> None:
     """Run the command line; what the user can put right is printed as one message, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name of other bytes is shown, and ends nothing
     try:
+        for argument in sys.argv[1:]:
+            check_name(argument)
         arguments = expand_values(sys.argv[1:], typer.main.get_command(app))
         if not NO_VARIABLES & set(arguments):
             check_variables()

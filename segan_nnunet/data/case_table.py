@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from segan_nnunet.data.releases.grades import GRADES
 from segan_nnunet.data.releases.release import CaseFiles
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import composed, is_hidden
+from segan_nnunet.text_files import read_table
 
 CASE_TABLE = "cases.csv"
+OWN_COLUMNS = ("case", "patient", "grade", "timepoint", "truth")
 
 
 def write_case_table(dataset_folder: Path, cases: Iterable[CaseFiles], channels: Sequence[str]) -> None:
@@ -49,36 +53,37 @@ def read_case_table(dataset_folder: Path) -> pd.DataFrame:
             f"{path} is missing: it says who is the patient of each case. `segan_nnunet convert` writes it, for files "
             "of your own with --layout; or write it yourself, with the columns case,patient,grade and a row per case"
         )
-    return read_table(path)
+    return read_cases(path)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_cases(path: Path) -> pd.DataFrame:
     """Read a table of cases from any file: columns case, patient, and if known grade and timepoint.
 
     Raises:
         InputError: it is no such table.
     """
-    if not path.is_file():
-        raise InputError(f"{path} is no file; give a table with the columns case,patient and a row per case")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except ValueError as error:  # empty, of another encoding
-        raise InputError(f"{path} is no table of columns separated by commas, in UTF-8: {error}") from error
+    text = read_table(path)
+    own = {column: name for name in OWN_COLUMNS if (column := text.column(name))}  # in upper or lower case
+    table = pd.DataFrame(text.rows, columns=text.columns, dtype=str).rename(columns=own)
     if lacking := [column for column in ("case", "patient") if column not in table]:
         raise InputError(f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}")
     if len(twice := table["case"][table["case"].duplicated()]):
         raise InputError(f"{path} has {twice.iloc[0]} twice; every case has one row")
     patients = table["patient"].where(table["patient"] != "", table["case"])  # unknown: nobody else
     further = {column: "" for column in ("grade", "timepoint") if column not in table}
-    return table.assign(patient=patients, **further)
+    table = table.assign(patient=patients, **further)
+    return table.assign(grade=table["grade"].map(lambda grade: GRADES.get(grade.upper(), grade)))
 
 
 def read_column(dataset_folder: Path, column: str) -> dict[str, str]:
-    """A column of the table by case, `patient` or `grade`, as far as it is known; empty where there is no table."""
+    """A column of the table by case, `patient` or `grade`, as far as it is known; empty where there is no table.
+
+    Letters of the cases' ids are composed.
+    """
     if not (dataset_folder / CASE_TABLE).is_file():
         return {}
     table = read_case_table(dataset_folder)
-    return {case: value for case, value in zip(table["case"], table[column], strict=True) if value}
+    return {composed(case): value for case, value in zip(table["case"], table[column], strict=True) if value}
 
 
 def read_patients(path: Path, cases: Iterable[str]) -> pd.DataFrame:
@@ -94,7 +99,8 @@ def read_patients(path: Path, cases: Iterable[str]) -> pd.DataFrame:
     Raises:
         InputError: it is no such table, or a case has no row.
     """
-    table = read_table(path).set_index("case")
+    table = read_cases(path).set_index("case")
+    table.index = table.index.map(composed)
     if missing := sorted(set(cases) - set(table.index)):
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise InputError(
@@ -106,5 +112,5 @@ def read_patients(path: Path, cases: Iterable[str]) -> pd.DataFrame:
 
 def files_by_case(folder: Path, ending: str) -> dict[str, Path]:
     """Files of a folder, one per case, by its id. A Mac writes ._CASE beside CASE, which is none."""
-    found = (path for path in sorted(folder.glob(f"*{ending}")) if not path.name.startswith("."))
+    found = (path for path in sorted(folder.glob(f"*{ending}")) if not is_hidden(path))
     return {path.name.removesuffix(ending): path for path in found}

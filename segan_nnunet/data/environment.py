@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name
 
 MOST_PROCESSES = 8  # nnU-Net's default
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
@@ -54,8 +55,9 @@ def check_path_text(variable: str, value: str) -> None:
     """Check that a variable has a path alone. It is not mended here, because nnU-Net's own commands read it too.
 
     Raises:
-        InputError: it has white space, quotes, or a ~ or $NAME that the shell did not replace.
+        InputError: it has white space, quotes, bytes that are not UTF-8, or a ~ or $NAME that the shell left.
     """
+    check_name(value)
     if value != value.strip():
         remedy = "without it; a script that was saved with Windows line ends needs `dos2unix SCRIPT`"
         raise InputError(f"{variable} is {value!r}, with white space at an end: set it {remedy}")
@@ -98,7 +100,7 @@ def nnunet_folder(variable: str) -> Path:
     """Return the folder that nnUNet_raw, nnUNet_preprocessed or nnUNet_results names.
 
     Raises:
-        InputError: the variable is not set, or names no folder.
+        InputError: the variable is not set, names no folder, or its path is not UTF-8.
     """
     folder = folder_variable(variable)
     if folder is None:
@@ -114,7 +116,7 @@ def existing_datasets(dataset_id: int) -> list[Path]:
     found: list[Path] = []
     for variable in FOLDERS:
         if folder := folder_variable(variable):
-            found += sorted(folder.glob(f"Dataset{dataset_id:03d}_*"))
+            found += sorted(path for path in folder.glob(f"Dataset{dataset_id:03d}_*") if path.is_dir())
     return found
 
 

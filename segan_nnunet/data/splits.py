@@ -7,15 +7,18 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits, read_splits
 from segan_nnunet.data.trained_on import has_begun, moved_cases, read_trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import composed
 
 REPLACED = "splits_final_replaced.json"
 SCHEMES = ("kfold", "holdout")
@@ -104,7 +107,8 @@ def write_splits(
     name = dataset_name(dataset_id)
     cases = read_case_table(nnunet_folder("nnUNet_raw") / name)
     cases = cases[cases["truth"] != ""] if "truth" in cases else cases
-    check_cases(nnunet_folder("nnUNet_raw") / name, set(cases["case"]))
+    own_names = check_cases(nnunet_folder("nnUNet_raw") / name, cases["case"])
+    cases = cases.assign(case=cases["case"].map(own_names))
     if scheme not in SCHEMES:
         raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
     splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)
@@ -174,21 +178,33 @@ def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Pat
     return found
 
 
-def check_cases(dataset: Path, listed: set[str]) -> None:
+def check_cases(dataset: Path, listed: Iterable[str]) -> dict[str, str]:
     """Check that the case table lists the training cases of its dataset.
+
+    Returns:
+        The name of each listed case as its files have it, with letters composed or decomposed.
 
     Raises:
         InputError: it does not, or there is none.
     """
-    ending = json.loads((dataset / "dataset.json").read_text())["file_ending"]
-    there = set(files_by_case(dataset / "labelsTr", ending))
+    there = {composed(case): case for case in training_cases(dataset)}
     if not there:
         raise InputError(f"{dataset} has no training case: there is nothing to split")
-    if differing := sorted(there ^ listed):
+    named = {case: there.get(composed(case), case) for case in listed}
+    if differing := sorted(set(there.values()) ^ set(named.values())):
         raise InputError(
             f"{len(differing)} cases are only in one of cases.csv and labelsTr of {dataset}, such as {differing[0]}; "
             "every training case has a row"
         )
+    return named
+
+
+def training_cases(dataset: Path) -> set[str]:
+    """Ids of a dataset's training cases: those that dataset.json lists under `dataset`, or else those of labelsTr."""
+    described = read_dataset(dataset / "dataset.json", ["file_ending"])
+    if listed := described.get("dataset"):
+        return set(listed)
+    return set(files_by_case(dataset / "labelsTr", described["file_ending"]))
 
 
 def summary(splits: list[dict[str, list[str]]], cases: pd.DataFrame) -> pd.DataFrame:

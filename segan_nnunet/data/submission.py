@@ -1,7 +1,6 @@
 """From predictions to what the online evaluation takes: original label values, names, format and geometry."""
 
 import contextlib
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
-from segan_nnunet.data.labelling import Labelling, read_labelling
+from segan_nnunet.data.labelling import Labelling, read_dataset, read_labelling
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels, write_volume
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import composed
 from segan_nnunet.outputs import output_file, output_folder
 
 
@@ -83,13 +83,14 @@ def write_files(
         Paths of the files in the folder, and names of the labels that are in none of them.
     """
     raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
-    dataset = json.loads((raw / "dataset.json").read_text())
+    dataset = read_dataset(raw / "dataset.json")
     release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
     ending = dataset["file_ending"]
     cases = read_case_table(raw).set_index("case")
     if "truth" not in cases or "original_labels" not in dataset:
         raise InputError(f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs")
-    files = files_by_case(predictions, ending)
+    own_names = {composed(case): case for case in cases.index}
+    files = {own_names.get(composed(case), case): path for case, path in files_by_case(predictions, ending).items()}
     check_cases(files, cases, predictions, ending)
 
     labelling = read_labelling(raw / "dataset.json")

@@ -19,6 +19,7 @@ from segan_nnunet.fold_checkpoint import (
     differing_settings,
     read_fold,
 )
+from segan_nnunet.text_files import optional_object
 
 RECORD = "trained_on.json"  # in a fold's folder
 NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
@@ -72,7 +73,7 @@ def read_trained_on(fold: Path) -> dict[str, Any]:
     cases that nnU-Net has validated.
     """
     in_checkpoint = (read_fold(fold) or {}).get("trained_on") or {}
-    beside = read_json(fold / RECORD)
+    beside = optional_object(fold / RECORD)
     return {
         "train": in_checkpoint.get("train") or beside.get("train"),
         "val": in_checkpoint.get("val") or beside.get("val") or validated_cases(fold),
@@ -84,22 +85,14 @@ def read_trained_on(fold: Path) -> dict[str, Any]:
 
 def validated_cases(fold: Path) -> list[str] | None:
     """The cases of a finished fold's validation; None where it is not finished."""
-    ending = read_json(fold.parent / "dataset.json").get("file_ending")
-    entries = read_json(fold / "validation" / "summary.json").get("metric_per_case")
+    ending = optional_object(fold.parent / "dataset.json").get("file_ending")
+    entries = optional_object(fold / "validation" / "summary.json").get("metric_per_case")
     if not (ending and entries and (fold / CHECKPOINTS[0]).is_file()):
         return None
     try:
         return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
     except (KeyError, TypeError):  # damaged, which `compare` says
         return None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that is nice to have; empty where it is missing or damaged."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path: Path) -> None:

@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from segan_nnunet.data.trained_on import has_begun, read_json
+from segan_nnunet.data.trained_on import has_begun
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import read_whole
+from segan_nnunet.fold_checkpoint import read_checkpoint
 from segan_nnunet.grid.jobs import Job
+from segan_nnunet.text_files import optional_object
 
 START = "crossval_start.json"  # from which trainer's end a fold was started
 
@@ -32,7 +33,7 @@ def check_start(job: Job) -> None:
 
 def started_from(folder: Path) -> str | None:
     """The trainer from whose end a fold was started; None if from its beginning."""
-    return read_json(folder / START).get("trainer")
+    return optional_object(folder / START).get("trainer")
 
 
 def said(start: str | None) -> str:
@@ -48,11 +49,7 @@ def branch(job: Job, start: Job) -> None:
     """
     from segan_nnunet.training.run.checkpoint import plain, save_atomically  # imports torch: seconds
 
-    path = start.folder / "checkpoint_final.pth"
-    try:
-        checkpoint = read_whole(path)
-    except Exception as error:  # torch raises anything for a damaged file
-        raise InputError(f"{path} cannot be read ({error}); remove {start.folder} to train it anew") from error
+    checkpoint = read_checkpoint(start.folder / "checkpoint_final.pth", mapped=True)
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / START).write_text(json.dumps({"trainer": start.trainer}))
     if checkpoint.get("trained_on"):

@@ -1,24 +1,23 @@
 """What can be wrong with a grid is found here, before any of its jobs starts."""
 
-import contextlib
-import difflib
-import io
-import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from segan_nnunet.catalogues import declared_classes, named_folders
+from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
+from segan_nnunet.file_kinds import is_hidden
 from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
-from segan_nnunet.trainer_names import SUFFIXES, stopped, unseeded
+from segan_nnunet.text_files import optional_object
+from segan_nnunet.trainer_names import stopped, unseeded
+from segan_nnunet.trainer_search import find_trainer
 
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
 
@@ -95,8 +94,11 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     """Check that plans exist, are of this dataset, and have the configuration.
 
     Raises:
-        InputError: they are not; with those that exist.
+        InputError: they are not, with those that exist; or their file cannot be read.
     """
+    for name in plans:
+        if (preprocessed / f"{name}.json").is_file():
+            read_plans(preprocessed, name)
     existing = planned_configurations(preprocessed)
     dataset_id = dataset_number(preprocessed.name)
     if not existing:
@@ -107,7 +109,6 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
             folds = nnunet_folder("nnUNet_results").glob(f"{preprocessed.name}/*__{name}__{configuration}/fold_*")
             installed = [fold for fold in folds if is_exported(fold)]
             raise InputError(f"{message}. {describe_exported(installed[0])}" if installed else message)
-        read_plans(preprocessed, name)
         if configuration not in existing[name]:
             raise InputError(
                 f"{name} of {preprocessed.name} have no configuration {configuration}; they have "
@@ -116,12 +117,12 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
 
 
 def planned_configurations(preprocessed: Path) -> dict[str, list[str]]:
-    """The configurations of all plans in a preprocessed dataset, by the plans' name."""
+    """The configurations of all plans in a preprocessed dataset, by the plans' name; damaged files are none."""
     found = {}
     for path in sorted(preprocessed.glob("*.json")):
-        content: Any = json.loads(path.read_text())
-        if isinstance(content, dict) and "configurations" in content:
-            found[path.stem] = list(content["configurations"])
+        configurations = {} if is_hidden(path) else optional_object(path).get("configurations")
+        if isinstance(configurations, dict) and configurations:
+            found[path.stem] = list(configurations)
     return found
 
 
@@ -138,31 +139,12 @@ def number_of_nnunet_folds(dataset: str) -> int:
 
 
 def check_trainers(trainers: Iterable[str]) -> None:
-    """Check that nnU-Net finds the trainers, with nnU-Net's own search.
+    """Check that nnU-Net finds the trainers, with nnU-Net's own search, and warn of folders that are none.
 
     Raises:
-        InputError: it does not; with those that exist in the user's folders, and similar ones of nnU-Net's.
+        InputError: it does not find one; with those that exist in the user's folders, and similar ones of nnU-Net's.
     """
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
-
     for name in unique(list(trainers)):
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints every file that it inspects
-                recursive_find_trainer_class_by_name(name)
-        except RuntimeError as error:
-            raise InputError(f"nnU-Net finds no trainer {name}. {known_trainers(name)}") from error
-        except (ImportError, SyntaxError, AssertionError) as error:
-            raise InputError(f"nnU-Net's search for the trainer {name} ended with: {error}") from error
-
-
-def known_trainers(wanted: str) -> str:
-    """Say which trainers there are: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
-    import nnunetv2.training.nnUNetTrainer as stock
-
-    external = os.environ.get("nnUNet_extTrainer")
-    own = [name for folder in named_folders() for name in declared_classes(folder)]
-    similar = difflib.get_close_matches(wanted, declared_classes(Path(next(iter(stock.__path__)))), n=3)
-    said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
-    if external:
-        said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
-    return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
+        find_trainer(name)
+    for problem in folder_problems():
+        print(f"WARNING: {problem}", file=sys.stderr)

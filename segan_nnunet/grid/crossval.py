@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import default_processes
+from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE
 from segan_nnunet.data.trained_on import has_begun
@@ -134,7 +135,7 @@ def prepare(grid: Grid) -> None:
             from nnunetv2.utilities.crossval_split import generate_crossval_split  # imports torch: seconds
 
             folder = grid.preprocessed / "gt_segmentations"
-            ending = json.loads((grid.preprocessed / "dataset.json").read_text())["file_ending"]
+            ending = read_dataset(grid.preprocessed / "dataset.json", ["file_ending"])["file_ending"]
             cases = sorted(files_by_case(folder, ending))
             splits.write_text(json.dumps(generate_crossval_split(cases, seed=12345, n_splits=5), indent=4))
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from unittest import mock
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import nnunet_folder
+from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import cases_of_fold
 from segan_nnunet.data.trained_on import (
@@ -25,11 +25,13 @@ from segan_nnunet.data.trained_on import (
 )
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
-from segan_nnunet.fold_checkpoint import read_fold, resolved
+from segan_nnunet.fold_checkpoint import check_newest, read_fold, resolved
 from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.jobs import Job, unique
 from segan_nnunet.grid.run_state import is_finished
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import parts, unseeded
+from segan_nnunet.trainer_search import find_trainer
 
 
 def record_beginning(job: Job) -> None:
@@ -45,7 +47,8 @@ def check_folds(jobs: Sequence[Job]) -> None:
 
     Raises:
         InputError: some do not, all of them named: to go on would mix two trainings, or score cases that were trained
-            on. Or some are exported models, which were not trained here.
+            on. Or some are exported models, which were not trained here. Or what an unfinished fold would go on from is
+            no checkpoint.
     """
     starts = [start for job in jobs if (start := start_job(job))]
     begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
@@ -58,6 +61,8 @@ def check_folds(jobs: Sequence[Job]) -> None:
     for job, record in recorded.items():
         now = {**rests_on(job, labels), "objective": objectives.get(asked_as(job))}
         try:
+            if not is_finished(job.folder):  # else nothing goes on from it
+                check_newest(job.folder)
             check_trained_on(record, now, job.folder)
         except InputError as error:
             problems.append(str(error))
@@ -86,7 +91,7 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
 def digests_of_labels(preprocessed: Path) -> dict[str, str]:
     """Digests of the labels as they were preprocessed, of which nnU-Net keeps a copy; none where it has not."""
     described = preprocessed / "dataset.json"
-    ending = json.loads(described.read_text()).get("file_ending") if described.is_file() else None
+    ending = read_dataset(described, ["file_ending"])["file_ending"] if described.is_file() else None
     return label_digests(files_by_case(preprocessed / "gt_segmentations", ending)) if ending else {}
 
 
@@ -150,7 +155,6 @@ def trainer_of(job: Job) -> Iterator[Any]:
     That goes to a folder of its own.
     """
     import torch  # seconds to import
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     preprocessed = nnunet_folder("nnUNet_preprocessed") / job.dataset
     with (
@@ -159,9 +163,9 @@ def trainer_of(job: Job) -> Iterator[Any]:
         contextlib.redirect_stdout(io.StringIO()),
     ):
         try:
-            found = recursive_find_trainer_class_by_name(job.trainer)
+            found = find_trainer(job.trainer)
             plans = read_plans(preprocessed, job.plans) | {"continue_training": False}
-            described = json.loads((preprocessed / "dataset.json").read_text())
+            described = read_object(preprocessed / "dataset.json")
             trainer = found(plans, job.configuration, job.fold, described, torch.device("cpu"))
         except Exception:  # a user's trainer raises anything; whether it trains at all is not asked here
             trainer = None

@@ -18,6 +18,7 @@ from segan_nnunet.data.locks import FOLD_LOCK, is_locked
 from segan_nnunet.exported_folds import FINAL, SUMMARY, is_exported, missing_predictions
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.text_enum import TextEnum
+from segan_nnunet.text_files import optional_object
 
 LOCK = FOLD_LOCK
 LOG = "crossval.log"  # all that the commands printed, attempt after attempt
@@ -132,8 +133,8 @@ def parse_log(text: str) -> tuple[int | None, list[float]]:
 def read_num_epochs(folder: Path) -> int | None:
     """Number of epochs of the whole training, which nnU-Net notes at its start."""
     try:
-        return int(json.loads((folder / "debug.json").read_text())["num_epochs"])
-    except (OSError, ValueError, KeyError):  # not there yet, half written, or of a trainer without epochs
+        return int(optional_object(folder / "debug.json")["num_epochs"])
+    except (KeyError, ValueError):  # not there yet, half written, or of a trainer without epochs
         return None
 
 
@@ -164,10 +165,7 @@ def how_it_ended(status: int | str) -> str:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """Read the record of the latest attempt; empty if there is none."""
-    try:
-        return dict(json.loads((folder / RECORD).read_text()))
-    except (OSError, ValueError):
-        return {}
+    return optional_object(folder / RECORD)
 
 
 def write_record(folder: Path, **record: Any) -> None:

@@ -14,13 +14,17 @@ from typing import Any
 
 from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import read_dataset
+from segan_nnunet.data.planned.plans import read_plans_file
 from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import FINAL, describe_exported, is_exported
-from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.fold_checkpoint import check_one_method, read_checkpoint
 from segan_nnunet.models.model_card import CARD, model_card
 from segan_nnunet.outputs import output_file
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import ModelName
+from segan_nnunet.trainer_search import find_trainer
 
 FOR_INFERENCE = ("network_weights", "inference_allowed_mirroring_axes")
 KEPT_PER_FOLD = ("progress.png", "progress_game.png")
@@ -94,7 +98,10 @@ def write_zip(
     fold_folders = [source / f"fold_{fold}" for fold in folds]
     if installed := [folder for folder in fold_folders if is_exported(folder)]:
         raise InputError(f"{describe_exported(installed[0])}. To hand it on, hand on the zip that it came from")
-    described = {file: json.loads((source / file).read_text()) for file in ("plans.json", "dataset.json")}
+    described = {
+        "plans.json": read_plans_file(source / "plans.json"),
+        "dataset.json": read_dataset(source / "dataset.json"),
+    }
     if preprocessed := os.environ.get("nnUNet_preprocessed"):
         read_splits(Path(preprocessed) / name)  # the scores of the card are of its folds
     card = model_card(source, folds, described["dataset.json"], checkpoint)
@@ -132,8 +139,6 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
     """Put one fold's weights, scores and pictures into the zip, the weights with what nnU-Net reads beside them."""
     import torch
 
-    from segan_nnunet.training.run.checkpoint import read_checkpoint
-
     if not (fold / checkpoint).is_file():
         trained = sorted(path.parent.name.removeprefix("fold_") for path in fold.parent.glob(f"fold_*/{checkpoint}"))
         raise InputError(
@@ -148,7 +153,7 @@ def write_fold(archive: zipfile.ZipFile, fold: Path, inside: str, checkpoint: st
             archive.write(fold / file, f"{inside}/{file}")
     summary = fold / "validation" / "summary.json"
     if summary.is_file():  # the scores, without the names of cases and the paths of the machine that validated
-        scores = {key: value for key, value in json.loads(summary.read_text()).items() if key != "metric_per_case"}
+        scores = {key: value for key, value in read_object(summary).items() if key != "metric_per_case"}
         archive.writestr(f"{inside}/validation/summary.json", json.dumps(scores, indent=4))
 
 
@@ -161,19 +166,11 @@ def trainer_of_network(trainer: str) -> tuple[str, list[str]]:
         Its name: nnUNetTrainer where the network is the planned one; and what it needs.
 
     Raises:
-        InputError: nnU-Net does not find the trainer.
+        InputError: nnU-Net does not find the trainer, or cannot import a file on its way.
     """
-    from contextlib import redirect_stdout
-    from io import StringIO
-
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    try:
-        with redirect_stdout(StringIO()):  # it tells every file it looks into
-            found = recursive_find_trainer_class_by_name(trainer)
-    except RuntimeError as error:
-        raise InputError(f"nnU-Net finds no trainer {trainer}; {TRAINER_FOLDER}") from error
+    found = find_trainer(trainer)
     build = found.build_network_architecture
     if build is nnUNetTrainer.build_network_architecture:
         return nnUNetTrainer.__name__, []

@@ -11,7 +11,7 @@ import pandas as pd
 from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.data.trained_on import check_not_trained_on
-from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary
+from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary, validated_case
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import TABLE_1, add_scores
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
@@ -121,10 +121,7 @@ def validated_scores(model_folder: Path, folds: Sequence[int | str]) -> CardScor
         if str(fold) == "all" or not path.is_file():  # fold all validates on the cases that it was trained on
             missing.append(str(fold))
             continue
-        entries = {
-            Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending): entry
-            for entry in read_summary(path)
-        }
+        entries = {validated_case(entry, labelling.file_ending): entry for entry in read_summary(path)}
         check_not_trained_on(path.parent.parent, entries)
         for case, entry in entries.items():
             for region, metrics in named_regions(entry["metrics"], labelling, path).items():

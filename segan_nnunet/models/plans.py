@@ -9,14 +9,15 @@ from typing import Any
 from unittest import mock
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder, number_of_processes
+from segan_nnunet.data.labelling import PLANNING, read_dataset
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.data.planned.cases import raw_cases, raw_folder
 from segan_nnunet.data.planned.plans import read_plans
-from segan_nnunet.data.trained_on import read_json
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
 from segan_nnunet.models.configurations import NETWORKS, derived_plans
 from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet, wrong_number
+from segan_nnunet.text_files import optional_object, read_object
 from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
@@ -57,8 +58,9 @@ def plan(
         The plans file.
 
     Raises:
-        InputError: the dataset is missing, a configuration is not in nnU-Net's plans, a voxel size or a name is none,
-            plans name another dataset than their folder, or preprocessed data belong to other plans or older files.
+        InputError: the dataset is missing, its dataset.json has another form than nnU-Net's, a configuration is not in
+            nnU-Net's plans, a voxel size or a name is none, plans name another dataset than their folder, or
+            preprocessed data belong to other plans or older files.
     """
     if network not in NETWORKS:
         raise InputError(f"there is no network {network}; there are {', '.join(NETWORKS)}")
@@ -70,6 +72,7 @@ def plan(
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = number_of_processes(num_processes)
     path = preprocessed / f"{plans_name}.json"
+    check_described(preprocessed.name)
     with planning_lock(preprocessed):
         earlier = read_plans(preprocessed, plans_name)["configurations"] if path.is_file() else {}
         plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
@@ -85,6 +88,17 @@ def plan(
         partial.write_text(json.dumps(plans, indent=4))
         os.replace(partial, path)
     return path
+
+
+def check_described(dataset: str) -> None:
+    """Check the dataset.json that nnU-Net is to plan with, in nnUNet_raw, or else in nnUNet_preprocessed.
+
+    Raises:
+        InputError: it is missing, or not in the form that nnU-Net needs.
+    """
+    folders = [folder for part in ("raw", "preprocessed") if (folder := os.environ.get(f"nnUNet_{part}"))]
+    places = [Path(folder) / dataset / "dataset.json" for folder in folders]
+    read_dataset(next((path for path in places if path.is_file()), places[0]), PLANNING)
 
 
 def default_name(network: str, resolution: str, width: int | None) -> str:
@@ -148,8 +162,10 @@ def plan_with_nnunet(
         return
     raw = raw_folder(preprocessed)
     check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
-    if problem := wrong_number(raw / "dataset.json", raw_cases(raw, read_json(raw / "dataset.json"))):
+    if problem := wrong_number(raw / "dataset.json", raw_cases(raw, optional_object(raw / "dataset.json"))):
         raise InputError(f"{problem}, and plan again")
+    if (fingerprint := preprocessed / "dataset_fingerprint.json").is_file():
+        read_object(fingerprint)  # nnU-Net takes an earlier one as it is
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
     nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)

@@ -17,8 +17,10 @@ from segan_nnunet.data.planned.preprocessed_data import (
     read_record,
     write_record,
 )
-from segan_nnunet.data.trained_on import digest, read_json
+from segan_nnunet.data.trained_on import digest
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name, is_hidden
+from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import model_parts
 
 PIECE = 2**16  # bytes
@@ -35,7 +37,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     folder, raw = preprocessed / data_identifier(plans, configuration), raw_folder(preprocessed)
     done = preprocessed_cases(folder)
     record = Record(settings=preprocessing_settings(plans, configuration), plans=plans["plans_name"])
-    cases = raw_cases(raw, read_json(preprocessed / "dataset.json"))
+    cases = raw_cases(raw, optional_object(preprocessed / "dataset.json"))
     if problem := wrong_number(preprocessed / "dataset.json", cases or known_cases(preprocessed)):
         print(f"WARNING: {problem}")
     lacking = sorted(cases - done.keys())
@@ -63,7 +65,7 @@ def wrong_number(described: Path, cases: set[str]) -> str:
         described: a dataset.json.
         cases: the training cases; none are known where this is empty.
     """
-    number = read_json(described).get("numTraining")
+    number = optional_object(described).get("numTraining")
     if not cases or number is None or str(number) == str(len(cases)):
         return ""
     return f'{described} says "numTraining": {number}, and the dataset has {len(cases)} training cases. Correct it'
@@ -79,7 +81,7 @@ def check_nobody_reads(preprocessed: Path, folder: Path, lacking: list[str]) -> 
     for fold in sorted(results.glob("*__*__*/fold_*")):
         model = model_parts(fold.parent.name)
         try:
-            read = data_identifier(read_json(preprocessed / f"{model.plans}.json"), model.configuration)
+            read = data_identifier(optional_object(preprocessed / f"{model.plans}.json"), model.configuration)
         except KeyError:  # of plans that are gone: it may read these data
             read = folder.name
         if read == folder.name and is_locked(fold / FOLD_LOCK):
@@ -131,7 +133,8 @@ def record_sources(folder: Path, raw: Path, record: Record) -> None:
 
 def sources(raw: Path) -> list[Path]:
     """Images and labels of the training cases of a dataset."""
-    return [path for part in ("imagesTr", "labelsTr") for path in sorted((raw / part).glob("*")) if path.is_file()]
+    found = [path for part in ("imagesTr", "labelsTr") for path in sorted((raw / part).glob("*"))]
+    return [path for path in found if path.is_file() and not is_hidden(path)]
 
 
 def digests(raw: Path) -> dict[str, str]:
@@ -170,12 +173,20 @@ def remove_changed_labels(kept: Path, raw: Path) -> None:
 
 
 def check_links(dataset: Path) -> None:
-    """Check that the images of a dataset are where its links point to.
+    """Check that nnU-Net can read the images of a dataset: that links point to files, and what the names are.
 
     Raises:
-        InputError: they were moved since the conversion.
+        InputError: images were moved since the conversion, a name is not UTF-8, or a Mac left files of its own, which
+            nnU-Net takes for images.
     """
     links = [path for part in ("imagesTr", "labelsTr", "imagesTs") for path in sorted((dataset / part).glob("*"))]
+    for path in links:
+        check_name(path)
+    if hidden := [path for path in links if path.name.startswith("._")]:
+        raise InputError(
+            f"{len(hidden)} files of {dataset} hold a Mac's attributes of others, the first {hidden[0]}, and nnU-Net "
+            f"would take them for images. Remove them: find {dataset} -name '._*' -delete"
+        )
     if gone := [path for path in links if not path.exists()]:
         raise InputError(
             f"{len(gone)} links of {dataset} point to files that are not there, the first {gone[0]} to "

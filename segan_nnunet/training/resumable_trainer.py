@@ -19,6 +19,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE, read_splits
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported
+from segan_nnunet.fold_checkpoint import read_checkpoint
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
@@ -262,7 +263,7 @@ class ResumableTrainer(nnUNetTrainer):
                 cases, plans or another objective, or holds other networks.
         """
         path = Path(filename_or_checkpoint)
-        checkpoint = checkpoints.read_checkpoint(path)
+        checkpoint = read_checkpoint(path)
         if "optimizer_state" not in checkpoint:
             raise InputError(describe_exported(path))
         if not self.was_initialized:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.case_table import files_by_case
-from segan_nnunet.data.trained_on import read_json
+from segan_nnunet.text_files import optional_object
 
 CHANNEL = "_0000"  # behind the case in the name of an image
 
@@ -31,7 +31,9 @@ def raw_cases(raw: Path, described: Mapping[str, Any]) -> set[str]:
 
 def known_cases(preprocessed: Path) -> set[str]:
     """Return the training cases of a dataset in nnUNet_raw or with a preprocessed label; none where nothing is."""
-    described = read_json(preprocessed / "dataset.json") or read_json(raw_folder(preprocessed) / "dataset.json")
+    described = optional_object(preprocessed / "dataset.json") or optional_object(
+        raw_folder(preprocessed) / "dataset.json"
+    )
     ending = described.get("file_ending")
     labels = files_by_case(preprocessed / "gt_segmentations", ending) if ending else {}
     return raw_cases(raw_folder(preprocessed), described) | set(labels)

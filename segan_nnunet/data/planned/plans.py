@@ -3,13 +3,13 @@
 nnU-Net finds the data of a training, and the folder of its results, by the names inside the plans.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_number
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import resolved
+from segan_nnunet.text_files import read_object
 
 
 def read_plans(preprocessed: Path, name: str) -> dict[str, Any]:
@@ -20,22 +20,40 @@ def read_plans(preprocessed: Path, name: str) -> dict[str, Any]:
         name: of the plans, such as SegANPlans.
 
     Raises:
-        InputError: the plans name another dataset than their folder, or other plans than their file.
+        InputError: as `read_plans_file`; or the plans name another dataset than their folder, or other plans than
+            their file.
     """
     path = preprocessed / f"{name}.json"
-    plans: dict[str, Any] = json.loads(path.read_text())
-    if (written := plans.get("dataset_name")) != preprocessed.name:
+    plans = read_plans_file(path)
+    if (written := plans.get("dataset_name")) is None:
         raise InputError(
-            f"{path} holds the plans of {written or 'no dataset'}, and lies in the folder of {preprocessed.name}: "
-            f"nnU-Net would train on the data of {written}, and write over its results. If the preprocessed data were "
-            f'copied or renamed with the plans, set "dataset_name": "{preprocessed.name}" in this file. Otherwise '
-            f"remove the file and plan again: segan_nnunet plan -d {dataset_number(preprocessed.name)}"
+            f'{path} names no dataset, and nnU-Net asks for it: set "dataset_name": "{preprocessed.name}" in it'
+        )
+    if written != preprocessed.name:
+        raise InputError(
+            f"{path} holds the plans of {written}, and lies in the folder of {preprocessed.name}: nnU-Net would train "
+            f"on the data of {written}, and write over its results. If the preprocessed data were copied or renamed "
+            f'with the plans, set "dataset_name": "{preprocessed.name}" in this file. Otherwise remove the file and '
+            f"plan again: segan_nnunet plan -d {dataset_number(preprocessed.name)}"
         )
     if (written := plans.get("plans_name")) != name:
         raise InputError(
             f"{path} holds plans with the name {written}: nnU-Net would write over the results of {written}. "
             f'Set "plans_name": "{name}" in this file'
         )
+    return plans
+
+
+def read_plans_file(path: Path) -> dict[str, Any]:
+    """Read a file of nnU-Net's plans, wherever it lies.
+
+    Raises:
+        InputError: it is missing, is not JSON, or has no configurations.
+    """
+    plans = read_object(path)
+    configurations = plans.get("configurations")
+    if not isinstance(configurations, dict) or not all(isinstance(one, dict) for one in configurations.values()):
+        raise InputError(f"{path} holds no plans of nnU-Net, which have `configurations`. Bring it back, or plan anew")
     return plans
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from segan_nnunet.data.planned.cases import preprocessed_cases
 from segan_nnunet.data.planned.plans import data_identifier
-from segan_nnunet.data.trained_on import read_json
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings, resolved
+from segan_nnunet.text_files import optional_object
 
 SETTINGS = (
     "preprocessor_name",
@@ -68,7 +68,7 @@ def read_record(folder: Path, done: Iterable[Path]) -> Record:
     path = record_path(folder)
     if not path.is_file() or path.stat().st_mtime < max((one.stat().st_mtime for one in done), default=0):
         return Record()
-    content = read_json(path)
+    content = optional_object(path)
     if "settings" not in content:
         return Record(content)  # earlier versions wrote the digests alone
     return Record(content["files"], content["settings"], content["plans"])
@@ -161,7 +161,7 @@ def sharing_otherwise(preprocessed: Path, folder: Path, planned: dict[str, Any])
     """Return the names of plans that name the same folder, preprocess differently, and to the size that is there."""
     found = []
     for path in sorted(preprocessed.glob("*.json")):
-        plans = read_json(path)
+        plans = optional_object(path)
         for configuration in plans.get("configurations") or ():
             try:
                 same_folder = data_identifier(plans, configuration) == folder.name

@@ -9,6 +9,8 @@ from typing import Any
 from segan_nnunet.data.environment import dataset_number
 from segan_nnunet.data.planned.cases import known_cases
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import composed, decomposed
+from segan_nnunet.text_files import read_json
 
 SPLITS_FILE = "splits_final.json"
 SIDES = {"train": "training", "val": "validation"}
@@ -16,12 +18,14 @@ SIDES = {"train": "training", "val": "validation"}
 Splits = list[dict[str, list[str]]]
 
 
-def read_splits(preprocessed: Path, cases: Collection[str] | None = None) -> Splits | None:
+def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_train: bool = True) -> Splits | None:
     """Read the split of a dataset; return None where there is none.
 
     Args:
         preprocessed: the dataset's folder in nnUNet_preprocessed.
         cases: that the split may name; by default all known cases of the dataset. Where none is known, any may be.
+        to_train: nnU-Net finds a case by the bytes of its name; a comparison also takes it with letters in the other
+            form, composed or decomposed.
 
     Raises:
         InputError: the split breaks a rule; with the rule and the first case that breaks it.
@@ -29,8 +33,10 @@ def read_splits(preprocessed: Path, cases: Collection[str] | None = None) -> Spl
     path = preprocessed / SPLITS_FILE
     if not path.is_file():
         return None
-    splits: Any = json.loads(path.read_text())
-    if problem := problem_of(splits, known_cases(preprocessed) if cases is None else cases):
+    splits = read_json(path)
+    cases = known_cases(preprocessed) if cases is None else cases
+    allowed = cases if to_train else {form(case) for case in cases for form in (composed, decomposed)}
+    if problem := problem_of(splits, allowed):
         raise InputError(
             f"{path} is no split that can be trained on: {problem}. Correct it, or make a new split: segan_nnunet "
             f"split -d {dataset_number(preprocessed.name)} --overwrite"
@@ -73,6 +79,8 @@ def problem_in(split: Any, cases: Collection[str]) -> str:
 
 def hint(case: str, cases: Collection[str]) -> str:
     """Say what an unknown case was probably meant to be."""
+    if composed(case) in map(composed, cases):
+        return " (it has one that looks the same: its letters are composed in one place and decomposed in the other)"
     shorter = (re.sub(pattern, "", case) for pattern in (r"\.[\w.]+$", r"_\d{4}$", r"_\d{4}\.[\w.]+$"))
     meant = next((name for name in shorter if name in cases), None)
     return f" (it has {meant}: cases are named without a channel and a file ending)" if meant else ""

@@ -1,18 +1,18 @@
 """What a BRATS release is, and how the files of its cases are found."""
 
-import csv
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from segan_nnunet.data.releases.grades import GRADES, GradeFile, check_grades, read_grades
 from segan_nnunet.data.releases.templates import template_pattern
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name, composed
 
-GRADES = {"HGG": "HGG", "HG": "HGG", "LGG": "LGG", "LG": "LGG"}
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")  # those that nnU-Net reads too
 
 
@@ -50,15 +50,6 @@ class CaseFiles:
     images: dict[str, list[Path]]
     truth: list[Path]
     strangers: list[Path] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class GradeFile:
-    """A table of grades that a release ships: its name, and the names of its columns."""
-
-    name: str
-    case_column: str
-    grade_column: str
 
 
 @dataclass(frozen=True)
@@ -135,30 +126,40 @@ class Release:
             Cases by id, and images that are named like nothing of this release and lie in no case's folder.
 
         Raises:
-            InputError: the folder is missing, or holds no image of this release.
+            InputError: the folder is missing, or holds no image of this release; or its table of grades cannot be
+                read, or gives no case a grade.
         """
         paths = list_files(source, self.title)
-        cases, strangers = self.cases_among(source, paths)
+        grades, table = read_grades(self.grade_file, paths) if self.grade_file else ({}, None)
+        cases, strangers = self.cases_among(source, paths, grades)
         if not any(any(case.images.values()) for case in cases.values()):
             template = next(iter(self.channels.values())).templates[0]
             raise InputError(
                 f"no file below {source} belongs to {self.title}, whose files are named like {template}. "
                 + (f"There is, for example, {paths[0].relative_to(source)}." if paths else "The folder is empty.")
             )
+        if table:
+            check_grades({case.case_id: case.grade for case in cases.values() if case.truth}, grades, table)
         return cases, strangers
 
-    def cases_among(self, source: Path, paths: Iterable[Path]) -> tuple[dict[str, CaseFiles], list[Path]]:
-        """Sort the files that belong to this release by case; `paths` are below `source`. Returns as `find_cases`."""
-        paths = list(paths)
-        grades = self._grades(paths)
+    def cases_among(
+        self, source: Path, paths: Iterable[Path], grades: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, CaseFiles], list[Path]]:
+        """Sort the files that belong to this release by case. Returns as `find_cases`.
+
+        Args:
+            source: the folder of the release.
+            paths: files below it.
+            grades: by case, from the release's own table of grades.
+        """
         cases: dict[str, CaseFiles] = {}
         root = source.resolve()  # its own name counts too: the user may point at a folder inside the layout
         strangers: list[Path] = []
         for path in paths:
-            relative = (root / path.relative_to(source)).as_posix()
+            relative = composed((root / path.relative_to(source)).as_posix())
             matches = [(name, match) for name, pattern in self.patterns if (match := pattern.search(relative))]
             for name, match in matches:
-                case = self._case(cases, match.groupdict(), grades)
+                case = self._case(cases, match.groupdict(), grades or {})
                 found = case.truth if name == "truth" else case.images[name]
                 if not found or path.resolve() not in {other.resolve() for other in found}:  # a link to it is the same
                     found.append(path)
@@ -167,36 +168,18 @@ class Release:
         nobodys = assign_strangers(strangers, list(cases.values()))
         return dict(sorted(cases.items())), nobodys
 
-    def _case(self, cases: dict[str, CaseFiles], groups: dict[str, str], grades: dict[str, str]) -> CaseFiles:
+    def _case(self, cases: dict[str, CaseFiles], groups: dict[str, str], grades: Mapping[str, str]) -> CaseFiles:
         case_id = self.case_id.format_map(groups)
         if case_id not in cases:
             cases[case_id] = CaseFiles(
                 case_id=case_id,
                 patient_id=groups.get("patient", case_id),
-                grade=GRADES.get(grades.get(case_id) or groups.get("grade", ""), ""),
+                grade=GRADES.get((grades.get(case_id) or groups.get("grade", "")).upper(), ""),
                 timepoint=groups.get("timepoint", ""),
                 images={name: [] for name in self.channels},
                 truth=[],
             )
         return cases[case_id]
-
-    def _grades(self, paths: Iterable[Path]) -> dict[str, str]:
-        """Read the release's own table of grades, by case id; empty if it has none or it is not there."""
-        if self.grade_file is None:
-            return {}
-        columns = (self.grade_file.case_column, self.grade_file.grade_column)
-        grades: dict[str, str] = {}
-        found = [path for path in paths if path.name == self.grade_file.name]
-        for path in found:  # several where several years lie below the source
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                rows = list(csv.DictReader(file))
-            if rows and not set(columns) - set(rows[0]):
-                grades |= {row[columns[0]]: row[columns[1]] for row in rows}
-        if found and not grades:
-            raise InputError(
-                f"{found[0]} has no columns {' and '.join(columns)}, from which {self.title} takes the grades"
-            )
-        return grades
 
 
 def assign_strangers(strangers: Iterable[Path], cases: Sequence[CaseFiles]) -> list[Path]:
@@ -235,10 +218,11 @@ def list_files(source: Path, title: str) -> list[Path]:
     """List all files below a folder, through links too, dangling ones included; names that begin with "." are none.
 
     Raises:
-        InputError: there is no such folder, or one below it cannot be read.
+        InputError: there is no such folder, its name is not UTF-8, or one below it cannot be read.
     """
     if not source.is_dir():
         raise InputError(f"{source} is not a folder; give the folder into which {title} was unpacked")
+    check_name(os.path.abspath(source))
     files: list[Path] = []
 
     def refuse(error: OSError) -> None:

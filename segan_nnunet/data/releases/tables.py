@@ -9,6 +9,7 @@ from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.releases.release import Channel, GradeFile, Release, Submission, list_files
 from segan_nnunet.data.releases.templates import field_names
 from segan_nnunet.errors import InputError
+from segan_nnunet.text_files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -71,7 +72,7 @@ def read_layout(path: Path) -> Release:
     if not path.is_file():
         raise InputError(f"there is no layout {path}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_text(path, "a layout"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not a TOML file: {error}") from error
     try:

@@ -30,6 +30,7 @@ from segan_nnunet.data.volumes.whole_files import (
     whole_content,
 )
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name
 
 
 def read_volume(path: Path, volume: int | None = None, dimensions: Collection[int] = (3,)) -> Volume:
@@ -171,8 +172,9 @@ def write_volume(voxels: NDArray, grid: VoxelGrid, path: Path) -> None:
     """Write voxels in numpy's order on a grid of as many axes, compressed where the format can.
 
     Raises:
-        InputError: the disk is full, or the file may not be written.
+        InputError: the disk is full, the file may not be written, or its name is not UTF-8.
     """
+    check_name(path)
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing(grid.spacing)
     image.SetOrigin(grid.origin)

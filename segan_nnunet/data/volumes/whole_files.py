@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_name
 
 FETCH_AGAIN = "fetch or write it again"
 METAIMAGE, NRRD = (".mha", ".mhd"), (".nrrd", ".nhdr")
@@ -28,6 +29,10 @@ def check_file(path: Path) -> None:
     Raises:
         VolumeError: it cannot, or is.
     """
+    try:
+        check_name(path)  # ITK ends the process at any other
+    except InputError as error:
+        raise VolumeError(str(error)) from error
     if not path.exists():
         if path.is_symlink():
             target = os.readlink(path)

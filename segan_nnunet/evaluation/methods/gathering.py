@@ -52,7 +52,7 @@ def dataset_contest(
     results, preprocessed, raw = (nnunet_folder(f"nnUNet_{part}") / name for part in ("results", "preprocessed", "raw"))
     models = find_models(results, configurations, trainers, plans, seeds)
     labelling = read_labelling(folders.dataset_json or preprocessed / "dataset.json")
-    splits = read_splits(preprocessed)
+    splits = read_splits(preprocessed, to_train=False)
     methods = [
         replace(
             trained_method(model.name, model.folder, folds, labelling, splits), seed_of=model.seed_of, seed=model.seed

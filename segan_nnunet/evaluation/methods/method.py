@@ -11,6 +11,7 @@ from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.file_names import naming_hint, where_they_are
 from segan_nnunet.evaluation.scores.measurement import Case
+from segan_nnunet.file_kinds import composed, decomposed
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class Contest:
         """Files of a case's images by channel, those that are found."""
         found = {}
         for index, name in enumerate(self.labelling.channel_names):
-            for folder in self.image_folders:
-                path = folder / f"{case}_{index:04d}{self.labelling.file_ending}"
+            file = f"{case}_{index:04d}{self.labelling.file_ending}"
+            for path in (folder / form for folder in self.image_folders for form in (file, decomposed(file))):
                 if path.is_file():
                     found[name] = path
                     break
@@ -121,13 +122,20 @@ def require_folder(folder: Path) -> None:
 
 
 def segmentations(folder: Path, ending: str) -> dict[str, Path]:
-    """Files of a folder of segmentations by case.
+    """Files of a folder of segmentations by case, letters of the cases' ids composed.
 
     Raises:
-        InputError: the folder is missing, or has no such file.
+        InputError: the folder is missing, has no such file, or has two whose names look the same.
     """
     require_folder(folder)
-    found = files_by_case(folder, ending)
+    files = files_by_case(folder, ending)
+    found = {composed(case): path for case, path in files.items()}
+    if len(found) < len(files):
+        twin = next(path for case, path in files.items() if found[composed(case)] != path)
+        raise InputError(
+            f"{folder} has two files {twin.name}, one with composed letters (NFC) and one, of a Mac, with decomposed "
+            "ones (NFD); remove one"
+        )
     if not found:
         raise InputError(
             f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says"

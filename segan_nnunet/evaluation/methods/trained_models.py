@@ -1,19 +1,21 @@
 """Trainers of a dataset by name: which folds are validated, and what each predicted."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits
 from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.exported_folds import SUMMARY, describe_exported, is_exported, missing_predictions
+from segan_nnunet.file_kinds import composed
 from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
 
 COUNTS = ("TP", "FP", "FN", "TN")
@@ -162,13 +164,12 @@ def trained_method(
                 f"{validation} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
                 "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
             )
+        files = {composed(case): path for case, path in files_by_case(validation, labelling.file_ending).items()}
         for entry in read_summary(validation / "summary.json"):
-            # nnU-Net writes the path on the machine that validated, which may not be this one
-            path = validation / Path(entry["prediction_file"]).name
-            case = path.name.removesuffix(labelling.file_ending)
-            predictions[case], fold_of[case] = path, fold
+            case = validated_case(entry, labelling.file_ending)
+            predictions[case], fold_of[case] = files.get(case, validation / f"{case}{labelling.file_ending}"), fold
         validated = {case for case, of in fold_of.items() if of == fold}
-        if splits and fold < len(splits) and validated != set(splits[fold]["val"]):
+        if splits and fold < len(splits) and validated != set(map(composed, splits[fold]["val"])):
             raise InputError(
                 f"{validation} holds other cases than {SPLITS_FILE} has for fold {fold} now: the split was changed "
                 "since. A case may have trained the model that predicts it; restore the split, or remove "
@@ -210,9 +211,14 @@ def read_summary(path: Path) -> list[dict]:
     if not path.is_file():
         raise InputError(f"{path} is missing: the training has not finished, or its validation; run it again with --c")
     try:
-        return json.loads(path.read_text())["metric_per_case"]
-    except (ValueError, KeyError, TypeError) as error:
+        return read_object(path)["metric_per_case"]
+    except (InputError, KeyError) as error:
         raise InputError(f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val") from error
+
+
+def validated_case(entry: dict, ending: str) -> str:
+    """Return the case of an entry of nnU-Net's summary, letters composed; its path is of the machine that validated."""
+    return composed(Path(entry["prediction_file"]).name.removesuffix(ending))
 
 
 def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: Labelling) -> None:
@@ -228,7 +234,7 @@ def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: L
         for fold in sorted({method.folds[case] for case in method.predictions}):
             path = method.model_folder / f"fold_{fold}" / "validation" / "summary.json"
             for entry in read_summary(path):
-                case = Path(entry["prediction_file"]).name.removesuffix(labelling.file_ending)
+                case = validated_case(entry, labelling.file_ending)
                 if case not in method.predictions:
                     continue
                 for region, theirs in named_regions(entry["metrics"], labelling, path).items():

@@ -1,6 +1,5 @@
 """What each method's training cost: whether a comparison is one at equal steps, or at equal time."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.fold_checkpoint import read_fold
+from segan_nnunet.text_files import optional_object
 
 EQUAL = 0.1  # times of training that differ by less are called equal: two runs of one training differ so
 
@@ -32,9 +32,9 @@ def read_cost(fold: Path) -> TrainingCost | None:
     try:
         log = (read_fold(fold) or {})["logging"]
         starts, ends = (np.array(log[f"epoch_{when}_timestamps"], dtype=float) for when in ("start", "end"))
-        per_epoch = int(json.loads((fold / "debug.json").read_text())["num_iterations_per_epoch"])
+        per_epoch = int(optional_object(fold / "debug.json")["num_iterations_per_epoch"])
         return TrainingCost(len(ends) * per_epoch, float((ends - starts[: len(ends)]).sum()))
-    except (OSError, KeyError, TypeError, ValueError):  # a foreign training, or none
+    except (KeyError, TypeError, ValueError):  # a foreign training, or none
         return None
 
 

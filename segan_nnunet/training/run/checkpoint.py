@@ -2,7 +2,6 @@
 
 import io
 import os
-import pickle
 import random
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ from torch import nn
 
 from segan_nnunet.data.environment import usual_mode
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import NUMPY
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
@@ -55,31 +53,6 @@ def read_buffer(buffer: io.BytesIO) -> dict[str, Any]:
     buffer.seek(0)
     # weights_only=False: this process wrote it a moment ago, and nnU-Net's log holds NumPy's scalars
     return torch.load(buffer, map_location="cpu", weights_only=False)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of ours or of nnU-Net's own trainers; nothing in the file can run code.
-
-    Raises:
-        InputError: the file is missing, damaged, or holds more than tensors and plain values.
-    """
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}; name another file, or train that fold first, without --c")
-    try:
-        with torch.serialization.safe_globals(NUMPY):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path} was not written by a trainer of this package or of nnU-Net: it holds Python objects, and loading "
-            "them could run code. If you trust it, use nnU-Net's own commands, such as nnUNetv2_predict and "
-            "nnUNetv2_export_model_to_zip."
-        ) from error
-    except PermissionError as error:
-        raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
-    except (RuntimeError, EOFError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
 
 
 def check_same_weights(player: str, saved: Mapping[str, torch.Tensor] | None, module: nn.Module, path: Path) -> None:

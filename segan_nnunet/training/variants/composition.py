@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES, TOKENS, in_order, parts, unseeded
+from segan_nnunet.trainer_search import NoTrainerError, find_trainer
 from segan_nnunet.training.resumable_trainer import ResumableTrainer
 from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
@@ -94,8 +94,9 @@ def anywhere(base: str, name: str) -> type[nnUNetTrainer]:
 
     Raises:
         AttributeError: it finds none.
+        InputError: a file of the user's cannot be imported.
     """
     try:
-        return recursive_find_trainer_class_by_name(base)
-    except RuntimeError as error:
+        return find_trainer(base)
+    except NoTrainerError as error:
         raise AttributeError(f"there is no trainer {base}, of which {name} would be a seed") from error

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from segan_nnunet.data.trained_on import read_json
 from segan_nnunet.evaluation.methods.method import Method
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
+from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import model_parts
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
@@ -53,7 +53,7 @@ def describe(method: Method) -> dict[str, str]:
 
 def describe_plans(model_folder: Path, configuration: str) -> dict[str, str]:
     """The part of plans.json that tells one network and schedule from another."""
-    plans = read_json(model_folder / "plans.json")
+    plans = optional_object(model_folder / "plans.json")
     chosen = plans.get("configurations", {}).get(configuration, {})
     architecture = chosen.get("architecture", {})
     features = architecture.get("arch_kwargs", {}).get("features_per_stage")
@@ -69,7 +69,7 @@ def describe_plans(model_folder: Path, configuration: str) -> dict[str, str]:
 
 def describe_settings(fold_folder: Path) -> dict[str, str]:
     """The trainer's settings and seed as nnU-Net's debug.json has them."""
-    debug = read_json(fold_folder / "debug.json")
+    debug = optional_object(fold_folder / "debug.json")
     described = {ours: str(debug[theirs]) for theirs, ours in SETTINGS.items() if theirs in debug}
     if optimizer := debug.get("optimizer"):
         described["optimiser"] = str(optimizer).partition(" (")[0]

@@ -1,0 +1,97 @@
+"""Tell what a file really is, whatever its name says, and which names other libraries cannot open."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+from segan_nnunet.errors import InputError
+
+START = 512  # bytes that tell one kind from another
+# the first bytes of a file, what it is, and the remedy
+KINDS = (
+    (b"version https://git-lfs", "is a pointer of Git LFS", "get the file itself with `git lfs pull`"),
+    (b"<!doctype", "is a web page", "the download perhaps wanted a login: fetch the file again"),
+    (b"<html", "is a web page", "the download perhaps wanted a login: fetch the file again"),
+    (b"<?xml", "is an XML document", "the download perhaps wanted a login: fetch the file again"),
+    (b"\x00\x05\x16\x07", "holds a Mac's attributes of another file", "remove it, and bring the file itself"),
+)
+
+
+def read_start(path: Path) -> bytes:
+    """Read the first bytes of a file.
+
+    Raises:
+        InputError: the file does not exist, is no file, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(START)
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; bring it back") from error
+        raise InputError(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, not a file") from error
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
+
+
+def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
+    """Check that a file is not something else under this name: a pointer, a web page, zeros, nothing.
+
+    Args:
+        path: the file.
+        wanted: the kind of file that its reader expects, as in "a checkpoint".
+        otherwise: what helps where the file cannot be had again, as in "; or remove it".
+
+    Returns:
+        The first bytes of the file.
+
+    Raises:
+        InputError: the file cannot be read, or is something else; with the remedy.
+    """
+    start = read_start(path)
+    if not start:
+        raise InputError(f"{path} is empty, not {wanted}; fetch or write it again{otherwise}")
+    if not start.strip(b"\0"):
+        raise InputError(
+            f"{path} begins with zeros and is not {wanted}: a crash, a full disk or a broken copy left it so. Bring it "
+            f"back or write it again{otherwise}"
+        )
+    for magic, kind, remedy in KINDS:
+        if start.lstrip().lower().startswith(magic):
+            raise InputError(f"{path} {kind}, not {wanted}; {remedy}{otherwise}")
+    return start
+
+
+def check_name(name: str | Path) -> None:
+    """Check that a path is valid UTF-8: the libraries that read images end the whole process at any other.
+
+    Raises:
+        InputError: it is not; its bytes are shown escaped.
+    """
+    try:
+        os.fspath(name).encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"the name {shown} is not UTF-8, perhaps Latin-1 of an older system; rename it, or a whole folder with "
+            "`convmv -r -f latin1 -t utf8 --notest FOLDER`"
+        ) from error
+
+
+def composed(name: str) -> str:
+    """Return a name with composed letters (NFC): a Mac writes those of others decomposed (NFD), an e and an accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def decomposed(name: str) -> str:
+    """Return a name with decomposed letters (NFD), as a Mac writes it."""
+    return unicodedata.normalize("NFD", name)
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a name begins with a dot: a Mac's attributes ._NAME, an editor's lock .#NAME, a partial file."""
+    return path.name.startswith(".")

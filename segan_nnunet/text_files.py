@@ -1,0 +1,168 @@
+"""Read JSON and tables that other programs or people wrote. Every refusal names the file, the line and the remedy."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.file_kinds import check_kind
+
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+SEPARATORS = (",", ";", "\t")  # Excel writes semicolons where the comma is the decimal point
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .xls
+
+
+def read_text(path: Path, wanted: str = "text") -> str:
+    """Read a file of UTF-8, which JSON and TOML are and which nnU-Net reads.
+
+    Args:
+        path: the file.
+        wanted: the kind of file, for the message.
+
+    Raises:
+        InputError: the file cannot be read, is something else, or is in another encoding.
+    """
+    start = check_kind(path, wanted)
+    mark = next((name for bytes_, name in BYTE_ORDER_MARKS.items() if start.startswith(bytes_)), None)
+    if mark == "utf-8-sig":
+        raise InputError(
+            f"{path} begins with a byte-order mark, which {wanted} does not have. Save it as UTF-8 without it"
+        )
+    if mark or b"\0" in start:
+        raise InputError(f"{path} is in UTF-16, and {wanted} is in UTF-8. Save it as UTF-8 without a byte-order mark")
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: a letter is in another encoding than UTF-8, perhaps Latin-1. Save the file as UTF-8"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: the file cannot be read or breaks a rule of JSON; with the line.
+    """
+    text = read_text(path, "a JSON file")
+    try:
+        return json.loads(text, object_pairs_hook=unique_names)
+    except json.JSONDecodeError as error:
+        line, problem = json_problem(text, error)
+        raise InputError(f"{path}, line {line}: {problem}. Correct the line, or bring the file back") from error
+    except (RecursionError, InputError) as error:
+        raise InputError(f"{path}: {error}. Correct the file, or bring it back") from error
+
+
+def json_problem(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
+    """Return the line of a mistake in JSON, and the mistake in words; every version of Python words it otherwise."""
+    before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
+    if before.endswith(",") and after[:1] in ("}", "]"):
+        return before.count("\n") + 1, f"there is a comma too many before the {after[0]}"
+    if after[:1] == "," and after[1:].lstrip()[:1] in ("}", "]"):
+        return error.lineno, f"there is a comma too many before the {after[1:].lstrip()[0]}"
+    if not after:
+        return error.lineno, "the text ends too early, perhaps it was cut off"
+    if error.msg.startswith("Expecting ',' delimiter"):
+        return before.count("\n") + 1, "a comma is missing behind this"
+    if after[0] == "'":
+        return error.lineno, "JSON has names and texts in double quotes, not in single ones"
+    return error.lineno, error.msg
+
+
+def unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its entries.
+
+    Raises:
+        InputError: two have the same name, of which the first would be lost.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise InputError(f"it has '{next(name for name in names if names.count(name) > 1)}' twice in one place")
+    return content
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object, as `read_json`.
+
+    Raises:
+        InputError: as `read_json`; or it holds something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        kind = "a list" if isinstance(content, list) else "a single value"
+        raise InputError(f"{path} holds {kind}, and an object, names and values in braces, is wanted. Bring it back")
+    return content
+
+
+def optional_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that nothing depends on. Returns an empty object where it is missing or cannot be used."""
+    try:
+        return read_object(path)
+    except InputError:
+        return {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        columns: the header, without spaces around the names.
+        rows: one value per column, without spaces around it; rows without any value are left out.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, str]]
+
+    def column(self, name: str) -> str | None:
+        """Return a column's name as the header has it, in upper or lower case; None where there is none."""
+        return next((column for column in self.columns if column.casefold() == name.casefold()), None)
+
+
+def read_table(path: Path) -> Table:
+    """Read a table of text, as programs of tables save it: UTF-8, UTF-16 or Latin-1; commas, semicolons or tabs.
+
+    Raises:
+        InputError: the file cannot be read, is empty, is a workbook, or a row is longer than the header.
+    """
+    if check_kind(path, "a table").startswith(WORKBOOKS):
+        raise InputError(f"{path} is a workbook of a program of tables, not text; save it as CSV")
+    lines = [line for line in decode(path.read_bytes()).splitlines() if line.strip()]
+    separators: Sequence[str] = SEPARATORS
+    if lines and lines[0].lower().startswith("sep=") and len(lines[0]) == 5:  # a hint of Excel's, to itself
+        separators, lines = [lines[0][4]], lines[1:]
+    if not lines:
+        raise InputError(f"{path} has no line of text; a table has a header, and a row per case")
+    separator = max(separators, key=lambda one: len(next(csv.reader(lines[:1], delimiter=one))))
+    try:
+        header, *body = csv.reader(lines, delimiter=separator)
+    except csv.Error as error:
+        raise InputError(f"{path} is no table of columns separated by commas: {error}") from error
+    columns = tuple(name.strip() for name in header)
+    rows = []
+    for row in ([value.strip() for value in values] for values in body):
+        if any(row[len(columns) :]):
+            raise InputError(f"{path}: the row of {row[0]} has {len(row)} values, and the header {len(columns)}")
+        if any(row):
+            rows.append(dict(zip(columns, [*row, *[""] * len(columns)], strict=False)))
+    return Table(columns, rows)
+
+
+def decode(content: bytes) -> str:
+    """Decode text by its byte-order mark; without one UTF-8, or UTF-16 if it has zeros, or Windows' Latin-1."""
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            return content.decode(encoding, "replace")
+    if b"\0" in content:
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", "replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")

@@ -1,0 +1,108 @@
+"""nnU-Net's own search for a trainer, without its output; a file that stops it is named."""
+
+import contextlib
+import difflib
+import io
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.catalogues import declared_classes, entries, folder_problems, named_folders, python_files
+from segan_nnunet.errors import InputError
+from segan_nnunet.trainer_names import SUFFIXES
+
+
+class NoTrainerError(InputError):
+    """nnU-Net finds no trainer of a name; with the trainers that exist."""
+
+
+def find_trainer(name: str) -> Any:
+    """Find a trainer as nnU-Net does: among its own, then in the folders of nnUNet_extTrainer.
+
+    Args:
+        name: of the class, with or without suffixes.
+
+    Returns:
+        The class, a subclass of nnUNetTrainer.
+
+    Raises:
+        NoTrainerError: there is none.
+        InputError: a file of nnUNet_extTrainer cannot be imported, into which nnU-Net looks before it finds the
+            trainer; or the class is no trainer; or the name breaks a rule of the suffixes.
+    """
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
+
+    try:
+        # it prints every file that it inspects, and a file may print what it likes
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return recursive_find_trainer_class_by_name(name)
+    except InputError:  # of our own trainers, about the name
+        raise
+    except (Exception, SystemExit) as error:  # a file of the user's raises anything while it is imported
+        if place := place_of(error):
+            raise InputError(cannot_be_imported(name, error, *place)) from error
+        if isinstance(error, AssertionError):
+            raise InputError(f"{name} is a class, but no trainer: it does not inherit from nnUNetTrainer") from error
+        if isinstance(error, RuntimeError):
+            raise NoTrainerError(f"nnU-Net finds no trainer {name}. {known_trainers(name)}") from error
+        raise
+
+
+def place_of(error: BaseException) -> tuple[Path, int] | None:
+    """Return the file of nnUNet_extTrainer, and its line, in which an error arose; None if in none of them.
+
+    Some errors of a file that is no Python at all have no place; then it is the first that does not compile.
+    """
+    places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError | OSError) and error.filename:
+        places.append((str(error.filename), getattr(error, "lineno", 0) or 0))
+    folders = {Path(os.path.abspath(entry)) for entry in entries()}  # not resolved: a file may be a link to elsewhere
+    for file, line in reversed(places):
+        path = Path(os.path.abspath(file))
+        if folders & set(path.parents):
+            return path, line
+    if isinstance(error, SyntaxError | ValueError | OSError):
+        files = [path for folder in named_folders() for path in python_files(folder)]
+        return next(((path, 1) for path in files if not compiles(path)), None)
+    return None
+
+
+def compiles(path: Path) -> bool:
+    """Return whether a file is Python."""
+    try:
+        compile(path.read_bytes(), path, "exec")
+    except (SyntaxError, ValueError, OSError):
+        return False
+    return True
+
+
+def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -> str:
+    """Say which file stops the search for a trainer, why, and what helps."""
+    reason = f"{type(error).__name__}: {error}"
+    remedy = "Correct the file"
+    if isinstance(error, SystemExit):
+        reason = "it ends the program, as a script does"
+        remedy = "Put what it runs below `if __name__ == '__main__':`"
+    elif isinstance(error, ModuleNotFoundError):
+        remedy = f"Install {(error.name or 'the package').partition('.')[0]}"
+    return (
+        f"{path}, line {line}, cannot be imported ({reason}), and nnU-Net imports the files of nnUNet_extTrainer one "
+        f"after the other until it finds {name}. {remedy}, or move it out of that folder"
+    )
+
+
+def known_trainers(wanted: str) -> str:
+    """Say which trainers exist: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
+    import nnunetv2.training.nnUNetTrainer as stock
+
+    external = os.environ.get("nnUNet_extTrainer")
+    own = [name for folder in named_folders() for name in declared_classes(folder)]
+    similar = difflib.get_close_matches(wanted, declared_classes(Path(next(iter(stock.__path__)))), n=3)
+    said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
+    if external:
+        said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
+        if not own:
+            said = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net looks into its .py files and packages."
+    said += "".join(f" {problem}." for problem in folder_problems())
+    return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")

@@ -1,0 +1,282 @@
+"""Files of other programs and of people: read, passed by, or refused with the file, the rule and the remedy."""
+
+import json
+import os
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from segan_nnunet.data.case_table import read_case_table
+from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import PLANNING, read_dataset, read_labelling
+from segan_nnunet.data.planned.split_file import read_splits
+from segan_nnunet.data.releases.grades import GradeFile, check_grades, read_grades
+from segan_nnunet.data.releases.tables import read_layout
+from segan_nnunet.data.splits import write_splits
+from segan_nnunet.data.volumes import VolumeError, VoxelGrid, read_volume, write_volume
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest
+from segan_nnunet.evaluation.methods.method import same_cases, segmentations
+from segan_nnunet.fold_checkpoint import read_checkpoint, read_fold
+from segan_nnunet.grid.checks import check_plans
+from segan_nnunet.models.plans import plan
+from segan_nnunet.models.preprocessing import check_links
+from segan_nnunet.text_files import optional_object, read_json, read_object, read_table
+from tests.hand_made_results import NAME, cubes, validate, write_dataset
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:12ab\nsize 4711\n"
+LATIN_1 = os.fsdecode("Jürgen".encode("latin-1"))
+
+
+def write_described(path: Path, **parts: object) -> Path:
+    described = {"labels": {"background": 0, "edema": 1}, "file_ending": ".nii.gz"} | parts
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(described))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"labels": {"0": "background", "2": "core"}}, 'number first.*{"background": 0, "core": 2}'),
+        ({"labels": {"background": 0, "edema": "1"}}, "'edema' in `labels` is \"1\""),
+        ({"labels": {"background": 0, "whole": [1, "2"]}}, r"'whole' in `labels` is \[1, \"2\"\]"),
+        ({"labels": {"background": 0, "edema": True}}, "'edema' in `labels` is true"),
+        ({"labels": {"background": 0, "edema": 1.5}}, "'edema' in `labels` is 1.5"),
+        ({"labels": {"background": 1, "edema": 2}}, "'background' in `labels` is 1, and should be 0"),
+        ({"labels": ["background", "edema"]}, "`labels` is .*should be names with whole numbers"),
+        ({"labels": {"background": 0, "edema": []}}, r"'edema' in `labels` is \[\]"),
+        ({"channel_names": ["T1", "T2"]}, "`channel_names` is .*should be numbers with names"),
+        ({"file_ending": "nii.gz"}, '`file_ending` is "nii.gz", and should be .*with its dot'),
+        ({"numTraining": "10"}, '`numTraining` is "10", and should be the number'),
+    ],
+)
+def test_a_dataset_of_another_form_is_refused_with_the_form(tmp_path: Path, parts: dict, said: str) -> None:
+    path = write_described(tmp_path / "dataset.json", **parts)
+    for read in (read_labelling, read_dataset):
+        with pytest.raises(InputError, match=f"dataset.json is not in the form of nnU-Net v2: .*{said}"):
+            read(path)
+
+
+def test_whole_numbers_with_a_point_are_label_values(tmp_path: Path) -> None:
+    labels = {"background": 0.0, "whole": [1.0, 2.0], "core": 2.0}
+    labelling = read_labelling(write_described(tmp_path / "dataset.json", labels=labels))
+    assert labelling.regions == {"whole": (1, 2), "core": (2,)}
+    assert all(type(value) is int for value in labelling.values)
+
+
+def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders: Path) -> None:
+    path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", modality={"0": "T1"})
+    with pytest.raises(InputError, match="`channel_names` is missing.*called it `modality`.*`numTraining` is missing"):
+        plan(5)
+    for labels, said in (
+        ({"whole": [1, 2]}, "lacks the background"),
+        ({"background": 0, "whole": [1, 2]}, "a list of 1"),
+    ):
+        write_described(path, channel_names={"0": "T1"}, numTraining=1, labels=labels)
+        with pytest.raises(InputError, match=said):
+            read_dataset(path, PLANNING)
+    assert not list((nnunet_folders / "nnUNet_preprocessed").iterdir())
+
+
+def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folders: Path) -> None:
+    cases = {f"p{n}": {"images": [f"/elsewhere/{n}.nii.gz"], "label": f"/elsewhere/{n}_seg.nii.gz"} for n in range(4)}
+    path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", dataset=cases)
+    # as a program of tables with a German locale saves it, its header retyped
+    table = "\r\n".join(["sep=;", "Case;Patient ", *(f" p{n};{n};" for n in range(4)), ";;"])
+    (path.parent / "cases.csv").write_bytes(table.encode("utf-16"))
+    assert write_splits(5, folds=2)["validation"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"a": 1,\n "b": [1, 2],\n}', "line 2: there is a comma too many before the }"),
+        (b"[1,\n 2,\n\n]", "line 2: there is a comma too many before the ]"),
+        (b'{"a": 1\n "b": 2}', "line 1: a comma is missing behind this"),
+        (b'{"a": [1,\n 2', "line 2: the text ends too early"),
+        (b"{'a': 1}", "line 1: JSON has names and texts in double quotes"),
+        (b'{"a": {"b": 1,\n "b": 2}}', "'b' twice"),
+        ('{"a": "ü"}'.encode("latin-1"), "line 1: a letter is in another encoding"),
+        ('{"a": 1}'.encode("utf-16"), "is in UTF-16"),
+        ('{"a": 1}'.encode("utf-16-le"), "is in UTF-16"),
+        ('{"a": 1}'.encode("utf-8-sig"), "byte-order mark"),
+        (POINTER, "is a pointer of Git LFS, not a JSON file.*git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (bytes(100), "begins with zeros"),
+        (b"", "is empty"),
+        (b"[1]", "holds a list"),
+    ],
+)
+def test_json_that_cannot_be_read_is_named_with_line_and_rule(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{path}.*{said}"):
+        read_object(path)
+    assert optional_object(path) == {}
+
+
+def test_json_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("/gone/plans.json")
+    for name, said in (
+        ("none.json", "does not exist"),
+        ("link.json", "is a link to /gone/plans.json"),
+        (".", "folder"),
+    ):
+        with pytest.raises(InputError, match=said):
+            read_json(tmp_path / name)
+
+
+def test_files_that_nobody_asked_for_stop_nothing(nnunet_folders: Path) -> None:
+    folder = nnunet_folders / "nnUNet_preprocessed" / "Dataset021_Own"
+    folder.mkdir()
+    (folder / "Good.json").write_text(
+        '{"dataset_name": "Dataset021_Own", "plans_name": "Good", "configurations": {"2d": {}}}'
+    )
+    (folder / "Broken.json").write_text('{"configurations": {"2d": {}},}')
+    (folder / "List.json").write_text("[{}]")
+    (folder / "Odd.json").write_text('{"configurations": null}')
+    (folder / "._Good.json").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+    (folder / ".#Good.json").symlink_to("me@laptop.4711")
+    (nnunet_folders / "nnUNet_raw" / "Dataset021_Own_2.zip").touch()  # an archive of it
+    assert dataset_name(21) == "Dataset021_Own"
+    check_plans(folder, ["Good"], "2d")
+    for name, said in (
+        ("Broken", "Broken.json, line 1: there is a comma"),
+        ("Odd", "Odd.json holds no plans of nnU-Net"),
+    ):
+        with pytest.raises(InputError, match=said):
+            check_plans(folder, [name], "2d")
+
+
+def test_a_mac_s_files_among_the_images_are_named_before_nnunet_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "imagesTr" / ".DS_Store").touch()
+    check_links(tmp_path)
+    (tmp_path / "imagesTr" / "._a_0000.nii.gz").touch()
+    with pytest.raises(InputError, match=r"1 files of .*attributes.*-name '\._\*' -delete"):
+        check_links(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_are_read_as_programs_save_them(tmp_path: Path, encoding: str, separator: str) -> None:
+    lines = ["", " Case , GRADE", "Jürgen , lgg ", ",", "anna,HG"]
+    path = tmp_path / "grades.csv"
+    path.write_bytes("\r\n".join(lines).replace(",", separator).encode(encoding))
+    found, table = read_grades(GradeFile("grades.csv", "case", "Grade"), [path, tmp_path / "other.txt"])
+    assert table == path and found == {"Jürgen": "lgg", "anna": "HG"}
+
+
+def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "cases.csv"
+    for content, said in (
+        (b"PK\x03\x04\x14\x00", "is a workbook .*save it as CSV"),
+        (POINTER, "is a pointer of Git LFS"),
+        (b"\r\n \r\n", "has no line of text"),
+        (b"case,patient\na,1,2\n", "the row of a has 3 values, and the header 2"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"cases.csv.*{said}"):
+            read_table(path)
+
+
+@pytest.mark.parametrize(("encoding", "said"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
+def test_a_layout_in_another_encoding_is_named(tmp_path: Path, encoding: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "Zürich"\n', encoding=encoding)
+    with pytest.raises(InputError, match=f"mine.toml.*{said}"):
+        read_layout(path)
+
+
+def test_grades_are_never_lost_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "name_mapping.csv"
+    check_grades({"a": "HGG"}, {}, path)
+    assert capsys.readouterr().out == ""
+    check_grades({"a": "HGG", "b": ""}, {"a": "HGG", "b": "III"}, path)
+    assert (
+        "WARNING: " in (said := capsys.readouterr().out) and "1 of 2 training cases" in said and "'III' for b" in said
+    )
+    with pytest.raises(InputError, match=r"name_mapping.csv gives 1 of 1 .*the ids a_1 \.\.\., without a\. Correct"):
+        check_grades({"a": ""}, {"a_1": "HGG"}, path)
+    (tmp_path / "cases.csv").write_text("case,patient,grade\na,1,lgg\nb,2,II\n")
+    assert read_case_table(tmp_path)["grade"].tolist() == ["LGG", "II"]
+
+
+def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"{LATIN_1}.nii.gz"
+    path.write_bytes(b"whatever")
+    with pytest.raises(VolumeError, match=r"J\\xfcrgen.nii.gz is not UTF-8.*convmv"):
+        read_volume(path)
+    with pytest.raises(InputError, match="is not UTF-8"):
+        write_volume(
+            np.zeros((2, 2, 2), np.uint8), VoxelGrid((2, 2, 2), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1)), path
+        )
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "imagesTr" / f"{LATIN_1}_0000.nii.gz").touch()
+    with pytest.raises(InputError, match="is not UTF-8"):  # before nnU-Net plans
+        check_links(tmp_path)
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / LATIN_1))
+    with pytest.raises(InputError, match="is not UTF-8"):
+        nnunet_folder("nnUNet_raw")
+
+
+def test_a_model_and_a_table_that_went_through_a_mac_are_compared(nnunet_folders: Path) -> None:
+    case = unicodedata.normalize("NFC", "Zoë_1")
+    mac = unicodedata.normalize("NFD", case)
+    write_dataset(nnunet_folders)
+    validate(nnunet_folders, "A__P__2d", 0, {case: (cubes(4, 2), cubes(3, 2)), "b": (cubes(4, 2), cubes(4, 1))})
+    for path in [*nnunet_folders.rglob(f"{case}.mha"), *nnunet_folders.rglob(f"{case}_0000.mha")]:
+        if "gt_segmentations" not in path.parts:
+            path.rename(path.with_name(path.name.replace(case, mac)))
+    preprocessed = nnunet_folders / "nnUNet_preprocessed" / NAME
+    (nnunet_folders / "nnUNet_raw" / NAME / "imagesTr" / "d_0000.mha").touch()
+    (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["d"], "val": ["b", mac]}]))
+    (nnunet_folders / "nnUNet_raw" / NAME / "cases.csv").write_text(f"case,patient,grade\n{mac},p1,hgg\nb,p2,LGG\n")
+    contest = same_cases(dataset_contest(1, ["2d"], None, None, None, Folders()), True, False)
+    assert [one.case_id for one in contest.cases] == sorted([case, "b"])
+    assert contest.grades == {case: "HGG", "b": "LGG"}
+    assert contest.methods[0].predictions[case].is_file() and "T1c" in contest.images(case)
+    for path in (preprocessed / "gt_segmentations", nnunet_folders / "nnUNet_raw" / NAME / "imagesTr"):
+        for file in path.glob(f"{mac}*"):
+            file.rename(file.with_name(file.name.replace(mac, case)))
+    with pytest.raises(InputError, match="it has one that looks the same"):
+        read_splits(preprocessed)  # nnU-Net, which trains, compares bytes
+
+
+def test_two_names_that_look_the_same_are_refused(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        (tmp_path / f"{unicodedata.normalize(form, 'Zoë')}.mha").touch()
+    if len(list(tmp_path.iterdir())) == 2:  # not on a Mac
+        with pytest.raises(InputError, match=r"two files .*\(NFC\).*\(NFD\)"):
+            segmentations(tmp_path, ".mha")
+
+
+def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint_latest.pth"
+    for content, said in (
+        (POINTER, "is a pointer of Git LFS, not a checkpoint.*git lfs pull.*or remove it"),
+        (b"", "is empty, not a checkpoint"),
+        (bytes(2048), "begins with zeros and is not a checkpoint"),
+        (b"<html>Sign in</html>", "is a web page, not a checkpoint"),
+        (b"network_weights: 3\n" * 30, "is not a checkpoint of PyTorch"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"checkpoint_latest.pth {said}"):
+            read_checkpoint(path)
+        assert read_fold(tmp_path) is None
+    with zipfile.ZipFile(path, "w") as archive:  # an exported model under a checkpoint's name
+        archive.writestr("Dataset001/model/plans.json", "{}")
+    with pytest.raises(InputError, match="checkpoint_latest.pth is damaged"):
+        read_checkpoint(path)
+    torch.save([1, 2], path)
+    with pytest.raises(InputError, match="holds a list, not a checkpoint of a training"):
+        read_checkpoint(path)
+    torch.save({"network_weights": {}, "logging": {"loss": [np.float64(0.5)]}}, path)
+    assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own hold NumPy's numbers"

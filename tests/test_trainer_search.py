@@ -1,0 +1,114 @@
+"""nnU-Net's search for trainers: which files it looks into, and what is said of one that stops it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from segan_nnunet.catalogues import catalogue_folder, declared_classes, folder_problems, list_trainers
+from segan_nnunet.errors import InputError
+from segan_nnunet.grid.checks import check_trainers
+from segan_nnunet.trainer_search import NoTrainerError, find_trainer
+
+MINE = "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n\n\nclass {}(nnUNetTrainer): ...\n"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of one's own with a trainer Zebra, in which nnU-Net looks after ours."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "zebra.py").write_text(MINE.format("Zebra"))
+    monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join([str(catalogue_folder("trainers")), str(folder)]))
+    return folder
+
+
+def test_files_that_nnunet_passes_by_are_passed_by(own: Path) -> None:
+    (own / ".#zebra.py").symlink_to("me@laptop.4711:1700000000")
+    (own / "._zebra.py").write_bytes(b"\x00\x05\x16\x07")
+    (own / "zebra.old.py").write_text("class Zebra_short: ...\n")
+    for name in (".ipynb_checkpoints", "notes"):  # no packages
+        (own / name).mkdir()
+        (own / name / "zebra.py").write_text("class SegANTrainer_short: ...\n")
+    (own / "package").mkdir()
+    (own / "package" / "__init__.py").touch()
+    (own / "package" / "inner.py").write_bytes(
+        '# -*- coding: latin-1 -*-\nclass Inner:\n    "Für."\n'.encode("latin-1")
+    )
+    assert declared_classes(own) == {"Zebra": "", "Inner": "Für."}
+    for name in ("Zebra", "Zebra_seed3", "SegANTrainer_short"):
+        assert find_trainer(name).__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "import os\nimport not_installed.part\n",
+            r"line 2, .*No module named .*Install not_installed, or move it out",
+        ),
+        ("x = undefined_name\n", "line 1, .*NameError: .*undefined_name.*Correct the file, or move it out"),
+        ("def f(:\n    pass\n", "line 1, .*SyntaxError.*Correct the file"),
+        ("class Zebra:\0\n", "line 1, .*null bytes"),
+        ("raise RuntimeError('no GPU')\n", "line 1, .*RuntimeError: no GPU"),
+        ("assert False, 'wrong version'\n", "line 1, .*AssertionError: wrong version"),
+        (
+            "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('in')\nparser.parse_args([])\n",
+            "line 4, .*it ends the program, as a script does.*__main__",
+        ),
+    ],
+)
+def test_another_file_that_cannot_be_imported_is_named(
+    own: Path, content: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (own / "another.py").write_text(content)
+    for name in ("Zebra", "Zebra_seed3"):
+        with pytest.raises(InputError, match=f"another.py, {said}"):
+            check_trainers([name])
+    check_trainers(["SegANTrainer_short"])  # which nnU-Net finds before it looks there
+    assert "usage:" not in "".join(capfd.readouterr())
+
+
+def test_a_helper_that_a_trainer_imports_and_a_linked_file_are_named(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text("1 / 0\n")
+    (own / "linked.py").symlink_to(tmp_path / "elsewhere.py")
+    with pytest.raises(InputError, match="own/linked.py, line 1, .*ZeroDivisionError"):
+        find_trainer("Zebra")
+    (own / "linked.py").unlink()
+    (own / "a.py").write_text("import package.helper\n")
+    (own / "package").mkdir()
+    (own / "package" / "helper.py").write_text("\nimport not_installed\n")
+    with pytest.raises(InputError, match="package/helper.py, line 2, .*Install not_installed"):
+        find_trainer("Zebra")
+
+
+def test_a_class_that_is_no_trainer_is_said_to_be_none(own: Path) -> None:
+    (own / "plain.py").write_text("class Plain: ...\n")
+    with pytest.raises(InputError, match="Plain is a class, but no trainer"):
+        find_trainer("Plain")
+
+
+def test_entries_that_are_no_folders_are_named(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = f"{own / 'zebra.py'}:~/trainers:/nowhere/trainers:/a,/b:{own} "
+    monkeypatch.setenv("nnUNet_extTrainer", named)
+    problems = folder_problems()
+    for problem, said in zip(
+        problems,
+        (
+            f"is a file; name its folder, {own}",
+            "write $HOME",
+            "correct the path",
+            "separated by ':'",
+            "ends with a space",
+        ),
+        strict=True,
+    ):
+        assert said in problem
+    listed = list_trainers()
+    with pytest.raises(NoTrainerError, match="finds no trainer Zebra.* has no trainer.*is a file; name its folder"):
+        find_trainer("Zebra")
+    check_trainers(["nnUNetTrainer"])
+    warned = capsys.readouterr().err
+    assert all(problem in listed and f"WARNING: {problem}" in warned for problem in problems)
