@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from segan_nnunet.file_kinds import composed
 from segan_nnunet.text_files import optional_object
 
 FINAL = "checkpoint_final.pth"
@@ -43,9 +44,9 @@ def missing_predictions(fold: Path) -> list[str]:
 
     nnU-Net's own export leaves them out; then `--val` makes them again.
     """
-    # nnU-Net writes the path on the machine that validated, which may not be this one
-    names = {Path(entry["prediction_file"]).name for entry in validated_entries(fold)}
-    present = {path.name for path in (fold / SUMMARY).parent.iterdir()} if names else set()
+    # nnU-Net writes the path on the machine that validated, which may not be this one, nor write letters in one form
+    names = {composed(Path(entry["prediction_file"]).name) for entry in validated_entries(fold)}
+    present = {composed(path.name) for path in (fold / SUMMARY).parent.iterdir()} if names else set()
     return sorted(names - present)
 
 

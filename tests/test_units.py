@@ -58,7 +58,7 @@ def test_patients_of_a_file_are_the_units(folders: Folders, tmp_path: Path) -> N
 
 
 def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, tmp_path: Path) -> None:
-    output = run(folders, tmp_path, "patient,case\nq,c\np,b\np,a\nr,elsewhere\n")
+    output = run(folders, tmp_path, "Patient;Case\nq;c\np;b\np;a\nr;elsewhere\n")
     assert set(pd.read_csv(output / "tests.csv")["pairs"]) == {2}
     assert not (output / "table1_unknown.md").exists()
 
@@ -70,8 +70,8 @@ def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, t
         ("case,patient\na.mha,p\nb.mha,p\nc.mha,q\n", "without their ending; its first value is a.mha"),
         ("case,grade\na,HGG\nb,HGG\nc,LGG\n", "has no column patient"),
         ("case,patient\na,p\na,p\nb,p\nc,q\n", "has a twice"),
-        ("case;patient\na;p\nb;p\nc;q\n", "has no column"),
-        ("", "patients.csv is"),
+        ("case,patient\na,p,r\nb,p\nc,q\n", "the row of a has 3 values"),
+        ("", "patients.csv is empty"),
     ],
 )
 def test_a_file_of_patients_that_does_not_fit_is_refused(
@@ -81,7 +81,7 @@ def test_a_file_of_patients_that_does_not_fit_is_refused(
         run(folders, tmp_path, text)
     assert said in str(refused.value)
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="missing.csv does not exist"):
         compare(output=tmp_path / "out", folders=Folders(**{**vars(folders), "patients": tmp_path / "missing.csv"}))
 
 
