@@ -14,10 +14,12 @@ from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
+from segan_nnunet.grid import local
 from tests.hand_made import write_2015_case
 
 ENTRY_POINTS = ("segan_nnunet", "nnUNetv2_train", "nnUNetv2_predict")  # that forked_commands.py knows
 PATIENTS_VARIABLE = "SEGAN_SIX_PATIENTS"
+DATASET = "Dataset015_BRATS2015"  # of the grids without nnU-Net
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,6 +83,48 @@ edema = 2
 """
     )
     return path
+
+
+@pytest.fixture
+def planned(nnunet_folders: Path) -> Path:
+    """A dataset of plans P (2d) and Q (2d, 3d_fullres) and three folds, for grids without nnU-Net; returns its home."""
+    folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
+    folder.mkdir()
+    for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
+        settings = {configuration: {"data_identifier": configuration} for configuration in configurations}
+        (folder / f"{name}.json").write_text(json.dumps({"plans_name": name, "configurations": settings}))
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 0}))
+    (folder / "splits_final.json").write_text(json.dumps([{"train": [], "val": []}] * 3))
+    return nnunet_folders
+
+
+@pytest.fixture
+def stand_in(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In place of nnUNetv2_train: notes that it ran, fails for trainer Bad, waits for ever for Endless."""
+    commands = planned / "bin"
+    commands.mkdir()
+    script = commands / "nnUNetv2_train"
+    script.write_text(
+        """#!/bin/sh
+folder="$nnUNet_results/Dataset015_BRATS2015/$5__$7__$2/fold_$3"
+echo "$*" "gpu $CUDA_VISIBLE_DEVICES" >> "$nnUNet_results/ran"
+if test "$5" = Endless; then
+    sleep 600 &
+    echo $$ $! > "$folder/processes"
+    touch "$folder/checkpoint_latest.pth"
+    wait
+fi
+sleep 0.2
+test "$5" = Bad && { echo "RuntimeError: bad luck"; exit 3; }
+mkdir -p "$folder/validation"
+touch "$folder/checkpoint_final.pth" "$folder/validation/summary.json"
+"""
+    )
+    script.chmod(0o755)
+    path = os.pathsep.join((str(commands), os.environ["PATH"]))
+    monkeypatch.setattr(local, "job_environment", lambda cores, device: {**os.environ, "PATH": path})
+    monkeypatch.setenv("PATH", path)
+    return planned / "nnUNet_results" / "ran"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,10 @@
 """What all our trainers share, the paper's and those with nnU-Net's own recipe."""
 
 import io
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,10 +16,10 @@ from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, print_uncaught
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run.divergence import check_losses, check_weights
-from segan_nnunet.training.run.progress import epoch_line
+from segan_nnunet.training.run.progress import draw_or_say, epoch_line
 from segan_nnunet.training.run.threads import respect_omp_num_threads
 
 
@@ -78,6 +81,17 @@ class ResumableTrainer(nnUNetTrainer):
         self.autocast_dtype = autocast_dtype(self.device)
         self.saved_random_states: dict[str, Any] | None = None
         self.split: tuple[list[str], list[str]] | None = None
+        self.logger.plot_progress_png = partial(self.draw_progress, self.logger.plot_progress_png)
+        sys.excepthook = print_uncaught  # nnU-Net's command would print a traceback above the message
+
+    def draw_progress(self, draw: Callable[[str], None], folder: str) -> None:
+        """Draw nnU-Net's picture of an epoch, if it can be written."""
+        draw_or_say(lambda: draw(folder), Path(folder) / "progress.png", self.print_to_log_file)
+
+    def print_to_log_file(self, *args: Any, **options: Any) -> None:
+        """Print and log; nnU-Net bears a log that cannot be written, and here what is printed may fail as well."""
+        with suppress(OSError):  # printed into a file on a full disk, or to a terminal that was closed
+            super().print_to_log_file(*args, **options)
 
     def initialize(self) -> None:
         """Build what nnU-Net builds, on as many threads as the environment says."""

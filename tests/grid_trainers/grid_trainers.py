@@ -57,16 +57,10 @@ class GridBroken(GridQuick):
         raise RuntimeError("it was built to break")
 
 
-class GridLong(GridQuick):
-    """Epochs of a second and more; in fold 0 enough of them for SLURM to end it before the last."""
-
-    num_epochs = 10
-
-    def initialize(self) -> None:
-        if self.fold == 0:
-            self.num_epochs = 40
-        super().initialize()
+class GridHeld(GridQuick):
+    """Held in its third epoch until it is interrupted, on a machine of any speed; the next attempt ends."""
 
     def on_epoch_start(self) -> None:
         super().on_epoch_start()
-        time.sleep(1)
+        while self.current_epoch == 2 and len(list(Path(self.output_folder).glob("training_log_*.txt"))) == 1:
+            time.sleep(0.2)
