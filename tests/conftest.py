@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count, zip_longest
 from pathlib import Path
 
 import pytest
-import torch
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
 from segan_nnunet.data.releases.simulation import simulate_release
@@ -41,15 +40,6 @@ def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def without_progress_png(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out nnU-Net's picture of every epoch, which takes longer than a small epoch."""
     monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Tests run beside each other, and steps as small as theirs gain nothing from a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ PRECISIONS = [
 ]
 PATCHES = {"2-D": (32, 32), "3-D": (16, 16, 16)}
 
-pytestmark = pytest.mark.usefixtures("without_progress_png", "one_thread")
+pytestmark = pytest.mark.usefixtures("without_progress_png")
 
 
 class SmallSoftmax(SoftmaxTrainer):

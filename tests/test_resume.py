@@ -108,7 +108,7 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
     limit = contextlib.nullcontext() if function else files_of_at_most(10_000)
     with pytest.raises(InputError) as refused, limit:
         trainer.save_checkpoint(str(path))
-    said = f"{path} cannot be written: {os.strerror(error)}. The last checkpoint is whole: "
+    said = f"{path} cannot be written: {os.strerror(error)}. What was saved before is whole: "
     assert str(refused.value).startswith(said) and remedy in str(refused.value)
     assert path.read_bytes() == whole
     assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"

@@ -12,8 +12,6 @@ from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 from tests.small_trainers import build, play
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Bounded(ShortSchedule, AdversarialTrainer):
     """SegANTrainer_short."""

@@ -32,7 +32,7 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
             raise
         remedy = REMEDIES.get(refusal.errno or 0, "put that right")
         raise InputError(
-            f"{path} cannot be written: {refusal.strerror or refusal}. The last checkpoint is whole: {remedy}, and "
+            f"{path} cannot be written: {refusal.strerror or refusal}. What was saved before is whole: {remedy}, and "
             "continue the training with --c, or with the same crossval"
         ) from error
 
