@@ -1,6 +1,6 @@
 """The tests.
 
-They run side by side, one process per core, and their networks are tiny. Threads of torch would only wait for each other.
+They run side by side, one process per core, and their networks are tiny: more threads would wait for each other.
 """
 
 import os

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
 import torch
 from torch import Tensor
 
