@@ -127,10 +127,16 @@ def six_patients() -> Path:
 
 
 class Commands:
-    """Runs commands as a user does: in new processes, on nnUNet_extTrainer and nnU-Net's three variables."""
+    """Runs commands as a user does: in new processes, on nnUNet_extTrainer and nnU-Net's three variables.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of all their files.
+        small: whether nnU-Net's commands run as small ones, see forked_commands.py.
+    """
+
+    def __init__(self, folder: Path, small: bool = True) -> None:
         self.folder = folder
+        self.small = small
         # threads that wait are to sleep: other trainings run beside this one
         self.environment = {**nnunet_environment(folder), "OMP_WAIT_POLICY": "PASSIVE"}
         self.counter = count()
@@ -139,7 +145,7 @@ class Commands:
     def __call__(self, *command: str, succeeds: bool | None = True) -> str:
         """Run a command and return what it printed; check how it ended, unless `succeeds` is None."""
         if command[0] in ENTRY_POINTS:
-            ((status, output),) = self.forked(command, small=False)
+            ((status, output),) = self.forked(command, small=self.small)
         else:
             done = subprocess.run(
                 command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False
@@ -206,7 +212,7 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     folder = tmp_path_factory.mktemp("small_dataset")
     release = simulate_release(folder, cases=3, seed=1)
     run = Commands(folder)
-    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes, each of which imports torch
+    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes
     run("segan_nnunet", "convert", "brats2015", str(release), "-d", "3", "--channels", "T1c", "FLAIR")
     run("segan_nnunet", "plan", "-d", "3", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
     run("segan_nnunet", "split", "-d", "3", "-k", "3")

@@ -2,7 +2,7 @@
 
 A new Python process takes seconds to import torch and nnU-Net, and so does every worker that nnU-Net spawns: with small
 trainings that is nearly all of their time. Here the commands' own entry points run in forked processes. `small` ones
-stay on one thread each, draw no pictures of progress, and their workers are forked too.
+stay on one thread each, draw no pictures of their progress, which take longer than their epochs, and fork workers.
 
 Reads {"jobs": how many at once, "small": true or false, "environment": {...}, "commands": [{"argv": [...], "log": FILE,
 "errors": FILE, "kill_after": seconds or null}, ...]} as JSON, a line each, from standard input. Prints, for each, the
@@ -29,6 +29,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 import segan_nnunet.evaluation.comparison
 import segan_nnunet.grid.crossval  # noqa: F401
 from segan_nnunet.cli import main
+from segan_nnunet.training import with_critics
 
 ENTRY_POINTS: dict[str, Callable[[], None]] = {
     "segan_nnunet": main,
@@ -42,7 +43,8 @@ def stay_small() -> None:
     """One thread, and forked instead of spawned workers, in this process and its children."""
     torch.set_num_threads(1)
     setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010  nnU-Net sets as many as there are processors
-    LocalLogger.plot_progress_png = lambda self, folder: None  # nnU-Net's picture takes longer than these epochs
+    LocalLogger.plot_progress_png = lambda self, folder: None
+    with_critics.plot_game = lambda *_: None
     forking = multiprocessing.get_context("fork")
     setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
 

@@ -32,7 +32,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     """A simulated release, converted, planned for a tiny segmentor, and split."""
     folder = tmp_path_factory.mktemp("end_to_end")
     release = simulate_release(folder, cases=5, seed=1)
-    run = Commands(folder)
+    run = Commands(folder, small=False)
     run("segan_nnunet", "convert", "brats2015", str(release), "-d", "15", "--channels", "T1c", "FLAIR")
     run("segan_nnunet", "plan", "-d", "15", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
     run("segan_nnunet", "split", "-d", "15", "-k", "5")

@@ -5,11 +5,16 @@ import signal
 import time
 from pathlib import Path
 
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerNoDeepSupervision import (
     nnUNetTrainerNoDeepSupervision,
 )
 
-from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
+
+# pictures take longer than these epochs
+LocalLogger.plot_progress_png = lambda self, folder: None
+with_critics.plot_game = lambda *_: None
 
 
 class GridQuick(AdversarialTrainer):
