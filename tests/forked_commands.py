@@ -18,9 +18,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
+import nnunetv2.utilities.utils
 import torch
+from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 from nnunetv2.inference.predict_from_raw_data import predict_entry_point
 from nnunetv2.run.run_training import run_training_entry
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
@@ -40,11 +43,22 @@ THREADS = torch.get_num_threads()
 
 
 def stay_small() -> None:
-    """One thread, and forked instead of spawned workers, in this process and its children."""
+    """One thread, no pictures, few intensities, and forked workers instead of spawned ones, here and in children.
+
+    nnU-Net draws 1e8 intensities for the percentiles of even the smallest dataset, and lists files in 12 processes.
+    """
     torch.set_num_threads(1)
     setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010  nnU-Net sets as many as there are processors
     LocalLogger.plot_progress_png = lambda self, folder: None
     with_critics.plot_game = lambda *_: None
+    setattr(nnunetv2.utilities.utils, "Pool", ThreadPool)  # noqa: B010  mypy refuses the patch otherwise
+    make_extractor = DatasetFingerprintExtractor.__init__
+
+    def extractor(self: DatasetFingerprintExtractor, *arguments: Any, **options: Any) -> None:
+        make_extractor(self, *arguments, **options)
+        self.num_foreground_voxels_for_intensitystats = 1e5
+
+    DatasetFingerprintExtractor.__init__ = extractor
     forking = multiprocessing.get_context("fork")
     setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
 

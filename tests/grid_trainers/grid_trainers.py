@@ -1,5 +1,6 @@
 """Trainers of seconds for the tests of grids; this folder is added to nnUNet_extTrainer there."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -12,9 +13,11 @@ from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainer
 
 from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
 
-# pictures take longer than these epochs
+# a grid's jobs are real commands: without pictures, and with workers that need not import torch again, they take seconds
 LocalLogger.plot_progress_png = lambda self, folder: None
 with_critics.plot_game = lambda *_: None
+forking = multiprocessing.get_context("fork")
+setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
 
 
 class GridQuick(AdversarialTrainer):
