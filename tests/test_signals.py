@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from segan_nnunet.cli.grids import carry_out
 from segan_nnunet.data.locks import is_locked
 from segan_nnunet.grid import local
 from segan_nnunet.grid.jobs import Job
@@ -95,3 +96,17 @@ def test_an_ignored_signal_stays_ignored(stand_in: Path) -> None:
     local.run_locally([job("Good"), job("Good", 1)], 1)
     assert [read_state(job("Good", fold).folder).state for fold in (0, 1)] == [State.FINISHED] * 2
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_a_signal_before_the_trainings_ends_the_grid_as_an_exception(survives: list[int]) -> None:
+    """While it preprocesses, for instance: an exception lets pools of workers end theirs."""
+
+    class Preprocessing:
+        def run(self, grid: object) -> None:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(5)
+
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with pytest.raises(SystemExit) as ended:
+        carry_out(None, Preprocessing())  # type: ignore[arg-type]
+    assert ended.value.code == 128 + signal.SIGHUP and not survives

@@ -13,7 +13,7 @@ from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainer
 
 from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
 
-# a grid's jobs are real commands: without pictures, and with workers that need not import torch again, they take seconds
+# jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
 LocalLogger.plot_progress_png = lambda self, folder: None
 with_critics.plot_game = lambda *_: None
 forking = multiprocessing.get_context("fork")
