@@ -1,16 +1,21 @@
 """Shared by the tests: small networks, a small simulated release, and nnU-Net's commands in their own processes."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import count, zip_longest
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 
+import nnunetv2.utilities.utils
 import pytest
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
+from segan_nnunet.data.releases import simulation
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
 from segan_nnunet.grid import local
@@ -40,6 +45,22 @@ def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def without_progress_png(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out nnU-Net's picture of every epoch, which takes longer than a small epoch."""
     monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda *_: None)
+
+
+@pytest.fixture
+def coarse_brain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulate patients with an eighth of the voxels: for tests in which layouts, values and names matter."""
+    whole = simulation.icbm152()
+    coarse = simulation.Anatomy(*(part[::2, ::2, ::2] for part in (whole.white, whole.grey, whole.fluid)))
+    monkeypatch.setattr(simulation, "icbm152", lambda: coarse)
+
+
+@pytest.fixture
+def nnunet_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nnU-Net's pools be of threads: each of its processes would import torch, for a dataset of two cases."""
+    threads = SimpleNamespace(Pool=ThreadPool)
+    monkeypatch.setattr(nnunetv2.utilities.utils, "Pool", ThreadPool)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: threads)
 
 
 @pytest.fixture
