@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from itertools import count, zip_longest
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -147,6 +148,16 @@ def six_patients() -> Path:
     return Path(folder)
 
 
+@cache
+def forking_server() -> "subprocess.Popen[str]":
+    """Start the process of forked_commands.py, once for all tests of this one: it takes ten seconds."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True,
+        env={**os.environ, "nnUNet_def_n_proc": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 class Commands:
     """Runs commands as a user does: in new processes, on nnUNet_extTrainer and nnU-Net's three variables.
 
@@ -161,7 +172,6 @@ class Commands:
         # threads that wait are to sleep: other trainings run beside this one
         self.environment = {**nnunet_environment(folder), "OMP_WAIT_POLICY": "PASSIVE"}
         self.counter = count()
-        self.server: subprocess.Popen[str] | None = None
 
     def __call__(self, *command: str, succeeds: bool | None = True) -> str:
         """Run a command and return what it printed; check how it ended, unless `succeeds` is None."""
@@ -194,11 +204,7 @@ class Commands:
             small: on one thread each, without pictures of progress.
             environment: additions to the environment.
         """
-        if self.server is None:
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True,
-                env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+        server = forking_server()
         logs = [self.folder / f"forked_{next(self.counter)}.log" for _ in commands]
         request = {
             "jobs": jobs,
@@ -209,10 +215,10 @@ class Commands:
                 for command, log, seconds in zip_longest(commands, logs, kill_after)
             ],
         }
-        assert self.server.stdin and self.server.stdout
-        self.server.stdin.write(json.dumps(request) + "\n")
-        self.server.stdin.flush()
-        statuses = json.loads(self.server.stdout.readline())
+        assert server.stdin and server.stdout
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        statuses = json.loads(server.stdout.readline())
         printed = [log.read_text() + Path(f"{log}.errors").read_text() for log in logs]
         return list(zip(statuses, printed, strict=True))
 

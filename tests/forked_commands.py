@@ -6,8 +6,7 @@ stay on one thread each, draw no pictures of their progress, which take longer t
 
 Reads {"jobs": how many at once, "small": true or false, "environment": {...}, "commands": [{"argv": [...], "log": FILE,
 "errors": FILE, "kill_after": seconds or null}, ...]} as JSON, a line each, from standard input. Prints, for each, the
-list of exit statuses, negative for a signal, as JSON. nnU-Net's folders are those of the environment in which this was
-started: nnU-Net reads them as it is imported.
+list of exit statuses, negative for a signal, as JSON.
 """
 
 import contextlib
