@@ -29,11 +29,12 @@ def describe(error: BaseException) -> str | None:
 
 
 def print_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print an error that ends the process (`sys.excepthook`): one message, or the traceback where there is none."""
-    if (message := describe(error)) is None:
-        sys.__excepthook__(kind, error, traceback)
+    """Print an error that ends a training (`sys.excepthook`): one message, or a traceback if it has no remedy."""
+    has_remedy = isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in REMEDIES)
+    if has_remedy:
+        print(f"segan_nnunet: {describe(error)}", file=sys.stderr)
     else:
-        print(f"segan_nnunet: {message}", file=sys.stderr)
+        sys.__excepthook__(kind, error, traceback)
 
 
 def system_error(error: BaseException | None) -> OSError | None:
