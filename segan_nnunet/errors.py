@@ -1,5 +1,38 @@
-"""The one exception for what a user can put right."""
+"""What a user can put right, and what is said of it."""
+
+import errno
+
+REMEDIES = {
+    errno.ENOSPC: "free some room",
+    errno.EDQUOT: "free some room or ask for a larger quota",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EROFS: "make that file system writable",
+    errno.EACCES: "ask for the right to",
+}
 
 
 class InputError(ValueError):
     """Input that breaks a rule. The message names the file or value, the rule, and the remedy."""
+
+
+def describe(error: BaseException) -> str | None:
+    """Return what a user is told of an error; None if it is nothing that a user can put right."""
+    if isinstance(error, InputError):
+        return str(error)
+    if not isinstance(error, OSError) or (error.filename is None and error.errno not in REMEDIES):
+        return None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    remedy = f"; {REMEDIES[error.errno]} and give the command again" if error.errno in REMEDIES else ""
+    return f"{where}{error.strerror}{remedy}"
+
+
+def has_remedy(error: BaseException) -> bool:
+    """Return whether a user can put an error right, so that it needs no traceback."""
+    return isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in REMEDIES)
+
+
+def system_error(error: BaseException | None) -> OSError | None:
+    """Return the system's error behind another that it led to; None where there is none."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error

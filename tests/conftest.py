@@ -1,23 +1,30 @@
 """Shared by the tests: small networks, a small simulated release, and nnU-Net's commands in their own processes."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 from itertools import count, zip_longest
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 
+import nnunetv2.utilities.utils
 import pytest
-import torch
 from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
+from segan_nnunet.data.releases import simulation
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
+from segan_nnunet.grid import local
 from tests.hand_made import write_2015_case
 
 ENTRY_POINTS = ("segan_nnunet", "nnUNetv2_train", "nnUNetv2_predict")  # that forked_commands.py knows
 PATIENTS_VARIABLE = "SEGAN_SIX_PATIENTS"
+DATASET = "Dataset015_BRATS2015"  # of the grids without nnU-Net
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,13 +48,20 @@ def without_progress_png(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda *_: None)
 
 
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Tests run beside each other, and steps as small as theirs gain nothing from a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture
+def coarse_brain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulate patients with an eighth of the voxels: for tests in which layouts, values and names matter."""
+    whole = simulation.icbm152()
+    coarse = simulation.Anatomy(*(part[::2, ::2, ::2] for part in (whole.white, whole.grey, whole.fluid)))
+    monkeypatch.setattr(simulation, "icbm152", lambda: coarse)
+
+
+@pytest.fixture
+def nnunet_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nnU-Net's pools be of threads: each of its processes would import torch, for a dataset of two cases."""
+    threads = SimpleNamespace(Pool=ThreadPool)
+    monkeypatch.setattr(nnunetv2.utilities.utils, "Pool", ThreadPool)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: threads)
 
 
 @pytest.fixture
@@ -83,6 +97,53 @@ edema = 2
     return path
 
 
+@pytest.fixture
+def planned(nnunet_folders: Path) -> Path:
+    """A dataset of plans P (2d) and Q (2d, 3d_fullres) three preprocessed cases and three folds; returns its home."""
+    folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
+    folder.mkdir()
+    for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
+        settings = {configuration: {"data_identifier": configuration} for configuration in configurations}
+        names = {"dataset_name": DATASET, "plans_name": name}
+        (folder / f"{name}.json").write_text(json.dumps({**names, "configurations": settings}))
+        for path in (folder / configuration / f"{case}.pkl" for configuration in configurations for case in "abc"):
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    (folder / "dataset.json").write_text(json.dumps({"numTraining": 3, "file_ending": ".nii.gz"}))
+    splits = [{"train": ["b", "c"], "val": ["a"]}, {"train": ["c", "a"], "val": ["b"]}, {"train": ["a"], "val": ["c"]}]
+    (folder / "splits_final.json").write_text(json.dumps(splits))
+    return nnunet_folders
+
+
+@pytest.fixture
+def stand_in(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In place of nnUNetv2_train: notes that it ran, fails for trainer Bad, waits for ever for Endless."""
+    commands = planned / "bin"
+    commands.mkdir()
+    script = commands / "nnUNetv2_train"
+    script.write_text(
+        """#!/bin/sh
+folder="$nnUNet_results/Dataset015_BRATS2015/$5__$7__$2/fold_$3"
+echo "$*" "gpu $CUDA_VISIBLE_DEVICES" >> "$nnUNet_results/ran"
+if test "$5" = Endless; then
+    sleep 600 &
+    echo $$ $! > "$folder/processes"
+    touch "$folder/checkpoint_latest.pth"
+    wait
+fi
+sleep 0.2
+test "$5" = Bad && { echo "RuntimeError: bad luck"; exit 3; }
+mkdir -p "$folder/validation"
+touch "$folder/checkpoint_final.pth" "$folder/validation/summary.json"
+"""
+    )
+    script.chmod(0o755)
+    path = os.pathsep.join((str(commands), os.environ["PATH"]))
+    monkeypatch.setattr(local, "job_environment", lambda cores, device: {**os.environ, "PATH": path})
+    monkeypatch.setenv("PATH", path)
+    return planned / "nnUNet_results" / "ran"
+
+
 @pytest.fixture(scope="session")
 def six_patients() -> Path:
     """The six real BRATS 2015 patients, or a skip."""
@@ -92,20 +153,35 @@ def six_patients() -> Path:
     return Path(folder)
 
 
-class Commands:
-    """Runs commands as a user does: in new processes, on nnUNet_extTrainer and nnU-Net's three variables."""
+@cache
+def forking_server() -> "subprocess.Popen[str]":
+    """Start the process of forked_commands.py, once for all tests of this one: it takes ten seconds."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True,
+        env={**os.environ, "nnUNet_def_n_proc": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
-    def __init__(self, folder: Path) -> None:
+
+class Commands:
+    """Runs commands as a user does: in new processes, on nnUNet_extTrainer and nnU-Net's three variables.
+
+    Args:
+        folder: of all their files.
+        small: whether nnU-Net's commands run as small ones, see forked_commands.py.
+    """
+
+    def __init__(self, folder: Path, small: bool = True) -> None:
         self.folder = folder
+        self.small = small
         # threads that wait are to sleep: other trainings run beside this one
         self.environment = {**nnunet_environment(folder), "OMP_WAIT_POLICY": "PASSIVE"}
         self.counter = count()
-        self.server: subprocess.Popen[str] | None = None
 
     def __call__(self, *command: str, succeeds: bool | None = True) -> str:
         """Run a command and return what it printed; check how it ended, unless `succeeds` is None."""
         if command[0] in ENTRY_POINTS:
-            ((status, output),) = self.forked(command, small=False)
+            ((status, output),) = self.forked(command, small=self.small)
         else:
             done = subprocess.run(
                 command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False
@@ -133,11 +209,7 @@ class Commands:
             small: on one thread each, without pictures of progress.
             environment: additions to the environment.
         """
-        if self.server is None:
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True,
-                env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+        server = forking_server()
         logs = [self.folder / f"forked_{next(self.counter)}.log" for _ in commands]
         request = {
             "jobs": jobs,
@@ -148,10 +220,10 @@ class Commands:
                 for command, log, seconds in zip_longest(commands, logs, kill_after)
             ],
         }
-        assert self.server.stdin and self.server.stdout
-        self.server.stdin.write(json.dumps(request) + "\n")
-        self.server.stdin.flush()
-        statuses = json.loads(self.server.stdout.readline())
+        assert server.stdin and server.stdout
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        statuses = json.loads(server.stdout.readline())
         printed = [log.read_text() + Path(f"{log}.errors").read_text() for log in logs]
         return list(zip(statuses, printed, strict=True))
 
@@ -172,7 +244,7 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     folder = tmp_path_factory.mktemp("small_dataset")
     release = simulate_release(folder, cases=3, seed=1)
     run = Commands(folder)
-    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes, each of which imports torch
+    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}  # few processes
     run("segan_nnunet", "convert", "brats2015", str(release), "-d", "3", "--channels", "T1c", "FLAIR")
     run("segan_nnunet", "plan", "-d", "3", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
     run("segan_nnunet", "split", "-d", "3", "-k", "3")

@@ -2,12 +2,11 @@
 
 A new Python process takes seconds to import torch and nnU-Net, and so does every worker that nnU-Net spawns: with small
 trainings that is nearly all of their time. Here the commands' own entry points run in forked processes. `small` ones
-stay on one thread each, draw no pictures of progress, and their workers are forked too.
+stay on one thread each, draw no pictures of their progress, which take longer than their epochs, and fork workers.
 
 Reads {"jobs": how many at once, "small": true or false, "environment": {...}, "commands": [{"argv": [...], "log": FILE,
 "errors": FILE, "kill_after": seconds or null}, ...]} as JSON, a line each, from standard input. Prints, for each, the
-list of exit statuses, negative for a signal, as JSON. nnU-Net's folders are those of the environment in which this was
-started: nnU-Net reads them as it is imported.
+list of exit statuses, negative for a signal, as JSON.
 """
 
 import contextlib
@@ -18,9 +17,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
+import nnunetv2.utilities.utils
 import torch
+from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 from nnunetv2.inference.predict_from_raw_data import predict_entry_point
 from nnunetv2.run.run_training import run_training_entry
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
@@ -29,6 +31,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 import segan_nnunet.evaluation.comparison
 import segan_nnunet.grid.crossval  # noqa: F401
 from segan_nnunet.cli import main
+from segan_nnunet.training import with_critics
 
 ENTRY_POINTS: dict[str, Callable[[], None]] = {
     "segan_nnunet": main,
@@ -39,10 +42,22 @@ THREADS = torch.get_num_threads()
 
 
 def stay_small() -> None:
-    """One thread, and forked instead of spawned workers, in this process and its children."""
+    """One thread, no pictures, few intensities, and forked workers instead of spawned ones, here and in children.
+
+    nnU-Net draws 1e8 intensities for the percentiles of even the smallest dataset, and lists files in 12 processes.
+    """
     torch.set_num_threads(1)
     setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010  nnU-Net sets as many as there are processors
-    LocalLogger.plot_progress_png = lambda self, folder: None  # nnU-Net's picture takes longer than these epochs
+    LocalLogger.plot_progress_png = lambda self, folder: None
+    with_critics.plot_game = lambda *_: None
+    setattr(nnunetv2.utilities.utils, "Pool", ThreadPool)  # noqa: B010  mypy refuses the patch otherwise
+    make_extractor = DatasetFingerprintExtractor.__init__
+
+    def extractor(self: DatasetFingerprintExtractor, *arguments: Any, **options: Any) -> None:
+        make_extractor(self, *arguments, **options)
+        self.num_foreground_voxels_for_intensitystats = 1e5
+
+    DatasetFingerprintExtractor.__init__ = extractor
     forking = multiprocessing.get_context("fork")
     setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
 

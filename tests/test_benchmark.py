@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from functools import partial
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.benchmark import Workload, benchmark, inference, pipeline, step_table
+from segan_nnunet.experiments.benchmark import steps as steps_module
 from segan_nnunet.experiments.benchmark.candidates import AuthorsLoop, build
 from segan_nnunet.experiments.benchmark.pipeline import Pipeline
 from segan_nnunet.experiments.benchmark.steps import Measured, operations
@@ -99,6 +101,7 @@ def test_operations_are_those_of_the_design() -> None:
 def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module("segan_nnunet.experiments.benchmark.pipeline")  # the package has a function of this name
     monkeypatch.setattr(module, "CASE_SHAPE", (32, 32, 32))
+    monkeypatch.setattr(steps_module, "attainable_rate", partial(steps_module.attainable_rate, repetitions=1))
     workload = Workload(patch=(16, 16, 16), batch=2, width=2, channels=2, regions=2)
     before = dict(os.environ)
     rows = benchmark(workload, steps=2, candidates=["authors' loop", "SegANTrainer"])

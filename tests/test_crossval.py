@@ -4,7 +4,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +28,9 @@ from segan_nnunet.grid.run_state import (
     status_table,
     write_record,
 )
+from tests.conftest import DATASET
 
-DATASET = "Dataset015_BRATS2015"
 JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
-
-
-@pytest.fixture
-def planned(nnunet_folders: Path) -> Path:
-    """Plans P (2d), Q (2d, 3d_fullres), three preprocessed cases, three folds; returns the folder of the folders."""
-    folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
-    folder.mkdir()
-    for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
-        settings = {configuration: {"data_identifier": configuration} for configuration in configurations}
-        names = {"dataset_name": DATASET, "plans_name": name}
-        (folder / f"{name}.json").write_text(json.dumps({**names, "configurations": settings}))
-        make(folder, *(f"{configuration}/{case}.pkl" for configuration in configurations for case in "abc"))
-    (folder / "dataset.json").write_text(json.dumps({"numTraining": 3, "file_ending": ".nii.gz"}))
-    splits = [{"train": ["b", "c"], "val": ["a"]}, {"train": ["c", "a"], "val": ["b"]}, {"train": ["a"], "val": ["c"]}]
-    (folder / "splits_final.json").write_text(json.dumps(splits))
-    return nnunet_folders
 
 
 def make(folder: Path, *names: str) -> None:
@@ -122,30 +105,6 @@ def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Pa
     assert lines[-1] == "4 jobs: 1 finished, 3 waiting"
     unfinished = status_table(crossval.states_of(grid), only_unfinished=True).splitlines()
     assert len(unfinished) == 5 and unfinished[-1] == lines[-1]
-
-
-@pytest.fixture
-def stand_in(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """In place of nnUNetv2_train: notes that it ran, fails for trainer Bad, waits for ever for Endless."""
-    commands = planned / "bin"
-    commands.mkdir()
-    script = commands / "nnUNetv2_train"
-    script.write_text(
-        """#!/bin/sh
-folder="$nnUNet_results/Dataset015_BRATS2015/$5__$7__$2/fold_$3"
-echo "$*" "gpu $CUDA_VISIBLE_DEVICES" >> "$nnUNet_results/ran"
-test "$5" = Endless && { touch "$folder/checkpoint_latest.pth"; sleep 600; }
-sleep 0.2
-test "$5" = Bad && { echo "RuntimeError: bad luck"; exit 3; }
-mkdir -p "$folder/validation"
-touch "$folder/checkpoint_final.pth" "$folder/validation/summary.json"
-"""
-    )
-    script.chmod(0o755)
-    path = os.pathsep.join((str(commands), os.environ["PATH"]))
-    monkeypatch.setattr(local, "job_environment", lambda cores, device: {**os.environ, "PATH": path})
-    monkeypatch.setenv("PATH", path)
-    yield planned / "nnUNet_results" / "ran"
 
 
 def test_a_failure_stops_no_other_job_and_is_tried_again(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ PRECISIONS = [
 ]
 PATCHES = {"2-D": (32, 32), "3-D": (16, 16, 16)}
 
-pytestmark = pytest.mark.usefixtures("without_progress_png", "one_thread")
+pytestmark = pytest.mark.usefixtures("without_progress_png")
 
 
 class SmallSoftmax(SoftmaxTrainer):
@@ -177,12 +177,13 @@ def held(device: str) -> int:
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_memory_stays_constant_over_200_steps(nnunet_folders: Path, device: str, trainer: str) -> None:
+def test_memory_stays_constant(nnunet_folders: Path, device: str, trainer: str) -> None:
+    """Over 195 steps on a GPU, whose allocator hides what one step leaves; a CPU's tensors are counted one by one."""
     one = made(trainer, nnunet_folders, device, None, "2-D")
     (batch,) = batches(1, "2-D", device, one)
-    losses(one, [batch] * 10)
+    losses(one, [batch] * 5)
     before = held(device)
-    losses(one, [batch] * 190)
+    losses(one, [batch] * (195 if device == "cuda" else 20))
     assert held(device) <= before
 
 

@@ -21,8 +21,8 @@ from tests.conftest import Commands
 pytestmark = pytest.mark.end_to_end
 
 TRAIN = ("nnUNetv2_train", "15", "2d", "0", "-device", "cpu")
-EPOCHS = 6
-SEGAN_TRAINER, SOFTMAX_TRAINER = (f"{idea}_short_until{EPOCHS}" for idea in ("SegANTrainer", "UNetSoftmaxTrainer"))
+EPOCHS = 3
+SEGAN_TRAINER, SOFTMAX_TRAINER = f"SegANTrainer_short_until{EPOCHS}", "UNetSoftmaxTrainer_short_until6"
 SEGAN, SOFTMAX = (f"{trainer}__SegANPlans__2d" for trainer in (SEGAN_TRAINER, SOFTMAX_TRAINER))
 NAME = "Dataset015_BRATS2015"
 
@@ -36,6 +36,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     run("segan_nnunet", "convert", "brats2015", str(release), "-d", "15", "--channels", "T1c", "FLAIR")
     run("segan_nnunet", "plan", "-d", "15", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
     run("segan_nnunet", "split", "-d", "15", "-k", "5")
+    run.small = False  # from here on as users' commands are: with pictures, and workers that are spawned
     return run
 
 

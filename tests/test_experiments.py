@@ -91,6 +91,7 @@ def anatomy() -> simulation.Anatomy:
     return simulation.icbm152()
 
 
+@pytest.mark.usefixtures("coarse_brain")
 def test_simulated_release_is_read_as_brats_2015_and_repeats_by_seed(tmp_path: Path, nnunet_folders: Path) -> None:
     release = simulation.simulate_release(tmp_path / "a", cases=5, seed=3)
     made = convert(load_release("brats2015"), release, 15)  # runs all of the converter's checks

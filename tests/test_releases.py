@@ -20,6 +20,8 @@ from segan_nnunet.data.submission import make_submission
 from segan_nnunet.data.volumes import read_volume, write_volume
 from segan_nnunet.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("coarse_brain")
+
 GRADED = {"brats2012", "brats2013", "brats2015", "brats2017", "brats2018", "brats2019", "brats2020"}
 RARE = {"enhancing tumor", "resection cavity"}  # a low grade tumour may have neither
 AMBIGUOUS = {
@@ -31,6 +33,7 @@ def voxels(path: Path | str) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+@pytest.mark.usefixtures("nnunet_in_threads")
 @pytest.mark.parametrize("key", available_releases())
 def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "LOW_GRADE_EVERY", 2)

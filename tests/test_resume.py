@@ -1,12 +1,21 @@
 """A checkpoint: written whole, and continued bit for bit, critic included."""
 
+import contextlib
+import errno
+import os
 import random
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from segan_nnunet.errors import InputError
 from tests.small_trainers import GameTrainer, a_batch, build, play
@@ -53,25 +62,92 @@ def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnu
     assert checkpoint["critic_optimizer_state"]["param_groups"]
 
 
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let the system refuse to write further than this into any file, as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def refusing(error: int) -> Callable[..., Any]:
+    """A stand-in for a function of the system's."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(error, os.strerror(error))
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "remedy"),
+    [
+        (None, errno.EFBIG, "raise the limit"),  # while torch writes: it says nothing but "unexpected pos 10048 vs ..."
+        ((os, "fsync"), errno.ENOSPC, "free some room"),  # file servers say it as late as this
+        ((os, "fsync"), errno.EDQUOT, "ask for a larger quota"),
+        ((tempfile, "NamedTemporaryFile"), errno.EROFS, "make that file system writable"),
+        ((os, "replace"), errno.EIO, "put that right"),
+    ],
+)
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(
-    trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
+    trainer: Any,
+    nnunet_folders: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    function: tuple[Any, str] | None,
+    error: int,
+    remedy: str,
 ) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
     whole = path.read_bytes()
-    write = torch.save
-
-    def fail_on_disk(value: Any, file: Any) -> None:
-        if hasattr(file, "name"):  # not the buffer in memory
-            file.write(b"half a checkpoint")
-            raise OSError("disk full")
-        write(value, file)
-
-    monkeypatch.setattr(torch, "save", fail_on_disk)
-    with pytest.raises(OSError, match="disk full"):
+    if function:
+        monkeypatch.setattr(*function, refusing(error))
+    limit = contextlib.nullcontext() if function else files_of_at_most(10_000)
+    with pytest.raises(InputError) as refused, limit:
         trainer.save_checkpoint(str(path))
+    said = f"{path} cannot be written: {os.strerror(error)}. What was saved before is whole: "
+    assert str(refused.value).startswith(said) and remedy in str(refused.value)
     assert path.read_bytes() == whole
     assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"
+
+
+def test_a_full_disk_ends_nnunet_s_command_with_one_message(
+    trainer: Any, nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not with a traceback: what no one catches goes through the hook that our trainers set."""
+    with files_of_at_most(10_000), pytest.raises(InputError) as refused:
+        trainer.save_checkpoint(str(nnunet_folders / "checkpoint.pth"))
+    sys.excepthook(refused.type, refused.value, refused.tb)
+    said = capsys.readouterr().err
+    assert said.startswith("segan_nnunet: ") and os.strerror(errno.EFBIG) in said and said.count("\n") == 1
+    full = OSError(errno.ENOSPC, "No space left on device")  # of dataset.json, for instance, which nnU-Net copies
+    sys.excepthook(OSError, full, None)
+    assert capsys.readouterr().err == (
+        "segan_nnunet: No space left on device; free some room and give the command again\n"
+    )
+    sys.excepthook(ValueError, ValueError("a mistake in the code"), refused.tb)
+    assert "Traceback" in capsys.readouterr().err, "what a user cannot put right is shown whole"
+
+
+def test_a_log_or_a_picture_that_cannot_be_written_ends_no_training(
+    trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = nnunet_folders / "progress.png"
+    picture.write_bytes(b"of the epoch before")
+
+    def half(self: Any, folder: str) -> None:
+        picture.write_bytes(bytes(20_000))
+
+    monkeypatch.setattr(LocalLogger, "plot_progress_png", half)
+    with files_of_at_most(10_000):
+        trainer.logger.plot_progress_png(str(nnunet_folders))
+    assert not picture.exists(), "no half picture"
+    assert f"{picture} cannot be written: {os.strerror(errno.EFBIG)}" in capsys.readouterr().out
+    monkeypatch.setattr(nnUNetTrainer, "print_to_log_file", refusing(errno.ENOSPC))
+    trainer.print_to_log_file("standard output is a file on the full disk")
 
 
 def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:

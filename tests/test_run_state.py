@@ -1,15 +1,28 @@
-"""What a failed job's log says of the cause, and in which environment a job runs."""
+"""What a failed job's log says of the cause, what SLURM's queue adds, and in which environment a job runs."""
 
+import contextlib
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from segan_nnunet.errors import InputError
+from segan_nnunet.grid import slurm
+from segan_nnunet.grid.crossval import states_of
+from segan_nnunet.grid.jobs import Grid
 from segan_nnunet.grid.run_job import job_environment
-from segan_nnunet.grid.run_state import LOG, read_state, write_record
+from segan_nnunet.grid.run_state import LOG, SLURM_ID, State, read_state, write_record
+from tests.conftest import DATASET
 
 
 @pytest.mark.parametrize(
-    "said", ["OSError: [Errno 28] No space left on device", "Could not write file: Disk quota exceeded"]
+    "said",
+    [
+        "OSError: [Errno 28] No space left on device",
+        "Could not write file: Disk quota exceeded",
+        "RuntimeError: [enforce fail at inline_container.cc:664] . unexpected pos 841216 vs 841108",
+    ],
 )
 def test_a_full_disk_is_said_of_the_latest_attempt(tmp_path: Path, said: str) -> None:
     log = f"\n$ nnUNetv2_train 15\n{said}\nRuntimeError: one or more background workers are no longer alive\n"
@@ -26,3 +39,65 @@ def test_what_the_user_has_set_for_a_job_stays(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("nnUNet_def_n_proc", raising=False)
     found = job_environment(2, "cpu")
     assert [found[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == ["7", "2", "2"]
+
+
+class Cluster:
+    """A stand-in for submitit's executor: every job is submitted as 9_0."""
+
+    def __init__(self, *_: object) -> None:
+        self.batch = contextlib.nullcontext
+
+    def submit(self, job: object) -> SimpleNamespace:
+        return SimpleNamespace(job_id="9_0")
+
+    def update_parameters(self, **parameters: object) -> None:
+        pass
+
+
+@pytest.fixture
+def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
+    """One job, submitted as SLURM job 7_0; `squeue` prints the file `queue`, or fails without it."""
+    squeue = planned / "squeue"
+    squeue.write_text(f'#!/bin/sh\ncat "{planned}/queue"\n')
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(planned), os.environ["PATH"])))
+    for name in ("check_slurm", "check_trainers", "prepare", "check_folds"):
+        monkeypatch.setattr(slurm, name, lambda *_: None)
+    monkeypatch.setattr(slurm, "executor", Cluster)
+    made = Grid(DATASET, ("A",), ("P",), (0,))
+    folder = made.jobs()[0].folder
+    folder.mkdir(parents=True)
+    (folder / SLURM_ID).write_text("7_0")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("queue", "status", "state"),
+    [
+        ("7_0 COMPLETING\n", -15, State.QUEUED),  # cancelled a moment ago
+        ("7_0 RUNNING\n", -15, State.QUEUED),  # its training has ended, SLURM's job not yet
+        ("7_0 PENDING\n", -15, State.QUEUED),  # preempted, and requeued
+        ("6_0 PENDING\n7_0 CONFIGURING\n", None, State.QUEUED),  # not begun yet
+        ("", -15, State.FAILED),
+        ("7_1 RUNNING\n17_0 RUNNING\n", -15, State.FAILED),  # others of this user
+        ("", None, State.WAITING),  # its node has died
+    ],
+)
+def test_status_and_submission_say_the_same_of_a_job(
+    grid: Grid, planned: Path, queue: str, status: int | None, state: State
+) -> None:
+    (planned / "queue").write_text(queue)
+    (job,) = grid.jobs()
+    if status is not None:
+        write_record(job.folder, status=status)
+    assert states_of(grid)[job].state is state
+    said = slurm.crossval_on_slurm(grid, slurm.SlurmOptions()).text
+    assert said.startswith("nothing to submit: 1 jobs" if state is State.QUEUED else "submitted 1 jobs,")
+
+
+def test_where_slurm_does_not_answer_the_folder_is_shown_and_nothing_submitted(grid: Grid) -> None:
+    (job,) = grid.jobs()
+    write_record(job.folder, status=-15)
+    assert states_of(grid)[job].state is State.FAILED
+    with pytest.raises(InputError, match="SLURM does not say which jobs are queued"):
+        slurm.crossval_on_slurm(grid, slurm.SlurmOptions())

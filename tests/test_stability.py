@@ -4,15 +4,12 @@ import math
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
 import torch
 from torch import Tensor
 
 from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 from tests.small_trainers import build, play
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Bounded(ShortSchedule, AdversarialTrainer):

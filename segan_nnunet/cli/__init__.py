@@ -3,7 +3,6 @@
 Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
 """
 
-import errno
 import io
 import sys
 from typing import NoReturn
@@ -14,7 +13,7 @@ from rich.console import Console
 from segan_nnunet.cli import comparisons, datasets, grids, models
 from segan_nnunet.cli.options import expand_values
 from segan_nnunet.data.environment import check_variables
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, describe
 from segan_nnunet.file_kinds import check_name
 
 NO_VARIABLES = {"-h", "--help", "trainer-folder", "trainers"}  # these help to set the variables
@@ -70,11 +69,9 @@ def main() -> None:
             f"{missing} is not in this environment, which has the comparison alone; this verb needs all of segan-nnunet"
         )
     except OSError as error:
-        if error.filename is None:  # of no file: nothing that a user could put right
+        if (message := describe(error)) is None:
             raise
-        helps = {errno.ENOSPC: "free some room", errno.EDQUOT: "free some room", errno.EACCES: "ask for the right to"}
-        remedy = f"; {helps[error.errno]} and give the command again" if error.errno in helps else ""
-        say(f"{error.filename}: {error.strerror}{remedy}")
+        say(message)
 
 
 def say(message: str) -> NoReturn:

@@ -111,7 +111,11 @@ def reproduce(
 
 def carry_out(grid: "Grid", executor: "executors.Executor") -> None:
     """Run a grid and print how it ended; exit with status 1 if not all went well."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the trainings, as Ctrl-C does
+    from segan_nnunet.grid.local import ENDING
+
+    for number in ENDING:  # in the phases before and after the trainings, workers are ended as Ctrl-C ends them
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     result = executor.run(grid)
     print(result)
     if not result.ok:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from segan_nnunet.data.case_table import files_by_case
@@ -22,6 +23,7 @@ from segan_nnunet.grid.run_state import (
     JobState,
     State,
     is_finished,
+    queue_if_any,
     read_state,
     status_table,
 )
@@ -56,9 +58,16 @@ class Outcome:
         return "\n".join([*parts, status_table(self.states, only_unfinished=True)])
 
 
-def states_of(grid: Grid) -> dict[Job, JobState]:
-    """Read the states of all jobs of a grid."""
-    return {job: read_state(job.folder) for job in grid.jobs()}
+def states_of(grid: Grid, queue: Mapping[str, str] | None = None) -> dict[Job, JobState]:
+    """Read the states of all jobs of a grid.
+
+    Args:
+        grid: whose jobs.
+        queue: SLURM's; by default it is asked where it answers.
+    """
+    jobs = grid.jobs()
+    queue = queue_if_any([job.folder for job in jobs]) if queue is None else queue
+    return {job: read_state(job.folder, queue) for job in jobs}
 
 
 def open_jobs(grid: Grid) -> list[Job]:

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import queue
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -17,12 +18,23 @@ from segan_nnunet.grid.run_job import job_environment, run_job
 from segan_nnunet.grid.run_state import DISK_FULL, LOG, JobState, State, read_progress
 
 REFRESH_S = 2.0
+# that end a process unless it says otherwise: a closed terminal, Ctrl-C, Ctrl-\, kill, and warnings of batch systems
+ENDING = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGXCPU,
+)
 
 
 def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
     """Run jobs on this machine, and report on each; how they ended is in their folders.
 
-    A job that fails does not stop the others. Ctrl-C ends them all, and their last checkpoints stay.
+    A job that fails does not stop the others. Ctrl-C, and any other signal that ends this process, ends them all; their
+    last checkpoints stay.
 
     Args:
         jobs: trained by so many threads, each of which watches one process.
@@ -62,7 +74,7 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
             free.put(gpu)
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as progress:
+    with ending_signals(stop), Progress(*columns, transient=True) as progress:
         overall = progress.add_task("jobs", total=len(jobs))
         bars: dict[Job, TaskID] = {}
 
@@ -71,8 +83,8 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
             bars[job] = progress.add_task(str(job), total=None)
 
         with ThreadPoolExecutor(at_once) as pool:
-            futures = {pool.submit(run, job): job for job in jobs}
             try:
+                futures = {pool.submit(run, job): job for job in jobs}
                 pending: set[Future[JobState]] = set(futures)
                 while pending:
                     done, pending = wait(pending, REFRESH_S, FIRST_COMPLETED)
@@ -89,6 +101,37 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+@contextlib.contextmanager
+def ending_signals(stop: threading.Event) -> Iterator[None]:
+    """Let every signal that would end this process set `stop` and then end it; further ones change nothing.
+
+    Trainings have sessions of their own, which these signals do not reach: without this they would go on alone. An
+    ignored signal stays ignored, as SIGHUP is under nohup.
+
+    Args:
+        stop: what the trainings watch.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set handlers
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+
+    def end(number: int, _: object) -> None:
+        stop.set()
+        for each in before:  # an impatient second one would leave behind the trainings that are being ended
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    try:
+        for number in before:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def report(progress: Progress, job: Job, state: JobState) -> None:

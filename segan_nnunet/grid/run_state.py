@@ -1,20 +1,24 @@
 """How far a job is, read from its own folder: nnU-Net's checkpoints and logs, our record, our lock.
 
-No process and no scheduler is asked, so this works on any machine that sees the folder.
+The folder says everything but one thing: whether SLURM still has the job. SLURM's queue is asked for that, on machines
+that have SLURM, and both `--status` and the next submission rest on the same answer.
 """
 
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.locks import FOLD_LOCK, is_locked
+from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import FINAL, SUMMARY, is_exported, missing_predictions
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.text_enum import TextEnum
@@ -28,7 +32,10 @@ SLURM_ID = "crossval.slurm"  # the SLURM job it was last submitted as
 EPOCH = re.compile(r": Epoch (\d+) *$")
 EPOCH_TIME = re.compile(r": Epoch time: ([\d.]+) s")
 ATTEMPT = "\n$ "  # begins the line of a command in our log
-DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|\bErrno 28\b|\bENOSPC\b")
+# the last two are all that torch says when a disk fills under a checkpoint of nnU-Net's own trainers
+DISK_FULL = re.compile(
+    r"No space left on device|Disk quota exceeded|\bErrno 28\b|\bENOSPC\b|unexpected pos \d+ vs \d+|file write failed"
+)
 WINDOW = 10  # epochs over whose durations the time left is estimated
 
 
@@ -37,6 +44,7 @@ class State(TextEnum):
 
     FINISHED = "finished"
     RUNNING = "running"
+    QUEUED = "queued"  # in SLURM's queue, and not training: pending, starting, or coming to its end
     WAITING = "waiting"
     FAILED = "failed"
     INSTALLED = "installed"
@@ -74,11 +82,55 @@ def is_finished(folder: Path) -> bool:
     return written and not is_exported(folder) and not missing_predictions(folder)
 
 
-def read_state(folder: Path) -> JobState:
-    """Read the state of the job whose folder this is."""
-    if not is_finished(folder) and is_locked(folder / LOCK):
+def slurm_queue() -> dict[str, str]:
+    """Ask SLURM for its queue: the states of this user's jobs, such as PENDING, by id, an array's jobs one by one.
+
+    Raises:
+        InputError: SLURM does not say; an empty queue would submit all jobs a second time.
+    """
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i %T"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(
+            f"SLURM does not say which jobs are queued: {done.stderr.strip()}. Give the command again later"
+        )
+    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip())
+
+
+def queue_if_any(folders: Sequence[Path]) -> dict[str, str]:
+    """Return SLURM's queue, or an empty one where no job was submitted, or SLURM is not here or does not answer."""
+    if shutil.which("squeue") is None or not any((folder / SLURM_ID).is_file() for folder in folders):
+        return {}
+    try:
+        return slurm_queue()
+    except InputError:
+        return {}
+
+
+def submitted_as(folder: Path) -> str:
+    """The id of the SLURM job as which a job was last submitted; empty if it never was."""
+    try:
+        return (folder / SLURM_ID).read_text().strip()
+    except OSError:
+        return ""
+
+
+def read_state(folder: Path, queue: Mapping[str, str] | None = None) -> JobState:
+    """Read the state of the job whose folder this is.
+
+    Args:
+        folder: of the job.
+        queue: SLURM's, as `slurm_queue` has it. A job in it has not failed yet, whatever its last attempt left behind:
+            SLURM may still be ending it, or start it again.
+    """
+    if is_finished(folder):
+        return JobState(State.FINISHED)
+    if is_locked(folder / LOCK):
         host = read_record(folder).get("host", "")
         return JobState(State.RUNNING, f"{read_progress(folder) or 'starting'}{f' on {host}' if host else ''}")
+    slurm_id = submitted_as(folder)
+    if queue and slurm_id in queue:
+        return JobState(State.QUEUED, f"SLURM job {slurm_id} is {queue[slurm_id]}")
     return read_ended_state(folder)
 
 
@@ -95,8 +147,8 @@ def read_ended_state(folder: Path) -> JobState:
     details = []
     if missing_predictions(folder):
         details.append("trained, its predictions are not here")
-    if (folder / SLURM_ID).is_file():
-        details.append(f"submitted as SLURM job {(folder / SLURM_ID).read_text()}")
+    if slurm_id := submitted_as(folder):
+        details.append(f"submitted as SLURM job {slurm_id}")
     if progress:
         total = f" of {progress.num_epochs}" if progress.num_epochs else ""
         details.append(f"stopped after epoch {progress.epochs_done}{total}")

@@ -12,14 +12,13 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.helpers import DelayedSubmission
 
 from segan_nnunet.data.environment import nnunet_folder
-from segan_nnunet.data.locks import is_locked
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.checks import check_trainers
-from segan_nnunet.grid.crossval import compare_command, finish, names_of_trainers, open_jobs, prepare
+from segan_nnunet.grid.crossval import compare_command, finish, names_of_trainers, prepare, states_of
 from segan_nnunet.grid.fold_records import check_folds, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.grid.run_job import job_environment, run_job
-from segan_nnunet.grid.run_state import LOCK, LOG, SLURM_ID, State, write_record
+from segan_nnunet.grid.run_state import LOG, SLURM_ID, State, slurm_queue, submitted_as, write_record
 
 FRUITLESS_ATTEMPTS = 3  # without a new checkpoint, after which a job is not requeued
 REPORT_MIN = 60  # time limit of the comparison
@@ -148,27 +147,6 @@ def check_slurm(options: SlurmOptions) -> None:
         raise InputError(f"--sbatch takes KEY=VALUE, such as account=brain, not {', '.join(wrong)}")
 
 
-def queued_jobs() -> set[str]:
-    """Ids of this user's jobs that are pending or running, an array's jobs one by one.
-
-    Raises:
-        InputError: SLURM does not say; an empty queue would submit all jobs a second time.
-    """
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(
-            f"SLURM does not say which jobs are queued: {done.stderr.strip()}. Give the command again later"
-        )
-    return set(done.stdout.split())
-
-
-def is_queued(job: Job, queued: set[str]) -> bool:
-    """Whether the SLURM job that this job was last submitted as is among those in the queue."""
-    path = job.folder / SLURM_ID
-    return path.is_file() and path.read_text() in queued
-
-
 @dataclass(frozen=True)
 class Submission:
     """What was submitted, and how to go on."""
@@ -192,9 +170,9 @@ def crossval_on_slurm(grid: Grid, options: SlurmOptions) -> Submission:
     check_trainers(names_of_trainers(grid))
     prepare(grid)
     check_folds(grid.jobs())
-    queued = queued_jobs()
-    unfinished = open_jobs(grid)
-    new = [job for job in unfinished if not is_queued(job, queued) and not is_locked(job.folder / LOCK)]
+    states = states_of(grid, slurm_queue())
+    unfinished = [job for job, found in states.items() if found.state is not State.FINISHED]
+    new = [job for job in unfinished if states[job].state in (State.WAITING, State.FAILED)]
     if not new:
         busy = f"{len(unfinished)} jobs are in the queue or running" if unfinished else "every job is finished"
         said = f"nothing to submit: {busy}. The comparison by hand: {compare_command(grid)}"
@@ -207,7 +185,7 @@ def crossval_on_slurm(grid: Grid, options: SlurmOptions) -> Submission:
         for job, slurm_job in zip(new, submitted, strict=True):
             job.folder.mkdir(parents=True, exist_ok=True)
             (job.folder / SLURM_ID).write_text(slurm_job.job_id)
-        awaited = [(job.folder / SLURM_ID).read_text() for job in unfinished if (job.folder / SLURM_ID).is_file()]
+        awaited = [slurm_id for job in unfinished if (slurm_id := submitted_as(job.folder))]
     except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError) as error:
         raise InputError(f"SLURM took no jobs: {error}") from error
     try:

@@ -1,7 +1,9 @@
 """What all our trainers share, the paper's and those with nnU-Net's own recipe."""
 
 import io
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +26,7 @@ from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.pretrained import load_pretrained_weights
-from segan_nnunet.training.run.progress import epoch_line
+from segan_nnunet.training.run.progress import draw_or_say, epoch_line
 from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.run.threads import respect_omp_num_threads
 
@@ -91,6 +93,16 @@ class ResumableTrainer(nnUNetTrainer):
         self.saved_random_states: dict[str, Any] | None = None
         self.split: tuple[list[str], list[str]] | None = None
         self.recorded_objective: dict[str, Any] | None = None
+        self.logger.plot_progress_png = partial(self.draw_progress, self.logger.plot_progress_png)
+
+    def draw_progress(self, draw: Callable[[str], None], folder: str) -> None:
+        """Draw nnU-Net's picture of an epoch, if it can be written."""
+        draw_or_say(lambda: draw(folder), Path(folder) / "progress.png", self.print_to_log_file)
+
+    def print_to_log_file(self, *args: Any, **options: Any) -> None:
+        """Print and log; nnU-Net bears a log that cannot be written, and here what is printed may fail as well."""
+        with suppress(OSError):  # printed into a file on a full disk, or to a terminal that was closed
+            super().print_to_log_file(*args, **options)
 
     def initialize(self) -> None:
         """Build what nnU-Net builds, on as many threads as the environment says."""

@@ -24,7 +24,7 @@ from segan_nnunet.objective import (
 from segan_nnunet.training.critic_checks import check_critic_fits
 from segan_nnunet.training.resumable_trainer import ResumableTrainer
 from segan_nnunet.training.run import game_log, objective_record
-from segan_nnunet.training.run.progress import plot_game
+from segan_nnunet.training.run.progress import draw_or_say, plot_game
 
 
 class WithCritics(ResumableTrainer):
@@ -244,7 +244,8 @@ class WithCritics(ResumableTrainer):
         super().on_epoch_end()
         if self.local_rank == 0:
             path = Path(self.output_folder) / "progress_game.png"
-            plot_game(self.logger.get_checkpoint(), self.critic.layers, list(self.critic.region_groups), path)
+            log, regions = self.logger.get_checkpoint(), list(self.critic.region_groups)
+            draw_or_say(lambda: plot_game(log, self.critic.layers, regions, path), path, self.print_to_log_file)
 
     def plugin_state(self) -> dict[str, Any]:
         """Add the critic and its optimiser: without them a resumed training would start a new game."""

@@ -1,15 +1,23 @@
 """Trainers of seconds for the tests of grids; this folder is added to nnUNet_extTrainer there."""
 
+import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
 
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerNoDeepSupervision import (
     nnUNetTrainerNoDeepSupervision,
 )
 
-from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
+
+# jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
+LocalLogger.plot_progress_png = lambda self, folder: None
+with_critics.plot_game = lambda *_: None
+forking = multiprocessing.get_context("fork")
+setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
 
 
 class GridQuick(AdversarialTrainer):
@@ -57,16 +65,10 @@ class GridBroken(GridQuick):
         raise RuntimeError("it was built to break")
 
 
-class GridLong(GridQuick):
-    """Epochs of a second and more; in fold 0 enough of them for SLURM to end it before the last."""
-
-    num_epochs = 10
-
-    def initialize(self) -> None:
-        if self.fold == 0:
-            self.num_epochs = 40
-        super().initialize()
+class GridHeld(GridQuick):
+    """Held in its third epoch until it is interrupted, on a machine of any speed; the next attempt ends."""
 
     def on_epoch_start(self) -> None:
         super().on_epoch_start()
-        time.sleep(1)
+        while self.current_epoch == 2 and len(list(Path(self.output_folder).glob("training_log_*.txt"))) == 1:
+            time.sleep(0.2)

@@ -18,7 +18,8 @@ start() {
     head -c 128 /dev/urandom > munge.key
     chmod 600 munge.key
     # cred_expire: a requeued job waits so long before it starts again (SLURM: two minutes)
-    # KillWait: seconds between SIGTERM and SIGKILL
+    # KillWait: seconds between SIGTERM and SIGKILL; enough for a job to note, on a busy machine, how it ended
+    # OverTimeLimit: minutes after its limit in which a job that was warned can still requeue itself, on a busy machine
     cat > slurm.conf <<END
 ClusterName=test
 SlurmctldHost=$(hostname -s)(127.0.0.1)
@@ -42,7 +43,8 @@ SlurmctldLogFile=$1/slurmctld.log
 SlurmdLogFile=$1/slurmd.log
 MailProg=/bin/true
 ReturnToService=2
-KillWait=5
+KillWait=60
+OverTimeLimit=3
 NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo) State=UNKNOWN
 PartitionName=grid Nodes=ALL Default=YES State=UP
 END

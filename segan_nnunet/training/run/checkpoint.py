@@ -1,5 +1,6 @@
 """Checkpoints that are either whole or not there, and that hold nothing but tensors and plain values."""
 
+import contextlib
 import io
 import os
 import random
@@ -13,14 +14,32 @@ import torch
 from torch import nn
 
 from segan_nnunet.data.environment import usual_mode
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import REMEDIES, InputError, system_error
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint under a temporary name, flush it to the disk, and rename it.
 
     Killed at any moment, the file `path` holds either the old checkpoint or the new one.
+
+    Raises:
+        InputError: the system refuses: the disk is full, for instance. The old checkpoint stays.
     """
+    try:
+        replace_atomically(checkpoint, path)
+    except (OSError, RuntimeError) as error:  # torch turns a failed write into a RuntimeError about positions
+        refusal = system_error(error)
+        if refusal is None:
+            raise
+        remedy = REMEDIES.get(refusal.errno or 0, "put that right")
+        raise InputError(
+            f"{path} cannot be written: {refusal.strerror or refusal}. What was saved before is whole: {remedy}, and "
+            "continue the training with --c, or with the same crossval"
+        ) from error
+
+
+def replace_atomically(checkpoint: dict[str, Any], path: Path) -> None:
+    """Do what `save_atomically` says; nothing half-written stays behind."""
     for stale in path.parent.glob(".*.pth.*"):
         stale.unlink()  # of a process killed while writing; one training writes into a folder at a time
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -31,7 +50,8 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
             usual_mode(Path(file.name))
             os.replace(file.name, path)
         except BaseException:
-            os.unlink(file.name)
+            with contextlib.suppress(OSError):  # the first error is the one to be told
+                os.unlink(file.name)
             raise
 
 

@@ -1,7 +1,8 @@
 """What one sees of a training: a line per epoch, and a picture of the game."""
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,22 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
         f"epoch {epoch}/{num_epochs}  segmentor loss {log['train_losses'][-1]:.4f}{critic}  "
         f"validation loss {log['val_losses'][-1]:.4f}{distances}  pseudo Dice {dice}  {taken:.1f} s  time left {left}"
     )
+
+
+def draw_or_say(draw: Callable[[], None], path: Path, say: Callable[[str], None]) -> None:
+    """Draw a picture; if it cannot be written, say so and leave none: no training ends for a picture.
+
+    Args:
+        draw: writes the picture.
+        path: of the picture.
+        say: prints a line.
+    """
+    try:
+        draw()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # it may be half-written
+        say(f"{path} cannot be written: {error.strerror or error}. The training goes on without this picture")
 
 
 def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: Sequence[str], path: Path) -> None:

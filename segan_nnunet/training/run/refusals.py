@@ -3,18 +3,18 @@
 import sys
 from types import TracebackType
 
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import describe, has_remedy
 
 
 def print_refusals() -> None:
-    """Print an InputError that ends this process as one message, and every other error as before."""
+    """Print an error with a remedy that ends this process as one message, and every other error as before."""
     print_others = sys.excepthook
     if print_others.__module__ == __name__:
         return
 
     def print_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if isinstance(error, InputError):
-            print(f"segan_nnunet: {error}", file=sys.stderr)
+        if has_remedy(error):
+            print(f"segan_nnunet: {describe(error)}", file=sys.stderr)
         else:
             print_others(kind, error, traceback)
 
