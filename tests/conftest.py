@@ -1,5 +1,6 @@
 """Shared by the tests: small networks, a small simulated release, and nnU-Net's commands in their own processes."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -30,6 +31,12 @@ DATASET = "Dataset015_BRATS2015"  # of the grids without nnU-Net
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of minutes first: of files that run side by side, a long one that comes last runs alone."""
     items.sort(key=lambda item: not any(item.get_closest_marker(mark) for mark in ("end_to_end", "slurm")))
+
+
+@pytest.fixture
+def quick_correction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the garbage collection of statsmodels at every correction of p: with torch loaded it takes 0.1 s."""
+    monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 
 @pytest.fixture

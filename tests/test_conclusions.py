@@ -1,6 +1,5 @@
 """What `compare` concludes: directions, families, single trainings, dominating cases; by hand and by simulation."""
 
-import gc
 import itertools
 
 import numpy as np
@@ -16,13 +15,7 @@ from segan_nnunet.evaluation.statistics.seed_level import estimate
 from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note, sentences
 from segan_nnunet.evaluation.statistics.summary import summarise
 
-
-@pytest.fixture(autouse=True)
-def no_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """statsmodels collects garbage at every correction, which takes a tenth of a second."""
-    monkeypatch.setattr(gc, "collect", lambda *_: 0)
-
-
+pytestmark = pytest.mark.usefixtures("quick_correction")
 REPETITIONS = 600
 THREE_DEVIATIONS = 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)  # of a rate of 5 %
 

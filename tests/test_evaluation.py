@@ -17,6 +17,8 @@ from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder, write_volume
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 PERFECT = (cubes(4, 2), cubes(4, 2))
 LARGER = (cubes(2, 1), cubes(4, 1))  # whole tumour 8 voxels, predicted 64: Dice 16/72, precision 1/8, sensitivity 1
 NO_CORE = (cubes(4, 2), cubes(4))  # core 8 voxels, predicted none

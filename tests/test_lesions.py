@@ -26,6 +26,8 @@ from segan_nnunet.evaluation.scores.lesions import components, lesion_scores
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, surface_scores
 from tests.hand_made_results import write_folder
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 GLIOMA, METASTASES = LESION_RULES[Lesions.BRATS_2023], LESION_RULES[Lesions.BRATS_2023_MET]
 NEWEST = LESION_RULES[Lesions.BRATS_2026]
 

@@ -30,7 +30,7 @@ from tests.small_trainers import a_batch, build
 from tests.test_beside import nnunet_architecture
 from tests.test_checkpoints import epoch
 
-pytestmark = pytest.mark.usefixtures("without_progress_png", "one_thread")
+pytestmark = pytest.mark.usefixtures("without_progress_png")
 
 
 def halved(predicted: Tensor, truth: Tensor) -> Tensor:

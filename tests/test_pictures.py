@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,7 +79,8 @@ def draw(name: str, methods: Sequence[str], regions: Sequence[str]) -> Figure:
 def names_in(figure: Figure) -> dict[Text, tuple[float, ...]]:
     """Titles, labels and legend of an arranged figure, and the places that they take up in pixels."""
     canvas = FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
+    with style.house_style():
+        figure.draw_without_rendering()
     texts = [found for found in figure.findobj(Text) if found.get_text() == figure.get_supxlabel()]
     texts += [found for legend in figure.legends for found in legend.get_texts()]
     for axes in figure.axes:
@@ -96,6 +98,9 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "ranking", "figure3", "training_curves"])
 def test_every_name_has_its_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nnU-Net's picture of a training has changed the settings of the process."""
+    monkeypatch.setitem(matplotlib.rcParams, "xtick.major.pad", 20.0)
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 30.0)
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
     places = names_in(figure := draw(name, METHODS, REGIONS))
     drawn = {found.get_text().replace("\n", "").replace(" ", "") for found in places}

@@ -16,6 +16,8 @@ from segan_nnunet.evaluation.statistics.ranking import rank, unit_ranks
 from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.test_score_table import REGIONS, scores_of
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 NAN = np.nan
 
 

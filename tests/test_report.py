@@ -32,6 +32,8 @@ from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.hand_made_results import REGIONS, cubes
 from tests.test_score_table import scores_of
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 
 def shown_case() -> ShownCase:
     volume = cubes(6, 2)

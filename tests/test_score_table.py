@@ -17,6 +17,8 @@ from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
 from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.summary import summarise
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 REGIONS = ["whole tumor", "tumor core", "enhancing tumor"]
 
 

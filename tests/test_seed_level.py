@@ -16,6 +16,8 @@ from segan_nnunet.evaluation.statistics.seeds import scatter_notes
 from segan_nnunet.evaluation.statistics.sentences import sentences
 from segan_nnunet.evaluation.statistics.summary import summarise
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 REPETITIONS = 800
 BINOMIAL = 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)  # three standard deviations of a rate of 5 %
 PLANTED = [0.06, 0.04, 0.05, 0.055, 0.045]  # a difference of all seeds

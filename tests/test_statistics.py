@@ -1,6 +1,5 @@
 """Statistics against SciPy called directly, and on data whose answer is known."""
 
-import gc
 import itertools
 
 import numpy as np
@@ -15,6 +14,8 @@ from segan_nnunet.evaluation.statistics.intervals import mean_interval, median_i
 from segan_nnunet.evaluation.statistics.paired import paired_tests, wilcoxon
 from segan_nnunet.evaluation.statistics.sentences import count_findings, few_units, sentences, smallest_p
 from segan_nnunet.evaluation.statistics.summary import strata, summarise
+
+pytestmark = pytest.mark.usefixtures("quick_correction")
 
 COLUMNS = [score.column for score in SCORES]
 
@@ -97,14 +98,11 @@ def test_holm_by_hand() -> None:
         np.testing.assert_allclose(family["p_holm"], expected)
 
 
-def test_without_a_difference_nothing_is_significant_more_often_than_the_nominal_rate(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_a_difference_nothing_is_significant_more_often_than_the_nominal_rate() -> None:
     """500 repetitions of methods that differ by chance alone: one test errs in 5 %, a family of three in at most that.
 
     Three standard deviations of a binomial with 500 draws at 5 % are 2.9 points.
     """
-    monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels collects garbage at every call: a tenth of a second
     random = np.random.default_rng(5)
     single, families = 0, 0
     for _ in range(500):

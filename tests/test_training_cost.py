@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import torch
 
 from segan_nnunet.evaluation.methods.gathering import Folders, folder_contest
@@ -21,6 +22,8 @@ from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.measurement import measure
 from segan_nnunet.evaluation.scores.scores import add_scores
 from tests.hand_made_results import cubes, write_folder
+
+pytestmark = pytest.mark.usefixtures("quick_correction")
 
 
 def method(folder: Path, name: str, epochs: int, epoch_s: float, seed_of: str = "") -> Method:

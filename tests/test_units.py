@@ -15,6 +15,8 @@ from segan_nnunet.evaluation.presentation.score_tables import primary_columns, s
 from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
 from tests.hand_made_results import cubes, write_folder
 
+pytestmark = pytest.mark.usefixtures("quick_correction")
+
 PATIENTS = "case,patient,grade\na,p,HGG\nb,p,HGG\nc,q,LGG\n"
 
 

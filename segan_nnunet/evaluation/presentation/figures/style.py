@@ -64,8 +64,14 @@ def region_colours(regions: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def house_style(names: Iterable[str] = ()) -> Iterator[None]:
-    """Draw and save in this style, in fonts for these names. Leave matplotlib's settings as they were."""
-    with matplotlib.rc_context({**SETTINGS, "font.family": choose_fonts(names)}):
+    """Draw and save in this style, in fonts for these names. Leave matplotlib's settings as they were.
+
+    The style starts from matplotlib's defaults, because nnU-Net's picture of a training changes the settings of the
+    whole process.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({**SETTINGS, "font.family": choose_fonts(names)})
         yield
 
 
