@@ -57,7 +57,7 @@ def test_where_ranks_and_mean_disagree_no_method_is_called_better(baseline: str)
     text = markdown(table)
     assert "**" not in text, "nothing is bold where the mark stands"
     assert {cell.mark for row in table.rows for cell in row.cells} == {"", "§", "(§)"}
-    assert count_findings(tests).endswith("significant (p < 0.05 after Holm's correction): 1 mean and ranks disagree.")
+    assert count_findings(tests).endswith("after Holm's correction): 1 where mean and ranks disagree.")
 
 
 def test_every_significant_result_names_its_direction() -> None:

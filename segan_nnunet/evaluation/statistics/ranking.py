@@ -78,10 +78,10 @@ class Ranking:
         return [
             f"Methods are ranked in every case and region by {ranked_by}, 1 the best; equal ones share their ranks' "
             "mean; an undefined score comes last where another method's is defined, and where none is, all are equal. "
-            f"The mean rank is over scores and regions, then over {self.units} patients or cases.",
-            f"Place 1 and so on: how often it is taken when these are drawn with replacement. {found} of {pairs} pairs "
+            f"The mean rank is over scores and regions, then over the {self.units} units.",
+            f"Place 1 and so on: how often it is taken when units are drawn with replacement. {found} of {pairs} pairs "
             "differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean ranks, and "
-            "where a method has several seeds, a test over seeds and cases).",
+            "where a method has several seeds, a test over seeds and units).",
             *(
                 f"§ {better} ranks significantly better than {other}, but {other} has the better mean of {titles}: "
                 f"{better} {USUALLY}."

@@ -7,7 +7,7 @@ import pandas as pd
 
 from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1, Score
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
-from segan_nnunet.evaluation.statistics.paired import ALPHA, DISAGREE, OF_UNITS, PRIMARY, significant
+from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, OF_UNITS, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 FEW_UNITS = 20
@@ -48,8 +48,8 @@ def sentence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row
     )
     if row.verdict == DISAGREE:
         verdict = (
-            f"{row.method} and {row.baseline} differ significantly, but ranks and mean disagree: {usual} is better in "
-            f"most cases, {other} has the better mean, so {usual} {USUALLY}"
+            f"{row.method} and {row.baseline} differ significantly, but ranks and mean disagree: the ranks favour "
+            f"{usual}, the mean favours {other}, so {usual} {USUALLY}"
         )
     elif row.verdict:
         verdict = f"{row.method} is significantly {row.verdict} than {row.baseline}"
@@ -106,12 +106,15 @@ def count_findings(tests: pd.DataFrame) -> str:
     """Say how many comparisons of the primary endpoint are significant, and in which direction."""
     family = tests[tests["family"] == PRIMARY]
     found = family[significant(family)]
+    baselines = family["baseline"].unique()
+    words = {BETTER: f"better than {baselines[0]}", WORSE: f"worse than {baselines[0]}"} if len(baselines) == 1 else {}
+    words[DISAGREE] = f"where {DISAGREE}"  # better than whom says nothing of all pairs
     counts = found["verdict"].value_counts()
-    directions = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    directions = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if verdict in counts)
     number = len(found)
     return (
         f"Primary endpoint: {number or 'none'} of {len(family)} comparisons {'is' if number <= 1 else 'are'} "
-        f"significant (p < {ALPHA} after Holm's correction){': ' + directions if number else ''}."
+        f"significant (p < {ALPHA} after Holm's correction){': ' + directions if directions else ''}."
     )
 
 
@@ -120,13 +123,14 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
-def few_units(number: int, comparisons: int, unit: str = "case") -> str:
+def few_units(number: int, comparisons: int, unit: str = "case", endpoint: str = "") -> str:
     """Say what so few units can show; empty where they are not few.
 
     Args:
         number: of units.
-        comparisons: in the primary endpoint's family.
+        comparisons: in the family that is corrected together; 0 where the test is not Wilcoxon's.
         unit: what they are.
+        endpoint: whose family it is, such as " of the primary endpoint"; empty where it is any family's.
     """
     if number >= FEW_UNITS:
         return ""
@@ -134,7 +138,7 @@ def few_units(number: int, comparisons: int, unit: str = "case") -> str:
     few = f"{number} {unit}{' is' if number == 1 else 's are'} few: {intervals}"
     if comparisons and smallest_p(number) * comparisons >= ALPHA:
         return (
-            f"{few}, and no difference can be significant: the smallest p that {number} pairs can give is "
+            f"{few}, and no difference{endpoint} can be significant: the smallest p that {number} pairs can give is "
             f"{smallest_p(number):.2g}, before Holm's correction for {comparisons} comparisons."
         )
     return f"{few}, and only large differences could be found."
