@@ -71,8 +71,8 @@ def units_note(contest: Contest, number: int, patients: int) -> str:
     note = f"The units of intervals and tests are the patients{'' if patients < number else ', one case each'}."
     if unnamed := sorted(set(contest.methods[0].predictions) - named):
         note += (
-            f" The table names no patient of {len(unnamed)} cases ({shorten(unnamed)}), which count as patients of "
-            f"their own: {too_much}"
+            f" The table names no patient for {len(unnamed)} of the cases ({shorten(unnamed)}). They count as patients "
+            f"of their own: {too_much}"
         )
     return note
 
