@@ -118,7 +118,7 @@ def test_missed_and_false_regions_are_counted() -> None:
     found = missed_and_false(scores).set_index("method")
     assert found.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
     assert missed_note(missed_and_false(scores)).endswith("in cases: A: core 1 of 3 missed, 1 of 2 false.")
-    assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No region that is there")
+    assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No method missed a region")
     seeds = pd.DataFrame([counted("A", 1, 0, 1, case="a", seed=0), counted("A", 0, 0, 2, case="a", seed=1)])
     mean = pd.DataFrame([counted("A", 0.5, 0, 1.5, case="a")])  # type: ignore[arg-type]
     assert missed_and_false(mean, seeds).iloc[0].tolist() == ["A", "core", 1, 0.5, 0, 0], "the mean over the seeds"

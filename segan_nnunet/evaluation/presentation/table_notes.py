@@ -1,4 +1,4 @@
-"""The sentences below every table: where the cases come from, what the units are, what was left out."""
+"""Write the sentences below every table: the origin of the cases, the units, the cases that were left out."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -61,18 +61,18 @@ def counted(number: int, patients: int) -> str:
 
 def units_note(contest: Contest, number: int, patients: int) -> str:
     """Say what the units of intervals and tests are."""
-    too_much = "if several are of one patient, the intervals are too narrow and the tests find too much."
+    too_much = "If several cases are of one patient, the intervals are too narrow and the tests find too much."
     named = named_patients(contest)
     if not named:
         return (
-            "The units of intervals and tests are the cases, because no table names their patients (--patients FILE): "
+            "The units of intervals and tests are the cases, because no table names their patients (--patients FILE). "
             + too_much
         )
     note = f"The units of intervals and tests are the patients{'' if patients < number else ', one case each'}."
     if unnamed := sorted(set(contest.methods[0].predictions) - named):
         note += (
             f" The table names no patient for {len(unnamed)} of the cases ({shorten(unnamed)}). They count as patients "
-            f"of their own: {too_much}"
+            f"of their own. {too_much}"
         )
     return note
 
@@ -120,8 +120,9 @@ def score_notes(
         kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
         baseline = tests["baseline"].iloc[0]
         notes.append(
-            "Bold: best mean, where all methods have as many cases (else their number is in brackets) and no § stands "
-            f"in the column. {MARKS[BETTER]} significantly better than {baseline}, {MARKS[WORSE]} significantly worse, "
+            "Bold: the best mean of a column. No mean is bold where the methods have scores of different numbers of "
+            f"cases (in brackets), or where a § stands. {MARKS[BETTER]} significantly better than {baseline}, "
+            f"{MARKS[WORSE]} significantly worse, "
             f"{MARKS[DISAGREE]} significant, but ranks and mean favour different methods, because one method "
             f"{USUALLY} (p < 0.05; {'; '.join(kinds)}; Holm's correction). Marks in brackets are exploratory."
         )

@@ -1,6 +1,6 @@
-"""Ranks of many methods, as the challenges give them: ranked case by case, region by region, score by score; the mean.
+"""Rank methods as the challenges do: in every case and region by every score, then by the mean of these ranks.
 
-A bootstrap over patients (how often each method takes each place) and a test of every pair show how firm the ranks are.
+A bootstrap over units (how often each method takes each place) and a test of every pair show how firm the ranks are.
 """
 
 from collections.abc import Sequence
@@ -71,17 +71,17 @@ class Ranking:
 
     @property
     def notes(self) -> list[str]:
-        """How to read it, in sentences."""
+        """Say how to read the ranking."""
         pairs = len(self.methods) * (len(self.methods) - 1) // 2
         found = int((self.p_holm < ALPHA).sum()) // 2
         ranked_by = " and by ".join(score.title for score in self.scores)
         return [
-            f"Methods are ranked in every case and region by {ranked_by}, 1 the best; equal ones share their ranks' "
-            "mean; an undefined score comes last where another method's is defined, and where none is, all are equal. "
+            f"Methods are ranked in every case and region by {ranked_by}. Rank 1 is the best. Equal methods share the "
+            "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
             f"The mean rank is over scores and regions, then over the {self.units} units.",
-            f"Place 1 and so on: how often it is taken when units are drawn with replacement. {found} of {pairs} pairs "
-            "differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean ranks, and "
-            "where a method has several seeds, a test over seeds and units).",
+            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {found} of "
+            f"{pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean "
+            "ranks, and where a method has several seeds, a test over seeds and units).",
             *(
                 f"§ {better} ranks significantly better than {other}, but {other} has the better mean of {titles}: "
                 f"{better} {USUALLY}."
@@ -135,21 +135,21 @@ def better_mean(scores: pd.DataFrame, score: Score, method: str, other: str) -> 
 
 
 def pair_p(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
-    """p of the ranks of two methods, both (seeds, units): Wilcoxon's, or over seeds and units where there are seeds."""
+    """Return p of the ranks of two methods, both (seeds, units): Wilcoxon's, or over both levels where seeds are."""
     if len(ours) == len(theirs) == 1:
         return wilcoxon((ours - theirs)[0].round(9))[0]  # sums of sixths that are equal differ by a rounding
     return estimate(ours, theirs).p()
 
 
 def seed_ranks(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
-    """Ranks of a method as (seeds, units), each of its seeds among the other methods."""
+    """Return the ranks of a method as (seeds, units), each seed ranked among the other methods."""
     others = scores[scores["method"] != method]
     seeds = of_seeds[of_seeds["method"] == method].groupby("seed")
     return np.array([unit_ranks(pd.concat([others, of_seed]), by)[method] for _, of_seed in seeds])
 
 
 def unit_ranks(scores: pd.DataFrame, by: Sequence[Score]) -> pd.DataFrame:
-    """Mean rank of each method in each unit, units x methods; what no method defines is a tie of all."""
+    """Rank the methods per unit, (units, methods). Where no method defines a score, all tie."""
     parts = []
     for score in by:
         table = scores.pivot(index=["case", "region"], columns="method", values=score.column)
