@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
 from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
@@ -12,11 +13,13 @@ from segan_nnunet.evaluation.presentation.table import build_table, latex, markd
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
 from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
 from segan_nnunet.evaluation.statistics.paired import paired_tests
-from segan_nnunet.evaluation.statistics.ranking import rank, unit_ranks
+from segan_nnunet.evaluation.statistics.ranking import pair_p, rank, score_p, seed_ranks, unit_ranks
+from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.test_score_table import REGIONS, scores_of
 
 NAN = np.nan
+REPETITIONS = 60
 
 
 def test_ranks_by_hand() -> None:
@@ -86,6 +89,55 @@ def test_a_rank_that_one_seed_won_is_not_significant() -> None:
         assert alone.methods[0] == with_seeds.methods[0] == "A"
         assert (alone.p_holm[0, 1:] < 0.05).all()
         assert (with_seeds.p_holm[0, 1:] < 0.05).all() == found
+
+
+@pytest.mark.parametrize("seeds", [(3, 1), (3, 3)])
+def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> None:
+    """Seeds scatter more than the noise of cases: by their ranks alone, three tenths of these pairs differ."""
+    random = np.random.default_rng(0)
+    wrong = by_ranks = 0
+    for _ in range(REPETITIONS):
+        base = random.normal(0.8, 0.05, 20)
+        trainings = {
+            method: [base + random.normal(0, 0.03) + random.normal(0, 0.02, 20) for _ in range(number)]
+            for method, number in zip("AB", seeds, strict=True)
+        }
+        scores, of_seeds = with_seeds(trainings)
+        p = pair_p(*(ranks_of(scores, of_seeds, method) for method in "AB"))
+        by_ranks += p < 0.05
+        wrong += max(p, score_p([by_method_and_seed(scores, of_seeds, "Dice")], "A", "B", None)) < 0.05
+    assert wrong / REPETITIONS <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)
+    assert by_ranks / REPETITIONS > 0.15, "the ranks alone do not suffice"
+
+
+def test_seeds_of_one_rank_whose_scores_scatter_are_not_significant() -> None:
+    """All seeds of A rank before B in every case, by .01 to .09: p of the scores, with 2 degrees, is above .05."""
+    base = np.linspace(0.5, 0.8, 20)
+    scattered, alike = (
+        with_seeds({"A": [base + gain for gain in gains], "B": [base]})
+        for gains in ((0.01, 0.05, 0.09), (0.049, 0.05, 0.051))
+    )
+    assert rank(scattered[0], by=[DICE]).p_holm[0, 1] < 0.001, "without the seeds"
+    assert rank(*scattered, by=[DICE]).p_holm[0, 1] == pytest.approx(2 * stats.t.sf(0.05 / (0.04 * (4 / 3) ** 0.5), 2))
+    assert rank(*alike, by=[DICE]).p_holm[0, 1] < 0.01
+
+
+def with_seeds(trainings: dict[str, list[np.ndarray]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the mean scores of methods, and the scores of the seeds of those that have several."""
+    scores = of_dice({method: np.mean(each, axis=0) for method, each in trainings.items()})
+    seeds = [
+        of_dice({method: values}).assign(seed=seed)
+        for method, each in trainings.items()
+        for seed, values in enumerate(each)
+        if len(each) > 1
+    ]
+    return scores, pd.concat(seeds)
+
+
+def ranks_of(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str) -> np.ndarray:
+    if method in set(of_seeds["method"]):
+        return seed_ranks(scores, of_seeds, method, [DICE])
+    return unit_ranks(scores, [DICE])[[method]].T.to_numpy(float)
 
 
 def test_the_ranking_as_text_and_as_a_picture() -> None:
