@@ -5,6 +5,7 @@ folder that is a link, a mount point or the current folder stays what it is, and
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ FILE_ENDINGS = frozenset(
     ".zip .tar .gz .tgz .bz2 .xz .7z .rar .html .md .tex .csv .tsv .xlsx .json .txt .png .pdf .nii .mha .nrrd".split()
 )
 MOST_NAMES_SHOWN = 5
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def no_files(_: Path) -> Collection[Path]:
@@ -96,8 +98,8 @@ def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
         option: names the path in messages.
 
     Raises:
-        InputError: the path, or a folder above it, is a file or a link to nothing; it is named like a file; or nothing
-            can be written there.
+        InputError: the path, or a folder above it, is a file or a link to nothing; it is named like a file; nothing
+            can be written there; or the disk fills while files are written.
     """
     made: list[Path] = []
     try:
@@ -112,8 +114,12 @@ def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
         ) from error
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         remove_empty(made)
+        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:  # of a write
+            raise InputError(
+                f"{path} cannot be written to ({error.strerror}); free some room, or choose another path with {option}"
+            ) from error
         raise
 
 

@@ -130,7 +130,8 @@ def read_table(path: Path) -> Table:
     """Read a table of text, as programs of tables save it: UTF-8, UTF-16 or Latin-1; commas, semicolons or tabs.
 
     Raises:
-        InputError: the file cannot be read, is empty, is a workbook, or a row is longer than the header.
+        InputError: the file cannot be read, is empty, is a workbook, has two columns of one name, or a row is longer
+            than the header.
     """
     if check_kind(path, "a table").startswith(WORKBOOKS):
         raise InputError(f"{path} is a workbook of a program of tables, not text; save it as CSV")
@@ -146,6 +147,9 @@ def read_table(path: Path) -> Table:
     except csv.Error as error:
         raise InputError(f"{path} is no table of columns separated by commas: {error}") from error
     columns = tuple(name.strip() for name in header)
+    names = [name.casefold() for name in columns if name]
+    if twice := next((name for name in columns if names.count(name.casefold()) > 1), None):
+        raise InputError(f"{path} has two columns '{twice}', in upper or lower case; remove or rename one")
     rows = []
     for row in ([value.strip() for value in values] for values in body):
         if any(row[len(columns) :]):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from segan_nnunet.evaluation.presentation.table import build_table, markdown
+from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
 from segan_nnunet.evaluation.scores.scores import FURTHER, HD95, SCORES, TABLE_1
 from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, ONE_TRAINING, WORSE, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import rank
@@ -50,7 +50,7 @@ def test_where_ranks_and_mean_disagree_no_method_is_called_better(baseline: str)
     text = markdown(table)
     assert "**" not in text, "nothing is bold where the mark stands"
     assert {cell.mark for row in table.rows for cell in row.cells} == {"", "§", "(§)"}
-    assert count_findings(tests).endswith("significant (p < 0.05 after Holm's correction): 1 mean and ranks disagree.")
+    assert count_findings(tests).endswith("after Holm's correction): 1 where mean and ranks disagree.")
 
 
 def test_every_significant_result_names_its_direction() -> None:
@@ -64,6 +64,25 @@ def test_every_significant_result_names_its_direction() -> None:
     assert "up is significantly better than base" in said and "down is significantly worse than base" in said
     text = markdown(build_table("T", summarise(scores), paired_tests(scores, "base"), TABLE_1, ["whole"]))
     assert "| up | **0.720**† |" in text and "| down | 0.680‡ |" in text and "| same | 0.700 |" in text
+
+
+def test_of_all_pairs_no_direction_is_counted() -> None:
+    """Better than whom? With one baseline it is named."""
+    base = np.linspace(0.5, 0.9, 20)
+    scores = scores_of({"base": base, "up": base + 0.02, "down": base - 0.02})
+    assert count_findings(paired_tests(scores, "base")).endswith("correction): 1 better than base, 1 worse than base.")
+    assert count_findings(paired_tests(scores, "base", all_pairs=True)).endswith("Holm's correction).")
+    pairs = scores_of(usually_better() | {"base": base - 0.3})
+    assert count_findings(paired_tests(pairs, "base", all_pairs=True)).endswith("1 where mean and ranks disagree.")
+
+
+def test_a_method_s_name_is_no_argument_of_latex() -> None:
+    r"""Behind a row's end LaTeX takes [x] for a length and * for a starred command."""
+    base = np.linspace(0.5, 0.9, 12)
+    scores = scores_of({"[12]": base, "*ours*": base + 0.02, "nnU-Net [13]": base})
+    text = latex(build_table("T", summarise(scores), paired_tests(scores, "[12]"), TABLE_1, ["whole"]), "c", "l")
+    rows = [line.split(" &")[0] for line in text.splitlines() if line.endswith(r"\\")]
+    assert {"{}[12]", "{}*ours*", "nnU-Net [13]"} <= set(rows)
 
 
 def test_the_ranking_marks_pairs_whose_means_favour_the_other_method() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from segan_nnunet.evaluation.statistics.intervals import FEWEST, mean_interval, median_interval
+from segan_nnunet.evaluation.statistics.intervals import FEWEST, bounded_interval, mean_interval, median_interval
 from segan_nnunet.evaluation.statistics.paired import wilcoxon
 
 REPETITIONS = 1500
@@ -63,13 +63,16 @@ def missed_case() -> dict[str, tuple[np.ndarray, float, float]]:
 def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
     """By hand: t_19 = 2.093 times the standard error, on the logit or the logarithm.
 
-    BCa's interval, which SciPy computes, overlaps; ours is at most 1.45 times as wide, where all values but one agree.
+    Half of HD95's interval is more than the mean, so that the factor between them is e times their ratio. BCa's
+    interval, which SciPy computes, overlaps; ours is at most 1.45 times as wide, where all values but one agree.
     """
     quantile = 2.0930
     for name, (values, least, most) in missed_case().items():
         mean, error = values.mean(), values.std(ddof=1) / np.sqrt(20)
         if name == "HD95":
-            expected = [mean * np.exp(sign * quantile * error / mean) for sign in (-1, 1)]
+            ratio = quantile * error / mean
+            assert ratio > 1
+            expected = [mean / (np.e * ratio), mean * np.e * ratio]
         else:
             share, slope = (mean - least) / (most - least), (mean - least) * (most - mean) / (most - least)
             logits = [np.log(share / (1 - share)) + sign * quantile * error / slope for sign in (-1, 1)]
@@ -79,6 +82,19 @@ def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
         bca = stats.bootstrap((values,), np.mean, rng=np.random.default_rng(0)).confidence_interval
         assert least < found[0] and found[1] < most and found[0] < bca.high and bca.low < found[1]
         assert found[1] - found[0] < 1.45 * (bca.high - bca.low)
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.999, 1.001, 6.5, 40.0])
+def test_no_upper_end_explodes(ratio: float) -> None:
+    """With a half width of so many means: up to the mean exp(half / mean), beyond at most e times the half width.
+
+    Seeds whose mean HD95 is 10 and 30 mm have a half width of 127 mm. Without the bound the interval ends at 11,000.
+    """
+    low, high = bounded_interval(20, 20 * ratio, 0)
+    assert 0 < low < 20 < high and low * high == pytest.approx(400), "symmetric on the logarithm"
+    assert 20 * (1 + ratio) < high <= 20 * np.e * max(ratio, 1)
+    assert ratio > 1 or high == pytest.approx(20 * np.exp(ratio))
+    assert bounded_interval(23, 20 * ratio, 3) == pytest.approx((low + 3, high + 3)), "from another lower end"
 
 
 def test_the_mean_s_interval_is_the_t_interval_of_many_normal_values() -> None:

@@ -1,5 +1,6 @@
 """Output paths: checked before the work, written through links and into mount points; no file of a user is replaced."""
 
+import errno
 import os
 import re
 from collections.abc import Sequence
@@ -192,6 +193,19 @@ def test_a_comparison_into_a_dataset_keeps_its_case_table(tmp_path: Path, folder
     with pytest.raises(InputError, match=r"holds cases\.csv, which this command did not write"):
         compare(output=tmp_path / "dataset", folders=gone)
     assert (tmp_path / "dataset" / "cases.csv").read_text() == "case,patient\na,a\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("of_file", [False, True])
+def test_a_disk_that_fills_is_named_and_nothing_is_left(tmp_path: Path, number: int, of_file: bool) -> None:
+    """A write names no file in its error, where opening a file does."""
+    place = output_file(tmp_path / "new/a.zip", ".zip") if of_file else output_folder(tmp_path / "new/a")
+    with pytest.raises(InputError, match=r"new.* cannot be written to \(.*\); free some room"), place as partial:
+        (partial if of_file else partial / "half.csv").touch()
+        raise OSError(number, "full")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="elsewhere"), output_folder(tmp_path / "b"):
+        raise OSError(number, "full", "/elsewhere")
 
 
 def test_simulation_demo_and_benchmark_follow_the_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
 from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
@@ -12,13 +13,15 @@ from segan_nnunet.evaluation.presentation.table import build_table, latex, markd
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
 from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
 from segan_nnunet.evaluation.statistics.paired import paired_tests
-from segan_nnunet.evaluation.statistics.ranking import rank, unit_ranks
+from segan_nnunet.evaluation.statistics.ranking import pair_p, rank, score_p, seed_ranks, unit_ranks
+from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.test_score_table import REGIONS, scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
 NAN = np.nan
+REPETITIONS = 60
 
 
 def test_ranks_by_hand() -> None:
@@ -90,6 +93,55 @@ def test_a_rank_that_one_seed_won_is_not_significant() -> None:
         assert (with_seeds.p_holm[0, 1:] < 0.05).all() == found
 
 
+@pytest.mark.parametrize("seeds", [(3, 1), (3, 3)])
+def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> None:
+    """Seeds scatter more than the noise of cases: by their ranks alone, three tenths of these pairs differ."""
+    random = np.random.default_rng(0)
+    wrong = by_ranks = 0
+    for _ in range(REPETITIONS):
+        base = random.normal(0.8, 0.05, 20)
+        trainings = {
+            method: [base + random.normal(0, 0.03) + random.normal(0, 0.02, 20) for _ in range(number)]
+            for method, number in zip("AB", seeds, strict=True)
+        }
+        scores, of_seeds = with_seeds(trainings)
+        p = pair_p(*(ranks_of(scores, of_seeds, method) for method in "AB"))
+        by_ranks += p < 0.05
+        wrong += max(p, score_p([by_method_and_seed(scores, of_seeds, "Dice")], "A", "B", None)) < 0.05
+    assert wrong / REPETITIONS <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)
+    assert by_ranks / REPETITIONS > 0.15, "the ranks alone do not suffice"
+
+
+def test_seeds_of_one_rank_whose_scores_scatter_are_not_significant() -> None:
+    """All seeds of A rank before B in every case, by .01 to .09: p of the scores, with 2 degrees, is above .05."""
+    base = np.linspace(0.5, 0.8, 20)
+    scattered, alike = (
+        with_seeds({"A": [base + gain for gain in gains], "B": [base]})
+        for gains in ((0.01, 0.05, 0.09), (0.049, 0.05, 0.051))
+    )
+    assert rank(scattered[0], by=[DICE]).p_holm[0, 1] < 0.001, "without the seeds"
+    assert rank(*scattered, by=[DICE]).p_holm[0, 1] == pytest.approx(2 * stats.t.sf(0.05 / (0.04 * (4 / 3) ** 0.5), 2))
+    assert rank(*alike, by=[DICE]).p_holm[0, 1] < 0.01
+
+
+def with_seeds(trainings: dict[str, list[np.ndarray]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the mean scores of methods, and the scores of the seeds of those that have several."""
+    scores = of_dice({method: np.mean(each, axis=0) for method, each in trainings.items()})
+    seeds = [
+        of_dice({method: values}).assign(seed=seed)
+        for method, each in trainings.items()
+        for seed, values in enumerate(each)
+        if len(each) > 1
+    ]
+    return scores, pd.concat(seeds)
+
+
+def ranks_of(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str) -> np.ndarray:
+    if method in set(of_seeds["method"]):
+        return seed_ranks(scores, of_seeds, method, [DICE])
+    return unit_ranks(scores, [DICE])[[method]].T.to_numpy(float)
+
+
 def test_the_ranking_as_text_and_as_a_picture() -> None:
     same = np.linspace(0.2, 0.9, 12)
     ranking = rank(of_dice({"A|1": same, "B": same - 0.05, "C": same - 0.1}))
@@ -120,7 +172,7 @@ def test_missed_and_false_regions_are_counted() -> None:
     found = missed_and_false(scores).set_index("method")
     assert found.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
     assert missed_note(missed_and_false(scores)).endswith("in cases: A: core 1 of 3 missed, 1 of 2 false.")
-    assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No region that is there")
+    assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No method missed a region")
     seeds = pd.DataFrame([counted("A", 1, 0, 1, case="a", seed=0), counted("A", 0, 0, 2, case="a", seed=1)])
     mean = pd.DataFrame([counted("A", 0.5, 0, 1.5, case="a")])  # type: ignore[arg-type]
     assert missed_and_false(mean, seeds).iloc[0].tolist() == ["A", "core", 1, 0.5, 0, 0], "the mean over the seeds"

@@ -84,6 +84,16 @@ def test_many_tied_pairs_are_tested_without_counting_all_signs() -> None:
     assert wilcoxon(tied[:8])[0] == pytest.approx(2 / 2**8), "few are counted: all differences of one sign"
 
 
+def test_rounding_errors_make_and_break_no_ties() -> None:
+    """Volumes of ten and eleven voxels, in ml, differ as much as those of twenty and twenty-one."""
+    voxels = np.array([3, 1, -1, 1, 2, -2, 5, 1, 4, 6, -3, 1])
+    start = np.arange(10, 22)
+    differences = (start + voxels) * 0.001 - start * 0.001
+    assert len(np.unique(np.abs(differences))) > len(np.unique(np.abs(voxels))), "they differ by rounding errors"
+    assert wilcoxon(differences) == wilcoxon(voxels.astype(float))
+    assert wilcoxon(np.array([1e-17, -1e-16, 0.0])) == (1.0, 0.0)
+
+
 def test_holm_by_hand() -> None:
     """The p of one family, sorted: times their number, times one fewer and so on, never falling."""
     random = np.random.default_rng(4)

@@ -1,17 +1,20 @@
 """`compare` on folders without a dataset: who the patients are, what is primary, which HD95 stands where."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from segan_nnunet.data.case_table import read_patients
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.methods.gathering import Folders
+from segan_nnunet.evaluation.methods.gathering import Folders, folder_contest
 from segan_nnunet.evaluation.presentation import all_figures, result_folder
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.presentation.score_tables import primary_columns, score_tables
+from segan_nnunet.evaluation.presentation.table_notes import units_note
 from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
 from tests.hand_made_results import cubes, write_folder
 
@@ -72,6 +75,9 @@ def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, t
         ("case,patient\na.mha,p\nb.mha,p\nc.mha,q\n", "without their ending; its first value is a.mha"),
         ("case,grade\na,HGG\nb,HGG\nc,LGG\n", "has no column patient"),
         ("case,patient\na,p\na,p\nb,p\nc,q\n", "has a twice"),
+        ("case,patient\na,p\n\u00e9,p\ne\u0301,q\nb,p\nc,q\n", "twice; every case has one row"),
+        ("case,patient,Patient\na,p,r\nb,p,r\nc,q,r\n", "has two columns 'patient'"),
+        ("case,patient,grade,grade\na,p,HGG,1\nb,p,HGG,1\nc,q,LGG,1\n", "has two columns 'grade'"),
         ("case,patient\na,p,r\nb,p\nc,q\n", "the row of a has 3 values"),
         ("", "patients.csv is empty"),
     ],
@@ -85,6 +91,53 @@ def test_a_file_of_patients_that_does_not_fit_is_refused(
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="missing.csv does not exist"):
         compare(output=tmp_path / "out", folders=Folders(**{**vars(folders), "patients": tmp_path / "missing.csv"}))
+
+
+def test_a_patient_s_letters_are_composed_and_rows_without_a_case_are_left_out(tmp_path: Path) -> None:
+    """A Mac decomposes letters: both rows are of one patient. Two empty columns are no columns of one name."""
+    table = tmp_path / "patients.csv"
+    table.write_text("case,patient,,\na,Andr\u00e9,,\nb,Andre\u0301,,\n,total 2,,\n,,,\n")
+    assert read_patients(table, ["a", "b"])["patient"].nunique() == 1
+
+
+def test_cases_without_a_patient_are_named_as_units(folders: Folders) -> None:
+    """The table of a dataset need not name the cases of a test set."""
+    assert folders.reference
+    contest = folder_contest(None, folders, folders.reference)
+    elsewhere = replace(contest, patients={"of the training": "p"})
+    assert units_note(elsewhere, 3, 3) == units_note(contest, 3, 3)
+    assert "the cases, because no table names their patients" in units_note(elsewhere, 3, 3)
+    partly = units_note(replace(contest, patients={"a": "p", "b": "p"}), 3, 2)
+    assert "are the patients. The table names no patient for 1 of the cases (c). They count as patients of" in partly
+    whole = units_note(replace(contest, patients={"a": "p", "b": "q", "c": "r"}), 3, 3)
+    assert whole == "The units of intervals and tests are the patients, one case each."
+
+
+def test_what_few_units_can_show_is_of_the_table_s_own_family(folders: Folders, tmp_path: Path) -> None:
+    """Two patients with HGG: 2 / 2² = .5, over the six comparisons of the grade's smallest table, not the primary's."""
+    patients = "case,patient,grade\na,p,HGG\nb,q,HGG\nc,r,LGG\n"
+    output = run(folders, tmp_path, patients)
+    primary = 2  # regions, in all cases
+    assert (
+        f"no difference of the primary endpoint can be significant: the smallest p that 3 pairs can give is 0.25, "
+        f"before Holm's correction for {primary} comparisons" in (output / "table1.md").read_text()
+    )
+    tests = pd.read_csv(output / "tests.csv")
+    smallest = tests[tests["stratum"] == "HGG"]["family"].value_counts().min()
+    assert smallest > primary
+    text = (output / "table1_HGG.md").read_text()
+    assert (
+        f"no difference can be significant: the smallest p that 2 pairs can give is 0.5, "
+        f"before Holm's correction for {smallest} comparisons" in text
+    )
+
+
+def test_every_column_is_documented(folders: Folders, tmp_path: Path) -> None:
+    output = run(folders, tmp_path, PATIENTS)
+    documented = Path("docs/evaluation.md").read_text().split("### Columns")[1]
+    for name in ("table1", "tests", "cases"):
+        columns = set(pd.read_csv(output / f"{name}.csv")) - {"NSD_1mm"}
+        assert {column for column in columns if f"`{column}`" not in documented} == set(), name
 
 
 def test_primary_is_a_score_of_the_comparison(folders: Folders, tmp_path: Path) -> None:

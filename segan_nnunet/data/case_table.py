@@ -67,9 +67,11 @@ def read_cases(path: Path) -> pd.DataFrame:
     table = pd.DataFrame(text.rows, columns=text.columns, dtype=str).rename(columns=own)
     if lacking := [column for column in ("case", "patient") if column not in table]:
         raise InputError(f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}")
-    if len(twice := table["case"][table["case"].duplicated()]):
+    table = table[table["case"] != ""]
+    if len(twice := table["case"][table["case"].map(composed).duplicated()]):
         raise InputError(f"{path} has {twice.iloc[0]} twice; every case has one row")
-    patients = table["patient"].where(table["patient"] != "", table["case"])  # unknown: nobody else
+    # letters as composed: a name that a Mac wrote is no other patient's. Unknown: nobody else
+    patients = table["patient"].map(composed).where(table["patient"] != "", table["case"])
     further = {column: "" for column in ("grade", "timepoint") if column not in table}
     table = table.assign(patient=patients, **further)
     return table.assign(grade=table["grade"].map(lambda grade: GRADES.get(grade.upper(), grade)))

@@ -27,7 +27,7 @@ from segan_nnunet.evaluation.statistics.paired import PRIMARY, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, rank
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES, strata, summarise
 
-CASE_COLUMNS = ("method", "fold", "grade", "case", "region", "TP", "FP", "FN", "TN")
+CASE_COLUMNS = ("method", "fold", "grade", "patient", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
 OURS = re.compile(
     r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)"
@@ -222,8 +222,6 @@ def build_tables(
 ) -> dict[str, Table]:
     """The wanted tables of all cases and of each grade, by the names of their files."""
     regions = list(contest.labelling.regions)
-    # the smallest p, which is counted from them, is Wilcoxon's
-    comparisons = int((tests["family"] == PRIMARY).sum()) if contest.scores_of_seeds is None and len(tests) else 0
     training = {} if contest.costs is None else cost_column(contest.costs)
     tables: dict[str, Table] = {}
     for stratum, part in strata(scores).items():
@@ -232,6 +230,9 @@ def build_tables(
         while f"table1{suffix}" in tables:  # of "II/III" and "II_III"
             suffix += "_"
         numbers = part["case"].nunique(), part["patient"].nunique()
+        sizes = tests.loc[tests["stratum"] == stratum, "family"].value_counts()
+        # the smallest p, which is counted from them, is Wilcoxon's
+        comparisons = 0 if sizes.empty or contest.scores_of_seeds is not None else sizes.get(PRIMARY, sizes.min())
         notes = contest_notes(contest, *numbers, settings.policy, comparisons, grade)
         notes.append(missed_note(missed_and_false(part, contest.scores_of_seeds)))
         notes += [] if contest.costs is None else cost_notes(contest.costs, settings.baseline or contest.rows[0])

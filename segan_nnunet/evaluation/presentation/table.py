@@ -208,7 +208,9 @@ def latex(table: Table, caption: str, label: str) -> str:
             lines.append(r"\midrule")
             published = True
         cells = [*map(latex_cell, row.cells), *(escape_latex(table.training.get(row.method, "")) for _ in last)]
-        lines.append(" & ".join([escape_latex(row.method), *cells]) + r" \\")
+        # behind \\ LaTeX takes a star or bracket for its own
+        method = "{}" * row.method.startswith(("[", "*")) + escape_latex(row.method)
+        lines.append(" & ".join([method, *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}"]
     lines += [r"\par\smallskip\footnotesize " + escape_latex(" ".join(table.notes)), r"\end{table}"]
     return "\n".join(lines) + "\n"

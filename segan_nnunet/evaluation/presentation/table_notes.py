@@ -1,4 +1,4 @@
-"""The sentences below every table: where the cases come from, what the units are, what was left out."""
+"""Write the sentences below every table: the origin of the cases, the units, the cases that were left out."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -33,11 +33,11 @@ def contest_notes(
         number: of cases.
         patients: that they are of.
         policy: what empty masks score.
-        comparisons: in the primary endpoint's family.
+        comparisons: in the primary endpoint's family; of a grade, in its smallest family.
         grade: of the cases; all grades by default.
     """
     where = f"{contest.title}, grade {grade} only" if grade else contest.title
-    unit = "patient" if contest.patients else "case"
+    unit = "patient" if named_patients(contest) else "case"
     notes = [f"Mean over {counted(number, patients)} ({where}). {units_note(contest, number, patients)} {policy.rule}"]
     if contest.left_out:
         notes.append(f"Left out, because not every method has them: {len(contest.left_out)} cases, "
@@ -47,7 +47,7 @@ def contest_notes(
     notes += training_notes(contest)
     notes += unfinished_notes(contest)
     notes += [contest.exported.strip()] if contest.exported else []
-    if few := few_units(patients, comparisons, unit):
+    if few := few_units(patients, comparisons, unit, "" if grade else " of the primary endpoint"):
         notes.append(few)
     return notes
 
@@ -61,12 +61,25 @@ def counted(number: int, patients: int) -> str:
 
 def units_note(contest: Contest, number: int, patients: int) -> str:
     """Say what the units of intervals and tests are."""
-    if not contest.patients:
+    too_much = "If several cases are of one patient, the intervals are too narrow and the tests find too much."
+    named = named_patients(contest)
+    if not named:
         return (
-            "The units of intervals and tests are the cases, because no table names their patients (--patients FILE): "
-            "if several are of one patient, the intervals are too narrow and the tests find too much."
+            "The units of intervals and tests are the cases, because no table names their patients (--patients FILE). "
+            + too_much
         )
-    return f"The units of intervals and tests are the patients{'' if patients < number else ', one case each'}."
+    note = f"The units of intervals and tests are the patients{'' if patients < number else ', one case each'}."
+    if unnamed := sorted(set(contest.methods[0].predictions) - named):
+        note += (
+            f" The table names no patient for {len(unnamed)} of the cases ({shorten(unnamed)}). They count as patients "
+            f"of their own. {too_much}"
+        )
+    return note
+
+
+def named_patients(contest: Contest) -> set[str]:
+    """Return the compared cases whose patient a table names."""
+    return set(contest.methods[0].predictions) & set(contest.patients)
 
 
 def training_notes(contest: Contest) -> list[str]:
@@ -107,10 +120,11 @@ def score_notes(
         kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
         baseline = tests["baseline"].iloc[0]
         notes.append(
-            "Bold: best mean, where all methods have as many cases (else their number is in brackets) and no § stands "
-            f"in the column. {MARKS[BETTER]} significantly better than {baseline}, {MARKS[WORSE]} significantly worse, "
-            f"{MARKS[DISAGREE]} the ranks differ significantly but the mean favours the other method, because one "
-            f"method {USUALLY} (p < 0.05; {'; '.join(kinds)}; Holm's correction). Marks in brackets are exploratory."
+            "Bold: the best mean of a column. No mean is bold where the methods have scores of different numbers of "
+            f"cases (in brackets), or where a § stands. {MARKS[BETTER]} significantly better than {baseline}, "
+            f"{MARKS[WORSE]} significantly worse, "
+            f"{MARKS[DISAGREE]} significant, but ranks and mean favour different methods, because one method "
+            f"{USUALLY} (p < 0.05; {'; '.join(kinds)}; Holm's correction). Marks in brackets are exploratory."
         )
     if published:
         notes.append(

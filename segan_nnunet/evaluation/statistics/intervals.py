@@ -52,7 +52,9 @@ def bounded_interval(mean: float, half: float, low: float = -np.inf, high: float
     """Return the interval mean ± half on a scale without ends, carried back to the scale of the score.
 
     The scale is the logit of a score with two ends, and the logarithm of a score with a lower end. The derivative at
-    the mean carries `half` over (delta method). Without ends the interval is mean ± half.
+    the mean carries `half` over (delta method). Without ends the interval is mean ± half. On the logarithmic scale
+    the upper end grows exponentially only while `half` is less than the mean, and linearly from there. The means of
+    two seeds, whose t quantile is 12.7, could else reach a thousand times the mean.
 
     Args:
         mean: of the score.
@@ -65,7 +67,8 @@ def bounded_interval(mean: float, half: float, low: float = -np.inf, high: float
         return mean, mean
     if np.isinf(high):
         above, step = mean - low, half / (mean - low)
-        return low + above * float(np.exp(-step)), low + above * float(np.exp(step))
+        factor = float(np.exp(min(step, 1.0)) * max(step, 1.0))
+        return low + above / factor, low + above * factor
     span = high - low
     share = (mean - low) / span
     step = half / (span * share * (1 - share))

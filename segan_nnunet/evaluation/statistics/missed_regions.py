@@ -1,4 +1,4 @@
-"""Regions that are there and were predicted empty, and regions that are not there and were predicted."""
+"""Count missed regions (only the reference has them) and false regions (only the prediction has them)."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ COUNTS = ["present", "missed", "absent", "false"]
 
 
 def missed_and_false(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Count the cases in which a method missed a region, or found one that is not there.
+    """Count the cases in which a method missed a region that exists, or predicted a region that does not.
 
     Args:
         scores: one row per method, case and region, with TP, FP, FN.
@@ -31,7 +31,7 @@ def missed_and_false(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None)
 
 
 def missed_note(counts: pd.DataFrame) -> str:
-    """Say who missed or invented a region in how many cases; that nobody did, where nobody did."""
+    """Say which method missed a region, or predicted one that does not exist, and in how many cases."""
     said = []
     for method, of_method in counts.groupby("method", sort=False):
         each = [
@@ -41,8 +41,8 @@ def missed_note(counts: pd.DataFrame) -> str:
         ]
         said += [f"{method}: {', '.join(each)}"] if each else []
     if not said:
-        return "No region that is there was predicted empty, and none that is not there was predicted."
+        return "No method missed a region that exists, and none predicted a region that does not."
     return (
-        "Regions that are there and were predicted empty (missed), or are not and were predicted (false), in cases: "
+        "Missed regions (only the reference has them) and false regions (only the prediction has them), in cases: "
         f"{'; '.join(said)}."
     )

@@ -51,13 +51,15 @@ def wilcoxon(differences: NDArray) -> tuple[float, float]:
     """Return p of Wilcoxon's signed-rank test, two-sided, and the matched-pairs rank-biserial correlation.
 
     r = (W+ - W-) / (W+ + W-), in [-1, 1], where W+ and W- are the sums of the ranks of the positive and the negative
-    differences; 1 where every difference is positive. Differences of 0 are left out, as Wilcoxon did.
+    differences; 1 where every difference is positive. Differences of 0 are left out, as Wilcoxon did. Differences
+    that are equal but for rounding error share their ranks.
 
     Returns:
         p and r; 1 and 0 where nothing differs, NaN where there is no pair.
     """
     if not len(differences):
         return float("nan"), float("nan")
+    differences = differences.round(12)
     nonzero = differences[differences != 0]
     if not len(nonzero):
         return 1.0, 0.0

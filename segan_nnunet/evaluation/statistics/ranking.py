@@ -1,9 +1,9 @@
-"""Ranks of many methods, as the challenges give them: ranked case by case, region by region, score by score; the mean.
+"""Rank methods as the challenges do: in every case and region by every score, then by the mean of these ranks.
 
-A bootstrap over patients (how often each method takes each place) and a test of every pair show how firm the ranks are.
+A bootstrap over units (how often each method takes each place) and a test of every pair show how firm the ranks are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,9 +15,9 @@ from scipy import stats
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, Score
 from segan_nnunet.evaluation.statistics.intervals import draws, mean_interval
 from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, wilcoxon
-from segan_nnunet.evaluation.statistics.seed_level import estimate
+from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
 from segan_nnunet.evaluation.statistics.sentences import USUALLY
-from segan_nnunet.evaluation.statistics.summary import patients_of
+from segan_nnunet.evaluation.statistics.summary import by_unit, patients_of
 
 FEWEST_METHODS = 3  # of two, Table 1 says it all
 RANKED = (DICE, HD95)  # overlap and distance, as in BraTS
@@ -71,17 +71,18 @@ class Ranking:
 
     @property
     def notes(self) -> list[str]:
-        """How to read it, in sentences."""
+        """Say how to read the ranking."""
         pairs = len(self.methods) * (len(self.methods) - 1) // 2
         found = int((self.p_holm < ALPHA).sum()) // 2
         ranked_by = " and by ".join(score.title for score in self.scores)
         return [
-            f"Methods are ranked in every case and region by {ranked_by}, 1 the best; equal ones share their ranks' "
-            "mean; an undefined score comes last where another method's is defined, and where none is, all are equal. "
-            f"The mean rank is over scores and regions, then over {self.units} patients or cases.",
-            f"Place 1 and so on: how often it is taken when these are drawn with replacement. {found} of {pairs} pairs "
-            "differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean ranks, and "
-            "where a method has several seeds, a test over seeds and cases).",
+            f"Methods are ranked in every case and region by {ranked_by}. Rank 1 is the best. Equal methods share the "
+            "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
+            f"The mean rank is over scores and regions, then over the {self.units} units.",
+            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {found} of "
+            f"{pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean "
+            "ranks; where a method has several seeds, the larger p of two tests over seeds and units, one of the ranks "
+            "and one of the scores).",
             *(
                 f"§ {better} ranks significantly better than {other}, but {other} has the better mean of {titles}: "
                 f"{better} {USUALLY}."
@@ -113,7 +114,15 @@ def rank(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, by: Sequenc
     if of_seeds is not None:
         for method in of_seeds["method"].unique():
             by_seed[methods.index(method)] = seed_ranks(scores, of_seeds, method, by)
-    corrected = holm([pair_p(by_seed[one], by_seed[other]) for one, other in pairs])
+    of_scores = None if of_seeds is None else [by_method_and_seed(scores, of_seeds, score.column) for score in by]
+    patients = patients_of(scores)
+    of_pairs = []
+    for one, other in pairs:
+        p = pair_p(by_seed[one], by_seed[other])
+        if of_scores and len(by_seed[one]) + len(by_seed[other]) > 2:
+            p = max(p, score_p(of_scores, methods[one], methods[other], patients))
+        of_pairs.append(p)
+    corrected = holm(of_pairs)
     for (one, other), p in zip(pairs, corrected, strict=True):
         p_holm[one, other] = p_holm[other, one] = p
     intervals = np.array([mean_interval(column, 1, number) for column in of_units.T])
@@ -135,21 +144,45 @@ def better_mean(scores: pd.DataFrame, score: Score, method: str, other: str) -> 
 
 
 def pair_p(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
-    """p of the ranks of two methods, both (seeds, units): Wilcoxon's, or over seeds and units where there are seeds."""
+    """Return p of the ranks of two methods, both (seeds, units): Wilcoxon's, or over both levels where seeds are."""
     if len(ours) == len(theirs) == 1:
         return wilcoxon((ours - theirs)[0].round(9))[0]  # sums of sixths that are equal differ by a rounding
     return estimate(ours, theirs).p()
 
 
+def score_p(
+    of_scores: Sequence[Mapping[tuple[str, str], pd.DataFrame]], one: str, other: str, patients: pd.Series | None
+) -> float:
+    """Return the smallest p of two methods' scores over seeds and units, times the number of scores and regions.
+
+    Ranks saturate: two trainings that differ little and always rank as far apart as two that differ much. So the ranks
+    of a few seeds need not scatter where their scores do, and equal trainers would differ in a fifth of all tests.
+
+    Args:
+        of_scores: as `by_method_and_seed` returns it, for each score.
+        one, other: the methods.
+        patients: by case; None where units are the cases.
+    """
+    p = []
+    for by_method in of_scores:
+        for region in [region for method, region in by_method if method == one]:
+            ours, theirs = by_method[one, region], by_method[other, region]
+            both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
+            units = [by_unit(table[both], patients).to_numpy().T for table in (ours, theirs)]
+            p.append(estimate(*units).p())
+    defined = [value for value in p if not np.isnan(value)]
+    return min(1.0, len(defined) * min(defined)) if defined else 1.0
+
+
 def seed_ranks(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
-    """Ranks of a method as (seeds, units), each of its seeds among the other methods."""
+    """Return the ranks of a method as (seeds, units), each seed ranked among the other methods."""
     others = scores[scores["method"] != method]
     seeds = of_seeds[of_seeds["method"] == method].groupby("seed")
     return np.array([unit_ranks(pd.concat([others, of_seed]), by)[method] for _, of_seed in seeds])
 
 
 def unit_ranks(scores: pd.DataFrame, by: Sequence[Score]) -> pd.DataFrame:
-    """Mean rank of each method in each unit, units x methods; what no method defines is a tie of all."""
+    """Rank the methods per unit, (units, methods). Where no method defines a score, all tie."""
     parts = []
     for score in by:
         table = scores.pivot(index=["case", "region"], columns="method", values=score.column)

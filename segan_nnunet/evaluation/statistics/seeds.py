@@ -16,7 +16,7 @@ KEYS = ["method", "case", "region"]
 
 
 def average_seeds(contest: Contest, scores: pd.DataFrame) -> tuple[Contest, pd.DataFrame]:
-    """Make one method of all methods that are seeds of one trainer.
+    """Merge the seeds of each trainer into one method.
 
     Args:
         contest: with a method for every seed.
@@ -54,7 +54,7 @@ def average_seeds(contest: Contest, scores: pd.DataFrame) -> tuple[Contest, pd.D
 
 
 def spread(scores: pd.DataFrame, seeds_of: dict[str, list[Method]]) -> pd.DataFrame:
-    """Each seed's mean over the cases, one row per trainer, seed and region: how much a single training would say."""
+    """Return each seed's mean over the cases, one row per trainer, seed and region."""
     rows = []
     for trainer, members in seeds_of.items():
         for member in members:

@@ -1,4 +1,4 @@
-"""Statistics in words: each comparison, how many are significant, and what so few units can show."""
+"""Put statistics into words: each comparison, the number of significant ones, and what few units can show."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1, Score
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
-from segan_nnunet.evaluation.statistics.paired import ALPHA, DISAGREE, OF_UNITS, PRIMARY, significant
+from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, OF_UNITS, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 FEW_UNITS = 20
@@ -25,10 +25,10 @@ def sentences(
 
     Args:
         tests: as `paired_tests` returns it.
-        regions: those to speak of.
+        regions: the regions to write about.
         stratum: all cases, or a grade.
         primary: the comparisons of the primary endpoint; else the exploratory ones of Table 1.
-        scores: whose titles and directions are known.
+        scores: all scores in `tests`, for their titles and directions.
     """
     by_column = {score.column: score for score in scores}
     in_table_1 = tests["score"].isin([score.column for score in TABLE_1])
@@ -48,8 +48,8 @@ def sentence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row
     )
     if row.verdict == DISAGREE:
         verdict = (
-            f"{row.method} and {row.baseline} differ significantly, but ranks and mean disagree: {usual} is better in "
-            f"most cases, {other} has the better mean, so {usual} {USUALLY}"
+            f"{row.method} and {row.baseline} differ significantly, but ranks and mean disagree: the ranks favour "
+            f"{usual}, the mean favours {other}, so {usual} {USUALLY}"
         )
     elif row.verdict:
         verdict = f"{row.method} is significantly {row.verdict} than {row.baseline}"
@@ -66,7 +66,7 @@ def sentence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row
     claim = "" if np.isnan(row.false_claim) else f"; P({better} is not better) = {row.false_claim:.2g}"
     return (
         f"{subject}: {verdict} (mean difference {row.difference:+.{unit}f}{interval}; p = {row.p:.2g}, "
-        f"{row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {row.pairs} pairs{claim})."
+        f"{row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {amount(row.pairs, 'pair')}{claim})."
         f"{dominated(row, score)}"
     )
 
@@ -97,8 +97,8 @@ def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:
     against = f"with {baselines[0]}" if len(baselines) == 1 else "of all pairs of methods"
     return (
         f"Primary endpoint: {endpoint} of {regions}, in all cases. Holm's correction is over its family, the "
-        f"{len(family)} comparisons {against}. All other scores, and all grades, are exploratory: their p are "
-        "corrected within their own table only, and a claim needs new data."
+        f"{amount(len(family), 'comparison')} {against}. All other scores, and all grades, are exploratory: their p "
+        "are corrected within their own table only, and a claim needs new data."
     )
 
 
@@ -106,13 +106,21 @@ def count_findings(tests: pd.DataFrame) -> str:
     """Say how many comparisons of the primary endpoint are significant, and in which direction."""
     family = tests[tests["family"] == PRIMARY]
     found = family[significant(family)]
+    baselines = family["baseline"].unique()
+    words = {BETTER: f"better than {baselines[0]}", WORSE: f"worse than {baselines[0]}"} if len(baselines) == 1 else {}
+    words[DISAGREE] = f"where {DISAGREE}"  # better than whom says nothing of all pairs
     counts = found["verdict"].value_counts()
-    directions = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    directions = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if verdict in counts)
     number = len(found)
     return (
-        f"Primary endpoint: {number or 'none'} of {len(family)} comparisons {'is' if number <= 1 else 'are'} "
-        f"significant (p < {ALPHA} after Holm's correction){': ' + directions if number else ''}."
+        f"Primary endpoint: {number or 'none'} of {amount(len(family), 'comparison')} {'is' if number <= 1 else 'are'} "
+        f"significant (p < {ALPHA} after Holm's correction){': ' + directions if directions else ''}."
     )
+
+
+def amount(number: int, noun: str) -> str:
+    """Return a number of things, such as `1 pair` or `20 pairs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def smallest_p(pairs: int) -> float:
@@ -120,21 +128,22 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
-def few_units(number: int, comparisons: int, unit: str = "case") -> str:
+def few_units(number: int, comparisons: int, unit: str = "case", endpoint: str = "") -> str:
     """Say what so few units can show; empty where they are not few.
 
     Args:
         number: of units.
-        comparisons: in the primary endpoint's family.
+        comparisons: in the family that is corrected together; 0 where the test is not Wilcoxon's.
         unit: what they are.
+        endpoint: whose family it is, such as " of the primary endpoint"; empty where it is any family's.
     """
     if number >= FEW_UNITS:
         return ""
     intervals = "the intervals are rough" if number >= FEWEST else "there are no intervals"
-    few = f"{number} {unit}{' is' if number == 1 else 's are'} few: {intervals}"
+    few = f"{amount(number, unit)} {'is' if number == 1 else 'are'} few: {intervals}"
     if comparisons and smallest_p(number) * comparisons >= ALPHA:
         return (
-            f"{few}, and no difference can be significant: the smallest p that {number} pairs can give is "
-            f"{smallest_p(number):.2g}, before Holm's correction for {comparisons} comparisons."
+            f"{few}, and no difference{endpoint} can be significant: the smallest p that {amount(number, 'pair')} can "
+            f"give is {smallest_p(number):.2g}, before Holm's correction for {amount(comparisons, 'comparison')}."
         )
     return f"{few}, and only large differences could be found."
