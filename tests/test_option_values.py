@@ -43,6 +43,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("nnUNet_preprocessed", "$HOME/pre", "nnUNet_preprocessed is .HOME/pre, in which the shell did not replace"),
         (FOLDER, '"/data/raw"', "the quotes are a part of it: set it without them"),
         (FOLDER, "\u201c/data/raw\u201d", "the quotes are a part of it"),
+        (FOLDER, "/data/raw/Dataset137_BraTS", "the folder of one dataset, .* the folder above: /data/raw$"),
         (FOLDER, __file__, "which is not a folder; set it to a folder"),
         ("nnUNet_extTrainer", "/mine:/theirs\r", "nnUNet_extTrainer is '/theirs.r', with white space"),
         ("nnUNet_def_n_proc", "auto", "nnUNet_def_n_proc is 'auto'; it takes a whole number of 1 or more"),
@@ -172,3 +173,11 @@ def test_devices_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         device_here("cuda")
     with pytest.raises(InputError, match="there is no device 'gpu'; nnU-Net knows cpu, cuda, mps"):
         device_here("gpu")
+
+
+def test_two_variables_with_one_folder_are_refused(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_variables()
+    (nnunet_folders / "link").symlink_to(nnunet_folders / "nnUNet_raw")
+    monkeypatch.setenv("nnUNet_results", str(nnunet_folders / "link"))
+    with pytest.raises(InputError, match="nnUNet_raw and nnUNet_results are both .*link.*Set them to two folders"):
+        check_variables()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import validated_entries
 from segan_nnunet.fold_checkpoint import (
     CHECKPOINTS,
     changed_objective,
@@ -86,13 +87,10 @@ def read_trained_on(fold: Path) -> dict[str, Any]:
 def validated_cases(fold: Path) -> list[str] | None:
     """The cases of a finished fold's validation; None where it is not finished."""
     ending = optional_object(fold.parent / "dataset.json").get("file_ending")
-    entries = optional_object(fold / "validation" / "summary.json").get("metric_per_case")
+    entries = validated_entries(fold)
     if not (ending and entries and (fold / CHECKPOINTS[0]).is_file()):
         return None
-    try:
-        return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
-    except (KeyError, TypeError):  # damaged, which `compare` says
-        return None
+    return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
 
 
 def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path: Path) -> None:

@@ -9,7 +9,7 @@ from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.planned.plans import read_plans
-from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.file_kinds import is_hidden
@@ -64,6 +64,8 @@ def make_grid(
             f"({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. Leave them out of --folds, "
             "or make another split with segan_nnunet split -k."
         )
+    if shared := shared_patients(preprocessed, splits or []):
+        print(f"WARNING: {shared}", file=sys.stderr)
     check_validated_once(splits or [], folds or range(there_are), preprocessed / SPLITS_FILE)
     if seeds and (have := [name for name in trainers if unseeded(name)[1] is not None]):
         raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
