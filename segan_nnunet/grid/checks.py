@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from segan_nnunet.catalogues import folder_problems
@@ -17,7 +17,7 @@ from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import stopped, unseeded
-from segan_nnunet.trainer_search import find_trainer
+from segan_nnunet.trainer_search import declared_twice, find_trainer
 
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
 
@@ -140,13 +140,16 @@ def number_of_nnunet_folds(dataset: str) -> int:
     return NNUNET_FOLDS
 
 
-def check_trainers(trainers: Iterable[str]) -> None:
-    """Check that nnU-Net finds the trainers, with nnU-Net's own search, and warn of folders that are none.
+def check_trainers(trainers: Sequence[str]) -> None:
+    """Check that nnU-Net finds the trainers, with nnU-Net's own search.
+
+    Warn of folders that are none, and of trainers with one name.
 
     Raises:
         InputError: it does not find one; with those that exist in the user's folders, and similar ones of nnU-Net's.
     """
-    for name in unique(list(trainers)):
+    for name in unique(trainers):
         find_trainer(name)
-    for problem in folder_problems():
+    twice = filter(None, map(declared_twice, trainers))
+    for problem in unique([*folder_problems(), *twice]):
         print(f"WARNING: {problem}", file=sys.stderr)
