@@ -30,7 +30,7 @@ def read_start(path: Path) -> bytes:
     except FileNotFoundError as error:
         if path.is_symlink():
             raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; bring it back") from error
-        raise InputError(f"{path} does not exist") from error
+        raise InputError(f"{path} does not exist; bring it back, or correct the path") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file") from error
     except PermissionError as error:

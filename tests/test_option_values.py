@@ -51,6 +51,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("nnUNet_def_n_proc", "0", "nnUNet_def_n_proc is '0'; it takes a whole number of 1 or more"),
         ("nnUNet_n_proc_DA", "-1", "nnUNet_n_proc_DA is '-1'; it takes a whole number of 0 or more"),
         ("OMP_NUM_THREADS", "all", "OMP_NUM_THREADS is 'all'; it takes a whole number of 1 or more"),
+        ("OMP_NUM_THREADS", "2,1", "OMP_NUM_THREADS is '2,1'; it takes a whole number of 1 or more"),
         ("OMP_NUM_THREADS", "0", "OMP_NUM_THREADS is '0'; it takes a whole number of 1 or more"),
     ],
 )
@@ -74,7 +75,7 @@ def test_every_verb_checks_variables_but_those_that_help_to_set_them(
 
 
 def test_variables_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable, value in (("nnUNet_def_n_proc", " 3\r"), ("nnUNet_n_proc_DA", "0"), ("OMP_NUM_THREADS", " 4,2")):
+    for variable, value in (("nnUNet_def_n_proc", " 3\r"), ("nnUNet_n_proc_DA", "0"), ("OMP_NUM_THREADS", " 4")):
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv(FOLDER, str(tmp_path / "made later $5"))
     check_variables()
@@ -154,6 +155,8 @@ def test_what_a_shell_leaves_over_is_refused() -> None:
         (["compare", "-o", ""], "-o has an empty value; is a variable in the command not set"),
         (["compare", "--reference="], "--reference has an empty value"),
         (["simulate", "brats2015", " "], "an argument has an empty value"),
+        (["compare", "\u2013d", "1"], "'\u2013d' begins with a long dash"),
+        (["compare", "\u2014folds", "1"], "begins with a long dash"),
         (["compare", "-d", "1", "-o", "out\r"], r"'out\\r' ends in a carriage return"),
     ):
         with pytest.raises(InputError, match=message):

@@ -39,10 +39,7 @@ def check_variables() -> None:
         check_path_text(TRAINER_FOLDERS, folder)
     number_variable(PROCESSES, 1)
     number_variable(AUGMENTERS, 0)
-    if THREADS in os.environ and omp_threads() is None:
-        raise InputError(
-            f"{THREADS} is {os.environ[THREADS]!r}; it takes a whole number of 1 or more. Set it to one, or unset it"
-        )
+    number_variable(THREADS, 1)  # no list: libraries that nnU-Net imports take it for a number
 
 
 def folder_variable(variable: str) -> Path | None:
@@ -106,9 +103,9 @@ def number_variable(variable: str, least: int) -> int | None:
 
 
 def omp_threads() -> int | None:
-    """Return the number of threads that OMP_NUM_THREADS has, the first of a list; None where it has none."""
-    first = os.environ.get(THREADS, "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) else None
+    """Return the number of threads that OMP_NUM_THREADS has; None where it has none."""
+    value = os.environ.get(THREADS, "").strip()
+    return int(value) if value.isdecimal() and int(value) else None
 
 
 def nnunet_folder(variable: str) -> Path:
