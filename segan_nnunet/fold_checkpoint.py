@@ -158,6 +158,29 @@ def configuration_of(fold: Path) -> dict[str, Any] | None:
         return None
 
 
+def outputs_in(checkpoint: Mapping[str, Any] | None) -> list[Any] | None:
+    """What the outputs of the network in a checkpoint of any trainer mean, as `output_values` has it."""
+    try:
+        return output_values((checkpoint or {})["init_args"]["dataset_json"])
+    except (KeyError, TypeError):
+        return None
+
+
+def output_values(described: Mapping[str, Any]) -> list[Any] | None:
+    """Return the label values of a network's outputs: of regions in the order of dataset.json, else of labels.
+
+    Args:
+        described: a dataset.json; None is returned where it does not say it.
+    """
+    labels = described.get("labels")
+    if not isinstance(labels, dict):
+        return None
+    values = [value for name, value in labels.items() if name not in ("background", "ignore")]
+    has_regions = any(isinstance(value, (list, tuple)) and len(value) > 1 for value in values)
+    lists = [list(value) if isinstance(value, (list, tuple)) else [value] for value in values]
+    return [sorted(one, key=str) for one in lists] if has_regions else sorted(lists, key=str)
+
+
 def objective_of(fold: Path) -> dict[str, Any] | None:
     """The objective under which a fold was trained; None where no checkpoint says it."""
     return ((read_fold(fold) or {}).get("trained_on") or {}).get("objective")

@@ -140,3 +140,28 @@ def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pyte
         check_folds([JOB])
     monkeypatch.setattr(fold_records, "label_digests", lambda files: pytest.fail("read for nothing"))
     check_folds([OTHER_FOLD])  # not begun
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        ({"background": 0, "WT": [1, 2], "TC": 2}, True),  # renamed
+        ({"background": 0, "whole": [2, 1], "core": [2], "ignore": 3}, True),
+        ({"background": 0, "core": 2, "whole": [1, 2]}, False),
+        ({"background": 0, "whole": [1, 2], "core": 1}, False),
+        ({"background": 0, "core": 2, "oedema": 1}, False),
+    ],
+)
+def test_a_fold_of_any_trainer_whose_outputs_would_mean_something_else_is_refused(
+    preprocessed: Path, now: dict[str, Any], kept: bool
+) -> None:
+    then = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "file_ending": ".nii.gz"}
+    begin(JOB, init_args={"dataset_json": then})
+    (preprocessed / "dataset.json").write_text(json.dumps(then | {"labels": now}))
+    if kept:
+        check_folds([JOB])
+    else:
+        with pytest.raises(
+            InputError, match=r"fold_0 was trained on other labels than .*values \[\[1, 2\], \[2\]\], and"
+        ):
+            check_folds([JOB])
