@@ -187,10 +187,15 @@ def objective_of(fold: Path) -> dict[str, Any] | None:
 
 
 def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
-    """A configuration with what it inherits."""
+    """A configuration with what it inherits.
+
+    Raises:
+        KeyError: it inherits from one that is not there, or from itself.
+    """
     own = configurations[name]
+    others = {other: content for other, content in configurations.items() if other != name}
     parent = own.get("inherits_from")
-    return {**(resolved(configurations, parent) if parent else {}), **own}
+    return {**(resolved(others, parent) if parent else {}), **own}
 
 
 def differing_settings(configuration: dict[str, Any], other: dict[str, Any]) -> list[str]:

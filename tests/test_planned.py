@@ -251,6 +251,7 @@ def test_configurations_that_lead_nowhere_are_refused(
 ) -> None:
     plans = {"dataset_name": DATASET, "plans_name": "Bare", "configurations": {"2d": configuration}}
     (preprocessed / "Bare.json").write_text(json.dumps(plans))
+    preprocess(preprocessed)  # nobody asked for these
     with pytest.raises(InputError, match=said):
         preprocess(preprocessed, "Bare")
 

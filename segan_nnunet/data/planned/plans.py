@@ -57,7 +57,7 @@ def read_plans_file(path: Path) -> dict[str, Any]:
     for name in configurations:
         try:
             resolved(configurations, name)
-        except (KeyError, RecursionError) as error:
+        except KeyError as error:
             raise InputError(
                 f"{path}: the configuration {name} inherits from one that is not there, or from itself. Correct its "
                 "`inherits_from`, or plan anew"
