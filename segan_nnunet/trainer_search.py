@@ -8,7 +8,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.catalogues import classes_in, declared_classes, entries, folder_problems, named_folders, python_files
+from segan_nnunet.catalogues import (
+    catalogue_folder,
+    classes_in,
+    declared_classes,
+    entries,
+    folder_problems,
+    named_folders,
+    python_files,
+)
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES, parts, unseeded
 
@@ -124,5 +132,10 @@ def known_trainers(wanted: str) -> str:
         said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
         if not own:
             said = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net looks into its .py files and packages."
+    if external and catalogue_folder("trainers") not in named_folders():
+        said += (
+            " The folder of our trainers, which also makes those with suffixes, is not in it: export nnUNet_extTrainer="
+            f'"$(segan_nnunet trainer-folder){os.pathsep}{external}".'
+        )
     said += "".join(f" {problem}." for problem in folder_problems())
     return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")

@@ -126,3 +126,10 @@ def test_a_copy_beside_a_trainer_is_warned_of(own: Path, capsys: pytest.CaptureF
     warned = capsys.readouterr().err
     assert f"Zebra is defined in {own / 'zebra (copy).py'} and in {own / 'zebra.py'}; nnU-Net takes the first" in warned
     assert f"segan_trainers.py and in {own / 'segan.py'}" in warned and f"and in {own / 'stock.py'}" in warned
+
+
+def test_suffixes_without_the_folder_of_our_trainers_are_explained(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("nnUNet_extTrainer", str(own))
+    assert find_trainer("Zebra").__name__ == "Zebra"
+    with pytest.raises(NoTrainerError, match=rf"with suffixes, is not in it: export .*trainer-folder\):{own}"):
+        find_trainer("Zebra_short")
