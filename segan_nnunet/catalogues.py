@@ -1,7 +1,6 @@
 """Where the two catalogues lie, `trainers/` and `dataset_conversion/`, which users read and extend; what is in them."""
 
 import ast
-import contextlib
 import importlib.util
 import os
 import pkgutil
@@ -80,13 +79,17 @@ def python_files(folder: Path) -> list[Path]:
 
 def declared_classes(folder: Path) -> dict[str, str]:
     """Classes that a folder's Python files define, with their docstrings' first lines; nothing is imported."""
-    found = {}
-    for path in python_files(folder):
-        with contextlib.suppress(SyntaxError, ValueError, OSError):  # the search for a trainer names such a file
-            for node in ast.parse(path.read_bytes()).body:
-                if isinstance(node, ast.ClassDef):
-                    found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
-    return found
+    return {name: line for path in python_files(folder) for name, line in classes_in(path).items()}
+
+
+def classes_in(path: Path) -> dict[str, str]:
+    """Classes that a Python file defines, with their docstrings' first lines; none where it is no Python."""
+    try:
+        nodes = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError, OSError):  # the search for a trainer names such a file
+        return {}
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    return {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in classes}
 
 
 def list_trainers() -> str:

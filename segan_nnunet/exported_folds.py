@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.file_kinds import composed
+from segan_nnunet.file_kinds import composed, read_pickles
 from segan_nnunet.text_files import optional_object
 
 FINAL = "checkpoint_final.pth"
@@ -26,17 +26,18 @@ def is_exported(fold: Path) -> bool:
 def lacks_optimizer(checkpoint: Path) -> bool:
     """Whether a checkpoint has weights and no optimiser; False for a file that is missing or no checkpoint."""
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
-            keys = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
+        keys = read_pickles(checkpoint)
     except (OSError, zipfile.BadZipFile):
         return False
-    return b"network_weights" in keys and b"optimizer_state" not in keys  # pickle keeps a dictionary's keys as they are
+    return b"network_weights" in keys and b"optimizer_state" not in keys
 
 
 def validated_entries(fold: Path) -> list[dict[str, Any]]:
     """The cases of a fold's summary of its validation; empty where there is none that can be read."""
     entries = optional_object(fold / SUMMARY).get("metric_per_case")
-    return [entry for entry in entries if "prediction_file" in entry] if isinstance(entries, list) else []
+    if not isinstance(entries, list):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("prediction_file"), str)]
 
 
 def missing_predictions(fold: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+import zipfile
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
@@ -29,7 +30,7 @@ def read_start(path: Path) -> bytes:
     except FileNotFoundError as error:
         if path.is_symlink():
             raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; bring it back") from error
-        raise InputError(f"{path} does not exist") from error
+        raise InputError(f"{path} does not exist; bring it back, or correct the path") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file") from error
     except PermissionError as error:
@@ -64,6 +65,20 @@ def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
         if start.lstrip().lower().startswith(magic):
             raise InputError(f"{path} {kind}, not {wanted}; {remedy}{otherwise}")
     return start
+
+
+def read_pickles(path: Path) -> bytes:
+    """Read what an archive of PyTorch says of its tensors, without the tensors: keys stay readable in it.
+
+    Returns:
+        The pickles; nothing where the archive is not of PyTorch.
+
+    Raises:
+        zipfile.BadZipFile: it is cut off, or its checksum is wrong.
+        OSError: it cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
 
 
 def check_name(name: str | Path) -> None:

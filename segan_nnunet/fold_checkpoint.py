@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.file_kinds import check_kind
+from segan_nnunet.file_kinds import check_kind, read_pickles
 from segan_nnunet.trainer_names import model_parts
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")  # the newest first
 PYTORCH = b"PK\x03\x04"  # a zip archive
+OLD_PYTORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # a pickle of a magic number
+TORCHSCRIPT = b"\x80\x02c__torch__"  # a pickle of a class of its own code
+WEIGHTS = "network_weights"
 TRAIN_AGAIN = "; or remove it and train that fold again"
 KEPT = ("init_args", "logging", "trained_on", "current_epoch")
 ROUNDING = 1e-4  # relative, of values that another device computes
@@ -43,7 +47,7 @@ def read_fold(folder: Path) -> dict[str, Any] | None:
 @cache
 def read_description(path: Path, written_ns: int) -> dict[str, Any]:
     """Read what is not weights, once for all who ask."""
-    content = read_checkpoint(path, mapped=True)
+    content = read_plain(path, mapped=True)
     return {key: content[key] for key in KEPT if key in content}
 
 
@@ -55,8 +59,25 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
         mapped: leave the weights in the file until they are asked for.
 
     Raises:
-        InputError: the file is missing, is something else under this name, is damaged, or holds more than tensors,
-            NumPy's arrays and plain values.
+        InputError: as `read_plain`, or there are no weights where nnU-Net's trainers write them.
+    """
+    content = read_plain(path, mapped)
+    if not content.get(WEIGHTS) or not isinstance(content[WEIGHTS], dict):
+        raise InputError(
+            f"{path} is no checkpoint of nnU-Net: it has no '{WEIGHTS}'. Another program may have written it; bring "
+            f"the checkpoint back{TRAIN_AGAIN}"
+        )
+    return content
+
+
+def read_plain(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """Read a dictionary of tensors and plain values that PyTorch has written.
+
+    Args:
+        path, mapped: as for `read_checkpoint`.
+
+    Raises:
+        InputError: as `check_checkpoint`, or the file holds more than tensors, NumPy's arrays and plain values.
     """
     check_checkpoint(path)
     import torch  # seconds to import
@@ -67,12 +88,11 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} was not written by a trainer of this package or of nnU-Net: it holds Python objects, which may "
-            "run code while they are loaded. To start from its weights use -pretrained_weights."
+            "run code while they are loaded. If you trust it, load it with torch.load(FILE, weights_only=False), save "
+            "{'network_weights': ...} of it with torch.save, and give that to -pretrained_weights"
         ) from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
     except Exception as error:  # torch raises anything for a damaged file
-        raise InputError(f"{path} is damaged ({error}); remove it and train that fold again") from error
+        raise InputError(f"{path} is damaged ({error}); bring it back{TRAIN_AGAIN}") from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds a {type(content).__name__}, not a checkpoint of a training; bring it back{TRAIN_AGAIN}"
@@ -81,15 +101,40 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
 
 
 def check_checkpoint(path: Path) -> None:
-    """Check that a file begins as PyTorch's checkpoints do, without reading more of it.
+    """Check that a file is a whole archive of PyTorch's, without reading the weights in it.
 
     Raises:
-        InputError: the file is missing, cannot be read, or is something else under this name.
+        InputError: the file is missing, cannot be read, is something else under this name, or is cut off.
     """
     if not path.exists() and not path.is_symlink():
         raise InputError(f"there is no checkpoint {path}; train without --c first")
-    if not check_kind(path, "a checkpoint", TRAIN_AGAIN).startswith(PYTORCH):
+    start = check_kind(path, "a checkpoint", TRAIN_AGAIN)
+    if start.startswith(OLD_PYTORCH):
+        raise InputError(
+            f"{path} is in the form of PyTorch before 1.6, as the models of nnU-Net v1 are, whose networks nnU-Net v2 "
+            "does not have. Train anew, or give a checkpoint of nnU-Net v2"
+        )
+    if not start.startswith(PYTORCH):
         raise InputError(f"{path} is not a checkpoint of PyTorch, which is a zip archive; bring it back{TRAIN_AGAIN}")
+    try:
+        pickles = read_pickles(path)
+    except zipfile.BadZipFile as error:
+        raise InputError(
+            f"{path} is damaged or cut off ({error}): a copy or a download ended early, or the disk was full. Bring it "
+            f"back{TRAIN_AGAIN}"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
+    if not pickles:
+        raise InputError(
+            f"{path} is a zip archive of other files, not a checkpoint. An exported model is installed first, with "
+            "nnUNetv2_install_pretrained_model_from_zip; its checkpoints are then in nnUNet_results"
+        )
+    if pickles.startswith(TORCHSCRIPT):
+        raise InputError(
+            f"{path} is a network in TorchScript, as model.ts of a MONAI bundle is, not a checkpoint. Give a "
+            "checkpoint of nnU-Net v2"
+        )
 
 
 def check_newest(folder: Path) -> None:
@@ -113,16 +158,44 @@ def configuration_of(fold: Path) -> dict[str, Any] | None:
         return None
 
 
+def outputs_in(checkpoint: Mapping[str, Any] | None) -> list[Any] | None:
+    """What the outputs of the network in a checkpoint of any trainer mean, as `output_values` has it."""
+    try:
+        return output_values((checkpoint or {})["init_args"]["dataset_json"])
+    except (KeyError, TypeError):
+        return None
+
+
+def output_values(described: Mapping[str, Any]) -> list[Any] | None:
+    """Return the label values of a network's outputs: of regions in the order of dataset.json, else of labels.
+
+    Args:
+        described: a dataset.json; None is returned where it does not say it.
+    """
+    labels = described.get("labels")
+    if not isinstance(labels, dict):
+        return None
+    values = [value for name, value in labels.items() if name not in ("background", "ignore")]
+    has_regions = any(isinstance(value, (list, tuple)) and len(value) > 1 for value in values)
+    lists = [list(value) if isinstance(value, (list, tuple)) else [value] for value in values]
+    return [sorted(one, key=str) for one in lists] if has_regions else sorted(lists, key=str)
+
+
 def objective_of(fold: Path) -> dict[str, Any] | None:
     """The objective under which a fold was trained; None where no checkpoint says it."""
     return ((read_fold(fold) or {}).get("trained_on") or {}).get("objective")
 
 
 def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
-    """A configuration with what it inherits."""
+    """A configuration with what it inherits.
+
+    Raises:
+        KeyError: it inherits from one that is not there, or from itself.
+    """
     own = configurations[name]
+    others = {other: content for other, content in configurations.items() if other != name}
     parent = own.get("inherits_from")
-    return {**(resolved(configurations, parent) if parent else {}), **own}
+    return {**(resolved(others, parent) if parent else {}), **own}
 
 
 def differing_settings(configuration: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -8,9 +8,17 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.catalogues import declared_classes, entries, folder_problems, named_folders, python_files
+from segan_nnunet.catalogues import (
+    catalogue_folder,
+    classes_in,
+    declared_classes,
+    entries,
+    folder_problems,
+    named_folders,
+    python_files,
+)
 from segan_nnunet.errors import InputError
-from segan_nnunet.trainer_names import SUFFIXES
+from segan_nnunet.trainer_names import SUFFIXES, parts, unseeded
 
 
 class NoTrainerError(InputError):
@@ -47,6 +55,28 @@ def find_trainer(name: str) -> Any:
         if isinstance(error, RuntimeError):
             raise NoTrainerError(f"nnU-Net finds no trainer {name}. {known_trainers(name)}") from error
         raise
+
+
+def declared_twice(name: str) -> str:
+    """Say which files define the class of a trainer, if several do; nnU-Net takes the first without a word.
+
+    Args:
+        name: of the trainer, with or without suffixes.
+    """
+    names = {name, unseeded(name)[0], parts(name).idea}
+    folders = dict.fromkeys([stock_folder(), *named_folders()])
+    files = [path for folder in folders for path in python_files(folder) if names & classes_in(path).keys()]
+    for one in sorted(names):
+        if len(found := [path for path in files if one in classes_in(path)]) > 1:
+            return f"{one} is defined in {' and in '.join(map(str, found))}; nnU-Net takes the first of them"
+    return ""
+
+
+def stock_folder() -> Path:
+    """Return the folder of nnU-Net's own trainers."""
+    import nnunetv2.training.nnUNetTrainer as stock
+
+    return Path(next(iter(stock.__path__)))
 
 
 def place_of(error: BaseException) -> tuple[Path, int] | None:
@@ -94,15 +124,18 @@ def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -
 
 def known_trainers(wanted: str) -> str:
     """Say which trainers exist: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
-    import nnunetv2.training.nnUNetTrainer as stock
-
     external = os.environ.get("nnUNet_extTrainer")
     own = [name for folder in named_folders() for name in declared_classes(folder)]
-    similar = difflib.get_close_matches(wanted, declared_classes(Path(next(iter(stock.__path__)))), n=3)
+    similar = difflib.get_close_matches(wanted, declared_classes(stock_folder()), n=3)
     said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
     if external:
         said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
         if not own:
             said = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net looks into its .py files and packages."
+    if external and catalogue_folder("trainers") not in named_folders():
+        said += (
+            " The folder of our trainers, which also makes those with suffixes, is not in it: export nnUNet_extTrainer="
+            f'"$(segan_nnunet trainer-folder){os.pathsep}{external}".'
+        )
     said += "".join(f" {problem}." for problem in folder_problems())
     return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")

@@ -10,7 +10,6 @@ import torch
 
 from segan_nnunet.data.trained_on import RECORD, read_trained_on
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import PYTORCH
 from segan_nnunet.grid import fold_records
 from segan_nnunet.grid.fold_records import check_folds, record_beginning
 from segan_nnunet.grid.jobs import Job
@@ -65,7 +64,7 @@ def test_a_grid_records_what_any_trainer_s_fold_rests_on(
 
 def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
     JOB.folder.mkdir(parents=True)
-    (JOB.folder / "checkpoint_latest.pth").write_bytes(PYTORCH)
+    torch.save({}, JOB.folder / "checkpoint_latest.pth")
     record_beginning(JOB)
     assert not (JOB.folder / RECORD).exists()
     check_folds([JOB])  # nothing is known of it
@@ -77,6 +76,13 @@ def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from
         (JOB.folder / f"checkpoint_{name}.pth").write_bytes(content)
         with pytest.raises(InputError, match=f"checkpoint_{name}.pth (is a pointer of Git LFS|begins with zeros)"):
             check_folds([JOB])
+    (JOB.folder / "checkpoint_final.pth").unlink()
+    torch.save({"network_weights": {"a": torch.ones(9)}}, JOB.folder / "checkpoint_latest.pth")
+    whole = (JOB.folder / "checkpoint_latest.pth").read_bytes()
+    (JOB.folder / "checkpoint_latest.pth").write_bytes(whole[:-200])
+    with pytest.raises(InputError, match="checkpoint_latest.pth is damaged or cut off"):
+        check_folds([JOB])
+    (JOB.folder / "checkpoint_final.pth").write_bytes(bytes(600))
     (JOB.folder / "validation" / "summary.json").write_text("{}")
     check_folds([JOB])  # it is finished, and nothing goes on from it
 
@@ -134,3 +140,28 @@ def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pyte
         check_folds([JOB])
     monkeypatch.setattr(fold_records, "label_digests", lambda files: pytest.fail("read for nothing"))
     check_folds([OTHER_FOLD])  # not begun
+
+
+@pytest.mark.parametrize(
+    ("now", "kept"),
+    [
+        ({"background": 0, "WT": [1, 2], "TC": 2}, True),  # renamed
+        ({"background": 0, "whole": [2, 1], "core": [2], "ignore": 3}, True),
+        ({"background": 0, "core": 2, "whole": [1, 2]}, False),
+        ({"background": 0, "whole": [1, 2], "core": 1}, False),
+        ({"background": 0, "core": 2, "oedema": 1}, False),
+    ],
+)
+def test_a_fold_of_any_trainer_whose_outputs_would_mean_something_else_is_refused(
+    preprocessed: Path, now: dict[str, Any], kept: bool
+) -> None:
+    then = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "file_ending": ".nii.gz"}
+    begin(JOB, init_args={"dataset_json": then})
+    (preprocessed / "dataset.json").write_text(json.dumps(then | {"labels": now}))
+    if kept:
+        check_folds([JOB])
+    else:
+        with pytest.raises(
+            InputError, match=r"fold_0 was trained on other labels than .*values \[\[1, 2\], \[2\]\], and"
+        ):
+            check_folds([JOB])

@@ -76,8 +76,19 @@ def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders
     for labels, said in (
         ({"whole": [1, 2]}, "lacks the background"),
         ({"background": 0, "whole": [1, 2]}, "a list of 1"),
+        ({"background": 0, "oedema": 1, "core": 4}, "without a gap, and 2 is missing"),
+        ({"background": 0, "oedema": 1, "core": 2, "ignore": 2}, "'ignore' in `labels` is 2, and should be .*, 3"),
     ):
         write_described(path, channel_names={"0": "T1"}, numTraining=1, labels=labels)
+        with pytest.raises(InputError, match=said):
+            read_dataset(path, PLANNING)
+    parts = {"labels": {"background": 0, "whole": [1, 2]}, "channel_names": {"0": "T1"}, "numTraining": 1}
+    for more, said in (
+        ({"regions_class_order": ["1"]}, "`regions_class_order` should be a list of 1 label values"),
+        ({"regions_class_order": [1], "channel_names": {"1": "T1", "2": "T2"}}, "numbers 1, 2, and should count from"),
+        ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` should be cases with"),
+    ):
+        write_described(path, **(parts | more))
         with pytest.raises(InputError, match=said):
             read_dataset(path, PLANNING)
     assert not list((nnunet_folders / "nnUNet_preprocessed").iterdir())
@@ -155,7 +166,7 @@ def test_files_that_nobody_asked_for_stop_nothing(nnunet_folders: Path) -> None:
 
 def test_a_mac_s_files_among_the_images_are_named_before_nnunet_takes_them(tmp_path: Path) -> None:
     (tmp_path / "imagesTr").mkdir()
-    (tmp_path / "imagesTr" / ".DS_Store").touch()
+    (tmp_path / "imagesTr" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     check_links(tmp_path)
     (tmp_path / "imagesTr" / "._a_0000.nii.gz").touch()
     with pytest.raises(InputError, match=r"1 files of .*attributes.*-name '\._\*' -delete"):
@@ -273,10 +284,29 @@ def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> 
         assert read_fold(tmp_path) is None
     with zipfile.ZipFile(path, "w") as archive:  # an exported model under a checkpoint's name
         archive.writestr("Dataset001/model/plans.json", "{}")
-    with pytest.raises(InputError, match="checkpoint_latest.pth is damaged"):
+    with pytest.raises(InputError, match="zip archive of other files, .*nnUNetv2_install_pretrained_model_from_zip"):
         read_checkpoint(path)
-    torch.save([1, 2], path)
-    with pytest.raises(InputError, match="holds a list, not a checkpoint of a training"):
+    for saved, said in (
+        ([1, 2], "holds a list, not a checkpoint of a training"),
+        ({"state_dict": {"a": torch.ones(1)}}, "is no checkpoint of nnU-Net: it has no 'network_weights'"),
+        ({"network_weights": {}}, "is no checkpoint of nnU-Net"),
+    ):
+        torch.save(saved, path)
+        with pytest.raises(InputError, match=said):
+            read_checkpoint(path)
+    torch.save({"state_dict": {}}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(InputError, match="PyTorch before 1.6, as the models of nnU-Net v1"):
         read_checkpoint(path)
-    torch.save({"network_weights": {}, "logging": {"loss": [np.float64(0.5)]}}, path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bundle/data.pkl", b"\x80\x02c__torch__.torch.nn.modules.conv\nConv2d\n")
+    with pytest.raises(InputError, match="is a network in TorchScript, as model.ts of a MONAI bundle"):
+        read_checkpoint(path)
+    torch.save({"network_weights": {"a": torch.ones(9)}}, path)
+    whole = path.read_bytes()
+    keys = whole.index(b"network_weights")
+    for broken in (whole[:-200], whole[:keys] + b"Network" + whole[keys + 7 :]):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match="is damaged or cut off .*Bring it back; or remove it"):
+            read_checkpoint(path)
+    torch.save({"network_weights": {"a": torch.ones(1)}, "logging": {"loss": [np.float64(0.5)]}}, path)
     assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own hold NumPy's numbers"

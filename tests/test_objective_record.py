@@ -229,3 +229,17 @@ def test_a_grid_makes_the_trainer_of_a_job(nnunet_folders: Path, monkeypatch: py
     assert asked is not None and asked["critic_layers"] == [3]
     assert objective_asked(Job("Dataset001_Tiny", "2d", "nnUNetTrainer", "SegANPlans", 0, "cpu")) is None
     assert objective_asked(Job("Dataset001_Tiny", "2d", "NotThere", "SegANPlans", 0, "cpu")) is None
+
+
+@pytest.mark.parametrize(("core", "kept"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
+def test_a_training_whose_regions_were_changed_is_not_continued(
+    nnunet_folders: Path, core: list[int], kept: bool
+) -> None:
+    _, path = checkpoint_of(Mine, nnunet_folders)
+    labels = {"background": 0, "whole tumor": [1, 2, 3, 4], "core": core, "enhancing tumor": 4}
+    other = build(Mine, nnunet_folders, labels)
+    if kept:
+        other.load_checkpoint(path)
+    else:
+        with pytest.raises(InputError, match="checkpoint.pth was trained on other labels than dataset.json"):
+            other.load_checkpoint(path)

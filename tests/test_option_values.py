@@ -43,6 +43,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("nnUNet_preprocessed", "$HOME/pre", "nnUNet_preprocessed is .HOME/pre, in which the shell did not replace"),
         (FOLDER, '"/data/raw"', "the quotes are a part of it: set it without them"),
         (FOLDER, "\u201c/data/raw\u201d", "the quotes are a part of it"),
+        (FOLDER, "/data/raw/Dataset137_BraTS", "the folder of one dataset, .* the folder above: /data/raw$"),
         (FOLDER, __file__, "which is not a folder; set it to a folder"),
         ("nnUNet_extTrainer", "/mine:/theirs\r", "nnUNet_extTrainer is '/theirs.r', with white space"),
         ("nnUNet_def_n_proc", "auto", "nnUNet_def_n_proc is 'auto'; it takes a whole number of 1 or more"),
@@ -50,6 +51,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("nnUNet_def_n_proc", "0", "nnUNet_def_n_proc is '0'; it takes a whole number of 1 or more"),
         ("nnUNet_n_proc_DA", "-1", "nnUNet_n_proc_DA is '-1'; it takes a whole number of 0 or more"),
         ("OMP_NUM_THREADS", "all", "OMP_NUM_THREADS is 'all'; it takes a whole number of 1 or more"),
+        ("OMP_NUM_THREADS", "2,1", "OMP_NUM_THREADS is '2,1'; it takes a whole number of 1 or more"),
         ("OMP_NUM_THREADS", "0", "OMP_NUM_THREADS is '0'; it takes a whole number of 1 or more"),
     ],
 )
@@ -73,7 +75,7 @@ def test_every_verb_checks_variables_but_those_that_help_to_set_them(
 
 
 def test_variables_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable, value in (("nnUNet_def_n_proc", " 3\r"), ("nnUNet_n_proc_DA", "0"), ("OMP_NUM_THREADS", " 4,2")):
+    for variable, value in (("nnUNet_def_n_proc", " 3\r"), ("nnUNet_n_proc_DA", "0"), ("OMP_NUM_THREADS", " 4")):
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv(FOLDER, str(tmp_path / "made later $5"))
     check_variables()
@@ -153,6 +155,8 @@ def test_what_a_shell_leaves_over_is_refused() -> None:
         (["compare", "-o", ""], "-o has an empty value; is a variable in the command not set"),
         (["compare", "--reference="], "--reference has an empty value"),
         (["simulate", "brats2015", " "], "an argument has an empty value"),
+        (["compare", "\u2013d", "1"], "'\u2013d' begins with a long dash"),
+        (["compare", "\u2014folds", "1"], "begins with a long dash"),
         (["compare", "-d", "1", "-o", "out\r"], r"'out\\r' ends in a carriage return"),
     ):
         with pytest.raises(InputError, match=message):
@@ -172,3 +176,11 @@ def test_devices_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         device_here("cuda")
     with pytest.raises(InputError, match="there is no device 'gpu'; nnU-Net knows cpu, cuda, mps"):
         device_here("gpu")
+
+
+def test_two_variables_with_one_folder_are_refused(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_variables()
+    (nnunet_folders / "link").symlink_to(nnunet_folders / "nnUNet_raw")
+    monkeypatch.setenv("nnUNet_results", str(nnunet_folders / "link"))
+    with pytest.raises(InputError, match="nnUNet_raw and nnUNet_results are both .*link.*Set them to two folders"):
+        check_variables()

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from segan_nnunet.data.locks import FOLD_LOCK, file_lock
@@ -13,8 +14,9 @@ from segan_nnunet.data.planned.preprocessed_data import preprocessing_settings, 
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.plans import plan
-from segan_nnunet.models.preprocessing import preprocess_with_nnunet
+from segan_nnunet.models.preprocessing import nnunet_refusals, preprocess_with_nnunet
 from segan_nnunet.training import PluginTrainer
+from tests.hand_made import write_volume
 from tests.hand_made_planned import CASES, DATASET, DESCRIBED, write_case, write_planned, write_plans
 from tests.small_trainers import build
 
@@ -191,5 +193,78 @@ def test_planning_names_a_wrong_number_before_it_begins(preprocessed: Path) -> N
     (preprocessed / "nnUNetPlans.json").unlink()
     raw = Path(os.environ["nnUNet_raw"]) / DATASET / "dataset.json"
     raw.write_text(json.dumps(DESCRIBED | {"numTraining": 2}))
-    with pytest.raises(InputError, match='"numTraining": 2, and the dataset has 3 training cases. Correct it'):
+    with pytest.raises(InputError, match='"numTraining": 2, and the dataset has 3 training cases. Correct that'):
         plan(7)
+
+
+# --- What nnU-Net would say in a traceback
+
+
+def edit_raw(**parts: Any) -> Path:
+    raw = Path(os.environ["nnUNet_raw"]) / DATASET
+    (raw / "dataset.json").write_text(json.dumps(DESCRIBED | parts))
+    return raw
+
+
+def test_planning_names_the_first_image_or_label_that_is_missing(preprocessed: Path) -> None:
+    (preprocessed / "nnUNetPlans.json").unlink()
+    for parts, said in (
+        ({"file_ending": ".nii.gz"}, "holds no image named CASE_0000.nii.gz; the first that it holds is a_0000.mha"),
+        (
+            {"channel_names": {"0": "T1", "1": "T2"}},
+            "imagesTr/a_0001.mha is missing: every .* has 2 images and a label",
+        ),
+    ):
+        edit_raw(**parts)
+        with pytest.raises(InputError, match=said):
+            plan(7)
+    raw = edit_raw()
+    (raw / "labelsTr" / "b.mha").unlink()
+    with pytest.raises(InputError, match="labelsTr/b.mha is missing"):
+        plan(7)
+    for case in CASES:
+        (raw / "imagesTr" / f"{case}_0000.mha").rename(raw / "imagesTr" / f"{case}.mha")
+    with pytest.raises(InputError, match="holds no image named CASE_0000.mha; the first that it holds is a.mha"):
+        plan(7)
+
+
+def test_what_nnunet_refuses_is_one_message_with_the_file_that_cannot_be_read(preprocessed: Path) -> None:
+    raw = Path(os.environ["nnUNet_raw"]) / DATASET
+    with pytest.raises(InputError, match=r"imagesTr/a_0000.mha is no image, or damaged"), nnunet_refusals(DATASET):
+        raise RuntimeError("Some background worker is 6 feet under")
+    for path in raw.glob("*Tr/*"):
+        write_volume(path, np.zeros((4, 4, 4), np.uint8))
+    with pytest.raises(InputError, match="nnU-Net refuses Dataset007_Tiny: It is so"), nnunet_refusals(DATASET):
+        raise AssertionError("It is\n so")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ({"inherits_from": "3d_fullres"}, "Bare.json: the configuration 2d inherits from one that is not there"),
+        ({"inherits_from": "2d"}, "Bare.json: the configuration 2d inherits from .* itself"),
+        ({"spacing": [1, 1]}, "2d of Bare has no 'data_identifier'"),
+    ],
+)
+def test_configurations_that_lead_nowhere_are_refused(
+    preprocessed: Path, configuration: dict[str, Any], said: str
+) -> None:
+    plans = {"dataset_name": DATASET, "plans_name": "Bare", "configurations": {"2d": configuration}}
+    (preprocessed / "Bare.json").write_text(json.dumps(plans))
+    preprocess(preprocessed)  # nobody asked for these
+    with pytest.raises(InputError, match=said):
+        preprocess(preprocessed, "Bare")
+
+
+def test_plans_without_a_part_are_not_derived_from(preprocessed: Path) -> None:
+    with pytest.raises(InputError, match="2d of nnUNetPlans has no 'patch_size'"):
+        plan(7)
+
+
+@pytest.mark.usefixtures("no_preprocessing")
+def test_data_that_are_not_resampled_may_have_any_size(preprocessed: Path) -> None:
+    write_plans(preprocessed, "nnUNetPlans", spacing=[1.5, 1.5], resampling_fn_data="no_resampling_hack")
+    preprocess(preprocessed)
+    write_plans(preprocessed, "nnUNetPlans", spacing=[3.0, 3.0], preprocessor_name="OfMyOwn")
+    record_path(preprocessed / "nnUNetPlans_2d").write_text('{"settings": {}}')  # broken by hand
+    preprocess(preprocessed)

@@ -144,4 +144,4 @@ def test_a_refusal_is_one_message_and_every_other_error_keeps_its_traceback(
         trainer = build(AdversarialTrainer, nnunet_folders)
     for error in (InputError("a is b"), RuntimeError("c is d")):
         sys.excepthook(type(error), error, None)
-    assert trainer and capsys.readouterr().err == "segan_nnunet: a is b\nRuntimeError: c is d\n"
+    assert trainer and capsys.readouterr().err == "segan_nnunet: InputError: a is b\nRuntimeError: c is d\n"

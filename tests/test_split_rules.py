@@ -123,3 +123,29 @@ def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
     with pytest.raises(InputError, match=r"splits_final.json is no split .*it must be a list"):
         export_model(1, "SegAN", "SegANPlans", "2d", [0], tmp_path / "model.zip")
     assert not (tmp_path / "model.zip").exists()
+
+
+def test_a_split_beside_its_place_is_named_before_nnunet_makes_one_of_its_own(preprocessed: Path) -> None:
+    path = preprocessed / "splits_final.json"
+    raw = Path(os.environ["nnUNet_raw"]) / DATASET / "splits_final.json"
+    path.rename(raw)
+    with pytest.raises(InputError, match=f"{raw} is not where nnU-Net looks for a split.*Move it to {path}"):
+        make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
+    raw.rename(preprocessed / "splits_final.pkl")
+    with pytest.raises(InputError, match="splits_final.pkl is a split of nnU-Net v1"):
+        make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
+    path.mkdir()
+    with pytest.raises(InputError, match="splits_final.json is a folder, not a file"):
+        make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
+
+
+@pytest.mark.parametrize(("patients", "warned"), [("xyx", True), ("xyz", False), ("xy-", False)])
+def test_scans_of_one_patient_on_both_sides_are_warned_of(
+    preprocessed: Path, patients: str, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{case},{patient.strip('-')}" for case, patient in zip(CASES, patients, strict=True)]
+    table = Path(os.environ["nnUNet_raw"]) / DATASET / "cases.csv"
+    table.write_text("\n".join(["case,patient", *rows]))
+    make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
+    said = "trains on scans of 1 patients that it validates on, the first x" in capsys.readouterr().err
+    assert said == warned

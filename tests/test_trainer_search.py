@@ -112,3 +112,24 @@ def test_entries_that_are_no_folders_are_named(
     check_trainers(["nnUNetTrainer"])
     warned = capsys.readouterr().err
     assert all(problem in listed and f"WARNING: {problem}" in warned for problem in problems)
+
+
+def test_a_copy_beside_a_trainer_is_warned_of(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_trainers(["Zebra_seed3", "SegANTrainer_short"])
+    assert not capsys.readouterr().err
+    (own / "zebra (copy).py").write_text(MINE.format("Zebra"))
+    (own / "segan.py").write_text(
+        "from segan_trainers import SegANTrainer as Ours\n\n\nclass SegANTrainer(Ours): ...\n"
+    )
+    (own / "stock.py").write_text(MINE.format("nnUNetTrainer_5epochs"))
+    check_trainers(["Zebra_seed3", "SegANTrainer_short", "nnUNetTrainer_5epochs"])
+    warned = capsys.readouterr().err
+    assert f"Zebra is defined in {own / 'zebra (copy).py'} and in {own / 'zebra.py'}; nnU-Net takes the first" in warned
+    assert f"segan_trainers.py and in {own / 'segan.py'}" in warned and f"and in {own / 'stock.py'}" in warned
+
+
+def test_suffixes_without_the_folder_of_our_trainers_are_explained(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("nnUNet_extTrainer", str(own))
+    assert find_trainer("Zebra").__name__ == "Zebra"
+    with pytest.raises(NoTrainerError, match=rf"with suffixes, is not in it: export .*trainer-folder\):{own}"):
+        find_trainer("Zebra_short")

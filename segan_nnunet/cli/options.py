@@ -8,6 +8,7 @@ import typer
 
 from segan_nnunet.errors import InputError
 
+LONG_DASHES = ("\u2013", "\u2014", "\u2212")
 LARGEST_SEED = 2**32 - 1  # of NumPy's
 DatasetId = Annotated[int, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
 OptionalDatasetId = Annotated[int | None, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
@@ -48,7 +49,7 @@ def expand_values(arguments: list[str], verbs: Any) -> list[str]:
 
 
 def check_value(argument: str, option: str) -> None:
-    """Refuse a value that a shell left over: empty, or with the end of a line of Windows.
+    """Refuse what a shell or a word processor left over: an empty value, the end of a line of Windows, a long dash.
 
     Raises:
         InputError: it is one.
@@ -57,6 +58,11 @@ def check_value(argument: str, option: str) -> None:
         raise InputError(
             f"{argument!r} ends in a carriage return: your script was saved with Windows line ends; run "
             "`dos2unix SCRIPT`, or save it with Unix ones"
+        )
+    if argument[:1] in LONG_DASHES:
+        raise InputError(
+            f"'{argument}' begins with a long dash, as word processors write it; type the option with -, or -- if it "
+            "has a long name"
         )
     name, is_given, value = argument.partition("=") if argument.startswith("--") else (option, "=", argument)
     if is_given and not value.strip():
@@ -86,7 +92,7 @@ def folds_or_all(folds: list[str] | None) -> list[int | str] | None:
         InputError: one is neither `all` nor a number.
     """
     if odd := [fold for fold in folds or () if fold != "all" and not fold.isdecimal()]:
-        raise InputError(f"the list of folds takes numbers, not {', '.join(odd)}")
+        raise InputError(f"the list of folds takes numbers, not {', '.join(odd)}; give them as in 0 1 2")
     return once([fold if fold == "all" else int(fold) for fold in folds]) if folds else None
 
 

@@ -1,6 +1,7 @@
 """Read and check environment variables: nnU-Net's folders, numbers of processes and threads; and devices."""
 
 import os
+import re
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
@@ -10,6 +11,7 @@ MOST_PROCESSES = 8  # nnU-Net's default
 FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 TRAINER_FOLDERS = "nnUNet_extTrainer"
 PROCESSES, AUGMENTERS, THREADS = "nnUNet_def_n_proc", "nnUNet_n_proc_DA", "OMP_NUM_THREADS"
+DATASET = re.compile(r"Dataset\d{3,}_.+")
 DEVICES = ("cpu", "cuda", "mps")
 QUOTES = "'\"\u2018\u2019\u201c\u201d"
 
@@ -23,16 +25,21 @@ def check_variables() -> None:
     for variable in (*FOLDERS, TRAINER_FOLDERS, PROCESSES, AUGMENTERS, THREADS):
         if not os.environ.get(variable, "unset").strip():
             del os.environ[variable]
+    named: dict[Path, str] = {}
     for variable in FOLDERS:
-        folder_variable(variable)
+        if (path := folder_variable(variable)) is None:
+            continue
+        if other := named.get(path.resolve()):
+            raise InputError(
+                f"{other} and {variable} are both {path}, and nnU-Net would mix a dataset with what it makes of it. "
+                "Set them to two folders"
+            )
+        named[path.resolve()] = variable
     for folder in os.environ.get(TRAINER_FOLDERS, "").split(os.pathsep):
         check_path_text(TRAINER_FOLDERS, folder)
     number_variable(PROCESSES, 1)
     number_variable(AUGMENTERS, 0)
-    if THREADS in os.environ and omp_threads() is None:
-        raise InputError(
-            f"{THREADS} is {os.environ[THREADS]!r}; it takes a whole number of 1 or more. Set it to one, or unset it"
-        )
+    number_variable(THREADS, 1)  # no list: libraries that nnU-Net imports take it for a number
 
 
 def folder_variable(variable: str) -> Path | None:
@@ -48,6 +55,11 @@ def folder_variable(variable: str) -> Path | None:
     check_path_text(variable, value)
     if (folder := Path(value)).exists() and not folder.is_dir():
         raise InputError(f"{variable} is {value}, which is not a folder; set it to a folder")
+    if DATASET.fullmatch(folder.name):
+        raise InputError(
+            f"{variable} is {value}, the folder of one dataset, and nnU-Net looks for datasets in it. Set it to the "
+            f"folder above: {folder.parent}"
+        )
     return folder
 
 
@@ -91,9 +103,9 @@ def number_variable(variable: str, least: int) -> int | None:
 
 
 def omp_threads() -> int | None:
-    """Return the number of threads that OMP_NUM_THREADS has, the first of a list; None where it has none."""
-    first = os.environ.get(THREADS, "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) else None
+    """Return the number of threads that OMP_NUM_THREADS has; None where it has none."""
+    value = os.environ.get(THREADS, "").strip()
+    return int(value) if value.isdecimal() and int(value) else None
 
 
 def nnunet_folder(variable: str) -> Path:

@@ -17,6 +17,7 @@ FORMS = {  # of the parts of dataset.json, for messages
     "file_ending": 'the end of the images\' names with its dot, as in ".nii.gz"',
     "channel_names": 'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)',
     "numTraining": "the number of training cases",
+    "dataset": 'cases with their files, as in {"case_1": {"images": ["FILE"], "label": "FILE"}}',
 }
 PLANNING = ("channel_names", "labels", "file_ending", "numTraining")  # what nnU-Net needs of dataset.json to plan
 ROUNDING = 1e-3  # of a label: a header's scale factor may do so much
@@ -115,6 +116,9 @@ def read_dataset(path: Path, needs: Sequence[str] = ("labels", "file_ending")) -
         problems.append(f"`file_ending` is {json.dumps(ending)}, and should be {FORMS['file_ending']}")
     if "numTraining" in dataset and not is_whole(dataset["numTraining"]):
         problems.append(f"`numTraining` is {json.dumps(dataset['numTraining'])}, and should be {FORMS['numTraining']}")
+    listed = dataset.get("dataset", {})
+    if not isinstance(listed, dict) or not all(isinstance(one, dict) for one in listed.values()):
+        problems.append(f"`dataset` should be {FORMS['dataset']}; without it nnU-Net takes imagesTr and labelsTr")
     if not problems and set(PLANNING) <= set(needs):
         problems += planning_problems(dataset)
     if problems:
@@ -163,8 +167,18 @@ def planning_problems(dataset: dict[str, Any]) -> list[str]:
     regions = [name for name, value in labels.items() if name not in ("background", "ignore")]
     order = dataset.get("regions_class_order")
     problems = [] if "background" in labels else ["`labels` lacks the background, whose value is 0"]
+    values = {0}.union(
+        *(value if isinstance(value, list) else [value] for name, value in labels.items() if name != "ignore")
+    )
+    if gaps := sorted(set(range(int(max(values)))) - values):
+        problems.append(f"the label values should follow each other without a gap, and {gaps[0]} is missing")
+    elif labels.get("ignore", len(values)) != len(values):
+        problems.append(f"'ignore' in `labels` is {labels['ignore']}, and should be the highest value, {len(values)}")
+    channels = dataset["channel_names"]
+    if set(channels) != set(map(str, range(len(channels)))):
+        problems.append(f"`channel_names` has the numbers {', '.join(channels)}, and should count from 0")
     if any(isinstance(value, list) and len(value) > 1 for value in labels.values()) and (
-        not isinstance(order, list) or len(order) != len(regions)
+        not isinstance(order, list) or len(order) != len(regions) or not all(map(is_whole, order))
     ):
         problems.append(
             f"`labels` has regions, so `regions_class_order` should be a list of {len(regions)} label values, one for "

@@ -202,9 +202,7 @@ def check_cases(dataset: Path, listed: Iterable[str]) -> dict[str, str]:
 def training_cases(dataset: Path) -> set[str]:
     """Ids of a dataset's training cases: those that dataset.json lists under `dataset`, or else those of labelsTr."""
     described = read_dataset(dataset / "dataset.json", ["file_ending"])
-    if listed := described.get("dataset"):
-        return set(listed)
-    return set(files_by_case(dataset / "labelsTr", described["file_ending"]))
+    return set(described.get("dataset") or files_by_case(dataset / "labelsTr", described["file_ending"]))
 
 
 def summary(splits: list[dict[str, list[str]]], cases: pd.DataFrame) -> pd.DataFrame:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.exported_folds import validated_entries
 from segan_nnunet.fold_checkpoint import (
     CHECKPOINTS,
     changed_objective,
     configuration_of,
     differing_settings,
+    outputs_in,
     read_fold,
 )
 from segan_nnunet.text_files import optional_object
@@ -30,6 +32,7 @@ def trained_on(
     configuration: dict[str, Any],
     labels: Mapping[str, str] | None = None,
     objective: Mapping[str, Any] | None = None,
+    outputs: Sequence[Any] | None = None,
 ) -> dict[str, Any]:
     """Record the cases, the configuration, the labels and the objective of a training.
 
@@ -38,10 +41,11 @@ def trained_on(
         configuration: of the plans, as nnU-Net has it.
         labels: digests by case, as `label_digests` has them; None where they are not recorded.
         objective: of one of our trainers; None where it is not known.
+        outputs: label values of the network's outputs, as `output_values` has them; None where they are not known.
     """
     train, val = ([*map(str, sorted(cases))] for cases in split) if split else (None, None)
     record = {"train": train, "val": val, "configuration": configuration, "labels": labels or None}
-    return json.loads(json.dumps({**record, "objective": objective}, default=str))
+    return json.loads(json.dumps({**record, "objective": objective, "outputs": outputs}, default=str))
 
 
 def label_digests(files: Mapping[str, Path]) -> dict[str, str]:
@@ -80,19 +84,17 @@ def read_trained_on(fold: Path) -> dict[str, Any]:
         "configuration": configuration_of(fold) or beside.get("configuration"),
         "labels": beside.get("labels"),
         "objective": in_checkpoint.get("objective"),
+        "outputs": outputs_in(read_fold(fold)),
     }
 
 
 def validated_cases(fold: Path) -> list[str] | None:
     """The cases of a finished fold's validation; None where it is not finished."""
     ending = optional_object(fold.parent / "dataset.json").get("file_ending")
-    entries = optional_object(fold / "validation" / "summary.json").get("metric_per_case")
+    entries = validated_entries(fold)
     if not (ending and entries and (fold / CHECKPOINTS[0]).is_file()):
         return None
-    try:
-        return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
-    except (KeyError, TypeError):  # damaged, which `compare` says
-        return None
+    return sorted({Path(entry["prediction_file"]).name.removesuffix(ending) for entry in entries})
 
 
 def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path: Path) -> None:
@@ -115,6 +117,13 @@ def check_trained_on(recorded: dict[str, Any] | None, now: dict[str, Any], path:
             f"{path} was trained on other cases than splits_final.json has for this fold now ({len(moved)} differ, "
             f"such as {moved[0]}): what validates may have been trained on. Restore the split, or remove the fold, "
             "to train it anew"
+        )
+    then, outputs = recorded.get("outputs"), now.get("outputs")
+    if then and outputs and then != outputs:
+        raise InputError(
+            f"{path} was trained on other labels than dataset.json in nnUNet_preprocessed has now: the outputs of its "
+            f"network are the values {then}, and would be {outputs}. Bring dataset.json back, or remove the fold to "
+            "train it anew"
         )
     differing = differing_settings(recorded["configuration"] or now["configuration"], now["configuration"])
     if differing := [name for name in differing if name not in NOT_TRAINED_ON]:

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
 from segan_nnunet.data.planned.plans import read_plans
-from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits
+from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.file_kinds import is_hidden
@@ -17,7 +17,7 @@ from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import stopped, unseeded
-from segan_nnunet.trainer_search import find_trainer
+from segan_nnunet.trainer_search import declared_twice, find_trainer
 
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
 
@@ -64,6 +64,8 @@ def make_grid(
             f"({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. Leave them out of --folds, "
             "or make another split with segan_nnunet split -k."
         )
+    if shared := shared_patients(preprocessed, splits or []):
+        print(f"WARNING: {shared}", file=sys.stderr)
     check_validated_once(splits or [], folds or range(there_are), preprocessed / SPLITS_FILE)
     if seeds and (have := [name for name in trainers if unseeded(name)[1] is not None]):
         raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
@@ -138,13 +140,16 @@ def number_of_nnunet_folds(dataset: str) -> int:
     return NNUNET_FOLDS
 
 
-def check_trainers(trainers: Iterable[str]) -> None:
-    """Check that nnU-Net finds the trainers, with nnU-Net's own search, and warn of folders that are none.
+def check_trainers(trainers: Sequence[str]) -> None:
+    """Check that nnU-Net finds the trainers, with nnU-Net's own search.
+
+    Warn of folders that are none, and of trainers with one name.
 
     Raises:
         InputError: it does not find one; with those that exist in the user's folders, and similar ones of nnU-Net's.
     """
-    for name in unique(list(trainers)):
+    for name in unique(trainers):
         find_trainer(name)
-    for problem in folder_problems():
+    twice = filter(None, map(declared_twice, trainers))
+    for problem in unique([*folder_problems(), *twice]):
         print(f"WARNING: {problem}", file=sys.stderr)

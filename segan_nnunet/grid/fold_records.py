@@ -25,11 +25,11 @@ from segan_nnunet.data.trained_on import (
 )
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
-from segan_nnunet.fold_checkpoint import check_newest, read_fold, resolved
+from segan_nnunet.fold_checkpoint import check_newest, output_values, read_fold, resolved
 from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.jobs import Job, unique
 from segan_nnunet.grid.run_state import is_finished
-from segan_nnunet.text_files import read_object
+from segan_nnunet.text_files import optional_object, read_object
 from segan_nnunet.trainer_names import parts, unseeded
 from segan_nnunet.trainer_search import find_trainer
 
@@ -85,6 +85,7 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
         split,
         resolved(plans["configurations"], job.configuration),
         {case: digest for case, digest in labels.items() if case in cases},
+        outputs=output_values(optional_object(preprocessed / "dataset.json")),
     )
 
 

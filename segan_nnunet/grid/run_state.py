@@ -186,7 +186,7 @@ def read_num_epochs(folder: Path) -> int | None:
     """Number of epochs of the whole training, which nnU-Net notes at its start."""
     try:
         return int(optional_object(folder / "debug.json")["num_epochs"])
-    except (KeyError, ValueError):  # not there yet, half written, or of a trainer without epochs
+    except (KeyError, TypeError, ValueError):  # not there yet, half written, or of a trainer without epochs
         return None
 
 

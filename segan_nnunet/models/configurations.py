@@ -126,5 +126,11 @@ def derived_plans(
         configuration = deepcopy(nnunet_plans["configurations"][name])
         if "inherits_from" in configuration:
             raise InputError(f"'{name}' is the second stage of a cascade, which {plans_name} do not have")
-        plans["configurations"][name] = derive(configuration, width, batch_size, patch_size)
+        try:
+            plans["configurations"][name] = derive(configuration, width, batch_size, patch_size)
+        except KeyError as error:
+            raise InputError(
+                f"the configuration {name} of {nnunet_plans.get('plans_name')} has no {error}, which nnU-Net plans. "
+                "Bring that part of the plans back, or remove the file and plan anew"
+            ) from error
     return plans

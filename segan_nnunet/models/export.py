@@ -123,7 +123,9 @@ def write_zip(
             archive.writestr(f"{name}/{model}/{file}", json.dumps(content, indent=4))
         archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
         archive.writestr(f"{name}/{model}/{CARD}", card)
-        archive.write(source / "dataset_fingerprint.json", f"{name}/{model}/dataset_fingerprint.json")
+        fingerprint = source / "dataset_fingerprint.json"
+        if fingerprint.is_file():  # which prediction does not read
+            archive.write(fingerprint, f"{name}/{model}/{fingerprint.name}")
         described_by = {"trainer_name": new_trainer, "init_args": {"configuration": configuration}}
         for folder in fold_folders:
             write_fold(archive, folder, f"{name}/{model}/{folder.name}", checkpoint, described_by)

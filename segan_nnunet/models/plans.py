@@ -11,13 +11,20 @@ from unittest import mock
 from segan_nnunet.data.environment import dataset_name, nnunet_folder, number_of_processes
 from segan_nnunet.data.labelling import PLANNING, read_dataset
 from segan_nnunet.data.locks import file_lock
-from segan_nnunet.data.planned.cases import raw_cases, raw_folder
+from segan_nnunet.data.planned.cases import raw_cases, raw_problem
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.errors import InputError
 from segan_nnunet.fold_checkpoint import differing_settings
 from segan_nnunet.models.configurations import NETWORKS, derived_plans
-from segan_nnunet.models.preprocessing import check_links, preprocess_with_nnunet, wrong_number
-from segan_nnunet.text_files import optional_object, read_object
+from segan_nnunet.models.preprocessing import (
+    check_links,
+    check_readable,
+    nnunet_refusals,
+    preprocess_with_nnunet,
+    sources,
+    wrong_number,
+)
+from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
@@ -160,18 +167,25 @@ def plan_with_nnunet(
     """
     if (preprocessed / f"{plans_name}.json").is_file():
         return
-    raw = raw_folder(preprocessed)
-    check_links(nnunet_folder("nnUNet_raw") / preprocessed.name)
-    if problem := wrong_number(raw / "dataset.json", raw_cases(raw, optional_object(raw / "dataset.json"))):
-        raise InputError(f"{problem}, and plan again")
+    raw = nnunet_folder("nnUNet_raw") / preprocessed.name
+    described = read_dataset(raw / "dataset.json", PLANNING)
+    check_links(raw)
+    problem = raw_problem(raw, described) or wrong_number(raw / "dataset.json", raw_cases(raw, described))
+    if problem:
+        raise InputError(f"{problem}. Correct that, and plan again")
+    check_readable(sources(raw)[:1])  # nnU-Net tries its readers on it, and prints a traceback of each
     if (fingerprint := preprocessed / "dataset_fingerprint.json").is_file():
         read_object(fingerprint)  # nnU-Net takes an earlier one as it is
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
-    nnunet.extract_fingerprints([dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False)
+    with nnunet_refusals(preprocessed.name):
+        nnunet.extract_fingerprints(
+            [dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False
+        )
     other = {"overwrite_target_spacing": tuple(spacing_mm), "overwrite_plans_name": plans_name} if spacing_mm else {}
     # nnU-Net's planner takes as many threads as trainings may augment with, and fails where that is 0
-    with mock.patch.dict(os.environ, {DA: "1"} if os.environ.get(DA) == "0" else {}):
+    threads = mock.patch.dict(os.environ, {DA: "1"} if os.environ.get(DA) == "0" else {})
+    with threads, nnunet_refusals(preprocessed.name):
         nnunet.plan_experiments([dataset_id], **other)
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from segan_nnunet.data.planned.preprocessed_data import (
     write_record,
 )
 from segan_nnunet.data.trained_on import digest
+from segan_nnunet.data.volumes import read_volume
+from segan_nnunet.data.volumes.pictures import is_picture
+from segan_nnunet.data.volumes.whole_files import check_file
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_name, is_hidden
 from segan_nnunet.text_files import optional_object
@@ -39,7 +44,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     record = Record(settings=preprocessing_settings(plans, configuration), plans=plans["plans_name"])
     cases = raw_cases(raw, optional_object(preprocessed / "dataset.json"))
     if problem := wrong_number(preprocessed / "dataset.json", cases or known_cases(preprocessed)):
-        print(f"WARNING: {problem}")
+        print(f"WARNING: {problem}. Correct it")
     lacking = sorted(cases - done.keys())
     if done and not lacking:
         check_sources(folder, raw, list(done.values()), record)
@@ -54,8 +59,38 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     remove_changed_labels(preprocessed / "gt_segmentations", raw)
-    nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
+    with nnunet_refusals(preprocessed.name):
+        nnunet.preprocess([dataset_number(preprocessed.name)], plans["plans_name"], [configuration], [num_processes])
     record_sources(folder, raw, record)
+
+
+@contextmanager
+def nnunet_refusals(dataset: str) -> Iterator[None]:
+    """Turn what nnU-Net raises over a dataset into one message, with the file that cannot be read, if there is one.
+
+    Raises:
+        InputError: it raised something.
+    """
+    try:
+        yield
+    except (AssertionError, RuntimeError, OSError, ValueError, LookupError) as error:
+        check_readable(sources(nnunet_folder("nnUNet_raw") / dataset))
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"nnU-Net refuses {dataset}: {said} What it printed above says which files it means; correct them, and "
+            "give the command again"
+        ) from error
+
+
+def check_readable(paths: Iterable[Path]) -> None:
+    """Check that images and labels can be read; pictures are left out, of which nnU-Net reads more kinds than we do.
+
+    Raises:
+        InputError: one cannot be.
+    """
+    for path in paths:
+        if not is_picture(path):
+            read_volume(path, dimensions=(2, 3))
 
 
 def wrong_number(described: Path, cases: set[str]) -> str:
@@ -68,7 +103,7 @@ def wrong_number(described: Path, cases: set[str]) -> str:
     number = optional_object(described).get("numTraining")
     if not cases or number is None or str(number) == str(len(cases)):
         return ""
-    return f'{described} says "numTraining": {number}, and the dataset has {len(cases)} training cases. Correct it'
+    return f'{described} says "numTraining": {number}, and the dataset has {len(cases)} training cases'
 
 
 def check_nobody_reads(preprocessed: Path, folder: Path, lacking: list[str]) -> None:
@@ -82,7 +117,7 @@ def check_nobody_reads(preprocessed: Path, folder: Path, lacking: list[str]) -> 
         model = model_parts(fold.parent.name)
         try:
             read = data_identifier(optional_object(preprocessed / f"{model.plans}.json"), model.configuration)
-        except KeyError:  # of plans that are gone: it may read these data
+        except (InputError, KeyError):  # of plans that are gone: it may read these data
             read = folder.name
         if read == folder.name and is_locked(fold / FOLD_LOCK):
             raise InputError(
@@ -187,9 +222,13 @@ def check_links(dataset: Path) -> None:
             f"{len(hidden)} files of {dataset} hold a Mac's attributes of others, the first {hidden[0]}, and nnU-Net "
             f"would take them for images. Remove them: find {dataset} -name '._*' -delete"
         )
-    if gone := [path for path in links if not path.exists()]:
+    gone = [path for path in links if not path.exists()]
+    if gone:
         raise InputError(
             f"{len(gone)} links of {dataset} point to files that are not there, the first {gone[0]} to "
             f"{os.readlink(gone[0])}. Bring them back, or remove the dataset and convert again from where they are now "
             "(--copy makes it independent of them)"
         )
+    for path in links:
+        if path.is_file() and not is_hidden(path):
+            check_file(path)

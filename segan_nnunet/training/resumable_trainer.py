@@ -21,7 +21,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE, read_splits
 from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported
-from segan_nnunet.fold_checkpoint import read_checkpoint
+from segan_nnunet.fold_checkpoint import output_values, outputs_in, read_checkpoint
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
@@ -190,7 +190,9 @@ class ResumableTrainer(nnUNetTrainer):
         split, configuration = self.split or self.split_now(), self.configuration_manager.configuration
         if self.recorded_objective is None:
             self.recorded_objective = self.objective()
-        return trained_on(split, configuration, objective=self.recorded_objective)
+        return trained_on(
+            split, configuration, objective=self.recorded_objective, outputs=output_values(self.dataset_json)
+        )
 
     def objective(self) -> dict[str, Any]:
         """What defines the objective, by name: with another one of these a training is not continued.
@@ -287,7 +289,8 @@ class ResumableTrainer(nnUNetTrainer):
                 f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
                 "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
             )
-        check_trained_on(checkpoint.get("trained_on"), self.trained_on(), path)
+        if recorded := checkpoint.get("trained_on"):
+            check_trained_on({**recorded, "outputs": outputs_in(checkpoint)}, self.trained_on(), path)
         for player, module in self.players().items():
             checkpoints.check_same_weights(player, checkpoint.get(WEIGHTS[player]), module, path)
         if not (checkpoint.get("trained_on") or {}).get("objective") and "branched_from" not in checkpoint:

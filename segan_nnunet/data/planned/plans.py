@@ -48,15 +48,33 @@ def read_plans_file(path: Path) -> dict[str, Any]:
     """Read a file of nnU-Net's plans, wherever it lies.
 
     Raises:
-        InputError: it is missing, is not JSON, or has no configurations.
+        InputError: it is missing, is not JSON, has no configurations, or one inherits from nothing.
     """
     plans = read_object(path)
     configurations = plans.get("configurations")
     if not isinstance(configurations, dict) or not all(isinstance(one, dict) for one in configurations.values()):
         raise InputError(f"{path} holds no plans of nnU-Net, which have `configurations`. Bring it back, or plan anew")
+    for name in configurations:
+        try:
+            resolved(configurations, name)
+        except KeyError as error:
+            raise InputError(
+                f"{path}: the configuration {name} inherits from one that is not there, or from itself. Correct its "
+                "`inherits_from`, or plan anew"
+            ) from error
     return plans
 
 
 def data_identifier(plans: dict[str, Any], configuration: str) -> str:
-    """Return the name of the folder with the preprocessed data of a configuration."""
-    return resolved(plans["configurations"], configuration)["data_identifier"]
+    """Return the name of the folder with the preprocessed data of a configuration.
+
+    Raises:
+        InputError: the configuration names none.
+    """
+    try:
+        return resolved(plans["configurations"], configuration)["data_identifier"]
+    except KeyError as error:
+        raise InputError(
+            f"the configuration {configuration} of {plans.get('plans_name')} has no {error}, by which nnU-Net finds "
+            "its preprocessed data. Bring that part of the plans back, or plan anew"
+        ) from error

@@ -28,6 +28,8 @@ SETTINGS = (
     "resampling_fn_seg",
     "resampling_fn_seg_kwargs",
 )
+PREPROCESSORS = (None, "DefaultPreprocessor")  # those whose data have the planned voxel size
+NO_RESAMPLING = "no_resampling_hack"  # nnU-Net's function that leaves the voxel size as it is
 INTENSITIES = "foreground_intensity_properties_per_channel"
 # normalisations that do not look at the dataset's intensities
 WITHOUT_INTENSITIES = {
@@ -71,7 +73,7 @@ def read_record(folder: Path, done: Iterable[Path]) -> Record:
     content = optional_object(path)
     if "settings" not in content:
         return Record(content)  # earlier versions wrote the digests alone
-    return Record(content["files"], content["settings"], content["plans"])
+    return Record(content.get("files") or {}, content["settings"], content.get("plans", ""))
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -142,9 +144,12 @@ def size_difference(folder: Path, plans: Mapping[str, Any], configuration: str) 
         size = [int(length) for length in data.shape[1:]]
         before = properties["shape_after_cropping_and_before_resampling"]
         spacing = [properties["spacing"][axis] for axis in plans["transpose_forward"]]
-        target = resolved(plans["configurations"], configuration)["spacing"]
+        planned = resolved(plans["configurations"], configuration)
+        target = planned["spacing"]
     except (AssertionError, KeyError, IndexError, OSError, RuntimeError, TypeError, ValueError, pickle.PickleError):
         return ""  # not as nnU-Net writes it, which nnU-Net says
+    if planned.get("resampling_fn_data") == NO_RESAMPLING or planned.get("preprocessor_name") not in PREPROCESSORS:
+        return ""  # of another size than the voxel size tells
     target = [*spacing[: len(spacing) - len(target)], *target]  # in 2-D the slices stay where they are
     expected = [round(a / b * length) for a, b, length in zip(spacing, target, before, strict=True)]
     if size == expected:
@@ -168,6 +173,6 @@ def sharing_otherwise(preprocessed: Path, folder: Path, planned: dict[str, Any])
                 otherwise = same_folder and preprocessing_settings(plans, configuration) != planned
                 if otherwise and not size_difference(folder, plans, configuration):
                     found.append(path.stem)
-            except (KeyError, TypeError):  # a configuration without data of its own, or no plans at all
+            except (InputError, KeyError, TypeError):  # a configuration without data of its own, or no plans at all
                 continue
     return found

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.environment import dataset_number
-from segan_nnunet.data.planned.cases import known_cases
+from segan_nnunet.data.planned.cases import known_cases, raw_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import composed, decomposed
 from segan_nnunet.text_files import read_json
@@ -28,10 +29,12 @@ def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_tra
             form, composed or decomposed.
 
     Raises:
-        InputError: the split breaks a rule; with the rule and the first case that breaks it.
+        InputError: the split breaks a rule; with the rule and the first case that breaks it. Or it lies where nnU-Net
+            does not look for it.
     """
     path = preprocessed / SPLITS_FILE
-    if not path.is_file():
+    if not path.exists():
+        check_not_elsewhere(path)
         return None
     splits = read_json(path)
     cases = known_cases(preprocessed) if cases is None else cases
@@ -42,6 +45,39 @@ def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_tra
             f"split -d {dataset_number(preprocessed.name)} --overwrite"
         )
     return splits
+
+
+def check_not_elsewhere(path: Path) -> None:
+    """Check that a split which is missing does not lie beside its place: nnU-Net would make one of its own.
+
+    Raises:
+        InputError: it does, in nnUNet_raw, or in the form of nnU-Net v1.
+    """
+    raw = raw_folder(path.parent) / path.name
+    if raw.is_file():
+        raise InputError(
+            f"{raw} is not where nnU-Net looks for a split, and it would make one of its own. Move it to {path}, or "
+            "remove it"
+        )
+    if (pickled := path.with_suffix(".pkl")).is_file():
+        raise InputError(
+            f"{pickled} is a split of nnU-Net v1, which v2 does not read: it would make one of its own. Write it as "
+            f"JSON to {path}, or remove it"
+        )
+
+
+def shared_patients(preprocessed: Path, splits: Splits) -> str:
+    """Say in which fold scans of one patient train and validate; nothing if none do, or patients are not known."""
+    patient_of = read_column(raw_folder(preprocessed), "patient")
+    for fold, split in enumerate(splits):
+        train, val = ({patient_of.get(composed(case), case) for case in split[side]} for side in SIDES)
+        if both := sorted(train & val):
+            return (
+                f"fold {fold} of {preprocessed / SPLITS_FILE} trains on scans of {len(both)} patients that it "
+                f"validates on, the first {both[0]}: its scores will be too good. segan_nnunet split -d "
+                f"{dataset_number(preprocessed.name)} --overwrite splits by patients"
+            )
+    return ""
 
 
 def problem_of(splits: Any, cases: Collection[str]) -> str:

@@ -5,18 +5,20 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
+from segan_nnunet.file_kinds import is_hidden
+
 PATTERNS = ("*/*", "*/*/*")  # below a folder, where other tools put a folder for each case
 
 
 def where_they_are(folder: Path, ending: str) -> str:
     """Say what a folder holds instead of files with an ending, and what helps; nothing if it is empty."""
     below = [path for pattern in PATTERNS for path in sorted(folder.glob(f"{pattern}{ending}"))]
-    if below := [path for path in below if not path.name.startswith(".")]:
+    if below := [path for path in below if not is_hidden(path)]:
         return (
             f". Its subfolders hold {len(below)} such files, the first {below[0]}: put one file per case into one "
             "folder, named like its reference"
         )
-    names = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    names = [path.name for path in folder.iterdir() if path.is_file() and not is_hidden(path)]
     endings = Counter(name[name.find(".") :] for name in names if "." in name)
     return (
         f". Its files end in {', '.join(sorted(endings))}: convert them, or give another dataset.json"

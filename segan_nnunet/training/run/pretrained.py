@@ -28,10 +28,7 @@ def load_pretrained_weights(network: nn.Module, path: Path) -> None:
     Raises:
         InputError: the file is missing, damaged or no checkpoint, or its planned network is another.
     """
-    checkpoint = read_checkpoint(path)
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("network_weights"), dict):
-        raise InputError(f"{path} is no checkpoint of nnU-Net: it has no 'network_weights'")
-    sources = planned_weights(checkpoint["network_weights"])
+    sources = planned_weights(read_checkpoint(path)["network_weights"])
     targets = network.planned_networks() if hasattr(network, "planned_networks") else [network]  # type: ignore[operator]
     loaded = []
     for number, target in enumerate(targets):

@@ -14,7 +14,8 @@ def print_refusals() -> None:
 
     def print_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if has_remedy(error):
-            print(f"segan_nnunet: {describe(error)}", file=sys.stderr)
+            # with the name of the class: scripts look for it in the output of nnUNetv2_train
+            print(f"segan_nnunet: {kind.__name__}: {describe(error)}", file=sys.stderr)
         else:
             print_others(kind, error, traceback)
 
