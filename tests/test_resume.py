@@ -126,7 +126,7 @@ def test_a_full_disk_ends_nnunet_s_command_with_one_message(
     full = OSError(errno.ENOSPC, "No space left on device")  # of dataset.json, for instance, which nnU-Net copies
     sys.excepthook(OSError, full, None)
     assert capsys.readouterr().err == (
-        "segan_nnunet: No space left on device; free some room and give the command again\n"
+        "segan_nnunet: OSError: No space left on device; free some room and give the command again\n"
     )
     sys.excepthook(ValueError, ValueError("a mistake in the code"), refused.tb)
     assert "Traceback" in capsys.readouterr().err, "what a user cannot put right is shown whole"
