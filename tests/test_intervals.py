@@ -64,7 +64,7 @@ def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
     """By hand: t_19 = 2.093 times the standard error, on the logit or the logarithm.
 
     Half of HD95's interval is more than the mean, so that the factor between them is e times their ratio. BCa's
-    interval, which SciPy computes, overlaps; ours is at most 1.45 times as wide, where all values but one agree.
+    interval, which SciPy computes, overlaps; ours is at most 1.3 times as wide.
     """
     quantile = 2.0930
     for name, (values, least, most) in missed_case().items():
@@ -81,7 +81,7 @@ def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
         assert found == pytest.approx(expected, rel=1e-4)
         bca = stats.bootstrap((values,), np.mean, rng=np.random.default_rng(0)).confidence_interval
         assert least < found[0] and found[1] < most and found[0] < bca.high and bca.low < found[1]
-        assert found[1] - found[0] < 1.45 * (bca.high - bca.low)
+        assert found[1] - found[0] < 1.3 * (bca.high - bca.low)
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.999, 1.001, 6.5, 40.0])
