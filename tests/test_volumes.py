@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume, write_volume
-from segan_nnunet.data.volumes.whole_files import check_voxels
+from segan_nnunet.data.volumes.whole_files import check_end, check_voxels
 from tests.hand_made import every_turn
 
 GRID = VoxelGrid((5, 4, 3), (1.0, 2.0, 3.0), (-7.0, 8.0, 9.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
@@ -39,6 +39,20 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, ending: str, part: f
     path.write_bytes(content[: int(part * len(content))])
     with pytest.raises(VolumeError, match="a\\..*(cut off|damaged|no image)"):
         read_volume(path)
+
+
+def test_the_end_of_a_file_tells_that_it_was_cut_off(tmp_path: Path) -> None:
+    """As before planning: files are not read whole, unless their ends do not fit; one of several streams is whole."""
+    path = written(tmp_path / "a.nii.gz", np.random.default_rng(1).integers(0, 99, (3, 4, 5)).astype(np.int16))
+    content = path.read_bytes()
+    check_end(path)
+    plain = gzip.decompress(content)
+    path.write_bytes(gzip.compress(plain[:200]) + gzip.compress(plain[200:]))
+    check_end(path)
+    for missing in (1, 4, 8, 30):
+        path.write_bytes(content[:-missing])
+        with pytest.raises(VolumeError, match="cut off|damaged"):
+            check_end(path)
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])

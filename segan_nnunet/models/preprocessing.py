@@ -22,7 +22,7 @@ from segan_nnunet.data.planned.preprocessed_data import (
 from segan_nnunet.data.trained_on import digest
 from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.data.volumes.pictures import is_picture
-from segan_nnunet.data.volumes.whole_files import check_file
+from segan_nnunet.data.volumes.whole_files import check_end, check_file
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_name, is_hidden
 from segan_nnunet.text_files import optional_object
@@ -211,8 +211,8 @@ def check_links(dataset: Path) -> None:
     """Check that nnU-Net can read the images of a dataset: that links point to files, and what the names are.
 
     Raises:
-        InputError: images were moved since the conversion, a name is not UTF-8, or a Mac left files of its own, which
-            nnU-Net takes for images.
+        InputError: images were moved since the conversion, a name is not UTF-8, a Mac left files of its own, which
+            nnU-Net takes for images, or a file was cut off.
     """
     links = [path for part in ("imagesTr", "labelsTr", "imagesTs") for path in sorted((dataset / part).glob("*"))]
     for path in links:
@@ -232,3 +232,4 @@ def check_links(dataset: Path) -> None:
     for path in links:
         if path.is_file() and not is_hidden(path):
             check_file(path)
+            check_end(path)

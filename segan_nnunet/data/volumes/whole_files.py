@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import nibabel
+
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_name
 
@@ -90,6 +92,31 @@ def whole_content(path: Path) -> bytes:
         raise VolumeError(f"{path} {CUT_OFF}") from error
     except (OSError, zlib.error) as error:
         raise VolumeError(f"{path} {DAMAGED}") from error
+
+
+def check_end(path: Path) -> None:
+    """Check that a .nii.gz is not cut off, without decompressing it: ITK reads a cut one without a word.
+
+    The last four bytes of a gzip stream have the size of its content. Where they do not fit the header, the whole file
+    is read, since a file may consist of several streams.
+
+    Raises:
+        VolumeError: it was cut off, or its checksum is wrong.
+    """
+    if not path.name.lower().endswith(".nii.gz"):
+        return
+    try:
+        with gzip.open(path) as file:
+            header = nibabel.Nifti1Header.from_fileobj(file)
+        voxels = math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+        promised = int(header["vox_offset"]) + voxels
+    except Exception:  # not gzip, not NIfTI-1, damaged at its start: the reader says more
+        return
+    with path.open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        stored = int.from_bytes(file.read(4), "little")
+    if stored != promised % 2**32:
+        whole_content(path)
 
 
 def check_spacing(path: Path, spacing: Sequence[float]) -> None:
