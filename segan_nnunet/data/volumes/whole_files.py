@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.file_kinds import check_name
+from segan_nnunet.file_kinds import check_kind, check_name
 
 FETCH_AGAIN = "fetch or write it again"
 METAIMAGE, NRRD = (".mha", ".mhd"), (".nrrd", ".nhdr")
@@ -31,30 +31,16 @@ def check_file(path: Path) -> None:
     Raises:
         VolumeError: it cannot, or is.
     """
-    try:
-        check_name(path)  # ITK ends the process at any other
-    except InputError as error:
-        raise VolumeError(str(error)) from error
-    if not path.exists():
-        if path.is_symlink():
-            target = os.readlink(path)
-            raise VolumeError(f"{path} is a link to {target}, which is not there; bring it back, or convert again")
-        raise VolumeError(f"{path} does not exist")
-    if not path.is_file():
+    if path.is_symlink() and not path.exists():
+        target = os.readlink(path)
+        raise VolumeError(f"{path} is a link to {target}, which is not there; bring it back, or convert again")
+    if path.exists() and not path.is_file():
         raise VolumeError(f"{path} is no file")
     try:
-        with path.open("rb") as file:
-            start = file.read(512)
-    except PermissionError as error:
-        raise VolumeError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
-    except OSError as error:
-        raise VolumeError(f"{path} cannot be read from its disk: {error.strerror}") from error
-    if not start:
-        raise VolumeError(f"{path} is empty; {FETCH_AGAIN}")
-    if start.startswith(b"version https://git-lfs"):
-        raise VolumeError(f"{path} is a pointer of Git LFS, not the image itself; get it with `git lfs pull`")
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise VolumeError(f"{path} is a web page, not an image; the download wanted a login perhaps: {FETCH_AGAIN}")
+        check_name(path)  # ITK ends the process at any other
+        check_kind(path, "an image")
+    except InputError as error:
+        raise VolumeError(str(error)) from error
 
 
 def is_nifti(path: Path) -> bool:
