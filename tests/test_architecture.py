@@ -1,4 +1,4 @@
-"""The house (docs/architecture.md): imports go one way, files are read in one sitting, rooms have few files."""
+"""The architecture (docs/architecture.md): imports go one way; the oldest versions are those that are allowed."""
 
 import ast
 import re

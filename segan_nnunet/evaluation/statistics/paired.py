@@ -18,7 +18,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.scores import DICE, FURTHER, TABLE_1, Score
 from segan_nnunet.evaluation.statistics.intervals import dominating_units, median_interval
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
-from segan_nnunet.evaluation.statistics.summary import ALL_CASES, by_unit, patients_of, strata
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES, paired_units, patients_of, strata
 
 ALPHA = 0.05
 MOST_COUNTED = 9  # pairs with ties whose p is exact
@@ -111,7 +111,7 @@ def paired_tests(
     others = [method for method in methods if method != baseline]
     against = [(method, baseline) for method in others]
     against += [(later, earlier) for earlier, later in combinations(others, 2)] if all_pairs else []
-    rows, higher_is_better = [], []
+    rows = []
     for stratum, part in strata(scores).items():
         patients = patients_of(part)
         for table, score in ((name, score) for name, chosen in tables.items() for score in chosen):
@@ -120,19 +120,16 @@ def paired_tests(
             family = PRIMARY if is_primary else f"exploratory: {table}, {stratum}"
             for method, other in against:
                 for region in part["region"].unique():
-                    ours, theirs = by_case[method, region], by_case[other, region]
-                    # scan by scan first: of a patient, methods may define different ones
-                    both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
-                    compared = compare_units(by_unit(ours[both], patients), by_unit(theirs[both], patients), score)
-                    rows.append((stratum, method, other, score.column, region, *compared, family))
-                    higher_is_better.append(score.higher_is_better)
+                    units = paired_units(by_case[method, region], by_case[other, region], patients)
+                    rows.append((stratum, method, other, score.column, region, *compare_units(*units, score), family))
     names = ["stratum", "method", "baseline", "score", "region", *Compared._fields, "family"]
     tests = pd.DataFrame(rows, columns=names)
     p_holm = pd.Series(np.nan, tests.index)
     for _, members in tests.dropna(subset="p").groupby("family"):
         p_holm[members.index] = holm(members["p"])
     tests.insert(tests.columns.get_loc("p") + 1, "p_holm", p_holm)
-    return tests.assign(verdict=verdicts(tests, np.array(higher_is_better, bool)))
+    good = {score.column: 1 if score.higher_is_better else -1 for chosen in tables.values() for score in chosen}
+    return tests.assign(verdict=verdicts(tests, tests["score"].map(good).astype(int)))
 
 
 def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, score: Score) -> Compared:
@@ -174,16 +171,19 @@ def significant(tests: pd.DataFrame) -> pd.Series:
     return tests["p_holm"] < ALPHA
 
 
-def verdicts(tests: pd.DataFrame, higher_is_better: NDArray[np.bool_]) -> NDArray[np.object_]:
-    """Return in which direction each significant comparison goes.
+def verdicts(tests: pd.DataFrame, good: pd.Series) -> NDArray[np.object_]:
+    """Return the direction of each significant comparison.
 
     A test of ranks can be significant for the method that is better in most cases while the mean favours the other,
     because the first one fails in a few cases. Then neither is called better.
 
+    Args:
+        tests: with difference, effect and p_holm.
+        good: for each row 1 where high values are good, else -1.
+
     Returns:
         For each row BETTER or WORSE (the method against the baseline), DISAGREE, or "" where it is not significant.
     """
-    good = np.where(higher_is_better, 1, -1)
     by_mean, by_ranks = (np.sign(tests[column].fillna(0)) * good for column in ("difference", "effect"))
     direction = np.where(by_mean + by_ranks > 0, BETTER, np.where(by_mean + by_ranks < 0, WORSE, DISAGREE))
     return np.where(significant(tests), direction, "").astype(object)

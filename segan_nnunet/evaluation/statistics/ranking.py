@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.statistics.intervals import draws, mean_interval
 from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, wilcoxon
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
 from segan_nnunet.evaluation.statistics.sentences import USUALLY
-from segan_nnunet.evaluation.statistics.summary import by_unit, patients_of
+from segan_nnunet.evaluation.statistics.summary import paired_units, patients_of
 
 FEWEST_METHODS = 3  # of two, Table 1 says it all
 RANKED = (DICE, HD95)  # overlap and distance, as in BraTS
@@ -166,10 +166,8 @@ def score_p(
     p = []
     for by_method in of_scores:
         for region in [region for method, region in by_method if method == one]:
-            ours, theirs = by_method[one, region], by_method[other, region]
-            both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
-            units = [by_unit(table[both], patients).to_numpy().T for table in (ours, theirs)]
-            p.append(estimate(*units).p())
+            ours, theirs = paired_units(by_method[one, region], by_method[other, region], patients)
+            p.append(estimate(ours.to_numpy().T, theirs.to_numpy().T).p())
     defined = [value for value in p if not np.isnan(value)]
     return min(1.0, len(defined) * min(defined)) if defined else 1.0
 

@@ -46,6 +46,21 @@ def by_unit(by_case: pd.DataFrame, patients: pd.Series | None = None) -> pd.Data
     return defined if patients is None else defined.groupby(patients).mean()
 
 
+def paired_units(
+    ours: pd.DataFrame, theirs: pd.DataFrame, patients: pd.Series | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return two methods' values of units, (units, seeds), of the cases that define both.
+
+    Cases are paired before they are averaged: of a patient, methods may define different scans.
+
+    Args:
+        ours, theirs: (cases, seeds), as `by_method_and_seed` returns them.
+        patients: as for `by_unit`.
+    """
+    both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
+    return by_unit(ours[both], patients), by_unit(theirs[both], patients)
+
+
 def summarise(
     scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, chosen: Sequence[Score] = SCORES
 ) -> pd.DataFrame:
