@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor, nn
 
+from segan_nnunet.experiments.benchmark import candidates
 from segan_nnunet.networks import Critic
 from segan_nnunet.networks.critic import PAPER_LAYERS
 from segan_nnunet.objective import Critics, Distances, MaskedCritic, relative_distances
-from segan_nnunet.training import AdversarialTrainer
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer
 
 LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
+NETWORKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_per_stage"}
 
 
 class GameTrainer(AdversarialTrainer):
@@ -22,6 +25,23 @@ class GameTrainer(AdversarialTrainer):
     num_epochs = 3
     num_iterations_per_epoch = 2
     initial_lr = critic_initial_lr = 1e-3
+
+
+class Short(CriticBesideTrainer):
+    """Four epochs with the critics at a fixed share of the gradient."""
+
+    critic_fraction = 0.3
+    critic_fades = False
+    num_epochs = 4
+    save_every = 1
+
+
+class Theirs(nnUNetTrainer):
+    """nnU-Net's own trainer, in as many epochs as `Short`."""
+
+    def initialize(self) -> None:
+        self.num_epochs = Short.num_epochs
+        super().initialize()
 
 
 def build(
@@ -65,6 +85,14 @@ def build(
     return built
 
 
+def nnunet_architecture(dimension: int = 2, network: str = "PlainConvUNet") -> dict[str, Any]:
+    """One of nnU-Net's networks with four stages of width 2 to 4, as its plans have it."""
+    planned = candidates.nnunet_architecture(dimension, (2, 4, 4, 4), convolutions=1)
+    planned["network_class_name"] = planned["network_class_name"].replace("PlainConvUNet", network)
+    planned["arch_kwargs"][NETWORKS[network]] = planned["arch_kwargs"].pop("n_conv_per_stage")
+    return planned
+
+
 def critic_per_region(
     num_regions: int = 3,
     channels: int = 2,
@@ -88,14 +116,53 @@ def a_batch(seed: int = 0) -> dict[str, torch.Tensor]:
     return {"data": torch.randn(4, 2, 32, 32, generator=generator), "target": target}
 
 
+def batch_of(trainer: Any, seed: int = 0, target: Tensor | None = None) -> dict[str, Any]:
+    """A batch of noise with targets of every scale of deep supervision."""
+    generator = torch.Generator().manual_seed(seed)
+    patch = trainer.configuration_manager.patch_size
+    if target is None:
+        maps = 3 if trainer.label_manager.has_regions else 1
+        values = torch.randint(0, 4, (4, maps, *patch), generator=generator)
+        target = values > 1 if trainer.label_manager.has_regions else values
+    scales = [[round(1 / factor) for factor in scale] for scale in trainer._get_deep_supervision_scales()]
+    targets = []
+    for steps in scales:
+        every: tuple[Any, ...] = (..., *(slice(None, None, step) for step in steps))
+        targets.append(target[every])
+    return {"data": torch.randn(4, 2, *patch, generator=generator), "target": targets}
+
+
 def parameters(module: nn.Module) -> list[torch.Tensor]:
     return [p.detach().clone() for p in module.parameters()]
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(parameters(one), parameters(other), strict=True))
 
 
 def play(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
     trainer.network.train()
     trainer.critic.train()
     return trainer.train_step(batch)
+
+
+def epoch(trainer: Any, batches: list[dict[str, Any]]) -> None:
+    """One epoch of training and validation, with nnU-Net's hooks, and the checkpoint at its end."""
+    trainer.on_epoch_start()
+    trainer.on_train_epoch_start()
+    trainer.on_train_epoch_end([trainer.train_step(batch) for batch in batches])
+    with torch.no_grad():
+        trainer.on_validation_epoch_start()
+        trainer.on_validation_epoch_end([trainer.validation_step(batch) for batch in batches])
+    trainer.on_epoch_end()
+
+
+def trained(kind: type[Any], folders: Path, epochs: int = 1) -> Any:
+    """Return a trainer on nnU-Net's network after some epochs of two steps."""
+    trainer = build(kind, folders, architecture=nnunet_architecture())
+    for number in range(epochs):
+        epoch(trainer, [batch_of(trainer, 2 * number), batch_of(trainer, 2 * number + 1)])
+    return trainer
 
 
 def gradients_of(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[torch.Tensor, torch.Tensor]:

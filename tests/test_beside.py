@@ -7,50 +7,29 @@ from typing import Any
 
 import pytest
 import torch
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.models.export import trainer_of_network
 from segan_nnunet.objective import add_gradient, rescale_intensities
 from segan_nnunet.training import CriticBesideTrainer
-from tests.small_trainers import LABELS, build, parameters
-from tests.test_checkpoints import epoch
+from tests.small_trainers import (
+    LABELS,
+    NETWORKS,
+    Short,
+    Theirs,
+    batch_of,
+    build,
+    epoch,
+    nnunet_architecture,
+    parameters,
+    same,
+    trained,
+)
 
 PLAIN = {"background": 0, "edema": 1, "core": 2, "enhancing tumor": 3}
-NETWORKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_per_stage"}
 
 pytestmark = pytest.mark.usefixtures("without_progress_png")
-
-
-def nnunet_architecture(dimension: int = 2, network: str = "PlainConvUNet") -> dict[str, Any]:
-    """nnU-Net's network with four stages of width 2 and deep supervision, as its plans have it."""
-    kwargs = {
-        "n_stages": 4,
-        "features_per_stage": [2, 4, 4, 4],
-        "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
-        "kernel_sizes": [[3] * dimension] * 4,
-        "strides": [[1] * dimension] + [[2] * dimension] * 3,
-        NETWORKS[network]: [1] * 4,
-        "n_conv_per_stage_decoder": [1] * 3,
-        "conv_bias": True,
-        "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{dimension}d",
-        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-        "nonlin": "torch.nn.LeakyReLU",
-        "nonlin_kwargs": {"inplace": True},
-    }
-    return {
-        "network_class_name": f"dynamic_network_architectures.architectures.unet.{network}",
-        "arch_kwargs": kwargs,
-        "_kw_requires_import": ["conv_op", "norm_op", "nonlin"],
-    }
-
-
-class Short(CriticBesideTrainer):
-    critic_fraction = 0.3
-    critic_fades = False
-    num_epochs = 4
-    save_every = 1
 
 
 class Without(Short):
@@ -63,41 +42,6 @@ class Late(Short):
 
 class Frozen(Short):
     critic_learns = False
-
-
-class Theirs(nnUNetTrainer):
-    """nnU-Net's own, in as many epochs."""
-
-    def initialize(self) -> None:
-        self.num_epochs = Short.num_epochs
-        super().initialize()
-
-
-def batch_of(trainer: Any, seed: int = 0, target: Tensor | None = None) -> dict[str, Any]:
-    """A batch of noise with targets of every scale of deep supervision."""
-    generator = torch.Generator().manual_seed(seed)
-    patch = trainer.configuration_manager.patch_size
-    if target is None:
-        maps = 3 if trainer.label_manager.has_regions else 1
-        values = torch.randint(0, 4, (4, maps, *patch), generator=generator)
-        target = values > 1 if trainer.label_manager.has_regions else values
-    scales = [[round(1 / factor) for factor in scale] for scale in trainer._get_deep_supervision_scales()]
-    targets = []
-    for steps in scales:
-        every: tuple[Any, ...] = (..., *(slice(None, None, step) for step in steps))
-        targets.append(target[every])
-    return {"data": torch.randn(4, 2, *patch, generator=generator), "target": targets}
-
-
-def trained(kind: type[Any], folders: Path, epochs: int = 1) -> Any:
-    trainer = build(kind, folders, architecture=nnunet_architecture())
-    for number in range(epochs):
-        epoch(trainer, [batch_of(trainer, 2 * number), batch_of(trainer, 2 * number + 1)])
-    return trainer
-
-
-def same(one: Any, other: Any) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(parameters(one), parameters(other), strict=True))
 
 
 def test_the_added_gradient_has_its_share_of_the_norm_and_its_own_direction() -> None:

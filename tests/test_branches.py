@@ -13,9 +13,7 @@ from segan_nnunet.grid.checks import parse_start
 from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.trainer_names import parts, stopped
 from segan_nnunet.training import composed_trainer
-from tests.small_trainers import build
-from tests.test_beside import Short, Theirs, batch_of, nnunet_architecture, same, trained
-from tests.test_checkpoints import epoch
+from tests.small_trainers import Short, Theirs, batch_of, build, epoch, nnunet_architecture, same, trained
 
 ARM = Job("Dataset001_Tiny", "2d", "Short", "SegANPlans", 0, "cpu", start="Theirs_until2")
 

@@ -17,22 +17,11 @@ from segan_nnunet.fold_checkpoint import read_checkpoint
 from segan_nnunet.training import AdversarialTrainer, SeparateTrainer, SoftmaxTrainer
 from segan_nnunet.training.run.checkpoint import plain, random_states, restore_random_states
 from segan_nnunet.training.run.divergence import TrainingDivergedError
-from tests.small_trainers import a_batch, build, play
+from tests.small_trainers import a_batch, build, epoch, play
 
 
 class Quick(AdversarialTrainer):
     initial_lr = 1e-3
-
-
-def epoch(trainer: Any, batches: list[dict[str, Any]]) -> None:
-    """One epoch of training and validation, with nnU-Net's hooks, and the checkpoint at its end."""
-    trainer.on_epoch_start()
-    trainer.on_train_epoch_start()
-    trainer.on_train_epoch_end([trainer.train_step(batch) for batch in batches])
-    with torch.no_grad():
-        trainer.on_validation_epoch_start()
-        trainer.on_validation_epoch_end([trainer.validation_step(batch) for batch in batches])
-    trainer.on_epoch_end()
 
 
 def test_checkpoints_hold_tensors_and_plain_values_only(nnunet_folders: Path) -> None:

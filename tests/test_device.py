@@ -10,8 +10,7 @@ from torch import Tensor
 
 from segan_nnunet.experiments.benchmark.candidates import batch_for
 from segan_nnunet.training import CriticBesideTrainer, SoftmaxTrainer
-from tests.small_trainers import GameTrainer, build, parameters
-from tests.test_beside import nnunet_architecture
+from tests.small_trainers import GameTrainer, build, nnunet_architecture, parameters
 
 ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="not run on a GPU: there is none here")
 DEVICES = ("cpu", pytest.param("cuda", marks=ON_CUDA))

@@ -25,8 +25,7 @@ from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import run_job
 from segan_nnunet.grid.run_state import State, is_finished, read_state
 from segan_nnunet.models.export import PACKAGE, TRAINER_FOLDER, export_model, plans_of_export
-from tests.small_trainers import build
-from tests.test_beside import nnunet_architecture
+from tests.small_trainers import build, nnunet_architecture
 
 NAME = "Dataset001_Tiny"
 COUNTS = {"TP": 1, "FP": 1, "FN": 1, "TN": 5}

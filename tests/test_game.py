@@ -1,6 +1,5 @@
 """The adversarial trainer's two phases, on a small trainer in this process."""
 
-import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +9,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.objective import Critics, mask_image, rescale_intensities
+from segan_nnunet.experiments.benchmark.candidates import AuthorsLoop
+from segan_nnunet.objective import Critics, rescale_intensities
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
 from segan_nnunet.training.run.progress import plot_game
 from tests.small_trainers import GameTrainer, a_batch, build, gradients_of, parameters, play
@@ -27,49 +27,35 @@ def trainer(nnunet_folders: Path) -> Any:
     return build(GameTrainer, nnunet_folders)
 
 
-def the_authors_loop(trainer: Any, batch: dict[str, torch.Tensor], rounds: int) -> tuple[nn.Module, nn.Module]:
-    """Their loop, plainly: the segmentor runs twice a round, nothing is frozen, all in float32. The loss is ours."""
-    segmentor, critics = copy.deepcopy(trainer.network).train(), copy.deepcopy(trainer.critic).train()
-    # without its bias to 0 the mean of squares is the first square, in the first round
-    optimizer_s = torch.optim.RMSprop(segmentor.parameters(), lr=trainer.initial_lr, alpha=0, eps=1e-3)
-    optimizer_c = torch.optim.RMSprop(critics.parameters(), lr=trainer.critic_initial_lr, alpha=0, eps=1e-3)
-    image, truth = rescale_intensities(batch["data"]), batch["target"].float()
+class AuthorsRound(AuthorsLoop):
+    """The authors' round with our distance and our clamp, both written out here."""
 
-    def distance(output: torch.Tensor) -> torch.Tensor:
-        total = torch.zeros(())
-        for region, critic in enumerate(critics.critics):
-            predicted_features = critic.critic(mask_image(image, output[:, region : region + 1]))
-            true_features = critic.critic(mask_image(image, truth[:, region : region + 1]))
-            for a, b in zip(predicted_features, true_features, strict=True):
-                relative = (a - b).abs().sum() / (a.abs().sum() + b.abs().sum())
-                total = total + relative / len(predicted_features)
-        return total / len(critics.critics)
+    initial_lr = critic_initial_lr = DampedTrainer.initial_lr
+    optimizer_class = torch.optim.RMSprop
+    # ours corrects the bias to 0: in its first step the mean of squares is the first square
+    optimizer_settings: ClassVar[dict[str, Any]] = {"alpha": 0, "eps": 1e-3}
+    critic_batch_norm_clamp = DampedTrainer.critic_batch_norm_clamp
 
-    for _ in range(rounds):
-        critics.zero_grad()
-        (-distance(torch.sigmoid(segmentor(batch["data"])).detach())).backward()
-        optimizer_c.step()
-        for module in critics.modules():
+    def difference(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return (one - other).abs().sum() / (one.abs().sum() + other.abs().sum())
+
+    def clamp_critic(self) -> None:
+        for module in self.critic.modules():
             limit = 1.0 if isinstance(module, nn.BatchNorm2d) else 0.01
             for p in module.parameters(recurse=False):
                 p.data.clamp_(-limit, limit)
-        segmentor.zero_grad()
-        distance(torch.sigmoid(segmentor(batch["data"]))).backward()
-        optimizer_s.step()
-    return segmentor, critics
 
 
 def test_one_round_equals_the_authors_loop(nnunet_folders: Path) -> None:
-    trainer = build(DampedTrainer, nnunet_folders)
-    trainer.autocast_dtype = None  # float32
-    batch = a_batch()
-    segmentor, critics = the_authors_loop(trainer, batch, rounds=1)
-    before = parameters(trainer.network)
-    play(trainer, batch)
-    for ours, theirs in ((trainer.network, segmentor), (trainer.critic, critics)):
-        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+    ours, theirs = (build(kind, nnunet_folders) for kind in (DampedTrainer, AuthorsRound))
+    ours.autocast_dtype = None  # float32
+    before = parameters(ours.network)
+    for trainer in (ours, theirs):
+        play(trainer, a_batch())
+    for player in ("network", "critic"):
+        for a, b in zip(*(getattr(trainer, player).parameters() for trainer in (ours, theirs)), strict=True):
             torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
-    assert max((a - b).abs().max() for a, b in zip(before, trainer.network.parameters(), strict=True)) > 1e-4
+    assert max((a - b).abs().max() for a, b in zip(before, ours.network.parameters(), strict=True)) > 1e-4
 
 
 def test_each_player_moves_in_its_own_phase_only(trainer: Any) -> None:
@@ -110,16 +96,28 @@ def test_critic_climbs_and_segmentor_descends_the_same_distance(trainer: Any) ->
     assert start < climbed > distance()
 
 
-def test_gradient_reaches_the_segmentor_through_the_critics_alone(trainer: Any) -> None:
-    batch = a_batch()
-    before = gradients_of(trainer, batch)
-    assert all(before[p].abs().sum() > 0 for p in trainer.network.decoder.seg_layers.parameters())
+def test_gradient_reaches_the_whole_segmentor(trainer: Any) -> None:
+    gradients = gradients_of(trainer, a_batch())
+    assert all(gradients[p].abs().sum() > 0 for p in trainer.network.decoder.seg_layers.parameters())
+    assert all(p in gradients for p in trainer.network.parameters())
     assert all(p.grad is None for group in trainer.optimizer.param_groups for p in group["params"])
-    for layer in (m for m in trainer.critic.modules() if isinstance(m, nn.Conv2d)):
-        nn.init.zeros_(layer.weight)  # a blind critic passes on the gradient of layer 0 only
-    trainer.critic_optimizer.param_groups[0]["lr"] = 0.0
-    after = gradients_of(trainer, batch)
-    assert any(not torch.allclose(before[p], after[p]) for p in trainer.network.parameters())
+
+
+class Blind(nn.Module):
+    """A critic for which all label maps are alike."""
+
+    def forward(self, image: torch.Tensor, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return 0 * predicted.sum()[None]
+
+
+def test_without_the_critics_no_gradient_reaches_the_segmentor(nnunet_folders: Path) -> None:
+    class WithBlindCritic(GameTrainer):
+        def build_critic(self) -> Critics:
+            return Critics([Blind()], {"all regions": [0, 1, 2]}, layers=(0,))
+
+    trainer = build(WithBlindCritic, nnunet_folders)
+    gradients = gradients_of(trainer, a_batch())
+    assert all((gradients[p] == 0).all() for p in trainer.network.parameters())
 
 
 class NoValueIsRead(TorchDispatchMode):
@@ -265,11 +263,6 @@ def test_losses_of_both_players_are_reported(trainer: Any) -> None:
     log = trainer.logger.get_checkpoint()
     assert log["critic_losses"][0] == pytest.approx(float(sum(o["critic_loss"] for o in outputs)) / 2, rel=1e-5)
     assert sum(log["distance_per_layer"][0]) / 4 == pytest.approx(float(log["train_losses"][0]), rel=1e-5)
-
-
-def test_paper_s_settings() -> None:
-    assert (AdversarialTrainer.initial_lr, AdversarialTrainer.lr_decay_exponent) == (2e-5, 0.0)
-    assert AdversarialTrainer.critic_clamp == 0.01
 
 
 def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet_folders: Path) -> None:

@@ -10,8 +10,7 @@ import torch
 from segan_nnunet.grid import crossval
 from segan_nnunet.grid.fold_records import epochs_asked, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job
-from tests.small_trainers import build
-from tests.test_checkpoints import Quick
+from tests.small_trainers import GameTrainer, build
 
 DATASET = "Dataset001_Tiny"
 
@@ -19,7 +18,7 @@ DATASET = "Dataset001_Tiny"
 @pytest.fixture
 def planned(nnunet_folders: Path) -> Path:
     """The small trainers' dataset with its plans in files; returns nnU-Net's folder of results."""
-    trainer = build(Quick, nnunet_folders)
+    trainer = build(GameTrainer, nnunet_folders)
     folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
     (folder / "SegANPlans.json").write_text(json.dumps(trainer.plans_manager.plans))
     (folder / "dataset.json").write_text(json.dumps({**trainer.dataset_json, "numTraining": 0}))

@@ -26,9 +26,7 @@ from segan_nnunet.training import (
     SoftmaxTrainer,
 )
 from tests.hand_made_planned import write_planned
-from tests.small_trainers import a_batch, build
-from tests.test_beside import nnunet_architecture
-from tests.test_checkpoints import epoch
+from tests.small_trainers import a_batch, build, epoch, nnunet_architecture
 
 pytestmark = pytest.mark.usefixtures("without_progress_png")
 

@@ -64,8 +64,12 @@ class AuthorsLoop(AdversarialTrainer):
             critic = part.get_submodule("critic")
             maps = (mask_image(seen, masks[:, region : region + 1]) for masks in (predicted, truth))
             features = (critic(masked) for masked in maps)
-            distances += [(a - b).abs().mean() for a, b in zip(*features, strict=True)]
+            distances += [self.difference(a, b) for a, b in zip(*features, strict=True)]
         return torch.stack(distances).mean()
+
+    def difference(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the term of Eq. 3 of one layer's two feature maps, a scalar."""
+        return (one - other).abs().mean()
 
 
 class Float32(AdversarialTrainer):
@@ -194,7 +198,8 @@ def make_plans(workload: Workload, own: bool) -> dict[str, Any]:
         "use_mask_for_norm": [False] * workload.channels,
     }
     if own:
-        configuration = {**planned, "architecture": nnunet_architecture(workload.patch), "batch_dice": True}
+        dimension, features = len(workload.patch), planned_features(workload.patch)
+        configuration = {**planned, "architecture": nnunet_architecture(dimension, features), "batch_dice": True}
     else:
         configuration = segan_configuration(planned, workload.width, workload.batch, workload.patch)
     return {
@@ -205,24 +210,37 @@ def make_plans(workload: Workload, own: bool) -> dict[str, Any]:
     }
 
 
-def nnunet_architecture(patch: Sequence[int]) -> dict[str, Any]:
-    """What nnU-Net's planner chooses for isotropic voxels: halve while 4 voxels are left, double the features."""
-    dimension = len(patch)
+def planned_features(patch: Sequence[int]) -> list[int]:
+    """Return the features per stage that nnU-Net plans for isotropic voxels.
+
+    The planner halves the patch while 4 voxels are left, and doubles the features up to a limit.
+    """
     halvings = 0
     while all(size % 2 ** (halvings + 1) == 0 and size / 2 ** (halvings + 1) >= 4 for size in patch):
         halvings += 1
-    stages = halvings + 1
-    most = 512 if dimension == 2 else 320
+    limit = 512 if len(patch) == 2 else 320
+    return [min(32 * 2**stage, limit) for stage in range(halvings + 1)]
+
+
+def nnunet_architecture(dimension: int, features: Sequence[int], convolutions: int = 2) -> dict[str, Any]:
+    """Return the entry of nnU-Net's plans that describes its plain network for isotropic voxels.
+
+    Args:
+        dimension: 2 or 3.
+        features: per stage; each stage but the first halves the patch.
+        convolutions: per stage.
+    """
+    stages = len(features)
     return {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
         "arch_kwargs": {
             "n_stages": stages,
-            "features_per_stage": [min(32 * 2**stage, most) for stage in range(stages)],
+            "features_per_stage": list(features),
             "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
             "kernel_sizes": [[3] * dimension] * stages,
-            "strides": [[1] * dimension] + [[2] * dimension] * halvings,
-            "n_conv_per_stage": [2] * stages,
-            "n_conv_per_stage_decoder": [2] * halvings,
+            "strides": [[1] * dimension] + [[2] * dimension] * (stages - 1),
+            "n_conv_per_stage": [convolutions] * stages,
+            "n_conv_per_stage_decoder": [convolutions] * (stages - 1),
             "conv_bias": True,
             "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{dimension}d",
             "norm_op_kwargs": {"eps": 1e-5, "affine": True},
