@@ -4,6 +4,7 @@ import gc
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -238,6 +239,12 @@ class Commands:
         """Start a command in a process group of its own, so that it can be killed with its workers."""
         with (self.folder / "started.log").open("wb") as log:
             return subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def epochs_begun(folder: Path) -> list[int]:
+    """The epochs that all attempts together have begun, in this order."""
+    logs = sorted(folder.glob("training_log_*.txt"), key=lambda path: path.stat().st_mtime)
+    return [int(epoch) for path in logs for epoch in re.findall(r": Epoch (\d+) *$", path.read_text(), re.MULTILINE)]
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
 """`crossval` through nnU-Net's real commands: killed, broken, continued, compared."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import Commands
+from tests.conftest import Commands, epochs_begun
 
 pytestmark = pytest.mark.end_to_end
 
@@ -16,12 +15,6 @@ GRID = ("segan_nnunet", "crossval", "-d", "3", "-p", "SegANPlans", "--folds", "0
 
 def fold(commands: Commands, trainer: str) -> Path:
     return commands.folder / "nnUNet_results" / "Dataset003_BRATS2015" / f"{trainer}__SegANPlans__2d" / "fold_0"
-
-
-def epochs_begun(folder: Path) -> list[int]:
-    """The epochs that all attempts together have begun, in this order."""
-    logs = sorted(folder.glob("training_log_*.txt"), key=lambda path: path.stat().st_mtime)
-    return [int(epoch) for path in logs for epoch in re.findall(r": Epoch (\d+) *$", path.read_text(), re.MULTILINE)]
 
 
 def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Commands) -> None:

@@ -16,7 +16,7 @@ from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.ranking import pair_p, rank, score_p, seed_ranks, unit_ranks
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import summarise
-from tests.test_score_table import REGIONS, scores_of
+from tests.hand_made_scores import REGIONS, scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 

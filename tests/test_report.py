@@ -30,7 +30,7 @@ from segan_nnunet.evaluation.presentation.shown_cases import (
 from segan_nnunet.evaluation.scores.scores import TABLE_1
 from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.hand_made_results import REGIONS, cubes
-from tests.test_score_table import scores_of
+from tests.hand_made_scores import scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 

@@ -1,6 +1,5 @@
 """Table 1 as text: what is bold, what is marked, what is said below, and that LaTeX can read it."""
 
-import itertools
 import re
 import shutil
 import subprocess
@@ -8,27 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_position
 from segan_nnunet.evaluation.presentation.table import Table, build_table, escape_latex, latex, markdown
-from segan_nnunet.evaluation.scores.scores import FURTHER, SCORES, TABLE_1
+from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1
 from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.summary import summarise
+from tests.hand_made_scores import REGIONS, scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
-
-REGIONS = ["whole tumor", "tumor core", "enhancing tumor"]
-
-
-def scores_of(values: dict[str, list[float]]) -> pd.DataFrame:
-    rows = [
-        {"method": method, "case": f"c{index}", "region": region, **{score.column: value for score in SCORES}}
-        for method, of_method in values.items()
-        for (index, value), region in itertools.product(enumerate(of_method), REGIONS)
-    ]
-    return pd.DataFrame(rows)
 
 
 def table_of(values: dict[str, list[float]], baseline: str, published: bool = False) -> tuple[Table, Table]:

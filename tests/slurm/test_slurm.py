@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import Commands
-from tests.test_grid_end_to_end import epochs_begun
+from tests.conftest import Commands, epochs_begun
 
 pytestmark = [pytest.mark.slurm, pytest.mark.end_to_end]
 
