@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from typing import Any
+from unittest import mock
 
 import nnunetv2.utilities.utils
 import torch
@@ -41,25 +42,30 @@ ENTRY_POINTS: dict[str, Callable[[], None]] = {
 THREADS = torch.get_num_threads()
 
 
+def replace(owner: object, name: str, value: object) -> None:
+    """Replace an attribute for good; it must exist."""
+    mock.patch.object(owner, name, value).start()
+
+
 def stay_small() -> None:
     """One thread, no pictures, few intensities, and forked workers instead of spawned ones, here and in children.
 
     nnU-Net draws 1e8 intensities for the percentiles of even the smallest dataset, and lists files in 12 processes.
     """
     torch.set_num_threads(1)
-    setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010  nnU-Net sets as many as there are processors
-    LocalLogger.plot_progress_png = lambda self, folder: None
-    with_critics.plot_game = lambda *_: None
-    setattr(nnunetv2.utilities.utils, "Pool", ThreadPool)  # noqa: B010  mypy refuses the patch otherwise
+    replace(torch, "set_num_threads", lambda count: None)  # nnU-Net sets as many as there are processors
+    replace(LocalLogger, "plot_progress_png", lambda self, folder: None)
+    replace(with_critics, "plot_game", lambda *_: None)
+    replace(nnunetv2.utilities.utils, "Pool", ThreadPool)
     make_extractor = DatasetFingerprintExtractor.__init__
 
     def extractor(self: DatasetFingerprintExtractor, *arguments: Any, **options: Any) -> None:
         make_extractor(self, *arguments, **options)
         self.num_foreground_voxels_for_intensitystats = 1e5
 
-    DatasetFingerprintExtractor.__init__ = extractor
+    replace(DatasetFingerprintExtractor, "__init__", extractor)
     forking = multiprocessing.get_context("fork")
-    setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
+    replace(multiprocessing, "get_context", lambda method=None: forking)
 
 
 def import_trainers() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from unittest import mock
 
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerNoDeepSupervision import (
@@ -14,10 +15,10 @@ from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainer
 from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
 
 # jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
-LocalLogger.plot_progress_png = lambda self, folder: None
-with_critics.plot_game = lambda *_: None
 forking = multiprocessing.get_context("fork")
-setattr(multiprocessing, "get_context", lambda method=None: forking)  # noqa: B010  mypy refuses the patch otherwise
+mock.patch.object(LocalLogger, "plot_progress_png", lambda self, folder: None).start()
+mock.patch.object(with_critics, "plot_game", lambda *_: None).start()
+mock.patch.object(multiprocessing, "get_context", lambda method=None: forking).start()
 
 
 class GridQuick(AdversarialTrainer):
