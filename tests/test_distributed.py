@@ -5,6 +5,7 @@ import os
 import socket
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def one_rank(rank: int, folder: str, port: int) -> None:
     for part in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{part}"] = f"{folder}/nnUNet_{part}"
     torch.set_num_threads(1)
-    nnunet.DDP = lambda module, device_ids: DistributedDataParallel(module)
+    mock.patch.object(nnunet, "DDP", lambda module, device_ids: DistributedDataParallel(module)).start()
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=WORLD)
 
     def on_cpu(trainer: Any) -> None:

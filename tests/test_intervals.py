@@ -1,4 +1,4 @@
-"""Intervals that cover what they say, and tests whose units are independent: by simulation, with fixed seeds."""
+"""Intervals cover what they say: by simulation, with fixed seeds, and by hand."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from segan_nnunet.evaluation.statistics.intervals import FEWEST, bounded_interval, mean_interval, median_interval
-from segan_nnunet.evaluation.statistics.paired import wilcoxon
 
 REPETITIONS = 1500
 DEVIATION = np.sqrt(0.95 * 0.05 / REPETITIONS)  # of a coverage of .95
@@ -119,17 +118,3 @@ def test_the_median_s_interval_is_the_sign_test_s(number: int) -> None:
         below, above = (values < end).sum(), (values > end).sum()
         fewer = int(min(below, above) + (values == end).sum() * inside)  # an end itself may be on either side
         assert (stats.binomtest(fewer, number).pvalue > 0.05) == inside
-
-
-def test_scans_of_a_patient_taken_for_cases_find_what_is_not_there() -> None:
-    """30 patients with one to six scans that differ by chance: a test of scans errs far above 5 %, of patients not."""
-    random = np.random.default_rng(4)
-    wrong = {"scans": 0, "patients": 0}
-    for _ in range(REPETITIONS):
-        scans = random.integers(1, 7, 30)
-        of_patient = random.normal(0, 1, 30)
-        differences = [mean + random.normal(0, 0.5, number) for mean, number in zip(of_patient, scans, strict=True)]
-        wrong["scans"] += wilcoxon(np.concatenate(differences))[0] < 0.05
-        wrong["patients"] += wilcoxon(np.array([part.mean() for part in differences]))[0] < 0.05
-    assert wrong["scans"] / REPETITIONS > 0.15
-    assert wrong["patients"] / REPETITIONS < 0.05 + 3 * 0.006

@@ -86,11 +86,6 @@ def test_deep_supervision_is_refused_with_a_remedy() -> None:
         Segmentor(1, 1, deep_supervision=True)
 
 
-def test_pretrained_weights_leave_the_output_layer_out() -> None:
-    keys = [key for key in Segmentor(1, 2).state_dict() if ".seg_layers." in key]
-    assert keys == ["decoder.seg_layers.0.weight", "decoder.seg_layers.0.bias"]
-
-
 @pytest.mark.parametrize("space", [2, 3])
 def test_features_and_their_gradients_keep_the_channels_last(space: int) -> None:
     """A gradient laid out otherwise than its features makes the whole backward pass reorder memory."""

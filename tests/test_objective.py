@@ -87,14 +87,6 @@ def test_masks_are_felt_where_the_image_is_background(background: float) -> None
     assert (predicted.grad != 0).all()
 
 
-def test_the_paper_range_would_lose_masks_at_the_darkest_voxels() -> None:
-    image = rescale_intensities(torch.tensor([[[[0.0, 0.0, 1.0]]]]), lowest=0.0)
-    predicted = torch.full((1, 1, 1, 3), 0.3, requires_grad=True)
-    layer_distances([mask_image(image, predicted)], [torch.zeros(1, 1, 1, 3)]).sum().backward()
-    assert predicted.grad is not None
-    assert predicted.grad[0, 0, 0, :2].tolist() == [0.0, 0.0], "the fault that rescale_intensities avoids"
-
-
 @pytest.mark.parametrize("conv_op", [nn.Conv2d, nn.Conv3d])
 def test_loss_is_zero_when_prediction_equals_truth(conv_op: type[nn.Module]) -> None:
     shape = (16,) * (2 if conv_op is nn.Conv2d else 3)

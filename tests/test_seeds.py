@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.statistics.seeds import average_seeds
 from segan_nnunet.models.plans import spacing_suffix
 from segan_nnunet.trainer_names import ModelName, model_parts, seeded, unseeded
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, composed_trainer
-from tests.small_trainers import build, parameters
+from tests.small_trainers import build, same
 
 
 def test_a_name_and_its_seed_are_a_round_trip() -> None:
@@ -28,14 +28,9 @@ def test_a_name_and_its_seed_are_a_round_trip() -> None:
 def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> None:
     catalogue = {"Game": AdversarialTrainer}
     first, again, other = (build(composed_trainer(f"Game_seed{s}", catalogue), nnunet_folders) for s in (1, 1, 2))
-
-    def same(a: Any, b: Any) -> bool:
-        pairs = zip(
-            parameters(a.network) + parameters(a.critic), parameters(b.network) + parameters(b.critic), strict=True
-        )
-        return all(torch.equal(x, y) for x, y in pairs)
-
-    assert same(first, again) and not same(first, other)
+    for player in ("network", "critic"):
+        one, two, three = (getattr(trainer, player) for trainer in (first, again, other))
+        assert same(one, two) and not same(one, three), player
 
 
 def test_a_name_that_is_none_of_a_seed_is_left_to_others() -> None:
