@@ -32,7 +32,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 import segan_nnunet.evaluation.comparison
 import segan_nnunet.grid.crossval  # noqa: F401
 from segan_nnunet.cli import main
-from segan_nnunet.training import with_critics
+from segan_nnunet.training.run import critics
 
 ENTRY_POINTS: dict[str, Callable[[], None]] = {
     "segan_nnunet": main,
@@ -55,7 +55,7 @@ def stay_small() -> None:
     torch.set_num_threads(1)
     replace(torch, "set_num_threads", lambda count: None)  # nnU-Net sets as many as there are processors
     replace(LocalLogger, "plot_progress_png", lambda self, folder: None)
-    replace(with_critics, "plot_game", lambda *_: None)
+    replace(critics, "plot_game", lambda *_: None)
     replace(nnunetv2.utilities.utils, "Pool", ThreadPool)
     make_extractor = DatasetFingerprintExtractor.__init__
 

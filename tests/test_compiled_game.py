@@ -72,5 +72,6 @@ def test_players_are_compiled_if_asked_and_never_with_synchronised_batch_norm(
     trainer = build(AdversarialTrainer, nnunet_folders)
     trainer.is_ddp = is_ddp
     assert trainer._do_i_compile() == compiled
-    trainer.set_up_critics()
+    trainer.critic = trainer.build_critic()
+    trainer.compile_critics()
     assert all((part._compiled_call_impl is not None) == compiled for part in trainer.critic.critics)

@@ -11,7 +11,7 @@ from segan_nnunet.catalogues import catalogue_folder, declared_classes, list_tra
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import in_order, parts
 from segan_nnunet.training import AdversarialTrainer, PaperAugmentation, ShortSchedule
-from segan_nnunet.training.variants.seeds import Seeded
+from segan_nnunet.training.suffixes import Seeded
 
 ABLATIONS = ("S1_1C", "S3_1C", "s0", "s3")
 IDEAS = ("SegANTrainer", "UNetSoftmaxTrainer", "SegANDiceTrainer", *(f"SegANTrainer_{name}" for name in ABLATIONS))

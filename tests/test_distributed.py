@@ -14,8 +14,9 @@ from torch import distributed as dist
 from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from segan_nnunet.catalogues import load_trainers
 from segan_nnunet.objective import Critics
-from segan_nnunet.training import AdversarialDiceTrainer, AdversarialTrainer, CriticBesideTrainer, SeparateTrainer
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, SeparateTrainer
 from tests.small_trainers import a_batch, build, parameters
 
 ROUNDS = 5
@@ -57,8 +58,11 @@ class MaskedImageAlone(Samplewise, AdversarialTrainer):
     optimizer_settings = Game.optimizer_settings
 
 
-class Released(Samplewise, AdversarialDiceTrainer):
-    optimizer_settings: ClassVar[dict[str, Any]] = {**AdversarialDiceTrainer.optimizer_settings, "eps": 1e-4}
+SegANDiceTrainer = load_trainers().SegANDiceTrainer
+
+
+class Released(Samplewise, SegANDiceTrainer):  # type: ignore[misc, valid-type]  # the catalogue is loaded from its file
+    optimizer_settings: ClassVar[dict[str, Any]] = {**SegANDiceTrainer.optimizer_settings, "eps": 1e-4}
 
 
 class Separate(Samplewise, SeparateTrainer):

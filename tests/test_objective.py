@@ -2,19 +2,17 @@ import pytest
 import torch
 from torch import nn
 
+from segan_nnunet.networks.critic import clamp_weights
 from segan_nnunet.objective import (
     Critics,
     LabelSpace,
-    SegmentorLoss,
-    clamp_weights,
     concatenated_distances,
-    gradient_shares,
     layer_distances,
-    layer_gradients,
     mask_image,
     relative_distances,
     rescale_intensities,
 )
+from segan_nnunet.training.run.game_log import gradient_shares, layer_gradients
 from tests.small_trainers import critic_per_region
 
 REGIONS = LabelSpace(has_regions=True, num_maps=3)
@@ -44,7 +42,7 @@ def test_relative_distance_of_a_label_map_is_the_soft_dice_distance() -> None:
 def test_relative_distances_do_not_depend_on_the_size_of_a_layer_s_features() -> None:
     a, b = ([torch.randn(2, 4, 8, 8), torch.randn(2, 6, 4, 4)] for _ in range(2))
     scaled = [[features * scale for features, scale in zip(f, (1e-3, 1e3), strict=True)] for f in (a, b)]
-    torch.testing.assert_close(relative_distances(*scaled), relative_distances(a, b))
+    torch.testing.assert_close(relative_distances(scaled[0], scaled[1]), relative_distances(a, b))
 
 
 def test_concatenated_distances_are_the_released_code_s_one_mean() -> None:
@@ -130,6 +128,19 @@ def test_prediction_and_truth_do_not_share_batch_statistics() -> None:
             [(a - b).abs().sum() / (a.abs() + b.abs()).sum() for a, b in zip(alone, features, strict=True)]
         )
         torch.testing.assert_close(critics(image, predicted, truth)[0], expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_divisor_s_gradient_decides_how_a_missed_voxel_weighs_beside_a_false_one(share: float) -> None:
+    # p = (0.2, 0.6), y = (1, 0): r = (0.8 + 0.6) / (1.2 + 0.6); dr/dp = (d|p - y| - share * r * d|p|) / divisor
+    predicted, truth = torch.tensor([[0.2, 0.6]], requires_grad=True), torch.tensor([[1.0, 0.0]])
+    (relative,) = relative_distances([predicted], [truth], share)
+    relative.backward()
+    r, divisor = 1.4 / 1.8, 1.8
+    assert float(relative.detach()) == pytest.approx(r)
+    assert predicted.grad is not None
+    missed, false = predicted.grad.flatten().tolist()
+    assert missed == pytest.approx((-1 - share * r) / divisor) and false == pytest.approx((1 - share * r) / divisor)
 
 
 def test_clamp_puts_every_parameter_into_its_box() -> None:
@@ -219,17 +230,3 @@ def test_ignored_voxels_reach_neither_player(has_regions: bool) -> None:
     critic_per_region(1, 1)(torch.rand(1, 1, 16, 16), predicted, truth).mean().backward()
     assert logits.grad is not None
     assert (logits.grad[..., :8, :] == 0).all() and (logits.grad[..., 8:, :] != 0).any()
-
-
-def test_segmentor_loss_asks_for_the_image() -> None:
-    critics = critic_per_region()
-    loss = SegmentorLoss(critics.eval(), REGIONS)
-    logits, target = torch.randn(1, 3, 16, 16), torch.rand(1, 3, 16, 16) > 0.5
-    with pytest.raises(RuntimeError, match="looking_at"):
-        loss(logits, target)
-    image = torch.randn(1, 2, 16, 16)
-    with loss.looking_at(image):
-        value = loss(logits, target)
-    expected = critics(rescale_intensities(image), torch.sigmoid(logits), target.float()).mean()
-    torch.testing.assert_close(value, expected)
-    assert loss.image is None

@@ -21,7 +21,7 @@ from segan_nnunet.objective import layer_distances, relative_distances, soft_dic
 from segan_nnunet.training import (
     AdversarialTrainer,
     CriticBesideTrainer,
-    PluginTrainer,
+    PaperTrainer,
     SeparateTrainer,
     SoftmaxTrainer,
 )
@@ -99,7 +99,7 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
         (OneCritic, r"region_groups was \[\[0\], \[1\], \[2\]\] and is \[\[0, 1, 2\]\]"),
         (Wider, r"holds another critic than its trainer builds now: .*, of shape \[4, .* there and \[6, "),
         (type("Mine", (SeparateTrainer,), {"further_loss": Mine.further_loss}), "holds another segmentor"),
-        (type("Mine", (PluginTrainer,), {}), "loss is another"),
+        (type("Mine", (PaperTrainer,), {}), "loss is another"),
         (type("Mine", (SoftmaxTrainer,), {}), "loss is another"),
     ],
 )
@@ -117,7 +117,7 @@ def test_the_same_objective_under_other_names_rates_and_lengths_is_continued(nnu
     build(Renamed, nnunet_folders).load_checkpoint(path)
 
 
-class Weighted(PluginTrainer):
+class Weighted(PaperTrainer):
     def _build_loss(self) -> nn.Module:
         return DC_and_BCE_loss({}, {"batch_dice": True, "do_bg": True, "smooth": 1e-5, "ddp": False}, weight_ce=2)
 
@@ -125,7 +125,7 @@ class Weighted(PluginTrainer):
 @pytest.mark.parametrize(
     ("first", "later", "said"),
     [
-        (changed(PluginTrainer), Weighted, "loss is another"),
+        (changed(PaperTrainer), Weighted, "loss is another"),
         (CriticBesideTrainer, changed(CriticBesideTrainer, critic_fraction=0.5), "critic_fraction was 1.0 and is 0.5"),
         (CriticBesideTrainer, changed(CriticBesideTrainer, critic_from=0.5), "critic_from was 0.0 and is 0.5"),
         (

@@ -15,7 +15,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.plans import plan
 from segan_nnunet.models.preprocessing import nnunet_refusals, preprocess_with_nnunet
-from segan_nnunet.training import PluginTrainer
+from segan_nnunet.training import PaperTrainer
 from tests.hand_made import write_volume
 from tests.hand_made_planned import CASES, DATASET, DESCRIBED, write_case, write_planned, write_plans
 from tests.small_trainers import build
@@ -134,7 +134,7 @@ def test_a_record_of_an_earlier_version_is_completed(preprocessed: Path) -> None
 
 
 def test_a_trainer_refuses_data_of_other_plans(nnunet_folders: Path) -> None:
-    trainer = build(PluginTrainer, nnunet_folders)
+    trainer = build(PaperTrainer, nnunet_folders)
     folder = Path(trainer.preprocessed_dataset_folder)
     for path in folder.iterdir():
         path.unlink()

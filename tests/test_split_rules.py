@@ -16,7 +16,7 @@ from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.export import export_model
 from segan_nnunet.models.model_card import model_card
-from segan_nnunet.training import PluginTrainer
+from segan_nnunet.training import PaperTrainer
 from tests.hand_made_planned import CASES, DATASET, SPLIT, write_planned
 from tests.hand_made_results import NAME, cubes, validate, write_dataset
 from tests.small_trainers import build
@@ -77,7 +77,7 @@ def test_a_case_that_validates_in_two_folds_is_of_no_table(preprocessed: Path) -
 
 
 def test_a_trainer_refuses_a_split_before_its_data_are_loaded(nnunet_folders: Path) -> None:
-    trainer = build(PluginTrainer, nnunet_folders)
+    trainer = build(PaperTrainer, nnunet_folders)
     for case in CASES:
         (Path(trainer.preprocessed_dataset_folder) / f"{case}.pkl").touch()
     file = Path(trainer.preprocessed_dataset_folder_base) / "splits_final.json"

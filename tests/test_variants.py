@@ -1,5 +1,6 @@
 """The ablations of Section 3.1 and the released recipe, on small trainers in this process."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,9 @@ from segan_nnunet.objective import (
 )
 from segan_nnunet.objective.nested_softmax import label_cross_entropy
 from segan_nnunet.training import (
-    AdversarialDiceTrainer,
     AdversarialTrainer,
     PaperAugmentation,
-    PluginTrainer,
+    PaperTrainer,
     SeparateTrainer,
     SoftmaxTrainer,
 )
@@ -123,7 +123,7 @@ def test_soft_dice_by_hand() -> None:
 
 
 def test_released_recipe_adds_dice_to_the_segmentor_s_loss_alone(nnunet_folders: Path) -> None:
-    trainer = build(AdversarialDiceTrainer, nnunet_folders)
+    trainer = build(load_trainers().SegANDiceTrainer, nnunet_folders)
     trainer.autocast_dtype = None
     assert isinstance(trainer.optimizer, torch.optim.Adam) and isinstance(trainer.critic_optimizer, torch.optim.Adam)
     for optimizer in (trainer.optimizer, trainer.critic_optimizer):
@@ -137,11 +137,11 @@ def test_released_recipe_adds_dice_to_the_segmentor_s_loss_alone(nnunet_folders:
     assert max(p.abs().max() for p in trainer.critic.parameters()) <= 0.05, "batch norm is clamped too, as released"
     trainer.network.eval()
     trainer.critic.eval()
-    with torch.no_grad(), trainer.loss.looking_at(batch["data"]):
-        logits = trainer.network(batch["data"])
-        maps = trainer.label_space.label_maps(logits, batch["target"])
+    with torch.no_grad():
+        validation = trainer.validation_step(batch)
+        maps = trainer.label_space.label_maps(trainer.network(batch["data"]), batch["target"])
         game = trainer.critic(rescale_intensities(batch["data"]), *maps).mean()
-        assert trainer.loss(logits, batch["target"]) == pytest.approx(float(game + soft_dice_distance(*maps)), abs=1e-5)
+    assert validation["loss"] == pytest.approx(float(game + soft_dice_distance(*maps)), abs=1e-5)
 
 
 def ignoring(labels: dict[str, Any]) -> dict[str, Any]:
@@ -159,9 +159,11 @@ def label_batch(labels: dict[str, Any], ignored: torch.Tensor) -> dict[str, torc
 
 
 @pytest.mark.parametrize("labels", [LABELS, PLAIN_LABELS], ids=["regions", "labels"])
-@pytest.mark.parametrize("kind", [AdversarialTrainer, SeparateTrainer, AdversarialDiceTrainer, SoftmaxTrainer])
+@pytest.mark.parametrize(
+    "kind", [AdversarialTrainer, SeparateTrainer, load_trainers().SegANDiceTrainer, SoftmaxTrainer]
+)
 def test_ignored_voxels_change_nothing_in_either_player(
-    nnunet_folders: Path, kind: type[PluginTrainer], labels: dict[str, Any]
+    nnunet_folders: Path, kind: type[PaperTrainer], labels: dict[str, Any]
 ) -> None:
     """What S says at ignored voxels must not matter: the gradient of its output is 0 there, and only there."""
     trainer: Any = build(kind, nnunet_folders, ignoring(labels))
@@ -266,9 +268,10 @@ def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders
 
 def test_second_stage_of_a_cascade_and_tiny_patches_are_refused(nnunet_folders: Path) -> None:
     trainer = build(AdversarialTrainer, nnunet_folders)
-    trainer.is_cascaded = True
+    plans = {**copy.deepcopy(trainer.plans_manager.plans), "continue_training": False}
+    plans["configurations"]["2d"]["previous_stage"] = "3d_lowres"
     with pytest.raises(InputError, match="second stage of a cascade.*Train 3d_fullres"):
-        trainer.initialize()
+        AdversarialTrainer(plans, "2d", 0, trainer.dataset_json, torch.device("cpu"))
     trainer.configuration_manager.configuration["patch_size"] = [4, 32]
     with pytest.raises(InputError, match="patch 4 x 32 is too small.*needs 8 voxels.*--patch-size"):
         trainer.build_critic()

@@ -1,34 +1,72 @@
-"""The trainers of the paper, for `nnUNetv2_train ... -tr NAME` (docs/trainers.md).
+"""The trainers of the paper, for `nnUNetv2_train ... -tr NAME` (docs/trainers.md). The game is in `training/segan.py`.
 
 A trainer of your own is a class of three lines in a file like this one, in a folder of yours that is added to
 nnUNet_extTrainer (docs/trainers.md, "A trainer of your own"). There `from segan_trainers import SegANTrainer` works.
 """
 
-from segan_nnunet.objective import concatenated_distances, layer_distances
+import torch
+from torch import Tensor
+
+from segan_nnunet.networks.critic import BATCH_NORM_EPS
+from segan_nnunet.objective import concatenated_distances, layer_distances, soft_dice_distance
 from segan_nnunet.training import (
-    AdversarialDiceTrainer,
     AdversarialTrainer,
     CriticBesideTrainer,
-    PluginTrainer,
+    PaperTrainer,
     SeparateTrainer,
     ShortSchedule,
     SoftmaxTrainer,
     composed_trainer,
 )
 
-# --- The paper's method, its baseline, and its ablations (Section 3.1)
+# --- SegAN (S3-3C), in three forms: docs/method.md compares them with the paper point by point
 
 
 class SegANTrainer(AdversarialTrainer):
-    """The paper's SegAN, S3-3C: one segmentor, a critic per region, RMSProp at 2e-5, critics clamped to 0.01."""
+    """SegAN with critics that are bounded, as the paper's proof requires, and with relative distances. Recommended."""
+
+
+class SegANTrainer_asPublished(SegANTrainer):
+    """SegAN as the paper states it: Eq. 3's mean absolute differences, RMSProp at 2e-5, all of C clamped to 0.01."""
+
+    distances = staticmethod(layer_distances)
+    optimizer_class = torch.optim.RMSprop
+    optimizer_settings = {}
+    critic_batch_norm_clamp = SegANTrainer.critic_clamp
+    critic_batch_norm_eps = BATCH_NORM_EPS
+    lowest_intensity = 0.0
+
+
+class SegANDiceTrainer(AdversarialTrainer):
+    """The objective of the authors' released code: soft Dice and one mean over all features; Adam, C clamped to 0.05.
+
+    The released networks were made for another data set (ISIC): they have more blocks and no biases. The code also
+    halves the rate, and starts Adam anew, every 25 epochs.
+    """
+
+    distances = staticmethod(concatenated_distances)
+    optimizer_settings = {"betas": (0.5, 0.999)}
+    initial_lr = critic_initial_lr = 2e-4
+    critic_clamp = critic_batch_norm_clamp = 0.05
+    critic_batch_norm_eps = BATCH_NORM_EPS
+
+    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Return the soft Dice distance, which S minimises in addition to Eq. 2."""
+        return soft_dice_distance(predicted, truth)
+
+
+# --- Baselines (Section 3.2)
 
 
 class UNetSoftmaxTrainer(SoftmaxTrainer):
     """The paper's U-net baseline: as SegANTrainer, with the softmax loss in place of the multi-scale loss."""
 
 
-class UNetDiceCETrainer(PluginTrainer):
+class UNetDiceCETrainer(PaperTrainer):
     """As UNetSoftmaxTrainer with nnU-Net's own loss, Dice and cross-entropy."""
+
+
+# --- The paper's ablations (Section 3.1)
 
 
 class SegANTrainer_S1_1C(SeparateTrainer):
@@ -36,30 +74,26 @@ class SegANTrainer_S1_1C(SeparateTrainer):
 
 
 class SegANTrainer_S3_1C(SegANTrainer):
-    """S3-1C: one critic, which looks at the masked images of all regions at once."""
+    """S3-1C: one critic, which sees the masked images of all regions at once."""
 
     def region_groups(self) -> dict[str, list[int]]:
-        """All regions, for the one critic."""
+        """Return all regions, for the one critic."""
         return {"all regions": list(range(self.label_space.num_maps))}
 
 
 class SegANTrainer_s0(SegANTrainer):
-    """S3-3C-s0: the distance at layer 0 alone, the masked images themselves; such a critic has nothing to learn."""
+    """S3-3C-s0: Eq. 3 at layer 0 alone. This is an L1 loss of the masked images: no critic, and nothing adversarial."""
 
     critic_layers = (0,)
 
 
 class SegANTrainer_s3(SegANTrainer):
-    """S3-3C-s3: the distance at the critic's last layer alone."""
+    """S3-3C-s3: Eq. 3 at the critic's last layer alone."""
 
     critic_layers = (3,)
 
 
-class SegANDiceTrainer(AdversarialDiceTrainer):
-    """The authors' released objective: soft Dice and one mean over all features; Adam 2e-4, all clamped to 0.05."""
-
-
-# --- What SegAN is made of: controls for its parts
+# --- Controls for the parts of SegAN
 
 
 class SegANTrainer_frozen(SegANTrainer):
@@ -69,7 +103,7 @@ class SegANTrainer_frozen(SegANTrainer):
 
 
 class SegANTrainer_Eq3(SegANTrainer):
-    """Eq. 3 as it stands: the mean absolute differences of the features, however large a layer's features are."""
+    """Eq. 3 as published, all else as in SegANTrainer: mean absolute differences of the features."""
 
     distances = staticmethod(layer_distances)
 
@@ -84,7 +118,7 @@ class SegANTrainer_concatenated(SegANTrainer):
 
 
 class nnUNetTrainerSegAN(CriticBesideTrainer):
-    """nnU-Net's training with critics beside its loss, their gradient from all of the loss's own to none of it."""
+    """nnU-Net's training with critics beside its loss. Their share of the gradient falls from 1 to 0."""
 
 
 class nnUNetTrainerSegAN_frozen(CriticBesideTrainer):

@@ -8,7 +8,7 @@ from dynamic_network_architectures.building_blocks.helper import convert_conv_op
 from torch import Tensor, nn
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.networks.encoder import Encoder, initialize_weights
+from segan_nnunet.networks.critic import Encoder, initialize_weights
 
 PAPER_FEATURES = (64, 128, 256, 512)
 

@@ -1,28 +1,36 @@
-"""The multi-scale L1 distance between a predicted and a true segmentation (Section 2.1).
+"""The multi-scale L1 distance between a predicted and a true segmentation: Eq. 2 and Eq. 3 (Section 2.1).
 
-B batch, C image channels, R regions, L layers of the critic, *S space (H, W or D, H, W).
+    L      = 1/N Σ_n ℓ_mae( f_C(x_n ∘ S(x_n)), f_C(x_n ∘ y_n) )      (Eq. 2)
+    ℓ_mae  = 1/L Σ_i | f_C^i(x_n ∘ S(x_n)) − f_C^i(x_n ∘ y_n) |       (Eq. 3)
+
+B batch, C image channels, R regions, G regions of one critic, K critics, L layers of a critic, *S space (H, W or
+D, H, W).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed.nn.functional import all_reduce  # with a gradient, unlike torch.distributed's
 
+from segan_nnunet.networks.critic import PAPER_LAYERS
+
 LOWEST_INTENSITY = 0.1
+
+Distances = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
 def rescale_intensities(image: Tensor, lowest: float = LOWEST_INTENSITY) -> Tensor:
     """Map each channel of each sample linearly onto [lowest, 1]: what the critic sees as the image.
 
-    The paper takes its images from a compact range "such as [0, 1]" (footnote 1). Where an image is 0 a mask has no
-    effect, x∘p = 0 for every p, and S learns nothing there. So the range here starts above 0: nnU-Net's background is
-    the darkest value of a channel whenever it normalises without a mask.
+    The paper takes its images from a compact range "such as [0, 1]" (footnote 1). Where an image is 0, a mask has no
+    effect (x∘p = 0 for every p), and S learns nothing. nnU-Net's background is the darkest value of a channel unless it
+    normalises within a mask. So the range here starts above 0.
 
     Args:
         image: (B, C, *S), any range. A constant channel becomes `lowest`.
-        lowest: the value of the darkest voxel, 0 < lowest < 1 (0: the paper's example, with the fault above).
+        lowest: value of the darkest voxel, 0 <= lowest < 1. The paper's example is 0, with the fault above.
     """
     dims = tuple(range(2, image.ndim))
     image = image.float()
@@ -32,18 +40,18 @@ def rescale_intensities(image: Tensor, lowest: float = LOWEST_INTENSITY) -> Tens
 
 
 def mask_image(image: Tensor, masks: Tensor) -> Tensor:
-    """x∘y of Eq. 2: the image (B, C, *S) multiplied voxel by voxel by a label map (B, 1, *S).
+    """Return x∘y of Eq. 2: the image (B, C, *S), multiplied voxel by voxel by a label map (B, 1, *S).
 
-    Several label maps (B, G, *S) make as many masked images, concatenated (S3-1C of Section 3.1): (B, G·C, *S).
+    Several label maps (B, G, *S) give as many masked images, concatenated (S3-1C of Section 3.1): (B, G·C, *S).
     """
     return (image[:, None] * masks[:, :, None]).flatten(1, 2)  # (B, G, C, *S) -> (B, G·C, *S)
 
 
 def layer_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    """The terms of Eq. 3 as they stand, with means for norms: mean |f_i − f'_i| of each layer, float32 of shape (L,).
+    """Return the terms of Eq. 3 as published: mean |f_i − f'_i| of each layer, float32 of shape (L,).
 
-    Their mean is ℓ_mae. Range [0, inf); 0 if and only if the features are equal. A layer whose features are small
-    hardly counts, and a critic that enlarges its features enlarges its distance.
+    Their mean is ℓ_mae. Range [0, inf); 0 if and only if the features are equal. A layer with small features hardly
+    counts, and a critic that enlarges its features enlarges its distance.
 
     Args:
         features, other: f_C of two masked images, one tensor per layer.
@@ -51,53 +59,115 @@ def layer_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tens
     return torch.stack([absolute_sum(a - b) / a.numel() for a, b in zip(features, other, strict=True)])
 
 
-def relative_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    """The terms of Eq. 3, each relative to the features that it compares: Σ|f_i − f'_i| / Σ(|f_i| + |f'_i|).
+def relative_distances(features: Sequence[Tensor], other: Sequence[Tensor], divisor_gradient: float = 1.0) -> Tensor:
+    """Return the terms of Eq. 3, each relative to the features that it compares: r = Σ|f_i − f'_i| / Σ(|f_i| + |f'_i|).
 
-    Range [0, 1], whatever the critic's weights are, since |a − b| <= |a| + |b|: so is the loss, their mean. 0 if and
-    only if the features are equal; 1 if no feature is felt in both images. A layer of small features counts as much as
-    any other, and a critic that merely enlarges its features gains nothing: the game is about what they tell apart.
-    Of a label map alone, without image and critic, this is the soft Dice distance 1 − 2Σpy / Σ(p + y).
+    Range [0, 1] for any weights of the critic, since |a − b| <= |a| + |b|; so is their mean, the loss. 0 if and only if
+    the features are equal; 1 if no feature is active in both images. Layers with small and with large features count
+    alike, and a critic gains nothing by enlarging its features. For a label map alone, without image and critic, this
+    is the soft Dice distance 1 − 2Σpy / Σ(p + y).
 
-    The sums are over the whole batch, in DDP over that of all processes: in most slices of a brain there is no tumour,
-    and such a slice by itself has a distance of 1 however little S finds in it.
+    The sums are over the whole batch, in DDP over the batches of all processes. Most slices of a brain have no tumour,
+    and such a slice alone has a distance of 1 however little S predicts in it.
 
-    Args: as `layer_distances`. Returns: float32 of shape (L,).
+    Args:
+        features, other: as for `layer_distances`.
+        divisor_gradient: share of the gradient that passes through the divisor. At 1 a missed voxel weighs
+            (1 + r) / (1 − r) times as much as a false one. At 0 they weigh the same. The value does not change.
+
+    Returns:
+        float32 of shape (L,).
     """
     pairs = list(zip(features, other, strict=True))
     differences = torch.stack([absolute_sum(a - b) for a, b in pairs])
     sizes = torch.stack([absolute_sum(a) + absolute_sum(b) for a, b in pairs])
     if dist.is_available() and dist.is_initialized():
         differences, sizes = all_reduce(torch.stack([differences, sizes]))
+    if divisor_gradient != 1:
+        sizes = sizes.detach() + divisor_gradient * (sizes - sizes.detach())
     return differences / sizes.clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def concatenated_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    """The terms as in the authors' released code: one mean over the features of all layers, concatenated and scaled.
-
-    Layer i then weighs by its number of features N_i and by a scale of 1 for the masked image and the first block, 2
-    for those between, 4 for the last: s_i Σ|f_i − f'_i| / Σ_j N_j. These are multiplied by L, so that their mean, the
-    loss, is the code's.
-
-    Args: as `layer_distances`. Returns: float32 of shape (L,).
-    """
-    total = sum(a.numel() for a in features)
-    scales = [1.0 if layer < 2 else 2.0 for layer in range(len(features))]
-    if len(features) > 2:
-        scales[-1] = 4.0
-    return torch.stack(
-        [
-            absolute_sum(a - b) * (scale * len(features) / total)
-            for a, b, scale in zip(features, other, scales, strict=True)
-        ]
-    )
-
-
 def absolute_sum(values: Tensor) -> Tensor:
-    """Σ|v|, a scalar in float32.
+    """Return Σ|v|, a scalar in float32.
 
-    The sum is taken in float32 also under autocast: a mean over 10^7 features has gradients that float16 cannot hold.
-    Differences stay in the features' own precision, and a norm is taken rather than `l1_loss`: that spares the
-    backward pass copies of all features in float32, and in another memory format than theirs (docs/performance.md).
+    The sum is in float32 also under autocast: a mean over 10^7 features has gradients that float16 cannot hold. The
+    differences stay in the features' own precision. A norm replaces `l1_loss`, whose backward pass copies all features
+    in float32 and in another memory format (docs/performance.md).
     """
     return torch.linalg.vector_norm(values, 1, dtype=torch.float32)
+
+
+class MaskedCritic(nn.Module):
+    """ℓ_mae of one critic, which sees the image masked by its regions: by one (S3-3C), or by all, concatenated (S3-1C).
+
+    Args:
+        critic: maps masked images (B, G·C, *S) to the features f_C of L layers.
+        distances: the terms of Eq. 3.
+    """
+
+    def __init__(self, critic: nn.Module, distances: Distances = relative_distances) -> None:
+        super().__init__()
+        self.critic = critic
+        self.distances = distances
+
+    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor, distances: Distances | None = None) -> Tensor:
+        """Return the terms of Eq. 3, float32 of shape (L,).
+
+        Prediction and truth pass the critic one after the other. If batch norm mixed their statistics, training would
+        collapse.
+
+        Args:
+            image: (B, C, *S), as `rescale_intensities` returns it.
+            predicted: S(x) of this critic's regions, (B, G, *S) in [0, 1].
+            truth: y of these regions, (B, G, *S) of 0 and 1.
+            distances: used in place of the critic's own.
+        """
+        features = (self.critic(mask_image(image, maps)) for maps in (predicted, truth))
+        return (distances or self.distances)(*features)
+
+
+class Critics(nn.Module):
+    """C: the critics of all regions.
+
+    They are a plain list: one grouped convolution for all of them was slower. The regions are cut out here and not in
+    the critics, so that critics of one shape are one graph to torch.compile.
+
+    Args:
+        critics: each maps (image, S(x), y) of its regions to distances (L,): a `MaskedCritic`, or another module.
+        region_groups: the indices of each critic's regions, by the critic's name.
+        layers: the numbers of the L layers, for the log.
+    """
+
+    def __init__(
+        self,
+        critics: Iterable[nn.Module],
+        region_groups: Mapping[str, Sequence[int]],
+        layers: Sequence[int] = PAPER_LAYERS,
+    ) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+        self.region_groups = {name: list(group) for name, group in region_groups.items()}
+        self.layers = tuple(layers)
+        if len(self.critics) != len(self.region_groups):
+            raise ValueError(f"{len(self.critics)} critics need as many groups of regions, not {self.region_groups}")
+
+    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Return the terms of Eq. 3 of all critics, float32 of shape (K, L).
+
+        Their mean is L of Eq. 2, averaged over the layers, the batch and the critics (Section 3.1).
+
+        Args:
+            image: (B, C, *S), as `rescale_intensities` returns it.
+            predicted: S(x), (B, R, *S) in [0, 1].
+            truth: y, (B, R, *S) of 0 and 1.
+        """
+        maps = zip(self.critics, self.views(predicted), self.views(truth), strict=True)
+        return torch.stack([critic(image, *of_its_regions) for critic, *of_its_regions in maps])
+
+    def views(self, maps: Tensor) -> list[Tensor]:
+        """Return the label maps (B, R, *S) of each critic's regions, (B, G, *S); views where they are neighbours."""
+        return [
+            maps[:, group[0] : group[-1] + 1] if group == list(range(group[0], group[-1] + 1)) else maps[:, group]
+            for group in self.region_groups.values()
+        ]

@@ -1,21 +1,16 @@
-from segan_nnunet.training.adversarial_trainer import AdversarialTrainer
-from segan_nnunet.training.beside_trainer import CriticBesideTrainer
-from segan_nnunet.training.dice_trainer import AdversarialDiceTrainer
-from segan_nnunet.training.plugin_trainer import PluginTrainer
-from segan_nnunet.training.resumable_trainer import ResumableTrainer
-from segan_nnunet.training.separate_trainer import SeparateTrainer
-from segan_nnunet.training.softmax_trainer import SoftmaxTrainer
-from segan_nnunet.training.variants.augmentation import PaperAugmentation
-from segan_nnunet.training.variants.composition import composed_trainer
-from segan_nnunet.training.variants.schedules import ShortSchedule
-from segan_nnunet.training.with_critics import WithCritics
+from segan_nnunet.training.baselines import SoftmaxTrainer
+from segan_nnunet.training.beside import CriticBesideTrainer
+from segan_nnunet.training.recipe import PaperTrainer
+from segan_nnunet.training.run.trainer import ResumableTrainer
+from segan_nnunet.training.segan import AdversarialTrainer, WithCritics
+from segan_nnunet.training.separate import SeparateTrainer
+from segan_nnunet.training.suffixes import PaperAugmentation, ShortSchedule, composed_trainer
 
 __all__ = [
-    "AdversarialDiceTrainer",
     "AdversarialTrainer",
     "CriticBesideTrainer",
     "PaperAugmentation",
-    "PluginTrainer",
+    "PaperTrainer",
     "ResumableTrainer",
     "SeparateTrainer",
     "ShortSchedule",

@@ -12,12 +12,13 @@ from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainer
     nnUNetTrainerNoDeepSupervision,
 )
 
-from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer
+from segan_nnunet.training.run import critics
 
 # jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
 forking = multiprocessing.get_context("fork")
 mock.patch.object(LocalLogger, "plot_progress_png", lambda self, folder: None).start()
-mock.patch.object(with_critics, "plot_game", lambda *_: None).start()
+mock.patch.object(critics, "plot_game", lambda *_: None).start()
 mock.patch.object(multiprocessing, "get_context", lambda method=None: forking).start()
 
 

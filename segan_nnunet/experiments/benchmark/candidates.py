@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.models.configurations import segan_configuration
-from segan_nnunet.networks.encoder import Encoder
+from segan_nnunet.networks.critic import Encoder
 from segan_nnunet.objective import mask_image, rescale_intensities
-from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, PluginTrainer, SoftmaxTrainer, WithCritics
+from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, PaperTrainer, SoftmaxTrainer, WithCritics
 
 NAME = "Dataset001_Benchmark"
 DATA = "preprocessed"
@@ -167,7 +167,7 @@ def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
     """A trainer on plans made for the workload, within `nnunet_folders` that hold a case."""
     with redirect_stdout(io.StringIO()):
         made: Any = trainer(
-            make_plans(workload, own=not issubclass(trainer, PluginTrainer)),
+            make_plans(workload, own=not issubclass(trainer, PaperTrainer)),
             "benchmark",
             "all",
             workload.dataset_json(),

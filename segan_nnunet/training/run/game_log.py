@@ -54,3 +54,23 @@ def check_same_layers(log: Mapping[str, Sequence[Any]], layers: Sequence[int]) -
             "now. Undo the change to continue this training, give the changed trainer a name of its own, or remove the "
             "fold"
         )
+
+
+def layer_gradients(distances: Tensor, maps: Tensor) -> Tensor:
+    """Gradients at S(x) of each layer's distance, (L, B, R, *S): what each layer tells the segmentor.
+
+    Args:
+        distances: of one critic, (L,); their graph stays.
+        maps: S(x), (B, R, *S).
+    """
+    return torch.stack([torch.autograd.grad(distance, maps, retain_graph=True)[0] for distance in distances])
+
+
+def gradient_shares(gradients: Tensor) -> Tensor:
+    """Share of each layer in what the segmentor is told: its gradient's L2 norm by the sum of all layers' norms, (L,).
+
+    Args:
+        gradients: at S(x), (L, B, R, *S), of all critics together.
+    """
+    norms = gradients.flatten(1).norm(dim=1, dtype=torch.float32)
+    return norms / norms.sum().clamp_min(torch.finfo(torch.float32).tiny)

@@ -1,24 +1,97 @@
-"""Trainers by their names' suffixes: a product of an idea, an augmentation, a schedule and a seed is no class."""
+"""Trainers by the suffixes of their names: SegANTrainer_PaperDA, SegANTrainer_short, SegANTrainer_50epochs_seed3.
 
-from collections.abc import Mapping
-from typing import Any
+`composed_trainer` makes them, so that no combination needs a class of its own.
+"""
 
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+from unittest import mock
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoDA import nnUNetTrainerNoDA
 
 from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES, TOKENS, in_order, parts, unseeded
 from segan_nnunet.trainer_search import NoTrainerError, find_trainer
-from segan_nnunet.training.resumable_trainer import ResumableTrainer
-from segan_nnunet.training.run.refusals import print_refusals
-from segan_nnunet.training.variants.augmentation import PaperAugmentation
-from segan_nnunet.training.variants.schedules import ShortSchedule
-from segan_nnunet.training.variants.seeds import Seeded
-from segan_nnunet.training.variants.stops import Stopped
+from segan_nnunet.training.run.process import print_refusals, respect_omp_num_threads
+from segan_nnunet.training.run.trainer import ResumableTrainer
+
+
+class PaperAugmentation(nnUNetTrainerNoDA):
+    """Random crops of the planned patch and nothing else (Section 3): no mirroring in inference either.
+
+    The crops are random everywhere: nnU-Net's oversampling of foreground, a kind of augmentation too, is off.
+    """
+
+    oversample_foreground_percent = 0.0
+
+
+class ShortSchedule:
+    """600 steps, for laptops, the demo and tests.
+
+    The paper's learning rate needs the paper's number of steps: within 400 steps 2e-5 learns nothing useful. A few
+    hundred steps take 1e-3, and the decay that calms the end of a short training. The critics keep the paper's rate,
+    since they keep its clamp.
+    """
+
+    initial_lr = 1e-3
+    lr_decay_exponent = 0.9
+    num_epochs = 12
+    num_iterations_per_epoch = 50
+    num_val_iterations_per_epoch = 4
+
+
+class Seeded(nnunet.nnUNetTrainer):
+    """To put in front of any trainer: its weights, its sampling of patches and its augmentation come from `seed`.
+
+    With nnUNet_n_proc_DA=0 on one thread a training is repeated bit for bit. With several processes that augment,
+    their batches arrive in an order of their own, and a training is repeated up to that.
+    """
+
+    seed: ClassVar[int]
+
+    def initialize(self) -> None:
+        """Draw the weights from the seed, in all processes of DDP the same."""
+        respect_omp_num_threads(self.device)  # of nnU-Net's own trainers too
+        seed_everything(self.seed)
+        super().initialize()
+
+    def get_dataloaders(self) -> Any:
+        """Draw patches and augmentation from the seed, in each process other ones, and other ones after a resume."""
+        states = np.random.SeedSequence((self.seed, self.local_rank, self.current_epoch))
+        seed_everything(int(states.generate_state(1)[0]))
+        with seeded_workers(states):
+            return super().get_dataloaders()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed all random generators of this process."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)  # CUDA's too
+
+
+@contextmanager
+def seeded_workers(states: np.random.SeedSequence) -> Iterator[None]:
+    """Give the processes that augment seeds of their own: nnU-Net leaves them to chance, and has no hook for them."""
+    augmenter: Callable[..., Any] = nnunet.NonDetMultiThreadedAugmenter
+
+    def seeded(*args: Any, num_processes: int, **settings: Any) -> Any:
+        seeds = [int(state.generate_state(1)[0]) for state in states.spawn(num_processes)]
+        return augmenter(*args, num_processes=num_processes, **{**settings, "seeds": seeds})
+
+    with mock.patch.object(nnunet, "NonDetMultiThreadedAugmenter", seeded):
+        yield
 
 
 def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
-    """Make the trainer `IDEA[_PaperDA][_short or _50epochs][_until35][_seed3]`, for a catalogue's own `__getattr__`.
+    """Make the trainer `IDEA[_PaperDA][_short or _50epochs][_seed3]`, for a catalogue's own `__getattr__`.
 
     Args:
         name: that nnU-Net is looking for.
@@ -58,10 +131,6 @@ def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | 
     if name in ideas:
         return ideas[name]
     said = parts(name)
-    if said.until:
-        base = name.removesuffix(said.until)
-        whole = with_suffixes(base, ideas) or anywhere(base, name)
-        return type(name, (Stopped, whole), {"until": said.until_epoch, "__module__": whole.__module__})
     if TOKENS.search(said.idea):  # suffixes in another order, or two of a kind
         return None
     if said.epochs == 0:

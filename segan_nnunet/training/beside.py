@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segan_nnunet.objective import LossBeside, add_gradient, rescale_intensities
-from segan_nnunet.training.with_critics import WithCritics
+from segan_nnunet.objective import Critics, LossBeside, add_gradient, rescale_intensities
+from segan_nnunet.training.segan import WithCritics
 
 
 class CriticBesideTrainer(WithCritics):
@@ -40,17 +40,14 @@ class CriticBesideTrainer(WithCritics):
         return self.critic_fraction * ((1 - progress) / (1 - self.critic_from) if self.critic_fades else 1)
 
     def _build_loss(self) -> LossBeside:
-        """nnU-Net's loss, and the critics, drawn without touching the random numbers of nnU-Net's training."""
-        loss = super()._build_loss()
-        with torch.random.fork_rng():
-            self.set_up_critics()
-        return LossBeside(loss, self.play)
-
-    def initialize(self) -> None:
-        """Build both players, and a place for λ."""
-        super().initialize()
-        self.scheduled_epochs = self.num_epochs  # a training that stops early has the same schedule
+        """Return nnU-Net's loss, with the critics beside it, and make a place for λ."""
         self.critic_weight = torch.full((), math.nan, device=self.device)
+        return LossBeside(super()._build_loss(), self.play)
+
+    def build_critic(self) -> Critics:
+        """Build C without touching the random numbers of nnU-Net's training."""
+        with torch.random.fork_rng():
+            return super().build_critic()
 
     def objective(self) -> dict[str, Any]:
         """Add the critics' share."""
@@ -66,7 +63,7 @@ class CriticBesideTrainer(WithCritics):
     def on_train_epoch_start(self) -> None:
         """Take this epoch's fraction."""
         super().on_train_epoch_start()
-        self.fraction = self.fraction_at(self.current_epoch / self.scheduled_epochs)
+        self.fraction = self.fraction_at(self.current_epoch / self.num_epochs)
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """nnU-Net's step; inside it, where nnU-Net asks for its loss, the critics' step."""
@@ -88,16 +85,17 @@ class CriticBesideTrainer(WithCritics):
             return output
         image = self.image.to(self.device, non_blocking=True)[:, : self.num_images()]
         with torch.autocast(self.device.type, enabled=False):  # nnU-Net's; the critics have their own
-            image, logits = rescale_intensities(image), output.detach().float().requires_grad_()
+            image = rescale_intensities(image, self.lowest_intensity)
+            logits = output.detach().float().requires_grad_()
             predicted, truth = self.label_space.label_maps(logits, target)
+
+            before = self.critic_phase(image, predicted, truth) if self.critics_learn() else None
+            self.measure_layer_shares(image, predicted, truth)
+            self.critic.requires_grad_(False)
             maps = predicted.detach().requires_grad_()
-            critic_distances = self.critic_phase(image, maps.detach(), truth) if self.critic_learns else None
-            distances = self.distances_felt(image, maps, truth, self.critic_grad_scaler)
+            distances = self.backward_distances(+1, self.critic.critics, image, maps, truth, self.critic_grad_scaler)
             predicted.backward(maps.grad)
-        self.played = {
-            "critic_loss": -(distances if critic_distances is None else critic_distances).mean(),
-            "distances": distances,
-        }
+        self.played = self.record_of_step(before, distances)
         assert logits.grad is not None  # for mypy
         return add_gradient(output, logits.grad, self.fraction, self.critic_weight)
 

@@ -15,7 +15,7 @@ from segan_nnunet.objective.nested_softmax import (
     nesting_order,
     region_logits,
 )
-from segan_nnunet.training.plugin_trainer import PluginTrainer
+from segan_nnunet.training.recipe import PaperTrainer
 
 
 class NestedSoftmax(nn.Module):
@@ -110,7 +110,7 @@ class SoftmaxLoss(nn.Module):
         return nested_cross_entropy(output[:, self.order], masks, valid)
 
 
-class SoftmaxTrainer(PluginTrainer):
+class SoftmaxTrainer(PaperTrainer):
     """Trains the planned network with softmax cross-entropy: over the labels, or the classes of nested regions.
 
     Same optimiser, schedule, batches and evaluation as the adversarial trainer: only the objective differs.
@@ -125,7 +125,7 @@ class SoftmaxTrainer(PluginTrainer):
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
         """Wrap the planned network so that it answers in regions."""
-        network = PluginTrainer.build_network_architecture(
+        network = PaperTrainer.build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
         return NestedSoftmax(network, num_output_channels)
@@ -142,11 +142,6 @@ class SoftmaxTrainer(PluginTrainer):
             region if isinstance(region, tuple) else (region,) for region in self.label_manager.foreground_regions
         ]
         return nesting_order(regions, self.map_names())
-
-    def initialize(self) -> None:
-        """Check the regions before anything is built."""
-        self.region_order()
-        super().initialize()
 
     def objective(self) -> dict[str, Any]:
         """Add how the regions nest."""

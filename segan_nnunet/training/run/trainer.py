@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import torch
 from nnunetv2.run import run_training
-from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
@@ -26,27 +25,10 @@ from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.pretrained import load_pretrained_weights
+from segan_nnunet.training.run.process import autocast_dtype, print_refusals, respect_omp_num_threads
 from segan_nnunet.training.run.progress import draw_or_say, epoch_line
-from segan_nnunet.training.run.refusals import print_refusals
-from segan_nnunet.training.run.threads import respect_omp_num_threads
 
 WEIGHTS = {"segmentor": "network_weights", "critic": "critic_weights"}  # of the players, in a checkpoint
-
-
-def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """Return the precision in which a device trains fastest without harm, or None for float32 throughout.
-
-    CUDA: bfloat16 where it is native, else float16 as nnU-Net has it. CPU: bfloat16 where the processor has
-    instructions for it. mps: float32.
-    """
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.type == "cpu":
-        # get_capabilities is newer than the oldest torch that nnU-Net accepts
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
-            return torch.bfloat16
-    return None
 
 
 class ResumableTrainer(nnUNetTrainer):
@@ -56,10 +38,7 @@ class ResumableTrainer(nnUNetTrainer):
     a class attribute of the same name wins, so that a variant needs no __init__ of its own.
 
     Attributes:
-        optimizer_class, optimizer_settings: of the paper's players (`optimizer_for`). RMSProp in the paper (Section
-            2.3); Adam without its first moment is RMSProp whose running mean of squares does not start from 0. That
-            start makes torch's RMSprop take a first step of ten times the rate, which saturates sigmoids.
-        lr_decay_exponent: exponent of nnU-Net's polynomial decay for them; 0 is a constant rate, as in the paper.
+        trains_cascades: whether the second stage of a cascade may be trained.
     """
 
     SETTINGS: ClassVar[tuple[str, ...]] = (
@@ -72,9 +51,7 @@ class ResumableTrainer(nnUNetTrainer):
         "enable_deep_supervision",
     )
 
-    optimizer_class: ClassVar[type[torch.optim.Optimizer]] = torch.optim.Adam
-    optimizer_settings: ClassVar[dict[str, Any]] = {"betas": (0.0, 0.99)}  # 0.99: torch's RMSprop's default
-    lr_decay_exponent = 0.0
+    trains_cascades = True
 
     def __init__(
         self,
@@ -85,7 +62,9 @@ class ResumableTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008  the signature must be exactly nnU-Net's
     ) -> None:
         print_refusals()
+        respect_omp_num_threads(device)
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self.check_stage()
         for name in self.SETTINGS:
             if hasattr(type(self), name):
                 setattr(self, name, getattr(type(self), name))
@@ -94,6 +73,21 @@ class ResumableTrainer(nnUNetTrainer):
         self.split: tuple[list[str], list[str]] | None = None
         self.recorded_objective: dict[str, Any] | None = None
         self.logger.plot_progress_png = partial(self.draw_progress, self.logger.plot_progress_png)
+        # nnU-Net has no hook for -pretrained_weights. It calls this function where they are asked for
+        run_training.load_pretrained_weights = self.load_pretrained_weights
+
+    def check_stage(self) -> None:
+        """Check that this trainer can train the configuration.
+
+        Raises:
+            InputError: it is the second stage of a cascade, and `trains_cascades` is False.
+        """
+        if self.is_cascaded and not self.trains_cascades:
+            raise InputError(
+                f"{self.configuration_name} is the second stage of a cascade, which {type(self).__name__} does not "
+                "train: its critics would look at the first stage's answer as if it were an image. Train 3d_fullres "
+                "or 3d_lowres, or the cascade with nnU-Net's own trainers."
+            )
 
     def draw_progress(self, draw: Callable[[str], None], folder: str) -> None:
         """Draw nnU-Net's picture of an epoch, if it can be written."""
@@ -104,25 +98,11 @@ class ResumableTrainer(nnUNetTrainer):
         with suppress(OSError):  # printed into a file on a full disk, or to a terminal that was closed
             super().print_to_log_file(*args, **options)
 
-    def initialize(self) -> None:
-        """Build what nnU-Net builds, on as many threads as the environment says."""
-        respect_omp_num_threads(self.device)
-        super().initialize()
-        # nnU-Net has no hook for -pretrained_weights. It calls this function next, where they are asked for
-        run_training.load_pretrained_weights = self.load_pretrained_weights
-
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision in which this device trains."""
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
-
-    def optimizer_for(self, module: nn.Module, initial_lr: float) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
-        """The optimiser and the learning rate schedule of one player."""
-        # as a group: a critic of layer 0 alone has no weights, and torch refuses an empty list of them
-        group: list[dict[str, Any]] = [{"params": list(module.parameters())}]
-        optimizer = self.optimizer_class(group, lr=initial_lr, **self.optimizer_settings)  # type: ignore[call-arg]  # torch's base class has no lr
-        return optimizer, PolyLRScheduler(optimizer, initial_lr, self.num_epochs, self.lr_decay_exponent)
 
     def map_names(self) -> list[str]:
         """Names of the label maps, in their order: regions as dataset.json lists them, plain labels by value."""
@@ -209,7 +189,7 @@ class ResumableTrainer(nnUNetTrainer):
         """The value of the loss on a fixed output and target."""
         dimension, was_training = len(self.configuration_manager.patch_size), self.network.training
         heads = self.label_manager.num_segmentation_heads
-        output = objective_record.probe(heads, dimension=dimension, device=self.device)
+        output = self.probe(heads)
         target = objective_record.probe_target(self.label_manager, dimension, self.device)
         self.network.train()  # some losses ask in which mode the network answers
         try:
@@ -219,6 +199,11 @@ class ResumableTrainer(nnUNetTrainer):
             return self.loss([output] * scales, [target] * scales)
         finally:
             self.network.train(was_training)
+
+    def probe(self, *shape: int, seed: int = 0) -> Tensor:
+        """Return fixed values, (B, *shape, *S), on which a function of the objective is recorded."""
+        dimension = len(self.configuration_manager.patch_size)
+        return objective_record.probe(*shape, dimension=dimension, device=self.device, seed=seed)
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """Split as nnU-Net does, from a file that breaks no rule.
@@ -246,13 +231,8 @@ class ResumableTrainer(nnUNetTrainer):
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
-        if not self.is_ddp and not self.begins_without("random_states", checkpoint):
+        if not self.is_ddp:
             self.saved_random_states = checkpoint["random_states"]
-
-    @staticmethod
-    def begins_without(key: str, checkpoint: dict[str, Any]) -> bool:
-        """Whether a training branches off one of another trainer, whose checkpoint has no such entry."""
-        return "branched_from" in checkpoint and key not in checkpoint
 
     def players(self) -> dict[str, nn.Module]:
         """The networks that are trained, by the names of `WEIGHTS`."""
@@ -293,7 +273,7 @@ class ResumableTrainer(nnUNetTrainer):
             check_trained_on({**recorded, "outputs": outputs_in(checkpoint)}, self.trained_on(), path)
         for player, module in self.players().items():
             checkpoints.check_same_weights(player, checkpoint.get(WEIGHTS[player]), module, path)
-        if not (checkpoint.get("trained_on") or {}).get("objective") and "branched_from" not in checkpoint:
+        if not (checkpoint.get("trained_on") or {}).get("objective"):
             self.print_to_log_file(
                 f"{path.name} has no record of its objective, as those of earlier versions: it is taken to be that of "
                 f"{type(self).__name__} now."

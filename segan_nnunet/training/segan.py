@@ -1,0 +1,206 @@
+"""SegAN's game (Sections 2.1 to 2.4): critics C learn to tell S(x) from the truth, and the segmentor S to prevent it.
+
+    min over θ_S, max over θ_C:   L(θ_S, θ_C) = 1/N Σ_n ℓ_mae( f_C(x_n ∘ S(x_n)), f_C(x_n ∘ y_n) )      (Eq. 2)
+
+Eq. 2 and Eq. 3 are in `objective/multiscale_l1.py`, and C of Figure 1 is in `networks/critic.py`. The base classes run
+the training: `recipe.py` has the paper's optimiser, and `run/` has checkpoints, logs and several GPUs.
+
+B batch, C image channels, R regions, K critics, L layers of a critic, *S space.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from dynamic_network_architectures.building_blocks.helper import convert_dim_to_conv_op
+from torch import Tensor, nn
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.networks.critic import (
+    CRITIC_BATCH_NORM_EPS,
+    PAPER_CRITIC_FEATURES,
+    PAPER_LAYERS,
+    Critic,
+    clamp_weights,
+)
+from segan_nnunet.objective import Critics, Distances, LabelSpace, MaskedCritic, relative_distances, rescale_intensities
+from segan_nnunet.objective.multiscale_l1 import LOWEST_INTENSITY
+from segan_nnunet.training.recipe import PaperOptimizer, PaperTrainer
+from segan_nnunet.training.run.critics import RunGame, RunWithCritics, check_critic_fits
+
+
+class WithCritics(PaperOptimizer, RunWithCritics):
+    """A trainer with critics. It builds and trains C. A subclass decides what S minimises beside Eq. 2.
+
+    Attributes:
+        critic_layers: the layers of C that Eq. 3 compares; 0 is the masked image itself (Section 2.2).
+        critic_clamp: limit of the weights of C's convolutions, "e.g." 0.01 in the paper (Section 2.4).
+        critic_batch_norm_clamp: limit of the scales and shifts of C's batch norm. The paper names no other limit.
+        critic_batch_norm_eps: eps of C's batch norm.
+        critic_initial_lr: learning rate of C, the paper's 2e-5 (Section 2.3). It fits the clamp: a rate of a tenth of
+            the clamp moves every weight from limit to limit within a few steps.
+        critic_learns: False keeps C as it was drawn: a fixed multi-scale distance, without an adversary.
+        lowest_intensity: C sees images in [lowest_intensity, 1]; 0 is the paper's example (footnote 1).
+        divisor_gradient: of `relative_distances`, in S's phase; 1 is the full gradient.
+    """
+
+    critic_layers: ClassVar[Sequence[int]] = PAPER_LAYERS
+    critic_clamp = 0.01
+    critic_batch_norm_clamp = 1.0
+    critic_batch_norm_eps = CRITIC_BATCH_NORM_EPS
+    critic_initial_lr = 2e-5
+    critic_learns = True
+    lowest_intensity = LOWEST_INTENSITY
+    divisor_gradient = 1.0
+
+    @staticmethod
+    def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        """Return the terms of Eq. 3, (L,), for the features of two masked images."""
+        return relative_distances(features, other)
+
+    # --- C: one critic per region (Section 3.1), each as in Figure 1
+
+    def region_groups(self) -> dict[str, list[int]]:
+        """Return the regions of each critic, by its name: one critic per region, S3-3C."""
+        return {name: [region] for region, name in enumerate(self.map_names())}
+
+    def critic_features(self) -> tuple[int, ...]:
+        """Return the feature maps of C's blocks: as many as S has in its first stages."""
+        planned = self.configuration_manager.network_arch_init_kwargs.get("features_per_stage", PAPER_CRITIC_FEATURES)
+        return tuple(planned[: len(PAPER_CRITIC_FEATURES)])
+
+    def build_critic(self) -> Critics:
+        """Build C.
+
+        Raises:
+            InputError: the patch, or the batch of such patches, is too small for C's blocks; S has fewer stages than C
+                has blocks; a layer does not exist.
+        """
+        features, groups = self.critic_features(), self.region_groups()
+        patch = self.configuration_manager.patch_size
+        check_critic_fits(features, self.critic_layers, patch, self.batch_size)
+        conv_op, eps = convert_dim_to_conv_op(len(patch)), self.critic_batch_norm_eps
+        channels = [len(group) * self.num_images() for group in groups.values()]
+        critics = (
+            MaskedCritic(Critic(c, features, conv_op, self.critic_layers, eps), self.distances) for c in channels
+        )
+        return Critics(critics, groups, self.critic_layers)
+
+    def initialize(self) -> None:
+        """Build S as planned; then build C and clamp it, so that it is in its compact set from the first step on."""
+        super().initialize()
+        self.label_space = LabelSpace.of(self.label_manager)
+        self.critic = self.build_critic().to(self.device)
+        self.clamp_critic()
+        self.critic_optimizer, self.critic_lr_scheduler = self.optimizer_for(self.critic, self.critic_initial_lr)
+        self.prepare_to_run()
+
+    def clamp_critic(self) -> None:
+        """Clamp θ_C to its compact set (Section 2.4)."""
+        clamp_weights(self.critic, self.critic_clamp, self.critic_batch_norm_clamp)
+
+    # --- The two phases of a step (Section 2.3)
+
+    def critic_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
+        """C: maximise Eq. 2 over θ_C with S fixed, then clamp θ_C.
+
+        Args:
+            image: x as C sees it, (B, C, *S).
+            predicted: S(x), (B, R, *S) in [0, 1].
+            truth: y, (B, R, *S) of 0 and 1.
+
+        Returns:
+            The distances before the step, (K, L).
+        """
+        self.critic.requires_grad_(True)
+        maps = predicted.detach()
+        distances = self.backward_distances(-1, self.shared_critics, image, maps, truth, self.critic_grad_scaler)
+        self.step(self.critic_optimizer, self.critic_grad_scaler)
+        self.clamp_critic()
+        return distances
+
+    def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """S: minimise Eq. 2 over θ_S with C fixed. S's gradient comes only through C.
+
+        Args: as `critic_phase`.
+
+        Returns:
+            S's loss, a scalar, and the distances, (K, L).
+        """
+        self.critic.requires_grad_(False)
+        maps = predicted.detach().requires_grad_()  # gathers the gradient of all critics, which then passes S once
+        distances = self.backward_distances(+1, self.critic.critics, image, maps, truth, self.grad_scaler)
+        further = self.further_loss(maps, truth)
+        self.backward(further, self.grad_scaler)
+        predicted.backward(maps.grad)
+        self.step(self.optimizer, self.grad_scaler)
+        return distances.mean() + further.detach(), distances
+
+    def backward_distances(
+        self,
+        sign: int,
+        critics: Iterable[nn.Module],
+        image: Tensor,
+        maps: Tensor,
+        truth: Tensor,
+        scaler: torch.amp.GradScaler | None,
+    ) -> Tensor:
+        """Add the gradient of sign · Eq. 2 to all that requires one. Return the distances, (K, L).
+
+        The critics take turns: they share nothing, and so the memory of one critic is enough.
+        """
+        options = self.segmentor_options() if sign > 0 else {}
+        distances = []
+        for critic, *views in zip(critics, *map(self.critic.views, (maps, truth)), strict=True):
+            with self.autocast():
+                found = critic(image, *views, **options)
+            self.backward(sign * found.mean() / len(self.critic.critics), scaler)
+            distances.append(found.detach())
+        return torch.stack(distances)
+
+    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Return the loss that S minimises in addition to Eq. 2, a scalar. The paper has none, so this returns 0.
+
+        Args:
+            predicted: S(x), (B, R, *S).
+            truth: y, (B, R, *S).
+        """
+        return predicted.new_zeros(())
+
+    def segmentor_options(self) -> dict[str, Distances]:
+        """Return the arguments of the critics that only S's phase has: other distances, if `divisor_gradient` is set.
+
+        Raises:
+            InputError: `divisor_gradient` is set, and the distances have no divisor.
+        """
+        if self.divisor_gradient == 1:
+            return {}
+        if self.distances is not WithCritics.distances:
+            raise InputError(
+                f"{type(self).__name__} sets divisor_gradient to {self.divisor_gradient}, but its distances are not "
+                "relative_distances and have no divisor. Leave divisor_gradient at 1"
+            )
+        return {"distances": partial(relative_distances, divisor_gradient=self.divisor_gradient)}
+
+
+class AdversarialTrainer(WithCritics, RunGame, PaperTrainer):
+    """Trains S with Eq. 2 alone, against critics.
+
+    A step trains C and then S, as in the authors' code. S does not change between the two phases, so S(x) is computed
+    once for both: the parameters are the same as when it is computed twice.
+    """
+
+    def train_step(self, batch: dict) -> dict[str, Any]:
+        """Play one round: the critics' phase, then the segmentor's."""
+        data = batch["data"].to(self.device, non_blocking=True)
+        target = batch["target"].to(self.device, non_blocking=True)
+        image = rescale_intensities(data, self.lowest_intensity)
+        with self.autocast():
+            predicted = self.network(data)  # logits: one name, so that they are not kept beside the probabilities
+        predicted, truth = self.label_space.label_maps(predicted, target)
+
+        before = self.critic_phase(image, predicted, truth) if self.critics_learn() else None
+        self.measure_layer_shares(image, predicted, truth)
+        loss, distances = self.segmentor_phase(image, predicted, truth)
+        return {"loss": loss, **self.record_of_step(before, distances), "cases": list(batch.get("keys", ()))}
