@@ -17,10 +17,11 @@ from segan_nnunet.grid.jobs import Grid
 from segan_nnunet.models.configurations import PAPER_WIDTH
 from segan_nnunet.models.plans import SEGAN_PLANS, plan
 
-# Table 1's two methods, Figure 2's ablations (Section 3.1) and nnU-Net's loss on the same network, with the
-# paper's only augmentation, the random crop
+# Table 1's two methods (SegAN recommended and as published), Figure 2's ablations (Section 3.1) and nnU-Net's loss on
+# the same network, with the paper's only augmentation, the random crop
 TRAINERS = (
     "SegANTrainer_PaperDA",
+    "SegANTrainer_asPublished_PaperDA",
     "SegANTrainer_S1_1C_PaperDA",
     "SegANTrainer_S3_1C_PaperDA",
     "SegANTrainer_s0_PaperDA",
