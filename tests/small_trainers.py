@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from segan_nnunet.experiments.benchmark import candidates
 from segan_nnunet.networks import Critic
 from segan_nnunet.networks.critic import PAPER_LAYERS
-from segan_nnunet.objective import Critics, Distances, MaskedCritic, relative_distances
+from segan_nnunet.objective import CriticDistance, Critics, Distances, relative_distances
 from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer
 
 LABELS = {"background": 0, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumor": 4}
@@ -103,7 +103,7 @@ def critic_per_region(
 ) -> Critics:
     torch.manual_seed(0)
     return Critics(
-        (MaskedCritic(Critic(channels, features, conv_op, layers), distances) for _ in range(num_regions)),
+        (CriticDistance(Critic(channels, features, conv_op, layers), distances) for _ in range(num_regions)),
         {f"region {region}": [region] for region in range(num_regions)},
         layers,
     )

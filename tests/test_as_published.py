@@ -8,6 +8,7 @@ import torch
 
 from segan_nnunet.catalogues import load_trainers
 from segan_nnunet.errors import InputError
+from segan_nnunet.training import BalancedErrors
 from tests.small_trainers import a_batch, build, gradients_of, play
 
 
@@ -56,7 +57,27 @@ def test_the_first_step_of_rmsprop_is_ten_times_the_rate_for_both_players(publis
         torch.testing.assert_close(step[clear], 2e-4 * gradient[clear].sign(), rtol=2e-3, atol=1e-7)
 
 
-def test_its_divisor_cannot_be_left_out_since_it_has_none(published: Any) -> None:
-    published.divisor_gradient = 0.5
-    with pytest.raises(InputError, match="asPublished sets divisor_gradient to 0.5, but its distances are not"):
-        play(published, a_batch())
+def test_errors_cannot_be_balanced_where_the_distances_have_no_divisor(nnunet_folders: Path) -> None:
+    balanced = type("Mine", (BalancedErrors, load_trainers().SegANTrainer_asPublished), {})
+    with pytest.raises(InputError, match="Mine sets divisor_gradient, but its distances are not relative_distances"):
+        play(build(balanced, nnunet_folders), a_batch())
+
+
+def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_balanced_errors_change_the_segmentor_s_phase_alone(nnunet_folders: Path) -> None:
+    catalogue = load_trainers()
+    kinds = [type("Mine", (BalancedErrors, catalogue.SegANTrainer), {"divisor_gradient": dial}) for dial in (1.0, 0.0)]
+    plain, same, balanced = (build(kind, nnunet_folders) for kind in (catalogue.SegANTrainer, *kinds))
+    for trainer in (plain, same, balanced):
+        trainer.autocast_dtype = None
+        play(trainer, a_batch())
+    assert all(torch.equal(a, b) for a, b in zip(plain.network.parameters(), same.network.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(plain.network.parameters(), balanced.network.parameters(), strict=True)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(plain.critic.parameters(), balanced.critic.parameters(), strict=True))
+    assert balanced.critic.critics[0].distances is plain.critic.critics[0].distances, "given back"
+    assert balanced.objective()["divisor_gradient"] == 0

@@ -1,5 +1,6 @@
 """The trainers of the paper, for `nnUNetv2_train ... -tr NAME` (docs/trainers.md). The game is in `training/segan.py`.
 
+To change the distance of Eq. 3, give a subclass other `distances`. To add a term to S's loss, override `further_loss`.
 A trainer of your own is a class of three lines in a file like this one, in a folder of yours that is added to
 nnUNet_extTrainer (docs/trainers.md, "A trainer of your own"). There `from segan_trainers import SegANTrainer` works.
 """
@@ -23,7 +24,11 @@ from segan_nnunet.training import (
 
 
 class SegANTrainer(AdversarialTrainer):
-    """SegAN with critics that are bounded, as the paper's proof requires, and with relative distances. Recommended."""
+    """SegAN with critics that are bounded, as the paper's proof requires, and with relative distances. Recommended.
+
+    It differs from the paper in what `SegANTrainer_asPublished` sets back, and why is in docs/method.md: relative
+    distances, a bias-corrected RMSProp, batch norm of C clamped to 1 and with an eps of 1e-2, images in [0.1, 1].
+    """
 
 
 class SegANTrainer_asPublished(SegANTrainer):
@@ -31,8 +36,9 @@ class SegANTrainer_asPublished(SegANTrainer):
 
     distances = staticmethod(layer_distances)
     optimizer_class = torch.optim.RMSprop
-    optimizer_settings = {}
-    critic_batch_norm_clamp = SegANTrainer.critic_clamp
+    optimizer_settings = {}  # torch's own
+    initial_lr = critic_initial_lr = 2e-5
+    critic_clamp = critic_batch_norm_clamp = 0.01
     critic_batch_norm_eps = BATCH_NORM_EPS
     lowest_intensity = 0.0
 
@@ -66,7 +72,7 @@ class UNetDiceCETrainer(PaperTrainer):
     """As UNetSoftmaxTrainer with nnU-Net's own loss, Dice and cross-entropy."""
 
 
-# --- The paper's ablations (Section 3.1)
+# --- The paper's ablations (Section 3.1), with SegANTrainer's settings
 
 
 class SegANTrainer_S1_1C(SeparateTrainer):
@@ -82,13 +88,13 @@ class SegANTrainer_S3_1C(SegANTrainer):
 
 
 class SegANTrainer_s0(SegANTrainer):
-    """S3-3C-s0: Eq. 3 at layer 0 alone. This is an L1 loss of the masked images: no critic, and nothing adversarial."""
+    """S3-3C-s0: the distance at layer 0 alone, of the masked images themselves. No critic has weights, none learns."""
 
     critic_layers = (0,)
 
 
 class SegANTrainer_s3(SegANTrainer):
-    """S3-3C-s3: Eq. 3 at the critic's last layer alone."""
+    """S3-3C-s3: the distance at the critic's last layer alone."""
 
     critic_layers = (3,)
 
@@ -97,7 +103,7 @@ class SegANTrainer_s3(SegANTrainer):
 
 
 class SegANTrainer_frozen(SegANTrainer):
-    """Critics that stay as they were drawn: a fixed multi-scale distance. The difference to SegAN is the adversary."""
+    """Critics that keep their initial, clamped weights: a fixed distance. Its difference to SegAN is the adversary."""
 
     critic_learns = False
 
@@ -122,7 +128,7 @@ class nnUNetTrainerSegAN(CriticBesideTrainer):
 
 
 class nnUNetTrainerSegAN_frozen(CriticBesideTrainer):
-    """The same with critics that stay as they were drawn: a fixed multi-scale distance beside nnU-Net's loss."""
+    """The same with critics that keep their initial, clamped weights: a fixed distance beside nnU-Net's loss."""
 
     critic_learns = False
 

@@ -133,7 +133,7 @@ def clamp_weights(module: nn.Module, limit: float, batch_norm_limit: float) -> N
 
     Args:
         module: the critics.
-        limit: of convolutions' kernels and biases: 0.01 in the paper, 0.05 in the authors' code.
+        limit: of convolution kernels: 0.01 in the paper, 0.05 in the authors' code.
         batch_norm_limit: of batch norm's scales and shifts.
     """
     for layer in module.modules():

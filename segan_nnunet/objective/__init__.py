@@ -1,9 +1,9 @@
 from segan_nnunet.objective.beside import LossBeside, add_gradient
 from segan_nnunet.objective.label_space import LabelSpace
 from segan_nnunet.objective.multiscale_l1 import (
+    CriticDistance,
     Critics,
     Distances,
-    MaskedCritic,
     layer_distances,
     mask_image,
     relative_distances,
@@ -16,7 +16,7 @@ __all__ = [
     "Distances",
     "LabelSpace",
     "LossBeside",
-    "MaskedCritic",
+    "CriticDistance",
     "add_gradient",
     "concatenated_distances",
     "layer_distances",

@@ -1,7 +1,7 @@
 """The multi-scale L1 distance between a predicted and a true segmentation: Eq. 2 and Eq. 3 (Section 2.1).
 
     L      = 1/N Σ_n ℓ_mae( f_C(x_n ∘ S(x_n)), f_C(x_n ∘ y_n) )      (Eq. 2)
-    ℓ_mae  = 1/L Σ_i | f_C^i(x_n ∘ S(x_n)) − f_C^i(x_n ∘ y_n) |       (Eq. 3)
+    ℓ_mae  = 1/L Σ_i ‖ f_C^i(x_n ∘ S(x_n)) − f_C^i(x_n ∘ y_n) ‖_1     (Eq. 3; "mae": ‖·‖_1 is a mean over the features)
 
 B batch, C image channels, R regions, G regions of one critic, K critics, L layers of a critic, *S space (H, W or
 D, H, W).
@@ -98,7 +98,7 @@ def absolute_sum(values: Tensor) -> Tensor:
     return torch.linalg.vector_norm(values, 1, dtype=torch.float32)
 
 
-class MaskedCritic(nn.Module):
+class CriticDistance(nn.Module):
     """ℓ_mae of one critic, which sees the image masked by its regions: by one (S3-3C), or by all, concatenated (S3-1C).
 
     Args:
@@ -111,20 +111,18 @@ class MaskedCritic(nn.Module):
         self.critic = critic
         self.distances = distances
 
-    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor, distances: Distances | None = None) -> Tensor:
+    def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
         """Return the terms of Eq. 3, float32 of shape (L,).
 
-        Prediction and truth pass the critic one after the other. If batch norm mixed their statistics, training would
-        collapse.
+        Prediction and truth pass the critic one after the other, each with batch statistics of its own.
 
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.
             predicted: S(x) of this critic's regions, (B, G, *S) in [0, 1].
             truth: y of these regions, (B, G, *S) of 0 and 1.
-            distances: used in place of the critic's own.
         """
         features = (self.critic(mask_image(image, maps)) for maps in (predicted, truth))
-        return (distances or self.distances)(*features)
+        return self.distances(*features)
 
 
 class Critics(nn.Module):
@@ -134,7 +132,7 @@ class Critics(nn.Module):
     the critics, so that critics of one shape are one graph to torch.compile.
 
     Args:
-        critics: each maps (image, S(x), y) of its regions to distances (L,): a `MaskedCritic`, or another module.
+        critics: each maps (image, S(x), y) of its regions to distances (L,): a `CriticDistance`, or another module.
         region_groups: the indices of each critic's regions, by the critic's name.
         layers: the numbers of the L layers, for the log.
     """
@@ -155,7 +153,8 @@ class Critics(nn.Module):
     def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
         """Return the terms of Eq. 3 of all critics, float32 of shape (K, L).
 
-        Their mean is L of Eq. 2, averaged over the layers, the batch and the critics (Section 3.1).
+        Their mean is L of Eq. 2, averaged over the layers, the batch and the critics (Section 3.1). Validation calls
+        this; a training step calls one critic after the other.
 
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.

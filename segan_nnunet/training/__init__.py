@@ -1,3 +1,4 @@
+from segan_nnunet.training.balanced import BalancedErrors
 from segan_nnunet.training.baselines import SoftmaxTrainer
 from segan_nnunet.training.beside import CriticBesideTrainer
 from segan_nnunet.training.recipe import PaperTrainer
@@ -8,6 +9,7 @@ from segan_nnunet.training.suffixes import PaperAugmentation, ShortSchedule, com
 
 __all__ = [
     "AdversarialTrainer",
+    "BalancedErrors",
     "CriticBesideTrainer",
     "PaperAugmentation",
     "PaperTrainer",

@@ -1,4 +1,4 @@
-"""The paper's recipe of training (Section 2.3), which SegAN and its baselines share: RMSProp at 2e-5 and one output."""
+"""What SegAN and its baselines share (Section 2.3): RMSProp at 2e-5, one output of full size."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from segan_nnunet.training.run.trainer import ResumableTrainer
 
 
-class PaperOptimizer(ResumableTrainer):
-    """The paper's optimiser, for one player or both.
+class PlayerOptimizer(ResumableTrainer):
+    """The optimiser of S, of C, or of both.
 
     Attributes:
-        optimizer_class, optimizer_settings: RMSProp in the paper. Adam without its first moment is RMSProp with a
-            running mean of squares that does not start from 0. With that start, the first step of torch's RMSprop is
-            ten times the rate, which saturates sigmoids.
+        optimizer_class, optimizer_settings: the paper uses RMSProp. Adam without its first moment is RMSProp with bias
+            correction. Without the correction the first step is ten times the rate, which saturates sigmoids.
         lr_decay_exponent: exponent of nnU-Net's polynomial decay; 0 is a constant rate, as in the paper.
     """
 
@@ -32,7 +31,7 @@ class PaperOptimizer(ResumableTrainer):
         return optimizer, PolyLRScheduler(optimizer, initial_lr, self.num_epochs, self.lr_decay_exponent)
 
 
-class PaperTrainer(PaperOptimizer):
+class PaperTrainer(PlayerOptimizer):
     """nnU-Net's trainer and loss with the paper's optimiser, one output, and the precision that suits the device.
 
     Attributes:

@@ -1,22 +1,21 @@
-"""SegAN's game (Sections 2.1 to 2.4): critics C learn to tell S(x) from the truth, and the segmentor S to prevent it.
+"""SegAN's game (Sections 2.1 to 2.4). C maximises the distance between x∘S(x) and x∘y. S minimises it.
 
     min over θ_S, max over θ_C:   L(θ_S, θ_C) = 1/N Σ_n ℓ_mae( f_C(x_n ∘ S(x_n)), f_C(x_n ∘ y_n) )      (Eq. 2)
 
-Eq. 2 and Eq. 3 are in `objective/multiscale_l1.py`, and C of Figure 1 is in `networks/critic.py`. The base classes run
-the training: `recipe.py` has the paper's optimiser, and `run/` has checkpoints, logs and several GPUs.
+ℓ_mae is the mean of `distances` over the layers of C (Eq. 3): `layer_distances` as published, `relative_distances` by
+default. Both are in `objective/multiscale_l1.py`, and C of Figure 1 is in `networks/critic.py`. The base classes run
+the training: `recipe.py` has the optimiser and S's rate, and `run/` has checkpoints, logs and several GPUs.
 
 B batch, C image channels, R regions, K critics, L layers of a critic, *S space.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from dynamic_network_architectures.building_blocks.helper import convert_dim_to_conv_op
 from torch import Tensor, nn
 
-from segan_nnunet.errors import InputError
 from segan_nnunet.networks.critic import (
     CRITIC_BATCH_NORM_EPS,
     PAPER_CRITIC_FEATURES,
@@ -24,25 +23,24 @@ from segan_nnunet.networks.critic import (
     Critic,
     clamp_weights,
 )
-from segan_nnunet.objective import Critics, Distances, LabelSpace, MaskedCritic, relative_distances, rescale_intensities
+from segan_nnunet.objective import CriticDistance, Critics, LabelSpace, relative_distances, rescale_intensities
 from segan_nnunet.objective.multiscale_l1 import LOWEST_INTENSITY
-from segan_nnunet.training.recipe import PaperOptimizer, PaperTrainer
+from segan_nnunet.training.recipe import PaperTrainer, PlayerOptimizer
 from segan_nnunet.training.run.critics import RunGame, RunWithCritics, check_critic_fits
 
 
-class WithCritics(PaperOptimizer, RunWithCritics):
-    """A trainer with critics. It builds and trains C. A subclass decides what S minimises beside Eq. 2.
+class WithCritics(PlayerOptimizer, RunWithCritics):
+    """A trainer with critics. It builds them, and it has the two phases of a step.
 
     Attributes:
-        critic_layers: the layers of C that Eq. 3 compares; 0 is the masked image itself (Section 2.2).
+        critic_layers: the layers of C that are compared; 0 is the masked image itself (Section 2.2).
         critic_clamp: limit of the weights of C's convolutions, "e.g." 0.01 in the paper (Section 2.4).
-        critic_batch_norm_clamp: limit of the scales and shifts of C's batch norm. The paper names no other limit.
-        critic_batch_norm_eps: eps of C's batch norm.
-        critic_initial_lr: learning rate of C, the paper's 2e-5 (Section 2.3). It fits the clamp: a rate of a tenth of
-            the clamp moves every weight from limit to limit within a few steps.
-        critic_learns: False keeps C as it was drawn: a fixed multi-scale distance, without an adversary.
+        critic_batch_norm_clamp: limit of the scales and shifts of C's batch norm; 0.01 in the paper too.
+        critic_batch_norm_eps: eps of C's batch norm, which then amplifies by at most eps^-1/2.
+        critic_initial_lr: learning rate of C, the paper's 2e-5 (Section 2.3). It fits the clamp: at 1e-3 a weight
+            crosses from limit to limit in about 20 steps.
+        critic_learns: False keeps C's initial, clamped weights: a fixed multi-scale distance, without an adversary.
         lowest_intensity: C sees images in [lowest_intensity, 1]; 0 is the paper's example (footnote 1).
-        divisor_gradient: of `relative_distances`, in S's phase; 1 is the full gradient.
     """
 
     critic_layers: ClassVar[Sequence[int]] = PAPER_LAYERS
@@ -52,11 +50,10 @@ class WithCritics(PaperOptimizer, RunWithCritics):
     critic_initial_lr = 2e-5
     critic_learns = True
     lowest_intensity = LOWEST_INTENSITY
-    divisor_gradient = 1.0
 
     @staticmethod
     def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-        """Return the terms of Eq. 3, (L,), for the features of two masked images."""
+        """Return the terms of ℓ_mae (Eq. 3), (L,), for the features of two masked images."""
         return relative_distances(features, other)
 
     # --- C: one critic per region (Section 3.1), each as in Figure 1
@@ -66,7 +63,7 @@ class WithCritics(PaperOptimizer, RunWithCritics):
         return {name: [region] for region, name in enumerate(self.map_names())}
 
     def critic_features(self) -> tuple[int, ...]:
-        """Return the feature maps of C's blocks: as many as S has in its first stages."""
+        """Return the widths of C's blocks: those of S's first stages."""
         planned = self.configuration_manager.network_arch_init_kwargs.get("features_per_stage", PAPER_CRITIC_FEATURES)
         return tuple(planned[: len(PAPER_CRITIC_FEATURES)])
 
@@ -83,7 +80,7 @@ class WithCritics(PaperOptimizer, RunWithCritics):
         conv_op, eps = convert_dim_to_conv_op(len(patch)), self.critic_batch_norm_eps
         channels = [len(group) * self.num_images() for group in groups.values()]
         critics = (
-            MaskedCritic(Critic(c, features, conv_op, self.critic_layers, eps), self.distances) for c in channels
+            CriticDistance(Critic(c, features, conv_op, self.critic_layers, eps), self.distances) for c in channels
         )
         return Critics(critics, groups, self.critic_layers)
 
@@ -106,7 +103,7 @@ class WithCritics(PaperOptimizer, RunWithCritics):
         """C: maximise Eq. 2 over θ_C with S fixed, then clamp θ_C.
 
         Args:
-            image: x as C sees it, (B, C, *S).
+            image: x, rescaled for C and not yet masked, (B, C, *S).
             predicted: S(x), (B, R, *S) in [0, 1].
             truth: y, (B, R, *S) of 0 and 1.
 
@@ -115,7 +112,7 @@ class WithCritics(PaperOptimizer, RunWithCritics):
         """
         self.critic.requires_grad_(True)
         maps = predicted.detach()
-        distances = self.backward_distances(-1, self.shared_critics, image, maps, truth, self.critic_grad_scaler)
+        distances = self.backward_distances(-1, self.ddp_critics, image, maps, truth, self.critic_grad_scaler)
         self.step(self.critic_optimizer, self.critic_grad_scaler)
         self.clamp_critic()
         return distances
@@ -129,7 +126,7 @@ class WithCritics(PaperOptimizer, RunWithCritics):
             S's loss, a scalar, and the distances, (K, L).
         """
         self.critic.requires_grad_(False)
-        maps = predicted.detach().requires_grad_()  # gathers the gradient of all critics, which then passes S once
+        maps = predicted.detach().requires_grad_()  # each critic adds its gradient here; then the sum goes through S
         distances = self.backward_distances(+1, self.critic.critics, image, maps, truth, self.grad_scaler)
         further = self.further_loss(maps, truth)
         self.backward(further, self.grad_scaler)
@@ -146,17 +143,16 @@ class WithCritics(PaperOptimizer, RunWithCritics):
         truth: Tensor,
         scaler: torch.amp.GradScaler | None,
     ) -> Tensor:
-        """Add the gradient of sign · Eq. 2 to all that requires one. Return the distances, (K, L).
+        """Go back through sign · Eq. 2, averaged over the critics. Return the distances, (K, L).
 
-        The critics take turns: they share nothing, and so the memory of one critic is enough.
+        The critics run one after the other, so that the memory of one critic is enough.
         """
-        options = self.segmentor_options() if sign > 0 else {}
         distances = []
         for critic, *views in zip(critics, *map(self.critic.views, (maps, truth)), strict=True):
             with self.autocast():
-                found = critic(image, *views, **options)
-            self.backward(sign * found.mean() / len(self.critic.critics), scaler)
-            distances.append(found.detach())
+                terms = critic(image, *views)
+            self.backward(sign * terms.mean() / len(self.critic.critics), scaler)
+            distances.append(terms.detach())
         return torch.stack(distances)
 
     def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
@@ -168,27 +164,12 @@ class WithCritics(PaperOptimizer, RunWithCritics):
         """
         return predicted.new_zeros(())
 
-    def segmentor_options(self) -> dict[str, Distances]:
-        """Return the arguments of the critics that only S's phase has: other distances, if `divisor_gradient` is set.
-
-        Raises:
-            InputError: `divisor_gradient` is set, and the distances have no divisor.
-        """
-        if self.divisor_gradient == 1:
-            return {}
-        if self.distances is not WithCritics.distances:
-            raise InputError(
-                f"{type(self).__name__} sets divisor_gradient to {self.divisor_gradient}, but its distances are not "
-                "relative_distances and have no divisor. Leave divisor_gradient at 1"
-            )
-        return {"distances": partial(relative_distances, divisor_gradient=self.divisor_gradient)}
-
 
 class AdversarialTrainer(WithCritics, RunGame, PaperTrainer):
-    """Trains S with Eq. 2 alone, against critics.
+    """Trains S against critics, with Eq. 2 and no other loss unless a subclass adds a `further_loss`.
 
-    A step trains C and then S, as in the authors' code. S does not change between the two phases, so S(x) is computed
-    once for both: the parameters are the same as when it is computed twice.
+    A step trains C and then S (Section 2.3). S does not change between the phases, so S(x) is computed once for both.
+    The parameters are the same as when it is computed twice.
     """
 
     def train_step(self, batch: dict) -> dict[str, Any]:
@@ -197,10 +178,11 @@ class AdversarialTrainer(WithCritics, RunGame, PaperTrainer):
         target = batch["target"].to(self.device, non_blocking=True)
         image = rescale_intensities(data, self.lowest_intensity)
         with self.autocast():
-            predicted = self.network(data)  # logits: one name, so that they are not kept beside the probabilities
-        predicted, truth = self.label_space.label_maps(predicted, target)
+            logits = self.network(data)
+        predicted, truth = self.label_space.label_maps(logits, target)
+        del logits  # memory: only S(x) is needed
 
         before = self.critic_phase(image, predicted, truth) if self.critics_learn() else None
-        self.measure_layer_shares(image, predicted, truth)
+        self.measure_layer_shares(image, predicted, truth)  # for the log, once per epoch
         loss, distances = self.segmentor_phase(image, predicted, truth)
         return {"loss": loss, **self.record_of_step(before, distances), "cases": list(batch.get("keys", ()))}

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.networks.critic import PAPER_CRITIC_FEATURES
-from segan_nnunet.objective import Critics, Distances, LabelSpace, rescale_intensities
+from segan_nnunet.objective import Critics, LabelSpace, rescale_intensities
 from segan_nnunet.training.run import game_log, objective_record
 from segan_nnunet.training.run.progress import draw_or_say, plot_game
 from segan_nnunet.training.run.trainer import ResumableTrainer
@@ -34,24 +34,23 @@ class RunWithCritics(ResumableTrainer):
         "critic_batch_norm_eps",
         "critic_learns",
         "lowest_intensity",
-        "divisor_gradient",
     )
 
     critic_learns: bool
     critic: Critics
     critic_optimizer: torch.optim.Optimizer
     critic_lr_scheduler: PolyLRScheduler
-    shared_critics: list[nn.Module]  # the critics, in DDP with gradients that all processes share
+    ddp_critics: list[nn.Module]  # the critics, in DDP with gradients that all processes share
     layer_shares: Tensor | None = None  # (L,), of this epoch's first step
 
     def prepare_to_run(self) -> None:
         """Prepare built critics for this device, for DDP and for the log."""
         self.critic_grad_scaler = None if self.grad_scaler is None else torch.amp.GradScaler("cuda")
-        self.shared_critics = list(self.critic.critics)
+        self.ddp_critics = list(self.critic.critics)
         if self.is_ddp and has_weights(self.critic):
             nn.SyncBatchNorm.convert_sync_batchnorm(self.critic)
             devices = [self.local_rank] if self.device.type == "cuda" else None
-            self.shared_critics = [DistributedDataParallel(critic, devices) for critic in self.critic.critics]
+            self.ddp_critics = [DistributedDataParallel(critic, devices) for critic in self.critic.critics]
         self.compile_critics()
         self.fill_log(epochs=0)
 
@@ -119,17 +118,13 @@ class RunWithCritics(ResumableTrainer):
         gradients = []
         for critic, *views in zip(critics.critics, *map(critics.views, (maps, truth)), strict=True):
             with self.autocast():
-                distances = critic(image, *views, **self.segmentor_options())
+                distances = critic(image, *views)
             gradients.append(game_log.layer_gradients(self.scaled(distances, self.critic_grad_scaler), maps))
         self.layer_shares = game_log.gradient_shares(torch.stack(gradients).sum(0))
 
     @staticmethod
     def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
         """Return the terms of Eq. 3, (L,)."""
-        raise NotImplementedError
-
-    def segmentor_options(self) -> dict[str, Distances]:
-        """Return the arguments of the critics that only S's phase has."""
         raise NotImplementedError
 
     def fill_log(self, epochs: int) -> None:
