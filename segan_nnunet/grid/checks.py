@@ -13,10 +13,9 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.file_kinds import is_hidden
-from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.text_files import optional_object
-from segan_nnunet.trainer_names import stopped, unseeded
+from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import declared_twice, find_trainer
 
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
@@ -31,7 +30,6 @@ def make_grid(
     device: str = "cuda",
     num_gpus: int = 1,
     seeds: Sequence[int] = (),
-    start: str | None = None,
 ) -> Grid:
     """Make a grid on a planned dataset.
 
@@ -43,7 +41,6 @@ def make_grid(
         folds: by default all of the split.
         configuration, device, num_gpus: as for `nnUNetv2_train`.
         seeds: train each once per seed; by default once, drawn by chance.
-        start: TRAINER:EPOCH, from whose end all of them start, in the same fold and of the same seed.
 
     Raises:
         InputError: one of them does not exist, with those that do; or plans or the split are no good.
@@ -71,25 +68,10 @@ def make_grid(
         raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
     if negative := [seed for seed in seeds if seed < 0]:
         raise InputError(f"a seed is 0 or more, not {', '.join(map(str, negative))}")
-    grid = Grid(
+    return Grid(
         dataset, unique(trainers), unique(plans), unique(folds or range(there_are)), configuration, device, num_gpus,
-        seeds=unique(seeds), start=parse_start(start) if start else None,
+        seeds=unique(seeds),
     )  # fmt: skip
-    for job in grid.jobs():
-        check_start(job)
-    return grid
-
-
-def parse_start(start: str) -> str:
-    """The name of the trainer that ends where others are to start, from TRAINER:EPOCH.
-
-    Raises:
-        InputError: the text is no trainer and epoch.
-    """
-    trainer, colon, epoch = start.rpartition(":")
-    if not (trainer and colon and epoch.isdecimal() and int(epoch)):
-        raise InputError(f"--from {start} is not TRAINER:EPOCH, such as nnUNetTrainer:700, the end of its epoch 700")
-    return stopped(trainer, int(epoch))
 
 
 def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) -> None:

@@ -26,11 +26,10 @@ from segan_nnunet.data.trained_on import (
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.fold_checkpoint import check_newest, output_values, read_fold, resolved
-from segan_nnunet.grid.branches import start_job
-from segan_nnunet.grid.jobs import Job, unique
+from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import is_finished
 from segan_nnunet.text_files import optional_object, read_object
-from segan_nnunet.trainer_names import parts, unseeded
+from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import find_trainer
 
 
@@ -50,8 +49,7 @@ def check_folds(jobs: Sequence[Job]) -> None:
             on. Or some are exported models, which were not trained here. Or what an unfinished fold would go on from is
             no checkpoint.
     """
-    starts = [start for job in jobs if (start := start_job(job))]
-    begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
+    begun = [job for job in jobs if has_begun(job.folder)]
     exported = [job for job in begun if is_exported(job.folder)]
     recorded = {job: read_trained_on(job.folder) for job in begun if job not in exported}
     labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
@@ -125,15 +123,12 @@ def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
 def epochs_asked(job: Job) -> int | None:
     """The number of epochs of a job's trainer, ours or anybody's; None where it cannot be made here."""
     with trainer_of(job) as trainer:
-        if trainer is None:
-            return None
-        until = parts(job.trainer).until_epoch
-        return min(int(trainer.num_epochs), until or int(trainer.num_epochs))
+        return None if trainer is None else int(trainer.num_epochs)
 
 
 def asked_as(job: Job) -> Job:
     """The job whose trainer has the same objective, for all folds and seeds of one trainer."""
-    return replace(job, trainer=unseeded(job.trainer)[0], fold=0, start=None)
+    return replace(job, trainer=unseeded(job.trainer)[0], fold=0)
 
 
 def objective_asked(job: Job) -> dict[str, Any] | None:

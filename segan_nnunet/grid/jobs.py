@@ -18,7 +18,6 @@ class Job:
         dataset: DatasetXXX_Name.
         device: cpu, cuda or mps, as nnU-Net knows them.
         num_gpus: of one training; more than one is nnU-Net's DDP.
-        start: the trainer whose end this training starts from, of the same plans and fold; None: from its beginning.
     """
 
     dataset: str
@@ -28,7 +27,6 @@ class Job:
     fold: int
     device: str
     num_gpus: int = 1
-    start: str | None = None
 
     def __str__(self) -> str:
         """E.g. `SegANTrainer SegANPlans fold 0`."""
@@ -67,7 +65,6 @@ class Grid:
         baseline: the trainer that the others are tested against; by default the first.
         published: append the paper's rows to Table 1.
         seeds: every job is trained once per seed, as NAME_seed3; none: once, drawn by chance.
-        start: the trainer whose end all trainings start from, in each fold and for each seed; none: their beginning.
     """
 
     dataset: str
@@ -80,7 +77,6 @@ class Grid:
     baseline: str | None = None
     published: bool = False
     seeds: tuple[int, ...] = ()
-    start: str | None = None
 
     @property
     def dataset_id(self) -> int:
@@ -95,18 +91,14 @@ class Grid:
     def jobs(self) -> list[Job]:
         """All jobs, a fold of every method before the next fold, so that an unfinished grid can be compared too."""
         return [
-            Job(self.dataset, self.configuration, name, plans, fold, self.device, self.num_gpus, start)
+            Job(self.dataset, self.configuration, name, plans, fold, self.device, self.num_gpus)
             for fold, trainer, plans in itertools.product(self.folds, self.trainers, self.plans)
-            for name, start in zip(self.names_of(trainer), self.starts(), strict=True)
+            for name in self.names_of(trainer)
         ]
 
     def names_of(self, trainer: str) -> list[str]:
         """The names under which a trainer is trained: its own, or one per seed."""
         return [seeded(trainer, seed) for seed in self.seeds] or [trainer]
-
-    def starts(self) -> Sequence[str | None]:
-        """The trainers from whose ends the trainings start, one per seed as in `names_of`."""
-        return self.names_of(self.start) if self.start else [None] * max(1, len(self.seeds))
 
 
 def unique(values: Sequence[Any]) -> tuple[Any, ...]:

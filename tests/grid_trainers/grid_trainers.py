@@ -7,11 +7,8 @@ import time
 from pathlib import Path
 
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
-from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerNoDeepSupervision import (
-    nnUNetTrainerNoDeepSupervision,
-)
 
-from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, with_critics
+from segan_nnunet.training import AdversarialTrainer, with_critics
 
 # jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
 LocalLogger.plot_progress_png = lambda self, folder: None
@@ -27,23 +24,6 @@ class GridQuick(AdversarialTrainer):
     num_epochs = 4
     num_iterations_per_epoch = 2
     num_val_iterations_per_epoch = 1
-
-
-class GridStock(nnUNetTrainerNoDeepSupervision):
-    """nnU-Net's own, in four epochs of two steps."""
-
-    def initialize(self) -> None:
-        self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 4, 2, 1
-        super().initialize()
-
-
-class GridBeside(CriticBesideTrainer):
-    """The same with critics beside its loss."""
-
-    num_epochs = 4
-    num_iterations_per_epoch = 2
-    num_val_iterations_per_epoch = 1
-    enable_deep_supervision = False
 
 
 class GridKilled(GridQuick):

@@ -14,11 +14,10 @@ from segan_nnunet.training.run.refusals import print_refusals
 from segan_nnunet.training.variants.augmentation import PaperAugmentation
 from segan_nnunet.training.variants.schedules import ShortSchedule
 from segan_nnunet.training.variants.seeds import Seeded
-from segan_nnunet.training.variants.stops import Stopped
 
 
 def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
-    """Make the trainer `IDEA[_PaperDA][_short or _50epochs][_until35][_seed3]`, for a catalogue's own `__getattr__`.
+    """Make the trainer `IDEA[_PaperDA][_short or _50epochs][_seed3]`, for a catalogue's own `__getattr__`.
 
     Args:
         name: that nnU-Net is looking for.
@@ -58,10 +57,6 @@ def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | 
     if name in ideas:
         return ideas[name]
     said = parts(name)
-    if said.until:
-        base = name.removesuffix(said.until)
-        whole = with_suffixes(base, ideas) or anywhere(base, name)
-        return type(name, (Stopped, whole), {"until": said.until_epoch, "__module__": whole.__module__})
     if TOKENS.search(said.idea):  # suffixes in another order, or two of a kind
         return None
     if said.epochs == 0:
