@@ -1,13 +1,12 @@
 """What can be wrong with a grid is found here, before any of its jobs starts."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
-from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
+from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, folder_variable, nnunet_folder
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
 from segan_nnunet.errors import InputError
@@ -116,8 +115,8 @@ def number_of_nnunet_folds(dataset: str) -> int:
     Raises:
         InputError: the patients are known: nnU-Net's own split would split their scans.
     """
-    raw = os.environ.get("nnUNet_raw")
-    if raw and (Path(raw) / dataset / CASE_TABLE).is_file():
+    raw = folder_variable("nnUNet_raw")
+    if raw and (raw / dataset / CASE_TABLE).is_file():
         raise InputError(f"{dataset} is not split yet; do it first: segan_nnunet split -d {dataset_number(dataset)}")
     return NNUNET_FOLDS
 

@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 from segan_nnunet.data.case_table import files_by_case
-from segan_nnunet.data.environment import nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import cases_of_fold
@@ -36,7 +35,7 @@ from segan_nnunet.trainer_search import find_trainer
 def record_beginning(job: Job) -> None:
     """Record what a job is trained on, unless its training has begun before: then nobody knows."""
     if not has_begun(job.folder):
-        write_trained_on(job.folder, rests_on(job, digests_of_labels(preprocessed_folder(job))))
+        write_trained_on(job.folder, rests_on(job, digests_of_labels(job.preprocessed)))
 
 
 def check_folds(jobs: Sequence[Job]) -> None:
@@ -52,7 +51,7 @@ def check_folds(jobs: Sequence[Job]) -> None:
     begun = [job for job in jobs if has_begun(job.folder)]
     exported = [job for job in begun if is_exported(job.folder)]
     recorded = {job: read_trained_on(job.folder) for job in begun if job not in exported}
-    labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
+    labels = digests_of_labels(jobs[0].preprocessed) if any(one["labels"] for one in recorded.values()) else {}
     asked = {asked_as(job) for job, record in recorded.items() if record["objective"]}
     objectives = {one: objective_asked(one) for one in asked}
     problems = [describe_exported(job.folder) for job in exported]
@@ -75,15 +74,14 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
         job: a trainer's fold.
         labels: digests of the dataset's.
     """
-    preprocessed = preprocessed_folder(job)
-    split = cases_of_fold(preprocessed, job.fold)
-    plans = read_plans(preprocessed, job.plans)
+    split = cases_of_fold(job.preprocessed, job.fold)
+    plans = read_plans(job.preprocessed, job.plans)
     cases = {*split[0], *split[1]} if split else set(labels)
     return trained_on(
         split,
         resolved(plans["configurations"], job.configuration),
         {case: digest for case, digest in labels.items() if case in cases},
-        outputs=output_values(optional_object(preprocessed / "dataset.json")),
+        outputs=output_values(optional_object(job.preprocessed / "dataset.json")),
     )
 
 
@@ -92,11 +90,6 @@ def digests_of_labels(preprocessed: Path) -> dict[str, str]:
     described = preprocessed / "dataset.json"
     ending = read_dataset(described, ["file_ending"])["file_ending"] if described.is_file() else None
     return label_digests(files_by_case(preprocessed / "gt_segmentations", ending)) if ending else {}
-
-
-def preprocessed_folder(job: Job) -> Path:
-    """The folder of a job's dataset in nnUNet_preprocessed."""
-    return nnunet_folder("nnUNet_preprocessed") / job.dataset
 
 
 def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
@@ -152,7 +145,6 @@ def trainer_of(job: Job) -> Iterator[Any]:
     """
     import torch  # seconds to import
 
-    preprocessed = nnunet_folder("nnUNet_preprocessed") / job.dataset
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.dict(os.environ, {"nnUNet_results": folder, "nnUNet_wandb_enabled": "0"}),
@@ -160,8 +152,8 @@ def trainer_of(job: Job) -> Iterator[Any]:
     ):
         try:
             found = find_trainer(job.trainer)
-            plans = read_plans(preprocessed, job.plans) | {"continue_training": False}
-            described = read_object(preprocessed / "dataset.json")
+            plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
+            described = read_object(job.preprocessed / "dataset.json")
             trainer = found(plans, job.configuration, job.fold, described, torch.device("cpu"))
         except Exception:  # a user's trainer raises anything; whether it trains at all is not asked here
             trainer = None

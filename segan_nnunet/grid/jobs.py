@@ -11,16 +11,35 @@ from segan_nnunet.trainer_names import ModelName, seeded
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training with its validation: a trainer, plans, and a fold.
+class OnDataset:
+    """A job or a grid on a planned dataset.
 
     Attributes:
         dataset: DatasetXXX_Name.
+    """
+
+    dataset: str
+
+    @property
+    def dataset_id(self) -> int:
+        """The XXX of DatasetXXX_Name."""
+        return dataset_number(self.dataset)
+
+    @property
+    def preprocessed(self) -> Path:
+        """The dataset's folder in nnUNet_preprocessed."""
+        return nnunet_folder("nnUNet_preprocessed") / self.dataset
+
+
+@dataclass(frozen=True)
+class Job(OnDataset):
+    """One training with its validation: a trainer, plans, and a fold.
+
+    Attributes:
         device: cpu, cuda or mps, as nnU-Net knows them.
         num_gpus: of one training; more than one is nnU-Net's DDP.
     """
 
-    dataset: str
     configuration: str
     trainer: str
     plans: str
@@ -40,7 +59,7 @@ class Job:
 
     def command(self) -> list[str]:
         """The command that brings this training to its end from where it is now."""
-        command = ["nnUNetv2_train", str(dataset_number(self.dataset)), self.configuration, str(self.fold)]
+        command = ["nnUNetv2_train", str(self.dataset_id), self.configuration, str(self.fold)]
         command += ["-tr", self.trainer, "-p", self.plans, "-device", self.device]
         if self.num_gpus > 1:
             command += ["-num_gpus", str(self.num_gpus)]
@@ -57,17 +76,15 @@ def continuation(folder: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(OnDataset):
     """What is to be cross-validated and compared.
 
     Attributes:
-        dataset: DatasetXXX_Name.
         baseline: the trainer that the others are tested against; by default the first.
         published: append the paper's rows to Table 1.
         seeds: every job is trained once per seed, as NAME_seed3; none: once, drawn by chance.
     """
 
-    dataset: str
     trainers: tuple[str, ...]
     plans: tuple[str, ...]
     folds: tuple[int, ...]
@@ -77,16 +94,6 @@ class Grid:
     baseline: str | None = None
     published: bool = False
     seeds: tuple[int, ...] = ()
-
-    @property
-    def dataset_id(self) -> int:
-        """The XXX of DatasetXXX_Name."""
-        return dataset_number(self.dataset)
-
-    @property
-    def preprocessed(self) -> Path:
-        """The dataset's folder in nnUNet_preprocessed."""
-        return nnunet_folder("nnUNet_preprocessed") / self.dataset
 
     def jobs(self) -> list[Job]:
         """All jobs, a fold of every method before the next fold, so that an unfinished grid can be compared too."""
