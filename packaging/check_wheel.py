@@ -24,7 +24,7 @@ FORGETTABLE = (
     "py.typed",
 )
 DATASET = "Dataset015_BRATS2015"
-TRAINER = "SegANTrainer_short_until1"
+TRAINER = "SegANTrainer_1epochs"
 MODEL = ["-d", "15", "-c", "2d", "-tr", TRAINER, "-p", "SegANPlans"]
 
 

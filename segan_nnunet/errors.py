@@ -1,6 +1,7 @@
 """What a user can put right, and what is said of it."""
 
 import errno
+from collections.abc import Sequence
 
 REMEDIES = {
     errno.ENOSPC: "free some room",
@@ -36,3 +37,14 @@ def system_error(error: BaseException | None) -> OSError | None:
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
+
+
+def shorten(names: Sequence[str], most: int = 5) -> str:
+    """List the first few names in a line."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def first_lines(problems: Sequence[str], most: int) -> str:
+    """List the first few problems, each on an indented line, and say how many more there are."""
+    more = [f"... and {len(problems) - most} more"] if len(problems) > most else []
+    return "".join(f"\n  {line}" for line in [*problems[:most], *more])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, shorten
 
 STAGING = ".segan_nnunet."  # begins the names of the hidden folders
 ANY_NAME = re.compile(".*")
@@ -22,7 +22,6 @@ ANY_NAME = re.compile(".*")
 FILE_ENDINGS = frozenset(
     ".zip .tar .gz .tgz .bz2 .xz .7z .rar .html .md .tex .csv .tsv .xlsx .json .txt .png .pdf .nii .mha .nrrd".split()
 )
-MOST_NAMES_SHOWN = 5
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -165,10 +164,9 @@ def check_room(
     own = earlier(folder)
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith(STAGING))
     if foreign := [path.name for path in entries if names.fullmatch(path.name) and path not in own]:
-        shown = ", ".join(foreign[:MOST_NAMES_SHOWN]) + (", ..." if len(foreign) > MOST_NAMES_SHOWN else "")
         raise InputError(
-            f"{folder} is not empty: it holds {shown}, which this command did not write and does not replace. Move it "
-            f"away, or choose another folder with {option}"
+            f"{folder} is not empty: it holds {shorten(foreign)}, which this command did not write and does not "
+            f"replace. Move it away, or choose another folder with {option}"
         )
     return own
 

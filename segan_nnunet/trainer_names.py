@@ -1,4 +1,4 @@
-"""What a trainer's name says: IDEA[_PaperDA][_short or _50epochs][_until35][_seed3]."""
+"""What a trainer's name says: IDEA[_PaperDA][_short or _50epochs][_seed3]."""
 
 import re
 from collections.abc import Iterable
@@ -8,13 +8,11 @@ SUFFIXES = {
     "_PaperDA": "the paper's augmentation: a random crop, no oversampling of tumour, no mirroring in prediction",
     "_short": "600 steps at 1e-3, for laptops",
     "_50epochs": "another number of epochs, any; nothing else is changed",
-    "_until35": "stops after the 35th epoch of its schedule; of nnU-Net's trainers too",
     "_seed3": "everything random drawn from this seed; of nnU-Net's trainers too",
 }
 PATTERNS = {  # in this order
     "augmentation": r"_PaperDA",
     "length": r"_short|_\d+epochs?",
-    "until": r"_until\d+",
     "seed": r"_seed\d+",
 }
 NAME = re.compile(r"(?P<idea>\w+?)" + "".join(f"(?P<{key}>{pattern})?" for key, pattern in PATTERNS.items()))
@@ -27,18 +25,12 @@ class TrainerName(NamedTuple):
     idea: str
     augmentation: str
     length: str
-    until: str
     seed: str
 
     @property
     def epochs(self) -> int | None:
         """The number that `length` says; None where it says none."""
         return int(match[0]) if (match := re.search(r"\d+", self.length)) else None
-
-    @property
-    def until_epoch(self) -> int | None:
-        """The number that `until` says; None where it says none."""
-        return int(self.until.removeprefix("_until")) if self.until else None
 
     @property
     def seed_number(self) -> int | None:
@@ -66,7 +58,7 @@ def model_parts(folder: str) -> ModelName:
 def parts(name: str) -> TrainerName:
     """Take a name apart. Suffixes in another order than the documented one stay in the idea."""
     match = NAME.fullmatch(name)
-    return TrainerName(*match.groups("")) if match else TrainerName(name, "", "", "", "")
+    return TrainerName(*match.groups("")) if match else TrainerName(name, "", "", "")
 
 
 def in_order(name: str, ideas: Iterable[str]) -> str:
@@ -81,13 +73,6 @@ def in_order(name: str, ideas: Iterable[str]) -> str:
 def seeded(trainer: str, seed: int) -> str:
     """The name of a trainer with a seed."""
     return f"{trainer}_seed{seed}"
-
-
-def stopped(trainer: str, epoch: int) -> str:
-    """The name of a trainer that stops after an epoch of its schedule; a seed stays behind it."""
-    base, seed = unseeded(trainer)
-    name = f"{base}_until{epoch}"
-    return name if seed is None else seeded(name, seed)
 
 
 def unseeded(name: str) -> tuple[str, int | None]:

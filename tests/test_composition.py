@@ -139,8 +139,8 @@ def test_every_suffix_goes_behind_a_trainer_that_is_made_from_the_catalogue_s(ow
     catalogue = load_trainers()
     short = catalogue.Mine_short
     assert (short.__name__, short.num_epochs, short.critic_clamp) == ("Mine_short", ShortSchedule.num_epochs, 0.05)
-    long = catalogue.Mine_PaperDA_50epochs_until2_seed3
-    assert (long.num_epochs, long.until, long.seed) == (50, 2, 3) and issubclass(long, PaperAugmentation)
+    long = catalogue.Mine_PaperDA_50epochs_seed3
+    assert (long.num_epochs, long.seed) == (50, 3) and issubclass(long, PaperAugmentation)
     softer = catalogue.Softer_short_seed1
     assert softer.num_epochs == 3, "a short form of the user's own goes before ours"
     assert issubclass(softer, PaperAugmentation), "a composed trainer can be imported too"

@@ -22,7 +22,16 @@ pytestmark = pytest.mark.end_to_end
 
 TRAIN = ("nnUNetv2_train", "15", "2d", "0", "-device", "cpu")
 EPOCHS = 3
-SEGAN_TRAINER, SOFTMAX_TRAINER = f"SegANTrainer_short_until{EPOCHS}", "UNetSoftmaxTrainer_short_until6"
+SEGAN_TRAINER, SOFTMAX_TRAINER = "BriefSegAN", "BriefSoftmax"
+TRAINERS = f"""
+from segan_nnunet.training import AdversarialTrainer, ShortSchedule, SoftmaxTrainer
+
+class BriefSegAN(ShortSchedule, AdversarialTrainer):
+    num_epochs = {EPOCHS}
+
+class BriefSoftmax(ShortSchedule, SoftmaxTrainer):
+    num_epochs = 6
+"""
 SEGAN, SOFTMAX = (f"{trainer}__SegANPlans__2d" for trainer in (SEGAN_TRAINER, SOFTMAX_TRAINER))
 NAME = "Dataset015_BRATS2015"
 
@@ -36,6 +45,9 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     run("segan_nnunet", "convert", "brats2015", str(release), "-d", "15", "--channels", "T1c", "FLAIR")
     run("segan_nnunet", "plan", "-d", "15", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
     run("segan_nnunet", "split", "-d", "15", "-k", "5")
+    (folder / "trainers").mkdir()
+    (folder / "trainers" / "brief.py").write_text(TRAINERS)
+    run.environment["nnUNet_extTrainer"] += f"{os.pathsep}{folder / 'trainers'}"
     run.small = False  # from here on as users' commands are: with pictures, and workers that are spawned
     return run
 

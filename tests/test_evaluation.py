@@ -12,7 +12,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.evaluation.methods.gathering import Folders
 from segan_nnunet.evaluation.methods.method import parse_folders
-from segan_nnunet.evaluation.presentation import all_figures, result_folder
+from segan_nnunet.evaluation.presentation import figures, result_folder
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder, write_volume
@@ -38,7 +38,7 @@ def validated(nnunet_folders: Path) -> Path:
 def tables_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the pictures and the report, which take seconds and which other tests look at."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
-        monkeypatch.setattr(all_figures, name, lambda *_: [])
+        monkeypatch.setattr(figures, name, lambda *_: [])
     monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
 
 

@@ -75,7 +75,7 @@ def trained(name: str, folders: Path, validated: bool = True, **settings: Any) -
     ("trainer", "settings", "goes_under", "needs"),
     [
         ("nnUNetTrainer_seed3", {"architecture": nnunet_architecture()}, "nnUNetTrainer", ()),
-        ("nnUNetTrainerBN_until2_seed3", {"architecture": nnunet_architecture()}, "nnUNetTrainerBN", ()),
+        ("nnUNetTrainerBN_seed3", {"architecture": nnunet_architecture()}, "nnUNetTrainerBN", ()),
         ("nnUNetTrainerNoDeepSupervision", {}, "nnUNetTrainer", (PACKAGE,)),
         ("SegANTrainer_short_seed1", {"architecture": nnunet_architecture()}, "nnUNetTrainer", ()),
         ("UNetSoftmaxTrainer_PaperDA_short", {}, "UNetSoftmaxTrainer", (PACKAGE, TRAINER_FOLDER)),

@@ -43,24 +43,6 @@ def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Com
     assert len(checkpoint["logging"]["train_losses"]) == 4
 
 
-def test_two_arms_share_their_first_part(small_dataset: Commands) -> None:
-    """nnU-Net's own training for two epochs, and from there with critics beside its loss and without."""
-    arms = ("-tr", "GridStock", "GridBeside", "--from", "GridStock:2")
-    printed = small_dataset(*GRID, *arms)
-    assert "| GridStock |" in printed and "| GridBeside |" in printed and "2 jobs: 2 finished" in printed
-    assert [epochs_begun(fold(small_dataset, name)) for name in ("GridStock_until2", "GridStock", "GridBeside")] == [
-        [0, 1],
-        [2, 3],
-        [2, 3],
-    ]
-    logs = [
-        torch.load(fold(small_dataset, name) / "checkpoint_final.pth", weights_only=False)["logging"]
-        for name in ("GridStock", "GridBeside")
-    ]
-    assert logs[0]["train_losses"][:2] == logs[1]["train_losses"][:2]
-    assert [value == value for value in logs[1]["critic_losses"]] == [False, False, True, True]
-
-
 def test_seeds_at_another_voxel_size(small_dataset: Commands) -> None:
     small_dataset(
         *("segan_nnunet", "plan", "-d", "3", "--spacing", "3", "3", "3"),

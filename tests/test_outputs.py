@@ -12,7 +12,7 @@ from segan_nnunet.data.releases import simulation
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.evaluation.methods.gathering import Folders
-from segan_nnunet.evaluation.presentation import all_figures
+from segan_nnunet.evaluation.presentation import figures
 from segan_nnunet.experiments.demo import run_demo
 from segan_nnunet.experiments.device_check import check_device
 from segan_nnunet.models.export import export_model
@@ -166,7 +166,7 @@ class TestFile:
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     for draw in ("draw_cases", "draw_statistics", "draw_training"):
-        monkeypatch.setattr(all_figures, draw, lambda *_: [])
+        monkeypatch.setattr(figures, draw, lambda *_: [])
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2), "b": cubes(5, 3)})
     return Folders({"Mine": write_folder(tmp_path / "pred", {"a": cubes(5, 2), "b": cubes(4, 2)})}, truth)
 

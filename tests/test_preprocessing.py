@@ -92,3 +92,10 @@ def test_copies_of_changed_labels_are_made_anew(tmp_path: Path) -> None:
     (tmp_path / "labelsTr" / "b").write_text("corrected")
     remove_changed_labels(tmp_path / "kept", tmp_path)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["a"]
+
+
+def test_without_the_raw_data_s_variable_it_is_named(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (preprocessed / "P_2d" / "a.pkl").unlink()
+    monkeypatch.delenv("nnUNet_raw")
+    with pytest.raises(InputError, match="nnUNet_raw is not set"):
+        preprocess(preprocessed)

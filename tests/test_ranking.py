@@ -8,14 +8,12 @@ import pytest
 from scipy import stats
 
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
-from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
-from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
+from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown, ranking_markdown
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
-from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
 from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.ranking import pair_p, rank, score_p, seed_ranks, unit_ranks
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
-from segan_nnunet.evaluation.statistics.summary import summarise
+from segan_nnunet.evaluation.statistics.summary import missed_and_false, missed_note, summarise
 from tests.hand_made_scores import REGIONS, scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")

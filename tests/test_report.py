@@ -18,7 +18,7 @@ from segan_nnunet.evaluation.presentation.figures.overlays import borders, figur
 from segan_nnunet.evaluation.presentation.figures.points import distributions, sideways
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, looks
 from segan_nnunet.evaluation.presentation.figures.volumes import limits_of_agreement, volume_agreement
-from segan_nnunet.evaluation.presentation.report.case_list import case_list_data
+from segan_nnunet.evaluation.presentation.report.page import case_list_data
 from segan_nnunet.evaluation.presentation.report.slices import data_url, sheet, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import (
     ShownCase,

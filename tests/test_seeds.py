@@ -23,6 +23,7 @@ from tests.small_trainers import build, same
 def test_a_name_and_its_seed_are_a_round_trip() -> None:
     assert unseeded(seeded("SegANTrainer_short", 3)) == ("SegANTrainer_short", 3)
     assert unseeded("SegANTrainer_short") == ("SegANTrainer_short", None)
+    assert unseeded("nnUNetTrainer_until35_seed3") == ("nnUNetTrainer_until35", 3), "whatever stands before it"
 
 
 def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> None:

@@ -11,7 +11,7 @@ from segan_nnunet.data.case_table import read_patients
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.evaluation.methods.gathering import Folders, folder_contest
-from segan_nnunet.evaluation.presentation import all_figures, result_folder
+from segan_nnunet.evaluation.presentation import figures, result_folder
 from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.presentation.score_tables import primary_columns, score_tables
 from segan_nnunet.evaluation.presentation.table_notes import units_note
@@ -27,7 +27,7 @@ PATIENTS = "case,patient,grade\na,p,HGG\nb,p,HGG\nc,q,LGG\n"
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     """Three cases, two methods; pictures and report are left out."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
-        monkeypatch.setattr(all_figures, name, lambda *_: [])
+        monkeypatch.setattr(figures, name, lambda *_: [])
     monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
     truths = {"a": cubes(4, 2), "b": cubes(4, 1), "c": cubes(2, 1)}
     write_folder(tmp_path / "truth", truths)

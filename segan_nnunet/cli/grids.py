@@ -41,10 +41,6 @@ def crossval(
             "--seeds", min=0, max=LARGEST_SEED, help="Train each once per seed, as TRAINER_seed3. [default: once]"
         ),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="TRAINER:EPOCH, after which they begin: arms that share their first part."),
-    ] = None,
     configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
     executor: Executor = "local",
     jobs: AtOnce = None,
@@ -65,10 +61,10 @@ def crossval(
 
     asked = (dataset_id, trainers, plans or ["SegANPlans"], numbered_folds(folds), configuration)
     if status:
-        print(run_state.status_table(grids.states_of(grid_checks.make_grid(*asked, seeds=seeds or (), start=start))))
+        print(run_state.status_table(grids.states_of(grid_checks.make_grid(*asked, seeds=seeds or ()))))
         return
     chosen = executors.choose(executor, device, gpus, jobs, partition, time, memory, cpus, sbatch or ())
-    grid = grid_checks.make_grid(*asked, chosen.device, chosen.num_gpus, seeds or (), start)
+    grid = grid_checks.make_grid(*asked, chosen.device, chosen.num_gpus, seeds or ())
     if dry_run:
         print("\n".join(grids.commands(grid)))
     else:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from segan_nnunet.data.releases.grades import GRADES
 from segan_nnunet.data.releases.release import CaseFiles
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, shorten
 from segan_nnunet.file_kinds import composed, is_hidden
 from segan_nnunet.text_files import read_table
 
@@ -104,10 +104,10 @@ def read_patients(path: Path, cases: Iterable[str]) -> pd.DataFrame:
     table = read_cases(path).set_index("case")
     table.index = table.index.map(composed)
     if missing := sorted(set(cases) - set(table.index)):
-        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise InputError(
-            f"{path} has no row for {len(missing)} of the compared cases: {shown}. Its column `case` must hold the "
-            f"names of the files without their ending; its first value is {next(iter(table.index), 'missing')}"
+            f"{path} has no row for {len(missing)} of the compared cases: {shorten(missing)}. Its column `case` must "
+            "hold the names of the files without their ending; its first value is "
+            f"{next(iter(table.index), 'missing')}"
         )
     return table.loc[sorted(cases), ["patient", "grade"]]
 

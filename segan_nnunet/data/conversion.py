@@ -19,7 +19,7 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import VoxelGrid, read_on, write_volume
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, first_lines
 from segan_nnunet.outputs import made_folder
 
 LEFT_OUT_TABLE = "left_out.csv"
@@ -160,12 +160,10 @@ def examine(
     ending = common_ending(cases, channels)
     problems = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
     if problems and not options.skip_bad:
-        shown = problems[:MOST_PROBLEMS_SHOWN]
-        if len(problems) > len(shown):
-            shown.append(f"... and {len(problems) - len(shown)} more")
+        listed = first_lines(problems, MOST_PROBLEMS_SHOWN)
         raise InputError(
             f"{release.title} cannot be converted: {len(problems)} problems. Mend or move away these cases and convert "
-            "again, or leave them out with --skip-bad; nothing was written.\n  " + "\n  ".join(shown)
+            f"again, or leave them out with --skip-bad; nothing was written.{listed}"
         )
     return ending, reports
 

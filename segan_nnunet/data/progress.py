@@ -1,6 +1,6 @@
-"""A progress bar for work that is done case by case."""
+"""How long work will still take: a bar for work that is done case by case, and an estimate for epochs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -17,3 +17,15 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, transient=True, disable=silent) as progress:
         task = progress.add_task(what, total=total)
         yield lambda: progress.advance(task)
+
+
+def seconds_left(durations: Sequence[float], left: int, window: int = 10) -> float:
+    """Estimate how many seconds the epochs that are left will take, from the mean of the last durations.
+
+    Args:
+        durations: of the epochs that are done, in s; at least one.
+        left: number of epochs.
+        window: number of durations that count.
+    """
+    recent = durations[-window:]
+    return sum(recent) / len(recent) * left

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
-from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.environment import dataset_name, folder_variable, nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits, read_splits
 from segan_nnunet.data.trained_on import has_begun, moved_cases, read_trained_on
@@ -165,8 +165,8 @@ def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Pat
         splits: the new ones.
     """
     found = []
-    results = Path(os.environ.get("nnUNet_results", "")) / dataset
-    for fold in sorted(results.glob("*__*__*/fold_*")):
+    results = folder_variable("nnUNet_results")
+    for fold in sorted((results / dataset).glob("*__*__*/fold_*")) if results else ():
         number = fold.name.removeprefix("fold_")
         if not number.isdigit() or not has_begun(fold):
             continue

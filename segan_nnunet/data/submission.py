@@ -14,7 +14,7 @@ from segan_nnunet.data.labelling import Labelling, read_dataset, read_labelling
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels, write_volume
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, shorten
 from segan_nnunet.file_kinds import composed
 from segan_nnunet.outputs import output_file, output_folder
 
@@ -131,7 +131,7 @@ def check_cases(files: dict[str, Path], cases: pd.DataFrame, predictions: Path, 
     if test_cases & set(files) and missing:
         raise InputError(
             f"{len(missing)} of {len(test_cases)} test cases have no prediction in {predictions}: "
-            f"{', '.join(missing[:5])}. The evaluation counts a missing case as wrong; predict all of imagesTs."
+            f"{shorten(missing)}. The evaluation counts a missing case as wrong; predict all of imagesTs."
         )
 
 

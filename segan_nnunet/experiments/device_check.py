@@ -55,7 +55,7 @@ class Size:
 
 
 PAPER = Size(bench.Workload(batch=64), steps=20, seconds=8, cases=20, width=64, batch_size=12, suffix="")
-SMALL = Size(bench.Workload((64, 64), 4, 8), steps=3, seconds=2, cases=5, width=4, batch_size=4, suffix="_until1")
+SMALL = Size(bench.Workload((64, 64), 4, 8), steps=3, seconds=2, cases=5, width=4, batch_size=4, suffix="_1epochs")
 
 
 def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Path | None:

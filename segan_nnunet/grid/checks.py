@@ -1,22 +1,20 @@
 """What can be wrong with a grid is found here, before any of its jobs starts."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
-from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, nnunet_folder
+from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, folder_variable, nnunet_folder
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.file_kinds import is_hidden
-from segan_nnunet.grid.branches import check_start
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.text_files import optional_object
-from segan_nnunet.trainer_names import stopped, unseeded
+from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import declared_twice, find_trainer
 
 NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
@@ -31,7 +29,6 @@ def make_grid(
     device: str = "cuda",
     num_gpus: int = 1,
     seeds: Sequence[int] = (),
-    start: str | None = None,
 ) -> Grid:
     """Make a grid on a planned dataset.
 
@@ -43,7 +40,6 @@ def make_grid(
         folds: by default all of the split.
         configuration, device, num_gpus: as for `nnUNetv2_train`.
         seeds: train each once per seed; by default once, drawn by chance.
-        start: TRAINER:EPOCH, from whose end all of them start, in the same fold and of the same seed.
 
     Raises:
         InputError: one of them does not exist, with those that do; or plans or the split are no good.
@@ -71,25 +67,10 @@ def make_grid(
         raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
     if negative := [seed for seed in seeds if seed < 0]:
         raise InputError(f"a seed is 0 or more, not {', '.join(map(str, negative))}")
-    grid = Grid(
+    return Grid(
         dataset, unique(trainers), unique(plans), unique(folds or range(there_are)), configuration, device, num_gpus,
-        seeds=unique(seeds), start=parse_start(start) if start else None,
+        seeds=unique(seeds),
     )  # fmt: skip
-    for job in grid.jobs():
-        check_start(job)
-    return grid
-
-
-def parse_start(start: str) -> str:
-    """The name of the trainer that ends where others are to start, from TRAINER:EPOCH.
-
-    Raises:
-        InputError: the text is no trainer and epoch.
-    """
-    trainer, colon, epoch = start.rpartition(":")
-    if not (trainer and colon and epoch.isdecimal() and int(epoch)):
-        raise InputError(f"--from {start} is not TRAINER:EPOCH, such as nnUNetTrainer:700, the end of its epoch 700")
-    return stopped(trainer, int(epoch))
 
 
 def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) -> None:
@@ -134,8 +115,8 @@ def number_of_nnunet_folds(dataset: str) -> int:
     Raises:
         InputError: the patients are known: nnU-Net's own split would split their scans.
     """
-    raw = os.environ.get("nnUNet_raw")
-    if raw and (Path(raw) / dataset / CASE_TABLE).is_file():
+    raw = folder_variable("nnUNet_raw")
+    if raw and (raw / dataset / CASE_TABLE).is_file():
         raise InputError(f"{dataset} is not split yet; do it first: segan_nnunet split -d {dataset_number(dataset)}")
     return NNUNET_FOLDS
 

@@ -10,14 +10,12 @@ from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE
-from segan_nnunet.data.trained_on import has_begun
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation import comparison
 from segan_nnunet.evaluation.presentation.result_folder import Settings
-from segan_nnunet.grid.branches import start_job
 from segan_nnunet.grid.checks import check_trainers
 from segan_nnunet.grid.fold_records import check_folds, shorter_trainings
-from segan_nnunet.grid.jobs import Grid, Job, unique
+from segan_nnunet.grid.jobs import Grid, Job
 from segan_nnunet.grid.local import run_locally
 from segan_nnunet.grid.run_state import (
     JobState,
@@ -83,21 +81,13 @@ def commands(grid: Grid) -> list[str]:
     """
     check_trainers(names_of_trainers(grid))
     check_folds(grid.jobs())
-    lines, starts = [f"# {note}" for note in shorter_trainings(grid.jobs())], []
-    for job in open_jobs(grid):
-        if (start := start_job(job)) and not has_begun(job.folder):
-            starts += [] if is_finished(start.folder) else [shlex.join(start.command())]
-            lines += [f"# crossval puts {start.folder / 'checkpoint_final.pth'} into {job.folder} as its latest"]
-            lines += [shlex.join([*job.command(), "--c"])]
-        else:
-            lines += [shlex.join(job.command())]
-    return [*unique(starts), *lines, compare_command(grid)]
+    notes = [f"# {note}" for note in shorter_trainings(grid.jobs())]
+    return [*notes, *(shlex.join(job.command()) for job in open_jobs(grid)), compare_command(grid)]
 
 
 def names_of_trainers(grid: Grid) -> list[str]:
     """Names of all trainers that the grid asks nnU-Net for."""
-    trainers = [*grid.trainers, grid.start] if grid.start else grid.trainers
-    return [name for trainer in trainers for name in grid.names_of(trainer)]
+    return [name for trainer in grid.trainers for name in grid.names_of(trainer)]
 
 
 def compare_command(grid: Grid) -> str:

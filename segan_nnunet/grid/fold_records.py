@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 from segan_nnunet.data.case_table import files_by_case
-from segan_nnunet.data.environment import nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import cases_of_fold
@@ -26,18 +25,17 @@ from segan_nnunet.data.trained_on import (
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.fold_checkpoint import check_newest, output_values, read_fold, resolved
-from segan_nnunet.grid.branches import start_job
-from segan_nnunet.grid.jobs import Job, unique
+from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import is_finished
 from segan_nnunet.text_files import optional_object, read_object
-from segan_nnunet.trainer_names import parts, unseeded
+from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import find_trainer
 
 
 def record_beginning(job: Job) -> None:
     """Record what a job is trained on, unless its training has begun before: then nobody knows."""
     if not has_begun(job.folder):
-        write_trained_on(job.folder, rests_on(job, digests_of_labels(preprocessed_folder(job))))
+        write_trained_on(job.folder, rests_on(job, digests_of_labels(job.preprocessed)))
 
 
 def check_folds(jobs: Sequence[Job]) -> None:
@@ -50,11 +48,10 @@ def check_folds(jobs: Sequence[Job]) -> None:
             on. Or some are exported models, which were not trained here. Or what an unfinished fold would go on from is
             no checkpoint.
     """
-    starts = [start for job in jobs if (start := start_job(job))]
-    begun = [job for job in unique([*jobs, *starts]) if has_begun(job.folder)]
+    begun = [job for job in jobs if has_begun(job.folder)]
     exported = [job for job in begun if is_exported(job.folder)]
     recorded = {job: read_trained_on(job.folder) for job in begun if job not in exported}
-    labels = digests_of_labels(preprocessed_folder(jobs[0])) if any(one["labels"] for one in recorded.values()) else {}
+    labels = digests_of_labels(jobs[0].preprocessed) if any(one["labels"] for one in recorded.values()) else {}
     asked = {asked_as(job) for job, record in recorded.items() if record["objective"]}
     objectives = {one: objective_asked(one) for one in asked}
     problems = [describe_exported(job.folder) for job in exported]
@@ -77,15 +74,14 @@ def rests_on(job: Job, labels: dict[str, str]) -> dict[str, Any]:
         job: a trainer's fold.
         labels: digests of the dataset's.
     """
-    preprocessed = preprocessed_folder(job)
-    split = cases_of_fold(preprocessed, job.fold)
-    plans = read_plans(preprocessed, job.plans)
+    split = cases_of_fold(job.preprocessed, job.fold)
+    plans = read_plans(job.preprocessed, job.plans)
     cases = {*split[0], *split[1]} if split else set(labels)
     return trained_on(
         split,
         resolved(plans["configurations"], job.configuration),
         {case: digest for case, digest in labels.items() if case in cases},
-        outputs=output_values(optional_object(preprocessed / "dataset.json")),
+        outputs=output_values(optional_object(job.preprocessed / "dataset.json")),
     )
 
 
@@ -94,11 +90,6 @@ def digests_of_labels(preprocessed: Path) -> dict[str, str]:
     described = preprocessed / "dataset.json"
     ending = read_dataset(described, ["file_ending"])["file_ending"] if described.is_file() else None
     return label_digests(files_by_case(preprocessed / "gt_segmentations", ending)) if ending else {}
-
-
-def preprocessed_folder(job: Job) -> Path:
-    """The folder of a job's dataset in nnUNet_preprocessed."""
-    return nnunet_folder("nnUNet_preprocessed") / job.dataset
 
 
 def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
@@ -125,15 +116,12 @@ def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
 def epochs_asked(job: Job) -> int | None:
     """The number of epochs of a job's trainer, ours or anybody's; None where it cannot be made here."""
     with trainer_of(job) as trainer:
-        if trainer is None:
-            return None
-        until = parts(job.trainer).until_epoch
-        return min(int(trainer.num_epochs), until or int(trainer.num_epochs))
+        return None if trainer is None else int(trainer.num_epochs)
 
 
 def asked_as(job: Job) -> Job:
     """The job whose trainer has the same objective, for all folds and seeds of one trainer."""
-    return replace(job, trainer=unseeded(job.trainer)[0], fold=0, start=None)
+    return replace(job, trainer=unseeded(job.trainer)[0], fold=0)
 
 
 def objective_asked(job: Job) -> dict[str, Any] | None:
@@ -157,7 +145,6 @@ def trainer_of(job: Job) -> Iterator[Any]:
     """
     import torch  # seconds to import
 
-    preprocessed = nnunet_folder("nnUNet_preprocessed") / job.dataset
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.dict(os.environ, {"nnUNet_results": folder, "nnUNet_wandb_enabled": "0"}),
@@ -165,8 +152,8 @@ def trainer_of(job: Job) -> Iterator[Any]:
     ):
         try:
             found = find_trainer(job.trainer)
-            plans = read_plans(preprocessed, job.plans) | {"continue_training": False}
-            described = read_object(preprocessed / "dataset.json")
+            plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
+            described = read_object(job.preprocessed / "dataset.json")
             trainer = found(plans, job.configuration, job.fold, described, torch.device("cpu"))
         except Exception:  # a user's trainer raises anything; whether it trains at all is not asked here
             trainer = None

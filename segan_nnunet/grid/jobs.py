@@ -11,24 +11,41 @@ from segan_nnunet.trainer_names import ModelName, seeded
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training with its validation: a trainer, plans, and a fold.
+class OnDataset:
+    """A job or a grid on a planned dataset.
 
     Attributes:
         dataset: DatasetXXX_Name.
-        device: cpu, cuda or mps, as nnU-Net knows them.
-        num_gpus: of one training; more than one is nnU-Net's DDP.
-        start: the trainer whose end this training starts from, of the same plans and fold; None: from its beginning.
     """
 
     dataset: str
+
+    @property
+    def dataset_id(self) -> int:
+        """The XXX of DatasetXXX_Name."""
+        return dataset_number(self.dataset)
+
+    @property
+    def preprocessed(self) -> Path:
+        """The dataset's folder in nnUNet_preprocessed."""
+        return nnunet_folder("nnUNet_preprocessed") / self.dataset
+
+
+@dataclass(frozen=True)
+class Job(OnDataset):
+    """One training with its validation: a trainer, plans, and a fold.
+
+    Attributes:
+        device: cpu, cuda or mps, as nnU-Net knows them.
+        num_gpus: of one training; more than one is nnU-Net's DDP.
+    """
+
     configuration: str
     trainer: str
     plans: str
     fold: int
     device: str
     num_gpus: int = 1
-    start: str | None = None
 
     def __str__(self) -> str:
         """E.g. `SegANTrainer SegANPlans fold 0`."""
@@ -42,7 +59,7 @@ class Job:
 
     def command(self) -> list[str]:
         """The command that brings this training to its end from where it is now."""
-        command = ["nnUNetv2_train", str(dataset_number(self.dataset)), self.configuration, str(self.fold)]
+        command = ["nnUNetv2_train", str(self.dataset_id), self.configuration, str(self.fold)]
         command += ["-tr", self.trainer, "-p", self.plans, "-device", self.device]
         if self.num_gpus > 1:
             command += ["-num_gpus", str(self.num_gpus)]
@@ -59,18 +76,15 @@ def continuation(folder: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(OnDataset):
     """What is to be cross-validated and compared.
 
     Attributes:
-        dataset: DatasetXXX_Name.
         baseline: the trainer that the others are tested against; by default the first.
         published: append the paper's rows to Table 1.
         seeds: every job is trained once per seed, as NAME_seed3; none: once, drawn by chance.
-        start: the trainer whose end all trainings start from, in each fold and for each seed; none: their beginning.
     """
 
-    dataset: str
     trainers: tuple[str, ...]
     plans: tuple[str, ...]
     folds: tuple[int, ...]
@@ -80,33 +94,18 @@ class Grid:
     baseline: str | None = None
     published: bool = False
     seeds: tuple[int, ...] = ()
-    start: str | None = None
-
-    @property
-    def dataset_id(self) -> int:
-        """The XXX of DatasetXXX_Name."""
-        return dataset_number(self.dataset)
-
-    @property
-    def preprocessed(self) -> Path:
-        """The dataset's folder in nnUNet_preprocessed."""
-        return nnunet_folder("nnUNet_preprocessed") / self.dataset
 
     def jobs(self) -> list[Job]:
         """All jobs, a fold of every method before the next fold, so that an unfinished grid can be compared too."""
         return [
-            Job(self.dataset, self.configuration, name, plans, fold, self.device, self.num_gpus, start)
+            Job(self.dataset, self.configuration, name, plans, fold, self.device, self.num_gpus)
             for fold, trainer, plans in itertools.product(self.folds, self.trainers, self.plans)
-            for name, start in zip(self.names_of(trainer), self.starts(), strict=True)
+            for name in self.names_of(trainer)
         ]
 
     def names_of(self, trainer: str) -> list[str]:
         """The names under which a trainer is trained: its own, or one per seed."""
         return [seeded(trainer, seed) for seed in self.seeds] or [trainer]
-
-    def starts(self) -> Sequence[str | None]:
-        """The trainers from whose ends the trainings start, one per seed as in `names_of`."""
-        return self.names_of(self.start) if self.start else [None] * max(1, len(self.seeds))
 
 
 def unique(values: Sequence[Any]) -> tuple[Any, ...]:

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
-from segan_nnunet.data.trained_on import has_begun
 from segan_nnunet.exported_folds import is_exported
-from segan_nnunet.grid.branches import branch, start_job
 from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (
@@ -81,14 +79,7 @@ def run_job(
     try:
         with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
             if not is_finished(job.folder) and not is_exported(job.folder):
-                start = None if has_begun(job.folder) else start_job(job)
-                if start:
-                    state = run_job(start, environment, wait_s, own_group, stop)
-                    if state.state is not State.FINISHED:
-                        return JobState(state.state, f"its start, {start}: {state.detail}")
                 record_beginning(job)
-                if start:
-                    branch(job, start)
                 train(job, environment, descriptor, own_group, stop)
             # not read_state: a command that another thread starts at this moment holds a copy of the lock for a while
             return read_ended_state(job.folder)

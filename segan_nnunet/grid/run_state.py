@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.locks import FOLD_LOCK, is_locked
+from segan_nnunet.data.progress import seconds_left
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import FINAL, SUMMARY, is_exported, missing_predictions
 from segan_nnunet.grid.jobs import Job
@@ -36,7 +37,6 @@ ATTEMPT = "\n$ "  # begins the line of a command in our log
 DISK_FULL = re.compile(
     r"No space left on device|Disk quota exceeded|\bErrno 28\b|\bENOSPC\b|unexpected pos \d+ vs \d+|file write failed"
 )
-WINDOW = 10  # epochs over whose durations the time left is estimated
 
 
 class State(TextEnum):
@@ -161,11 +161,9 @@ def read_progress(folder: Path) -> Progress | None:
         done, durations = parse_log(path.read_text(errors="replace"))
         if done is not None:
             num_epochs = read_num_epochs(folder)
-            left = None
-            if durations and num_epochs is not None:
-                recent = durations[-WINDOW:]
-                left = sum(recent) / len(recent) * (num_epochs - done)
-            return Progress(done, num_epochs, left)
+            if num_epochs is None or not durations:
+                return Progress(done, num_epochs, None)
+            return Progress(done, num_epochs, seconds_left(durations, num_epochs - done))
     return None
 
 

@@ -1,7 +1,6 @@
 """`export`: a trained model as a zip that nnU-Net installs, where possible without this package."""
 
 import json
-import os
 import re
 import sys
 import zipfile
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_folders
-from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.environment import dataset_name, folder_variable, nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans_file
 from segan_nnunet.data.planned.split_file import read_splits
@@ -102,8 +101,8 @@ def write_zip(
         "plans.json": read_plans_file(source / "plans.json"),
         "dataset.json": read_dataset(source / "dataset.json"),
     }
-    if preprocessed := os.environ.get("nnUNet_preprocessed"):
-        read_splits(Path(preprocessed) / name)  # the scores of the card are of its folds
+    if preprocessed := folder_variable("nnUNet_preprocessed"):
+        read_splits(preprocessed / name)  # the scores of the card are of its folds
     card = model_card(source, folds, described["dataset.json"], checkpoint)
     new_trainer, needed = trainer_of_network(trainer)
     check_one_method(fold_folders)

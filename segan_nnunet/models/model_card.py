@@ -1,6 +1,5 @@
 """The model card of an exported model: data, training, scores, intended use and limits, as far as they are known."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from segan_nnunet.data.case_table import read_column
+from segan_nnunet.data.environment import folder_variable
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary, validated_case
@@ -113,8 +113,8 @@ def described(dataset: Mapping[str, Any], key: str) -> str:
 def validated_scores(model_folder: Path, folds: Sequence[int | str]) -> CardScores:
     """Scores of the cases that the exported folds were validated on, with their intervals over patients or cases."""
     labelling = read_labelling(model_folder / "dataset.json")
-    raw = os.environ.get("nnUNet_raw")
-    patient_of = read_column(Path(raw) / model_folder.parent.name, "patient") if raw else {}
+    raw = folder_variable("nnUNet_raw")
+    patient_of = read_column(raw / model_folder.parent.name, "patient") if raw else {}
     rows, missing = [], []
     for fold in folds:
         path = model_folder / f"fold_{fold}" / "validation" / "summary.json"

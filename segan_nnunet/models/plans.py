@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from segan_nnunet.data.environment import dataset_name, nnunet_folder, number_of_processes
+from segan_nnunet.data.environment import dataset_name, folder_variable, nnunet_folder, number_of_processes
 from segan_nnunet.data.labelling import PLANNING, read_dataset
 from segan_nnunet.data.locks import file_lock
 from segan_nnunet.data.planned.cases import raw_cases, raw_problem
@@ -103,8 +103,8 @@ def check_described(dataset: str) -> None:
     Raises:
         InputError: it is missing, or not in the form that nnU-Net needs.
     """
-    folders = [folder for part in ("raw", "preprocessed") if (folder := os.environ.get(f"nnUNet_{part}"))]
-    places = [Path(folder) / dataset / "dataset.json" for folder in folders]
+    folders = filter(None, map(folder_variable, ("nnUNet_raw", "nnUNet_preprocessed")))
+    places = [folder / dataset / "dataset.json" for folder in folders]
     read_dataset(next((path for path in places if path.is_file()), places[0]), PLANNING)
 
 
@@ -121,11 +121,11 @@ def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], p
     Raises:
         InputError: one was.
     """
-    results = os.environ.get("nnUNet_results")
+    results = folder_variable("nnUNet_results")
     for configuration, settings in planned.items():
         if not results or configuration not in earlier or earlier[configuration] == settings:
             continue
-        checkpoints = sorted((Path(results) / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
+        checkpoints = sorted((results / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
         trained = [path for path in checkpoints if model_parts(path.parent.parent.name).plans == name]
         if trained:
             differing = ", ".join(differing_settings(settings, earlier[configuration]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.data.environment import dataset_number, nnunet_folder
+from segan_nnunet.data.environment import dataset_number, folder_variable, nnunet_folder
 from segan_nnunet.data.locks import FOLD_LOCK, is_locked
 from segan_nnunet.data.planned.cases import known_cases, preprocessed_cases, raw_cases, raw_folder
 from segan_nnunet.data.planned.plans import data_identifier
@@ -50,6 +50,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
         check_sources(folder, raw, list(done.values()), record)
         return
     if not lacking:
+        raw = nnunet_folder("nnUNet_raw") / preprocessed.name  # says so where the variable is not set
         raise InputError(
             f"there are no preprocessed data in {folder}, and no training cases in {raw} to make them from"
         )
@@ -112,8 +113,8 @@ def check_nobody_reads(preprocessed: Path, folder: Path, lacking: list[str]) -> 
     Raises:
         InputError: one does.
     """
-    results = Path(os.environ.get("nnUNet_results", "")) / preprocessed.name
-    for fold in sorted(results.glob("*__*__*/fold_*")):
+    results = folder_variable("nnUNet_results")
+    for fold in sorted((results / preprocessed.name).glob("*__*__*/fold_*")) if results else ():
         model = model_parts(fold.parent.name)
         try:
             read = data_identifier(optional_object(preprocessed / f"{model.plans}.json"), model.configuration)

@@ -8,11 +8,8 @@ from pathlib import Path
 from unittest import mock
 
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
-from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerNoDeepSupervision import (
-    nnUNetTrainerNoDeepSupervision,
-)
 
-from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer
+from segan_nnunet.training import AdversarialTrainer
 from segan_nnunet.training.run import critics
 
 # jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
@@ -29,23 +26,6 @@ class GridQuick(AdversarialTrainer):
     num_epochs = 4
     num_iterations_per_epoch = 2
     num_val_iterations_per_epoch = 1
-
-
-class GridStock(nnUNetTrainerNoDeepSupervision):
-    """nnU-Net's own, in four epochs of two steps."""
-
-    def initialize(self) -> None:
-        self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 4, 2, 1
-        super().initialize()
-
-
-class GridBeside(CriticBesideTrainer):
-    """The same with critics beside its loss."""
-
-    num_epochs = 4
-    num_iterations_per_epoch = 2
-    num_val_iterations_per_epoch = 1
-    enable_deep_supervision = False
 
 
 class GridKilled(GridQuick):

@@ -1,12 +1,12 @@
 """The training cases of a dataset: those in nnUNet_raw, and those that are preprocessed."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.case_table import files_by_case
+from segan_nnunet.data.environment import folder_variable
 from segan_nnunet.file_kinds import is_hidden
 from segan_nnunet.text_files import optional_object
 
@@ -16,7 +16,7 @@ NUMBERED = re.compile(r"_\d{4}$")
 
 def raw_folder(preprocessed: Path) -> Path:
     """Return the folder in nnUNet_raw of a preprocessed dataset; it need not exist."""
-    return Path(os.environ.get("nnUNet_raw", "")) / preprocessed.name
+    return (folder_variable("nnUNet_raw") or Path()) / preprocessed.name
 
 
 def raw_cases(raw: Path, described: Mapping[str, Any]) -> set[str]:

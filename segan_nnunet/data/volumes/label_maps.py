@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segan_nnunet.data.labelling import Labelling, whole_numbers
 from segan_nnunet.data.volumes.grid import Volume, VoxelGrid
 from segan_nnunet.data.volumes.reading import read_volume
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, shorten
 
 MOST_SHOWN = 8  # values that a message lists
 MOST_COUNTED = 1 << 16  # range of values that are counted rather than sorted
@@ -71,7 +71,7 @@ def distinct_values(voxels: NDArray) -> NDArray:
 def listed(values: Sequence[float] | NDArray) -> str:
     """List the first values as a user knows them: whole numbers with all their digits."""
     shown = [f"{value:.0f}" if np.isfinite(value) and value == round(value) else f"{value:g}" for value in values]
-    return ", ".join(shown[:MOST_SHOWN]) + (", ..." if len(shown) > MOST_SHOWN else "")
+    return shorten(shown, MOST_SHOWN)
 
 
 def remedy(values: NDArray, labelling: Labelling) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, shorten
 from segan_nnunet.evaluation.methods.file_names import naming_hint, where_they_are
 from segan_nnunet.evaluation.scores.measurement import Case
 from segan_nnunet.file_kinds import composed, decomposed
@@ -220,8 +220,3 @@ def differences(contest: Contest, everything: set[str]) -> list[str]:
     if missing := sorted(everything - set(contest.references)):
         lacking.append(f"{len(missing)} cases have no reference: {shorten(missing)}")
     return lacking
-
-
-def shorten(names: Sequence[str], most: int = 5) -> str:
-    """List the first few names."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

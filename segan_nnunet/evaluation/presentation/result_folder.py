@@ -11,21 +11,19 @@ import pandas as pd
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.methods.training_cost import EQUAL, add_cost_ratios, cost_column, cost_notes, equal_time
-from segan_nnunet.evaluation.presentation import all_figures
-from segan_nnunet.evaluation.presentation.ranking_table import ranking_markdown
-from segan_nnunet.evaluation.presentation.report.case_files import CASES_FOLDER, write_case_files
+from segan_nnunet.evaluation.presentation import figures
 from segan_nnunet.evaluation.presentation.report.page import write_report
+from segan_nnunet.evaluation.presentation.report.slices import CASES_FOLDER, write_case_files
 from segan_nnunet.evaluation.presentation.score_tables import ScoreTable, score_tables
 from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case, ranked_cases
-from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown
+from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown, ranking_markdown
 from segan_nnunet.evaluation.presentation.table_notes import contest_notes
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import DICE, TABLE_1
-from segan_nnunet.evaluation.statistics.missed_regions import missed_and_false, missed_note
 from segan_nnunet.evaluation.statistics.paired import PRIMARY, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, rank
-from segan_nnunet.evaluation.statistics.summary import ALL_CASES, strata, summarise
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES, missed_and_false, missed_note, strata, summarise
 
 CASE_COLUMNS = ("method", "fold", "grade", "patient", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
@@ -180,22 +178,22 @@ def write_files(contest: Contest, scores: pd.DataFrame, folder: Path, settings: 
                 files.append(folder / f"{name}.csv")
                 further.to_csv(files[-1], index=False)
         advance()
-        drawn = all_figures.draw_statistics(scores, summary, regions, folder)
+        drawn = figures.draw_statistics(scores, summary, regions, folder)
         if len(contest.methods) >= FEWEST_METHODS:
             ranking = rank(scores, contest.scores_of_seeds)
             files += [folder / "ranking.csv", folder / "ranking.md"]
             ranking.table.to_csv(files[-2], index=False)
             files[-1].write_text(ranking_markdown(ranking), encoding="utf-8")
-            drawn += all_figures.draw_ranking(ranking, folder)
+            drawn += figures.draw_ranking(ranking, folder)
         advance()
         chosen = chosen_cases(scores)
         shown = [load_case(contest, scores, case, rank) for rank, case in chosen.items()]
         others = [case for case in ranked_cases(scores) if case not in chosen.values()] if chosen else []
         others = sorted(others[len(others) - min(settings.viewer_cases, len(others)) :])
         outermost = next(iter(contest.labelling.regions.values()))
-        drawn += all_figures.draw_cases(shown, contest, folder)
+        drawn += figures.draw_cases(shown, contest, folder)
         advance()
-        drawn += all_figures.draw_training(contest.methods, regions, folder)
+        drawn += figures.draw_training(contest.methods, regions, folder)
         advance()
         files += [*drawn, folder / "report.html"]
         write_report(files[-1], contest, tables, summary, tests, scores, shown, others, drawn, settings.command, titled)

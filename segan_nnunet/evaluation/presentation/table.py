@@ -1,4 +1,4 @@
-"""Table 1 of the paper: methods by scores by region; in Markdown and LaTeX."""
+"""The tables as text: methods by scores by region, as in Table 1 of the paper, in Markdown and LaTeX; the ranking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_
 from segan_nnunet.evaluation.presentation.table_notes import MARKS, score_notes
 from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.paired import DISAGREE, PRIMARY
+from segan_nnunet.evaluation.statistics.ranking import Ranking
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 UNDEFINED = "–"
@@ -166,12 +167,18 @@ def markdown(table: Table) -> str:
     """Render as Markdown."""
     columns = [f"{score.title} {region}" for score in table.scores for region in table.regions]
     columns += [TRAINING] if table.training else []
-    lines = ["| Method | " + " | ".join(map(escape_markdown, columns)) + " |", "| --- |" + " ---: |" * len(columns)]
+    rows = []
     for row in table.rows:
         cells = [(f"**{cell.text}**" if cell.best else cell.text) + cell.mark for cell in row.cells]
         cells += [table.training.get(row.method, "")] if table.training else []
-        lines.append(f"| {escape_markdown(row.method)} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *table.notes]) + "\n"
+        rows.append([escape_markdown(row.method), *cells])
+    return "\n".join([*pipes(["Method", *map(escape_markdown, columns)], rows), "", *table.notes]) + "\n"
+
+
+def pipes(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table, the first column to the left."""
+    rule = "| --- |" + " ---: |" * (len(head) - 1)
+    return [f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def escape_markdown(text: str) -> str:
@@ -226,3 +233,34 @@ def latex_cell(cell: Cell) -> str:
 def escape_latex(text: str) -> str:
     """Escape what LaTeX would take for a command."""
     return "".join(LATEX_SPECIAL.get(character, character) for character in text)
+
+
+def ranking_markdown(ranking: Ranking) -> str:
+    """Render as Markdown: a table of ranks and places, a matrix of p, and how to read them."""
+    names = [escape_markdown(method) for method in ranking.methods]
+    ranks = [
+        [name, f"{mean:.2f}", UNDEFINED if np.isnan(low) else f"{low:.2f} to {high:.2f}", *map("{:.0%}".format, places)]
+        for name, mean, (low, high), places in zip(
+            names, ranking.mean_ranks, ranking.intervals, ranking.places, strict=True
+        )
+    ]
+    heads = ["Method", "Mean rank", "95 % interval", *(f"Place {place + 1}" for place in range(len(names)))]
+    pairs = [[name, *row] for name, row in zip(names, pair_texts(ranking), strict=True)]
+    tables = ["\n".join(pipes(head, rows)) for head, rows in ((heads, ranks), (["p after Holm", *names], pairs))]
+    return "\n\n".join([*tables, *ranking.notes]) + "\n"
+
+
+def pair_texts(ranking: Ranking) -> list[list[str]]:
+    """Return p of each pair as text, with a § where ranks and means disagree; a dash on the diagonal."""
+    return [
+        [
+            UNDEFINED if np.isnan(p) else p_text(p) + "§" * ranking.disagree(row, column)
+            for column, p in enumerate(of_row)
+        ]
+        for row, of_row in enumerate(ranking.p_holm)
+    ]
+
+
+def p_text(p: float) -> str:
+    """A p as short as it may be read."""
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.evaluation.methods.method import Contest, shorten
+from segan_nnunet.errors import shorten
+from segan_nnunet.evaluation.methods.method import Contest
 from segan_nnunet.evaluation.presentation.published_rows import SOURCE
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import Score

@@ -16,7 +16,7 @@ from segan_nnunet.data.environment import number_of_processes
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, first_lines
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.exchanged import Exchange, exchange_warnings, exchanged_labels
 from segan_nnunet.evaluation.scores.lesions import lesion_scores
@@ -163,10 +163,8 @@ def measure(
                         "script of your own must call `compare` below `if __name__ == '__main__':`"
                     ) from error
     if problems := [problem for result in results for problem in result.problems]:
-        shown = problems[:MOST_PROBLEMS_SHOWN]
-        if len(problems) > len(shown):
-            shown.append(f"... and {len(problems) - len(shown)} more")
-        raise InputError("these files cannot be compared; nothing was written.\n  " + "\n  ".join(shown))
+        listed = first_lines(problems, MOST_PROBLEMS_SHOWN)
+        raise InputError(f"these files cannot be compared; nothing was written.{listed}")
     for warning in warnings_of(cases, results):
         print(f"WARNING: {warning}", flush=True)
     return pd.DataFrame([row for result in results for row in result.rows])

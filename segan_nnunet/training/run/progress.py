@@ -7,11 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-
-def time_left(starts: Sequence[float], ends: Sequence[float], num_epochs: int, window: int = 10) -> timedelta:
-    """Estimate the time until the last epoch, from the mean duration of the last `window` epochs (times in s)."""
-    durations = [end - start for start, end in zip(starts, ends, strict=False)][-window:]
-    return timedelta(seconds=round(sum(durations) / len(durations) * (num_epochs - len(ends))))
+from segan_nnunet.data.progress import seconds_left
 
 
 def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
@@ -34,8 +30,9 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
         shares = log["gradient_share_per_layer"][-1]
         distances += "  layers' shares of the gradient " + " ".join(f"{value:.0%}" for value in shares)
     dice = " ".join(f"{value:.3f}" for value in log["dice_per_class_or_region"][-1])
-    taken = log["epoch_end_timestamps"][-1] - log["epoch_start_timestamps"][-1]
-    left = time_left(log["epoch_start_timestamps"], log["epoch_end_timestamps"], num_epochs)
+    starts, ends = log["epoch_start_timestamps"], log["epoch_end_timestamps"]
+    durations = [end - start for start, end in zip(starts, ends, strict=False)]
+    taken, left = durations[-1], timedelta(seconds=round(seconds_left(durations, num_epochs - epoch)))
     return (
         f"epoch {epoch}/{num_epochs}  segmentor loss {log['train_losses'][-1]:.4f}{critic}  "
         f"validation loss {log['val_losses'][-1]:.4f}{distances}  pseudo Dice {dice}  {taken:.1f} s  time left {left}"

@@ -15,7 +15,7 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     house_style,
 )
 from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, measure_width, wrap
-from segan_nnunet.evaluation.presentation.ranking_table import pair_texts
+from segan_nnunet.evaluation.presentation.table import pair_texts
 from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 

@@ -1,18 +1,28 @@
-"""The shown cases as pictures that a browser scrolls through: one sheet of slices per modality and segmentation."""
+"""The cases of the viewer as pictures that a browser scrolls through: sheets of slices per modality and segmentation.
+
+Those that are shown are in the report. Further ones are in files beside it, one per case, that the viewer loads:
+scripts, as a page on a disk may load nothing else.
+"""
 
 import base64
 import io
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segan_nnunet.data.environment import number_of_processes
+from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modality, window
 
+CASES_FOLDER = "report_cases"
 MARGIN = 3  # voxels around the brain
 JPEG_QUALITY = 85
 
@@ -31,6 +41,44 @@ def viewer_data(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]
         ],
         "cases": [case_data(case, next(iter(regions.values()))) for case in cases],
     }
+
+
+def write_case_files(
+    folder: Path,
+    cases: Sequence[str],
+    load: Callable[[str], ShownCase],
+    outermost: Sequence[int],
+    processes: int | None = None,
+) -> list[Path]:
+    """Write CASE.js for each case, which hands the case's slices to the viewer.
+
+    Args:
+        folder: of the report.
+        cases: their names.
+        load: reads what is shown of a case.
+        outermost: label values of the outermost region.
+        processes: cases that are written at once.
+
+    Returns:
+        The folder of the files; nothing where there is no case.
+    """
+    if not cases:
+        return []
+    target = folder / CASES_FOLDER
+    target.mkdir()
+
+    def write(case: str) -> None:
+        text = json.dumps(case_data(load(case), outermost), separators=(",", ":"))
+        (target / f"{case}.js").write_text(f"showCase({text});\n", encoding="utf-8")
+
+    # threads: pictures are packed and unpacked without Python's lock
+    with (
+        progress_bar("slices of cases", len(cases)) as advance,
+        ThreadPoolExecutor(number_of_processes(processes)) as pool,
+    ):
+        for _ in pool.map(write, cases):
+            advance()
+    return [target]
 
 
 def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
