@@ -14,11 +14,8 @@ from mkdocs.structure.pages import Page
 from nbclient import NotebookClient
 
 TOP = Path(__file__).parent.parent
-FROM_TOP = {
-    "CHANGELOG.md": "changelog.md",
-    "CONTRIBUTING.md": "contributing.md",
-    "studies/intervals/README.md": "study_intervals.md",
-}
+STUDIES = [file.relative_to(TOP).as_posix() for file in sorted(TOP.glob("studies/*/*.md"))]
+FROM_TOP = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", **{path: path for path in STUDIES}}
 NOTEBOOK = "notebook.ipynb"
 RUNS = TOP / ".cache"  # of the notebook, which takes two minutes: again only where it or the code has changed
 CODE = ("segan_nnunet/**/*.py", "trainers/*.py", f"docs/{NOTEBOOK}")
@@ -28,7 +25,7 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
     """Add the pages that are made."""
     for source, page in FROM_TOP.items():
         text = (TOP / source).read_text(encoding="utf-8")
-        files.append(File.generated(config, page, content=re.sub(r"\]\((\.\./)*docs/", "](", text)))
+        files.append(File.generated(config, page, content=re.sub(r"\]\(((?:\.\./)*)docs/", r"](\1", text)))
     for file in notebook_page(config, run(Path(config.docs_dir) / NOTEBOOK)):
         files.append(file)
     return files
@@ -38,7 +35,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Lead to the made pages, and turn formulas into MathML, which browsers show by themselves."""
     up = "../" * page.file.src_uri.count("/")
     for source, made in FROM_TOP.items():
-        markdown = markdown.replace(f"](../{up}{source})", f"]({up}{made})")
+        markdown = re.sub(rf"\]\(\.\./{up}{source}([)#])", rf"]({up}{made}\1", markdown)
     return re.sub(r"\$\$(.+?)\$\$", lambda found: convert(found[1], display="block"), markdown, flags=re.DOTALL)
 
 

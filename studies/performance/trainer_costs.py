@@ -1,4 +1,4 @@
-"""The cost of every trainer's step in docs/trainers.md: python docs/trainer_costs.py
+"""The cost of every trainer's step in docs/trainers.md: python studies/performance/trainer_costs.py
 
 Operations are counted, not timed: they are the same on every machine, and in proportion to the batch.
 """

@@ -1,6 +1,8 @@
 """Scale of `convert`: 274 cases of BRATS 2015 in full size; prints its time, what it adds to the disk, and its memory.
 
-usage: python docs/scale_2015.py FOLDER TRUTH.nii.gz      FOLDER: new; TRUTH: any real truth, 240x240x155
+usage: python studies/performance/scale_2015.py FOLDER TRUTH.nii.gz
+    FOLDER  new
+    TRUTH   any real truth, 240x240x155
 
 The truths are the given one, compressed. The images are sparse files in full size: a header, a few voxels of each
 case's own, and a hole; the converter reads them to their end like any others.

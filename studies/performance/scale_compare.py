@@ -1,6 +1,8 @@
 """Scale of `compare`: how fast it measures beside nnU-Net's evaluation, and what 1,000 cases of six methods take.
 
-usage: python docs/scale_compare.py FOLDER TRUTH.nii.gz [CASES]     FOLDER: new; TRUTH: any real truth, 240x240x155
+usage: python studies/performance/scale_compare.py FOLDER TRUTH.nii.gz [CASES]
+    FOLDER  new
+    TRUTH   any real truth, 240x240x155
 
 The references are the given truth shifted by some voxels, the predictions are those with their borders displaced.
 """

@@ -1,4 +1,4 @@
-"""The candidates of the study (docs/protocol.md): NAME_600, NAME_1000 and NAME_2400, by their number of steps."""
+"""The candidates of the study (protocol.md): NAME_600, NAME_1000 and NAME_2400, by their number of steps."""
 
 import math
 from typing import Any, ClassVar

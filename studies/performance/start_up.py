@@ -1,4 +1,7 @@
-"""How long commands take until they do something: medians of five, in turns. usage: python docs/start_up.py"""
+"""How long commands take until they do something: medians of five, in turns.
+
+usage: python studies/performance/start_up.py
+"""
 
 import os
 import statistics

@@ -1,15 +1,13 @@
-"""The study of protocol.md, whole: data, choice, comparison. Given again after an interruption, it goes on.
+"""Run the whole study of protocol.md: data, choice, comparison. Given again after an interruption, it goes on.
 
-usage: python docs/study.py BRATS2018 BRATS2015 OUTPUT
+usage: python studies/softmax_twin/study.py BRATS2018 BRATS2015 OUTPUT
     BRATS2018   MICCAI_BraTS_2018_Data_Training of the twenty patients
     BRATS2015   the six patients: brats_2013_pat0001_1/ ...
     OUTPUT      a folder: nnU-Net's three folders, the comparisons choice/, long/, adversary/, six/, and results.md
 """
 
-import csv
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -18,12 +16,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from scipy import stats
 
 from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.evaluation.scores.scores import DICE, HD95
+from segan_nnunet.evaluation.statistics.intervals import mean_interval
+from segan_nnunet.evaluation.statistics.paired import wilcoxon
 
 HERE = Path(__file__).resolve().parent
+SIX_PATIENTS = HERE.parents[1] / "docs" / "six_patients.toml"
 SEGAN, SOFTMAX = ("SegAN", "SegAN_critic1e4", "SegAN_Eq3"), ("Softmax", "Softmax_lr3e3", "Softmax_lr3e4")
 CONTROL = "SegAN_before"
 FROZEN = {"SegAN": "SegAN_frozen", "SegAN_critic1e4": "SegAN_frozen", "SegAN_Eq3": "SegAN_Eq3_frozen"}
@@ -38,7 +40,7 @@ def main(brats2018: str, brats2015: str, output: str) -> None:
     start = time.monotonic()
     set_environment(out)
     prepare(TWENTY, out, ["brats2018", brats2018], folds=5)
-    prepare(SIX, out, [brats2015, "--layout", str(HERE / "six_patients.toml")], folds=3)
+    prepare(SIX, out, [brats2015, "--layout", str(SIX_PATIENTS)], folds=3)
 
     candidates = [f"{name}_600" for name in (*SEGAN, *SOFTMAX, CONTROL)]
     train(TWENTY, candidates, "--folds", "0", "1", "--seeds", "0")
@@ -57,12 +59,12 @@ def main(brats2018: str, brats2015: str, output: str) -> None:
     long = scores(compare(TWENTY, finalists, out / "long", "--seeds", "0", "1", "2"))
     adversary = scores(compare(TWENTY, [finalists[0], frozen], out / "adversary", "--seeds", "0", "1"))
     six = scores(compare(SIX, pair, out / "six", "--seeds", "0"))
-    unseen = {case for fold in (2, 3, 4) for case in validation_cases(out, fold)}
+    unseen = long[long.index.isin([case for fold in (2, 3, 4) for case in validation_cases(out, fold)], level="case")]
     text = [
         f"Choice: folds 0 and 1, 600 steps, seed 0\n\n{means_table(choice)}",
         f"Comparison: five folds, 1,000 steps, seeds 0 to 2\n\n{means_table(long)}",
         differences_table(long, *finalists),
-        f"The same on the patients of folds 2 to 4\n\n{differences_table(only(long, unseen), *finalists)}",
+        f"The same on the patients of folds 2 to 4\n\n{differences_table(unseen, *finalists)}",
         f"Adversary: five folds, 1,000 steps, seeds 0 and 1\n\n{means_table(adversary)}",
         differences_table(adversary, finalists[0], frozen),
         f"Pseudo Dice by epoch, 1,000 steps\n\n{curves_table(out, [*finalists, frozen])}",
@@ -101,9 +103,9 @@ def prepare(dataset: str, out: Path, source: list[str], folds: int) -> None:
     run("split", "-d", dataset, "-k", str(folds))
 
 
-def train(dataset: str, trainers: Sequence[str], *options: str, plans: str = PLANS) -> None:
+def train(dataset: str, trainers: Sequence[str], *options: str) -> None:
     """Train what is missing of a grid, two at a time."""
-    run("crossval", "-d", dataset, "-tr", *trainers, "-p", plans, *options, "--jobs", "2", "-device", "cpu")
+    run("crossval", "-d", dataset, "-tr", *trainers, "-p", PLANS, *options, "--jobs", "2", "-device", "cpu")
 
 
 def compare(dataset: str, trainers: list[str], folder: Path, *options: str) -> Path:
@@ -112,62 +114,48 @@ def compare(dataset: str, trainers: list[str], folder: Path, *options: str) -> P
     return folder / "cases.csv"
 
 
-Scores = dict[str, dict[str, dict[str, float]]]  # trainer: score: case: mean over regions (and seeds, by compare)
+def scores(cases: Path) -> pd.DataFrame:
+    """Read Dice and HD95 of each method and case, as means over regions (and seeds, by compare)."""
+    columns = [DICE.column, HD95.column]
+    return pd.read_csv(cases).groupby(["method", "case"], sort=False)[columns].mean()
 
 
-def scores(cases: Path) -> Scores:
-    """Read Dice and HD95 per case, as means over regions."""
-    values: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    with cases.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for score in ("Dice", "HD95_mm"):
-                values[row["method"]][score][row["case"]].append(float(row[score]))
-    return {m: {s: {c: statistics.fmean(v) for c, v in of.items()} for s, of in f.items()} for m, f in values.items()}
+def best(found: pd.DataFrame, trainers: Iterable[str]) -> str:
+    """Return the name, without its length, of the trainer with the highest mean Dice."""
+    return max(trainers, key=lambda name: found.loc[name, DICE.column].mean()).removesuffix("_600")
 
 
-def best(found: Scores, trainers: Iterable[str]) -> str:
-    """The name, without its length, of the trainer with the highest mean Dice."""
-    return max(trainers, key=lambda name: statistics.fmean(found[name]["Dice"].values())).removesuffix("_600")
-
-
-def means_table(found: Scores) -> str:
-    """Mean Dice and HD95 of each trainer over its cases."""
+def means_table(found: pd.DataFrame) -> str:
+    """Return mean Dice and HD95 of each trainer over its cases."""
     rows = ["| trainer | cases | mean Dice | HD95 (mm) |", "| --- | ---: | ---: | ---: |"]
-    for trainer, of in found.items():
-        dice, distance = (statistics.fmean(of[score].values()) for score in ("Dice", "HD95_mm"))
-        rows.append(f"| {trainer} | {len(of['Dice'])} | {dice:.3f} | {distance:.1f} |")
+    for trainer, of_trainer in found.groupby("method", sort=False):
+        dice, distance = of_trainer[DICE.column].mean(), of_trainer[HD95.column].mean()
+        rows.append(f"| {trainer} | {len(of_trainer)} | {dice:.3f} | {distance:.1f} |")
     return "\n".join(rows)
 
 
 def validation_cases(out: Path, fold: int) -> list[str]:
-    """The twenty patients' validation cases of a fold."""
+    """Return the twenty patients' validation cases of a fold."""
     (path,) = (out / "nnUNet_preprocessed").glob(f"Dataset0{TWENTY}_*/splits_final.json")
     return json.loads(path.read_text())[fold]["val"]
 
 
-def only(found: Scores, cases: set[str]) -> Scores:
-    """The scores of some cases."""
-    return {m: {s: {c: v for c, v in of.items() if c in cases} for s, of in f.items()} for m, f in found.items()}
-
-
-def differences_table(found: Scores, trainer: str, other: str) -> str:
-    """Paired differences over cases, with the bootstrap's 95 % interval and Wilcoxon's p."""
+def differences_table(found: pd.DataFrame, trainer: str, other: str) -> str:
+    """Return the paired differences over cases, with Wilcoxon's p and, of ten cases or more, the 95 % interval."""
     rows = [f"| {trainer} − {other} | mean | 95 % | p | cases won |", "| --- | ---: | --- | ---: | ---: |"]
-    for score in ("Dice", "HD95_mm"):
-        cases = sorted(found[trainer][score])
-        pairs = np.array([found[trainer][score][case] - found[other][score][case] for case in cases])
-        interval = stats.bootstrap((pairs,), np.mean, n_resamples=2000, method="percentile", random_state=0)
-        low, high = interval.confidence_interval
-        won = int((pairs > 0).sum() if score == "Dice" else (pairs < 0).sum())
+    for score in (DICE, HD95):
+        pairs = (found.loc[trainer, score.column] - found.loc[other, score.column]).to_numpy()
+        low, high = mean_interval(pairs, score.low - score.high, score.high - score.low)
+        interval = "–" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+        won = (pairs > 0 if score.higher_is_better else pairs < 0).sum()
         rows.append(
-            f"| {score} | {pairs.mean():+.3f} | {low:+.3f} to {high:+.3f} | {stats.wilcoxon(pairs).pvalue:.3f} "
-            f"| {won} of {len(pairs)} |"
+            f"| {score.column} | {pairs.mean():+.3f} | {interval} | {wilcoxon(pairs)[0]:.3f} | {won} of {len(pairs)} |"
         )
     return "\n".join(rows)
 
 
 def logs(out: Path, trainer: str) -> dict[str, list[dict]]:
-    """nnU-Net's logs of a trainer's trainings, by the trainer's name with its seed."""
+    """Return nnU-Net's logs of a trainer's trainings, by the trainer's name with its seed."""
     found: dict[str, list[dict]] = defaultdict(list)
     for path in sorted(
         (out / "nnUNet_results").glob(f"Dataset0{TWENTY}_*/{trainer}_seed*/fold_*/checkpoint_final.pth")
@@ -178,7 +166,7 @@ def logs(out: Path, trainer: str) -> dict[str, list[dict]]:
 
 
 def curves_table(out: Path, trainers: list[str]) -> str:
-    """Best and last pseudo Dice of each seed, averaged over folds; and the largest fall of one training."""
+    """Return best and last pseudo Dice of each seed, averaged over folds; and the largest fall of one training."""
     rows = [
         "| seed | best epoch | last epoch | fall | largest fall of one fold |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -193,7 +181,7 @@ def curves_table(out: Path, trainers: list[str]) -> str:
 
 
 def shares_table(out: Path, trainer: str) -> str:
-    """Each layer's share of the gradient at S(x), averaged over each training: mean and smallest over the trainings."""
+    """Return each layer's mean share of the gradient at S(x): mean and smallest over the trainings."""
     shares = np.array(
         [
             np.mean(log["gradient_share_per_layer"], axis=0)

@@ -1,6 +1,6 @@
-"""What each measure of performance.md is worth: our step with it taken back, in turns with the step as it is.
+"""What each measure of docs/performance.md is worth: our step with it taken back, in turns with the step as it is.
 
-usage: python docs/step_changes.py [BATCH]
+usage: python studies/performance/step_changes.py [BATCH]
 """
 
 import statistics

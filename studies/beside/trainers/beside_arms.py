@@ -1,4 +1,7 @@
-"""The arms of the study of critics beside nnU-Net's loss (docs/protocol_beside.md): NAME_1000, NAME_1400 and so on."""
+"""The arms of the study of critics beside nnU-Net's loss (protocol.md): NAME_1000, NAME_1400 and so on.
+
+The arm Beside_late was Beside in the last three of ten epochs, from the checkpoint of DiceCE_1000 after the seventh.
+"""
 
 from segan_nnunet.training import CriticBesideTrainer, ResumableTrainer
 
@@ -27,10 +30,6 @@ class Beside_decays(Beside):
     critic_fades = True
 
 
-class Beside_late(Beside):
-    """Critics in the last 30 % alone, after nnU-Net's training: crossval --from DiceCE_1000:7."""
-
-
 class Schedule:
     """Epochs of 100 steps, and no mirroring at inference, which would take as long as a fifth of the training."""
 
@@ -45,7 +44,7 @@ class Schedule:
         super().perform_actual_validation(save_probabilities)  # type: ignore[misc]  # of the trainer behind this
 
 
-for arm in (DiceCE, Beside, Beside_full, Beside_decays, Beside_late):
+for arm in (DiceCE, Beside, Beside_full, Beside_decays):
     for steps in (1000, 1400, 3000, 4200):
         settings = {"__module__": __name__, "num_epochs": steps // 100}
         name, frozen = f"{arm.__name__}_{steps}", f"{arm.__name__}_frozen_{steps}"

@@ -1,4 +1,4 @@
-"""A trainer named in results.md."""
+"""A trainer named in the README of this study."""
 
 from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer, ShortSchedule
