@@ -1,4 +1,4 @@
-"""What a trainer's name says: IDEA[_PaperDA][_short or _50epochs][_seed3]."""
+"""What a trainer's name says: IDEA[_PaperDA][_short][_50epochs][_seed3]."""
 
 import re
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from typing import NamedTuple
 SUFFIXES = {
     "_PaperDA": "the paper's augmentation: a random crop, no oversampling of tumour, no mirroring in prediction",
     "_short": "600 steps at 1e-3, for laptops",
-    "_50epochs": "another number of epochs, any; nothing else is changed",
+    "_50epochs": "any number of epochs, also behind _short; nothing else is changed",
     "_seed3": "everything random drawn from this seed; of nnU-Net's trainers too",
 }
 PATTERNS = {  # in this order
     "augmentation": r"_PaperDA",
-    "length": r"_short|_\d+epochs?",
+    "length": r"_short(?:_\d+epochs?)?|_\d+epochs?",
     "seed": r"_seed\d+",
 }
 NAME = re.compile(r"(?P<idea>\w+?)" + "".join(f"(?P<{key}>{pattern})?" for key, pattern in PATTERNS.items()))

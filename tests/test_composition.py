@@ -26,11 +26,11 @@ def test_every_idea_is_there_in_every_length_and_with_the_paper_s_augmentation()
     catalogue = load_trainers()
     for idea in IDEAS:
         for augmentation in ("", "_PaperDA"):
-            for length in ("", "_short", "_50epochs", "_250epochs", "_1epoch"):
+            for length in ("", "_short", "_50epochs", "_250epochs", "_1epoch", "_short_2epochs"):
                 trainer = getattr(catalogue, f"{idea}{augmentation}{length}")
                 assert trainer.__name__ == f"{idea}{augmentation}{length}"
                 assert issubclass(trainer, getattr(catalogue, idea))
-                assert issubclass(trainer, ShortSchedule) == (length == "_short")
+                assert issubclass(trainer, ShortSchedule) == length.startswith("_short")
                 assert issubclass(trainer, PaperAugmentation) == bool(augmentation)
 
 
@@ -43,15 +43,20 @@ def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
     assert catalogue.SegANDiceTrainer_short.initial_lr == catalogue.SegANDiceTrainer_PaperDA_short.initial_lr == 2e-4
     assert catalogue.nnUNetTrainerSegAN_short_seed1.initial_lr == 1e-2, "nnU-Net's optimiser has nnU-Net's rate"
     assert not hasattr(catalogue.nnUNetTrainerSegAN_50epochs, "initial_lr")
+    assert (
+        catalogue.SegANDiceTrainer_short_2epochs.initial_lr == 2e-4
+        and catalogue.SegANDiceTrainer_short.num_epochs == 12
+    )
+    assert catalogue.SegANDiceTrainer_short_2epochs.num_epochs == catalogue.SegANTrainer_short_2epochs.num_epochs == 2
     assert issubclass(catalogue.SegANTrainer_PaperDA_short_seed3, Seeded)
     assert catalogue.SegANTrainer_PaperDA_short_seed3.seed == 3
 
 
 def test_unknown_names_are_left_to_nnunet_and_a_wrong_order_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = load_trainers()
-    for name in ("SegANTrainer_mine", "Other_short", "SegANTrainer_short_50epochs", "nnUNetTrainer_5epochs"):
+    for name in ("SegANTrainer_mine", "Other_short", "nnUNetTrainer_5epochs"):
         assert not hasattr(catalogue, name)
-    for name in ("SegANDiceTrainer_short_50epochs", "SegANTrainer_50epochs_short"):
+    for name in ("SegANTrainer_50epochs_250epochs", "SegANTrainer_50epochs_short"):
         assert not hasattr(catalogue, name), "of two lengths none is meant"
     for name, said in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
         with pytest.raises(InputError, match=said):

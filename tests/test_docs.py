@@ -69,7 +69,7 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     tables = [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
     assert ["| Careful |" in tables[0], "| Shifted |" in tables[0]] == [True, True]
-    assert "| SegANTrainer_1epoch |" in tables[1]
+    assert "| SegANTrainer_short_1epoch |" in tables[1]
     assert any("image/png" in output.get("data", {}) for output in outputs), "the case is shown"
     assert not any('install "ipywidgets"' in str(output) for output in outputs), (
         "no bar, and no warning, without widgets"

@@ -91,7 +91,7 @@ def seeded_workers(states: np.random.SeedSequence) -> Iterator[None]:
 
 
 def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
-    """Make the trainer `IDEA[_PaperDA][_short or _50epochs][_seed3]`, for a catalogue's own `__getattr__`.
+    """Make the trainer `IDEA[_PaperDA][_short][_50epochs][_seed3]`, for a catalogue's own `__getattr__`.
 
     Args:
         name: that nnU-Net is looking for.
@@ -136,12 +136,15 @@ def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | 
     if said.epochs == 0:
         raise InputError(f"{name} would train for no epoch")
     declared = base_trainer(said.idea + said.length, ideas)
+    settings = {"num_epochs": said.epochs} if said.epochs and not declared else {}
+    is_short = said.length.startswith("_short")
+    if is_short and not declared:
+        declared = base_trainer(f"{said.idea}_short", ideas)
     trainer = declared or base_trainer(said.idea, ideas)
     if trainer is None or not (said.augmentation or said.length):
         return None
-    mixins: list[type] = [ShortSchedule] if said.length == "_short" and not declared else []
+    mixins: list[type] = [ShortSchedule] if is_short and not declared else []
     mixins += [PaperAugmentation] if said.augmentation else []
-    settings = {"num_epochs": said.epochs} if said.epochs and not declared else {}
     return type(name, (*mixins, trainer), {"__module__": trainer.__module__, **settings})
 
 
