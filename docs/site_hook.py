@@ -18,6 +18,7 @@ FROM_TOP = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "studies/intervals/README.md": "study_intervals.md",
+    "studies/paper/protocol.md": "study_paper.md",
 }
 NOTEBOOK = "notebook.ipynb"
 RUNS = TOP / ".cache"  # of the notebook, which takes two minutes: again only where it or the code has changed
