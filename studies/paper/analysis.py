@@ -385,7 +385,7 @@ def paper_form(rows: pd.DataFrame, arms: Sequence[str], output: Path) -> str:
     if drawn := [arm for arm in FIGURE_2 if arm in arms]:
         chosen = pd.concat([summary[summary["method"] == arm] for arm in drawn]).replace({"method": {"SegAN": "S3_3C"}})
         save(figure2(chosen, list(REGIONS)), output, "figure2")
-    notes = ["Means over patients; of each patient the mean over the seeds. The protocol's tests stand above."]
+    notes = ["Means over patients, seeds averaged; bold: the best of a column. The protocol's tests stand above."]
     return markdown(build_table("Table 1", summary, pd.DataFrame(), TABLE_1, REGIONS, notes, published=True))
 
 
