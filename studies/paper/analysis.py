@@ -78,7 +78,12 @@ class Component(NamedTuple):
 
     def __str__(self) -> str:
         """E.g. `SegAN against s0, Dice, core and enhancing against whole`."""
-        names = {WHOLE: "whole", CORE: "core", ENHANCING: "enhancing", INNER: "core and enhancing against whole"}
+        names: dict[Sequence[float], str] = {
+            WHOLE: "whole",
+            CORE: "core",
+            ENHANCING: "enhancing",
+            INNER: "core and enhancing against whole",
+        }
         return ", ".join(filter(None, [f"{self.arm} against {self.other}", self.score, names.get(tuple(self.regions))]))
 
 
@@ -183,27 +188,18 @@ def diverged(rows: pd.DataFrame) -> pd.Series:
 
 
 class Found(NamedTuple):
-    """The gain of a component's arm over the other, positive where the claim is right.
-
-    Attributes:
-        patients: that both arms define.
-        gain, low, high: mean and 95 % interval over patients and seeds.
-        low90, high90: its 90 % interval.
-        patients_low, patients_high: 95 % interval over patients alone, their seeds averaged.
-        p: Wilcoxon's over patients; of an equivalence that of the two one-sided tests.
-        unchosen: the gain on the folds on which nothing is chosen.
-    """
+    """The gain of a component's arm over the other, positive where the claim is right."""
 
     patients: int
     gain: float
-    low: float
+    low: float  # 95 % over patients and seeds
     high: float
     low90: float
     high90: float
-    patients_low: float
+    patients_low: float  # 95 % over patients alone, their seeds averaged
     patients_high: float
-    p: float
-    unchosen: float
+    p: float  # Wilcoxon's; of an equivalence that of two one-sided tests
+    unchosen: float  # gain on the folds on which nothing is chosen
 
 
 def by_patient(rows: pd.DataFrame, arms: Sequence[str], score: str, regions: Sequence[float]) -> list[pd.DataFrame]:

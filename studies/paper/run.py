@@ -39,6 +39,7 @@ GROUPS = (  # what decides most comes first; within a group all arms of a seed b
     ("AsPublished", "SegANDice", "DiceCE"), ("s0", "s3"), ("S1_1C", "S3_1C"), ("frozen",),
 )  # fmt: skip
 COLUMNS = ["TP", "FP", "FN", "TN", "Dice", "Precision", "Sensitivity", "HD95_mm", "prediction_ml", "reference_ml"]
+KEYS = ["arm", "setting", "steps", "seed", "fold"]
 ANY_PART = LesionRule("none: components of 26 neighbours", Hd95.DIRECTED_MAX, penalty_mm=0)
 
 Training = tuple[str, str, int, int, int]  # arm, setting, steps, seed, fold
@@ -71,7 +72,8 @@ def main() -> None:
             wanted = [(arm, chosen[arm], steps, s, fold) for arm in arms for _, s, fold in planned(arm) if s == seed]
             if "SegAN" in arms and chosen["SegAN"] != DIALS[0]:
                 wanted += [("SegAN", DIALS[0], steps, seed, fold) for fold in UNCHOSEN]
-            scores = train(sorted(wanted, key=lambda training: training[-1]), out)
+            if wanted:
+                scores = train(sorted(wanted, key=lambda training: training[-1]), out)
     print(f"{out / 'scores.csv'}: {len(scores)} rows; next: python {HERE / 'analysis.py'} {out / 'scores.csv'}")
 
 
@@ -112,13 +114,11 @@ def train(wanted: Sequence[Training], out: Path) -> pd.DataFrame:
         grid = make_grid(DATASET, [trainer_of(training)], [PLANS], [fold], device="cpu", seeds=[seed])
         jobs[training] = grid, grid.jobs()[0]
     check_trainers([job.trainer for _, job in jobs.values()])
-    check_folds([job for _, job in jobs.values()]) if jobs else None
+    check_folds([job for _, job in jobs.values()])
     run_locally([job for grid, _ in jobs.values() for job in open_jobs(grid)], AT_ONCE)
     table = out / "scores.csv"
-    scores = (
-        pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=["arm", "setting", "steps", "seed", "fold"])
-    )
-    known = set(scores[["arm", "setting", "steps", "seed", "fold"]].itertuples(index=False, name=None))
+    scores = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=KEYS)
+    known = set(scores[KEYS].itertuples(index=False, name=None))
     for training, (grid, job) in jobs.items():
         if training not in known and not open_jobs(grid):
             scores = pd.concat([scores, scores_of(training, job.folder)], ignore_index=True)
@@ -145,9 +145,9 @@ def scores_of(training: Training, folder: Path) -> pd.DataFrame:
             noise[case.case_id, region] = noise_of(*masks, truth.grid.spacing[::-1])
     pairs = zip(scores["case"], scores["region"], strict=True)
     scores[["FalseComponents", "SurfacePerVolume"]] = [noise[pair] for pair in pairs]
-    keys = dict(zip(("arm", "setting", "steps", "seed", "fold"), training, strict=True))
-    kept = scores[["case", "region", *COLUMNS, "FalseComponents", "SurfacePerVolume"]]
-    return kept.assign(**keys, **log_of(folder))[[*keys, *kept.columns, *log_of(folder)]]
+    keys = dict(zip(KEYS, training, strict=True))
+    kept, log = ["case", "region", *COLUMNS, "FalseComponents", "SurfacePerVolume"], log_of(folder)
+    return scores.assign(**keys, **log)[[*keys, *kept, *log]]
 
 
 def noise_of(predicted: np.ndarray, true: np.ndarray, spacing_mm: tuple[float, ...]) -> tuple[int, float]:

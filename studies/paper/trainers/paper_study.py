@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import segan_trainers
+from segan_nnunet.errors import InputError
 from segan_nnunet.training import PaperAugmentation, ShortSchedule
 
 TRAINERS = {  # arm: trainer of the catalogue
@@ -54,16 +55,17 @@ def __getattr__(name: str) -> type:
     """Make the trainer that nnU-Net asks for.
 
     Raises:
-        AttributeError: the name is none of the study's, or the installed trainers lack a setting.
+        AttributeError: the name is none of the study's.
+        InputError: the installed segan_nnunet has no such trainer or setting.
     """
     match = NAME.fullmatch(name)
     if match is None:
         raise AttributeError(f"the study has no trainer {name}")
     arm, setting, steps, paper_da = match.groups()
-    base = getattr(segan_trainers, TRAINERS[arm])
-    values = SETTINGS[setting] | {key: getattr(base, key) for key in KEPT.get(setting, ())}
+    base = getattr(segan_trainers, TRAINERS[arm], None)
+    values = SETTINGS[setting] | {key: getattr(base, key, None) for key in KEPT.get(setting, ())}
     if missing := [key for key in values if not hasattr(base, key)]:
-        raise AttributeError(f"{TRAINERS[arm]} has no {', '.join(missing)}; {name} needs a newer segan_nnunet")
+        raise InputError(f"{name} needs {TRAINERS[arm]} with {', '.join(missing)}; update segan_nnunet")
     epochs = max(1, int(steps) // EPOCH)
     length = {"num_epochs": epochs, "num_iterations_per_epoch": int(steps) // epochs}
     bases = (Schedule, PaperAugmentation, base) if paper_da else (Schedule, base)
