@@ -11,6 +11,7 @@ from segan_nnunet.experiments.benchmark.steps import operations
 TRAINERS = (
     "UNetSoftmaxTrainer",
     "SegANTrainer",
+    "SegANTrainer_asPublished",
     "SegANTrainer_S1_1C",
     "SegANTrainer_S3_1C",
     "SegANTrainer_s0",
