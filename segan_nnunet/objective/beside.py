@@ -12,19 +12,19 @@ from torch import distributed as dist
 
 
 class AddedGradient(torch.autograd.Function):
-    """The identity; on the way back λ·a is added to the gradient g that comes in, with λ = fraction · ‖g‖ / ‖a‖.
+    """The identity. Its backward pass adds λ·a to the incoming gradient g, with λ = fraction · ‖g‖ / ‖a‖.
 
-    So the sum of two losses is minimised whose gradients at the network's output have a fixed ratio of norms, whatever
-    the losses' units. λ is found in the backward pass itself, from the gradient that is there: nothing is gone through
-    twice, and a loss that was scaled for float16 scales the added gradient with it.
+    So the network minimises a sum of two losses whose gradients at its output have a fixed ratio of norms, whatever the
+    units of the losses. The backward pass computes λ, so no second backward pass is needed. A loss that is scaled for
+    float16 scales the added gradient too.
     """
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:  # Any: torch's own
-        """Return the output, whose gradient will have the other's added.
+        """Return the output. Its gradient will get the added one.
 
         Args:
-            output: (B, R, *S), through which the network is reached.
+            output: of the network, (B, R, *S).
             added: a, the gradient to be added, of the same shape; 0 where it is not finite.
             fraction: ‖λa‖ / ‖g‖; 0 leaves the gradient exactly as it comes in.
             weight: a scalar tensor that λ is written into.
@@ -48,16 +48,16 @@ class AddedGradient(torch.autograd.Function):
 
 
 def add_gradient(output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:
-    """The output, with `AddedGradient` on the way back. Args: as its forward."""
+    """Return the output with `AddedGradient` attached. Args: as its forward."""
     return cast(Tensor, AddedGradient.apply(output, added, fraction, weight))
 
 
 class LossBeside(nn.Module):
-    """A loss in the form that nnU-Net calls, before which the critics see the output of full resolution.
+    """nnU-Net's loss. The critics see the full-resolution output before it.
 
     Args:
         loss: nnU-Net's, with deep supervision or without. Its value is returned as it is.
-        play: maps that output and its target to the output that the loss is to see.
+        play: maps that output and its target to the output that the loss gets.
     """
 
     def __init__(self, loss: nn.Module, play: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -73,7 +73,7 @@ class LossBeside(nn.Module):
 
 
 def norm(values: Tensor) -> Tensor:
-    """The L2 norm, in float32; in DDP over the values of all processes."""
+    """Return the L2 norm in float32, in DDP over the values of all processes."""
     size = torch.linalg.vector_norm(values, dtype=torch.float32)
     if dist.is_available() and dist.is_initialized():
         size = size.square()

@@ -12,15 +12,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """How a dataset's outputs and targets are laid out, as nnU-Net's label manager has it.
+    """The layout of a dataset's outputs and targets in nnU-Net.
 
-    With regions nnU-Net trains one sigmoid map per region and its targets are masks, the ignored voxels' mask last.
-    Without, it trains a softmax over background and labels and its targets are label values.
+    With regions, nnU-Net trains one sigmoid map per region. Its targets are masks, the mask of ignored voxels last.
+    Without regions, it trains a softmax over background and labels. Its targets are label values.
 
     Attributes:
         has_regions: whether the dataset has regions.
         num_maps: R.
-        ignore_label: the value of voxels that must count nowhere, or None.
+        ignore_label: the value of voxels that do not count, or None.
     """
 
     has_regions: bool
@@ -34,25 +34,25 @@ class LabelSpace:
         return cls(label_manager.has_regions, len(maps), label_manager.ignore_label)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """S(x): predicted label maps (B, R, *S) in [0, 1], float32, from the network's logits."""
+        """Return S(x): predicted label maps (B, R, *S) in [0, 1], float32, from the network's logits."""
         logits = logits.float()
         return torch.sigmoid(logits) if self.has_regions else torch.softmax(logits, dim=1)[:, 1:]
 
     def masks(self, target: Tensor) -> Tensor:
-        """y: true label maps (B, R, *S), float32 of 0 and 1, from nnU-Net's target."""
+        """Return y: true label maps (B, R, *S), float32 of 0 and 1, from nnU-Net's target."""
         if self.has_regions:
             return target[:, : self.num_maps].float()
         values = torch.arange(1, self.num_maps + 1, device=target.device).view(1, -1, *[1] * (target.ndim - 2))
         return (target == values).float()
 
     def valid(self, target: Tensor) -> Tensor | None:
-        """Mask (B, 1, *S) of the voxels that count, or None if all do."""
+        """Return the mask (B, 1, *S) of the voxels that count, or None if all do."""
         if self.ignore_label is None:
             return None
         return (target[:, -1:] == 0).float() if self.has_regions else (target != self.ignore_label).float()
 
     def label_maps(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """S(x) and y, both (B, R, *S), 0 at ignored voxels: both masked images are equal there, no player is moved."""
+        """Return S(x) and y, both (B, R, *S). They are 0 at ignored voxels, which then give no player a gradient."""
         predicted, truth = self.probabilities(logits), self.masks(target)
         valid = self.valid(target)
         return (predicted, truth) if valid is None else (predicted * valid, truth * valid)

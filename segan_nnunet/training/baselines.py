@@ -19,11 +19,11 @@ from segan_nnunet.training.recipe import PaperTrainer
 
 
 class NestedSoftmax(nn.Module):
-    """A network whose R outputs are class logits, answering in logits of R nested regions.
+    """A network with R class logits that returns the logits of R nested regions.
 
-    nnU-Net, which applies the sigmoid to them, then sees for each region the summed probability of its classes. With
-    plain labels, to which nnU-Net applies the softmax itself, the outputs are left as they are. So they are in
-    training: there the loss takes the class logits, from which the gradient is exact.
+    nnU-Net applies the sigmoid to them, and gets for each region the summed probability of its classes. With plain
+    labels nnU-Net applies the softmax, and the outputs stay as they are. They also stay in training: the loss takes the
+    class logits, which give an exact gradient.
 
     Args:
         network: maps (B, C, *S) to class logits (B, R, *S); the background's logit is 0.
@@ -35,9 +35,9 @@ class NestedSoftmax(nn.Module):
     def __init__(self, network: nn.Module, num_outputs: int) -> None:
         super().__init__()
         self.network = network
-        # Where each of the dataset's regions stands in the nesting, 0 the outermost; all -1 with plain labels. A
-        # buffer, because nnU-Net builds the network for prediction without knowing the labels: so it travels with the
-        # weights. The flag spares the forward pass a look at the buffer's values, which would wait for the GPU.
+        # The place of each region in the nesting, 0 for the outermost; all -1 with plain labels. It is a buffer and so
+        # travels with the weights: nnU-Net builds the network for prediction without knowing the labels. The flag
+        # `nested` spares the forward pass a look at the buffer, which would wait for the GPU.
         self.register_buffer("nesting_rank", torch.arange(num_outputs))
         self.nested = True
         self.register_load_state_dict_post_hook(lambda module, _: module.read_rank())
@@ -46,18 +46,18 @@ class NestedSoftmax(nn.Module):
         self.register_load_state_dict_pre_hook(rename_from_planned)
 
     def planned_networks(self) -> list[nn.Module]:
-        """The networks that nnU-Net planned, which pretrained weights are for: one."""
+        """Return the networks that nnU-Net planned, which take pretrained weights."""
         return [self.network]
 
     def set_order(self, order: Sequence[int] | None) -> None:
-        """Take the regions in this order, the outermost first; None for plain labels."""
+        """Set the order of the regions, the outermost first; None for plain labels."""
         regions = range(len(self.nesting_rank))
         ranks = [-1 if order is None else order.index(region) for region in regions]
         self.nesting_rank.copy_(torch.tensor(ranks))
         self.read_rank()
 
     def read_rank(self) -> None:
-        """Set the flag after the buffer."""
+        """Set the flag `nested` from the buffer."""
         self.nested = bool((self.nesting_rank >= 0).all())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,13 +70,13 @@ class NestedSoftmax(nn.Module):
 
 
 def rename_to_planned(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: Any) -> None:
-    """Give a state's weights the keys that they have in the planned network."""
+    """Rename the weights of a state dict to the keys of the planned network."""
     for key in [key for key in state if key.startswith(f"{prefix}network.")]:
         state[prefix + key.removeprefix(f"{prefix}network.")] = state.pop(key)
 
 
 def rename_from_planned(module: nn.Module, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
-    """Give a state's weights the keys that they have in the wrapper, which earlier checkpoints have already."""
+    """Rename the weights of a state dict to the keys of the wrapper; those of early checkpoints have these keys."""
     planned = [key for key in state if key.startswith(prefix) and key != f"{prefix}nesting_rank"]
     if not all(key.startswith(f"{prefix}network.") for key in planned):
         for key in planned:
@@ -91,21 +91,21 @@ class SoftmaxLoss(nn.Module):
     Args:
         label_space: the dataset's label maps.
         order: indices of the regions, the outermost first; None for plain labels.
-        network: the one that answers, whose training mode says in what it does.
+        network: in training mode it returns class logits, else region logits.
     """
 
     def __init__(self, label_space: LabelSpace, order: Sequence[int] | None, network: nn.Module) -> None:
         super().__init__()
         self.label_space = label_space
         self.order = order
-        self.answers_in_classes = lambda: network.training  # a function: the network is no part of the loss
+        self.returns_classes = lambda: network.training  # a function, so that the network is no part of the loss
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss for logits (B, R, *S) and nnU-Net's target."""
         if self.order is None:
             return label_cross_entropy(output, target, self.label_space.ignore_label)
         masks, valid = self.label_space.masks(target)[:, self.order], self.label_space.valid(target)
-        if self.answers_in_classes():
+        if self.returns_classes():
             return class_cross_entropy(output, masks, valid)
         return nested_cross_entropy(output[:, self.order], masks, valid)
 
@@ -124,14 +124,14 @@ class SoftmaxTrainer(PaperTrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """Wrap the planned network so that it answers in regions."""
+        """Wrap the planned network so that it returns regions."""
         network = PaperTrainer.build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
         return NestedSoftmax(network, num_output_channels)
 
     def region_order(self) -> list[int] | None:
-        """Indices of the dataset's regions, the outermost first; None with plain labels.
+        """Return the indices of the dataset's regions, the outermost first; None with plain labels.
 
         Raises:
             InputError: regions that do not nest.
@@ -151,6 +151,6 @@ class SoftmaxTrainer(PaperTrainer):
         return SoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order(), self.network)
 
     def on_train_start(self) -> None:
-        """Tell the network how the regions nest, also where pretrained weights brought another dataset's nesting."""
+        """Tell the network how the regions nest. Pretrained weights may have brought the nesting of another dataset."""
         super().on_train_start()
         cast(NestedSoftmax, self.bare(self.network)).set_order(self.region_order())

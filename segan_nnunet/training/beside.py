@@ -11,19 +11,19 @@ from segan_nnunet.training.segan import WithCritics
 
 
 class CriticBesideTrainer(WithCritics):
-    """nnU-Net's trainer as it is, with the critics' multi-scale distance of the full-resolution output beside its loss.
+    """nnU-Net's trainer, with the critics' multi-scale distance beside its loss.
 
-    Network, optimiser, schedule, clipping, deep supervision, augmentation and loss are nnU-Net's, and `train_losses` is
-    its loss alone, so that logs can be compared. At `critic_fraction` 0 it is nnU-Net's training, bit for bit.
+    Network, optimiser, schedule, clipping, deep supervision, augmentation and loss are nnU-Net's. `train_losses` is
+    nnU-Net's loss alone, so that logs can be compared. With `critic_fraction` 0 the training is nnU-Net's, bit for bit.
 
-    S minimises loss + λ · distance, with λ = critic_fraction · ‖∇loss‖ / ‖∇distance‖, both gradients taken at the
-    full-resolution output and λ anew in every step (`add_gradient`). Each step is one of the critics, with S fixed, and
-    then nnU-Net's own.
+    S minimises loss + λ · distance, with λ = critic_fraction · ‖∇loss‖ / ‖∇distance‖. Both gradients are taken at the
+    full-resolution output, and λ is computed in every step (`add_gradient`). Each step trains the critics with S fixed,
+    and then S as nnU-Net does.
 
     Attributes:
-        critic_fraction: the critics' gradient by that of nnU-Net's loss, at the output.
-        critic_fades: whether that falls to 0, in a straight line, so that nnU-Net's loss has the last word.
-        critic_from: share of the epochs after which the critics begin; before, it is nnU-Net's training.
+        critic_fraction: norm of the critics' gradient at the output, divided by that of nnU-Net's loss.
+        critic_fades: whether the fraction falls to 0 in a straight line over the epochs.
+        critic_from: share of the epochs after which the critics begin. Before, the training is nnU-Net's.
     """
 
     critic_fraction = 1.0
@@ -31,10 +31,10 @@ class CriticBesideTrainer(WithCritics):
     critic_from = 0.0
 
     fraction = 0.0  # of this epoch
-    played: dict[str, Any]  # what the critics have to say of a step
+    played: dict[str, Any]  # the critics' entries for the log of a step
 
     def fraction_at(self, progress: float) -> float:
-        """The critics' fraction where this share of the epochs is over."""
+        """Return the critics' fraction after a share of the epochs."""
         if progress < self.critic_from:
             return 0.0
         return self.critic_fraction * ((1 - progress) / (1 - self.critic_from) if self.critic_fades else 1)
@@ -61,12 +61,12 @@ class CriticBesideTrainer(WithCritics):
         values += [math.nan] * (epochs - len(values))
 
     def on_train_epoch_start(self) -> None:
-        """Take this epoch's fraction."""
+        """Set the fraction of this epoch."""
         super().on_train_epoch_start()
         self.fraction = self.fraction_at(self.current_epoch / self.num_epochs)
 
     def train_step(self, batch: dict) -> dict[str, Any]:
-        """nnU-Net's step; inside it, where nnU-Net asks for its loss, the critics' step."""
+        """Take nnU-Net's step. Where it computes its loss, the critics take theirs (`play`)."""
         self.image, self.played = batch["data"], {}
         step = {**super().train_step(batch), "cases": list(batch.get("keys", ()))}
         if not self.played:
@@ -75,7 +75,7 @@ class CriticBesideTrainer(WithCritics):
         return {**step, **self.played, "critic_weight": self.critic_weight.item() / scale}
 
     def play(self, output: Tensor, target: Tensor) -> Tensor:
-        """The critics' step, and S's full-resolution output, through which the critics' gradient will reach S.
+        """Train the critics. Return S's output with their gradient attached, which nnU-Net's backward pass takes to S.
 
         Args:
             output: logits (B, R, *S).

@@ -24,9 +24,9 @@ from segan_nnunet.training.run.trainer import ResumableTrainer
 
 
 class PaperAugmentation(nnUNetTrainerNoDA):
-    """Random crops of the planned patch and nothing else (Section 3): no mirroring in inference either.
+    """Random crops of the planned patch and nothing else (Section 3). Inference does not mirror either.
 
-    The crops are random everywhere: nnU-Net's oversampling of foreground, a kind of augmentation too, is off.
+    The crops are random everywhere: nnU-Net's oversampling of foreground is off.
     """
 
     oversample_foreground_percent = 0.0
@@ -35,9 +35,8 @@ class PaperAugmentation(nnUNetTrainerNoDA):
 class ShortSchedule:
     """600 steps, for laptops, the demo and tests.
 
-    The paper's learning rate needs the paper's number of steps: within 400 steps 2e-5 learns nothing useful. A few
-    hundred steps take 1e-3, and the decay that calms the end of a short training. The critics keep the paper's rate,
-    since they keep its clamp.
+    The paper's learning rate needs the paper's number of steps: 2e-5 learns nothing useful within 400 steps. So S has
+    1e-3 with a decay, which calms the end of a short training. The critics keep the paper's rate, which fits its clamp.
     """
 
     initial_lr = 1e-3
@@ -50,20 +49,20 @@ class ShortSchedule:
 class Seeded(nnunet.nnUNetTrainer):
     """To put in front of any trainer: its weights, its sampling of patches and its augmentation come from `seed`.
 
-    With nnUNet_n_proc_DA=0 on one thread a training is repeated bit for bit. With several processes that augment,
-    their batches arrive in an order of their own, and a training is repeated up to that.
+    With nnUNet_n_proc_DA=0 and one thread a training repeats bit for bit. Several augmentation processes deliver their
+    batches in an order of their own.
     """
 
     seed: ClassVar[int]
 
     def initialize(self) -> None:
-        """Draw the weights from the seed, in all processes of DDP the same."""
+        """Draw the weights from the seed, the same in all processes of DDP."""
         respect_omp_num_threads(self.device)  # of nnU-Net's own trainers too
         seed_everything(self.seed)
         super().initialize()
 
     def get_dataloaders(self) -> Any:
-        """Draw patches and augmentation from the seed, in each process other ones, and other ones after a resume."""
+        """Draw patches and augmentation from the seed, the process and the epoch, so that none repeats another's."""
         states = np.random.SeedSequence((self.seed, self.local_rank, self.current_epoch))
         seed_everything(int(states.generate_state(1)[0]))
         with seeded_workers(states):
@@ -79,7 +78,7 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def seeded_workers(states: np.random.SeedSequence) -> Iterator[None]:
-    """Give the processes that augment seeds of their own: nnU-Net leaves them to chance, and has no hook for them."""
+    """Seed each augmentation process. nnU-Net does not seed them and has no hook for it."""
     augmenter: Callable[..., Any] = nnunet.NonDetMultiThreadedAugmenter
 
     def seeded(*args: Any, num_processes: int, **settings: Any) -> Any:
@@ -91,12 +90,12 @@ def seeded_workers(states: np.random.SeedSequence) -> Iterator[None]:
 
 
 def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
-    """Make the trainer `IDEA[_PaperDA][_short][_50epochs][_seed3]`, for a catalogue's own `__getattr__`.
+    """Make the trainer `BASE[_PaperDA][_short][_50epochs][_seed3]`, for the `__getattr__` of a catalogue.
 
     Args:
-        name: that nnU-Net is looking for.
-        ideas: the catalogue's own trainers. One that has a suffix in its own name is taken as it is: an idea whose
-            short schedule differs says so there.
+        name: the trainer that nnU-Net looks for.
+        ideas: the trainers of the catalogue. One that has a suffix in its own name is taken as it is, such as a base
+            trainer with a short schedule of its own.
 
     Raises:
         AttributeError: the name has none of the suffixes, or there is no such idea; nnU-Net then looks elsewhere.
@@ -121,13 +120,13 @@ def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]
 
 
 def users_declarations() -> set[str]:
-    """Names of the classes in the user's own folders of nnUNet_extTrainer."""
+    """Return the names of the classes in the user's own folders of nnUNet_extTrainer."""
     folders = [folder for folder in named_folders() if folder != catalogue_folder("trainers")]
     return {name for folder in folders for name in declared_classes(folder)}
 
 
 def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
-    """The trainer of a name without a seed, an idea of the catalogue's or of the user's; None if there is none."""
+    """Return the trainer of a name without a seed, of the catalogue or of the user; None if there is none."""
     if name in ideas:
         return ideas[name]
     said = parts(name)
@@ -149,9 +148,9 @@ def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | 
 
 
 def base_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
-    """The catalogue's trainer of a name, or the user's own that is made of one of ours; None if there is none.
+    """Return the catalogue's trainer of a name, or the user's if it is made from one of ours; None if there is none.
 
-    The suffixes set attributes, which only our trainers look at.
+    Suffixes set attributes that only our trainers read.
     """
     if name in ideas:
         return ideas[name]
@@ -162,7 +161,7 @@ def base_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | N
 
 
 def anywhere(base: str, name: str) -> type[nnUNetTrainer]:
-    """The trainer that nnU-Net finds, among its own and the user's.
+    """Return the trainer that nnU-Net finds, among its own and the user's.
 
     Raises:
         AttributeError: it finds none.
