@@ -1,225 +1,147 @@
-"""Whether a fold may be continued, counted, compared or exported: a table of reasons, each a function.
+"""Whether a fold may be continued, counted, compared or exported: all reasons against it are here, one `yield` each."""
 
-To add a reason, write a function and name it in `REASONS`.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.folds import state
 from segan_nnunet.folds.checkpoint import check_checkpoint
-from segan_nnunet.folds.record import (
-    NOT_TRAINED_ON,
-    RECORD,
-    FoldRecord,
-    changed_objective,
-    differing_settings,
-    names,
-    read_record,
-)
-from segan_nnunet.folds.state import (
-    CHECKPOINTS,
-    SUMMARY,
-    describe_exported,
-    is_exported,
-    missing_predictions,
-    validated_cases,
-    validated_entries,
-)
+from segan_nnunet.folds.record import RECORD, FoldRecord, changed_objective, differing_settings, names, read_record
 from segan_nnunet.text_enum import TextEnum
 
 NOTHING = FoldRecord()
+NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
 NOT_ONE_METHOD = "They are no one method: train the folds of one of them anew, or take the folds or seeds of one"
-Reason = Callable[[Path, FoldRecord, FoldRecord], str]  # of the fold, its record then, and now; empty if it is none
 
 
 class Purpose(TextEnum):
     """What a fold is wanted for."""
 
-    CONTINUE = "to be trained on, from its newest checkpoint"
+    CONTINUE = "to train on from its newest checkpoint"
     COUNT = "to count as finished in a grid"
-    COMPARE = "to have its predictions of validation cases scored"
-    EXPORT = "to be handed on, with its scores"
+    COMPARE = "to score its predictions of validation cases"
+    EXPORT = "to hand it on, with its scores"
 
 
 def check_fold(path: Path, purpose: Purpose, now: FoldRecord = NOTHING, then: FoldRecord | None = None) -> None:
-    """Check that a fold may be continued, counted, compared or exported, as far as it is known.
+    """Check that a fold may be continued, counted, compared or exported, as far as its record goes.
 
     Args:
-        path: the fold's folder; or the checkpoint in which `then` is recorded.
+        path: the fold's folder; or the checkpoint that holds `then`.
         purpose: what the fold is wanted for.
         now: what it would rest on now.
         then: what it rests on; by default as `read_record` returns it.
 
     Raises:
-        InputError: it may not; with the reason and the remedy.
+        InputError: it may not; with the first reason and its remedy.
     """
-    then = read_record(path) if then is None else then
-    for reason in REASONS[purpose]:
-        if said := reason(path, then, now):
-            raise InputError(said)
+    for reason in REASONS[purpose](path, read_record(path) if then is None else then, now):
+        raise InputError(reason)
 
 
-def exported(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """An exported model was not trained here."""
-    return describe_exported(fold) if is_exported(fold) else ""
-
-
-def exported_to_compare(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """An exported model has no predictions."""
-    return (
-        f"{describe_exported(fold)}. It has no predictions of validation cases: to compare it, predict a test set "
-        "and give --predictions NAME=FOLDER --reference FOLDER"
-    ) if is_exported(fold) else ""  # fmt: skip
-
-
-def exported_before(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """An exported model is in a zip already."""
-    return f"{describe_exported(fold)}. To hand it on, hand on the zip that it came from" if is_exported(fold) else ""
-
-
-def no_checkpoint(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The newest checkpoint, from which nnU-Net would go on, is something else under this name."""
-    newest = next((path for name in CHECKPOINTS if (path := fold / name).is_file()), None)
-    try:
-        if newest:
+def against_continuing(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
+    """Yield why a fold may not be trained on: also that its newest checkpoint is something else under this name."""
+    if not state.is_exported(fold) and (newest := state.newest_checkpoint(fold)):
+        try:
             check_checkpoint(newest)
-    except InputError as error:
-        return str(error)
-    return ""
+        except InputError as error:
+            yield str(error)
+    yield from against_counting(fold, then, now)
 
 
-def lost_split(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The split is gone."""
-    if then.train is None or now.train is not None:
-        return ""
-    return f"{fold} was trained on a split, and splits_final.json is gone; bring it back"
-
-
-def other_cases(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The split is another: what validates may have been trained on."""
-    if not (moved := then.moved_cases(now)):
-        return ""
-    return (
-        f"{fold} was trained on other cases than splits_final.json has for this fold now ({len(moved)} differ, "
-        f"such as {moved[0]}): what validates may have been trained on. Restore the split, or remove the fold, "
-        "to train it anew"
-    )
-
-
-def other_outputs(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The outputs of the network would mean something else."""
-    if not then.outputs or not now.outputs or then.outputs == now.outputs:
-        return ""
-    return (
-        f"{fold} was trained on other labels than dataset.json in nnUNet_preprocessed has now: the outputs of its "
-        f"network are the values {then.outputs}, and would be {now.outputs}. Bring dataset.json back, or remove the "
-        "fold to train it anew"
-    )
-
-
-def other_plans(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The plans of this name are others, in a setting that a training looks at."""
-    if not then.configuration or not now.configuration:
-        return ""
-    differing = differing_settings(then.configuration, now.configuration)
-    if not (differing := [name for name in differing if name not in NOT_TRAINED_ON]):
-        return ""
-    return (
-        f"{fold} was trained under other plans of this name: {', '.join(differing)} differ. Plan again as it was, "
-        "give the new ones another name (segan_nnunet plan --plans-name), or remove the fold to train it anew"
-    )
-
-
-def other_objective(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The trainer of this name has another objective."""
-    if not (changed := changed_objective(then.objective, now.objective)):
-        return ""
-    return (
-        f"{fold} was trained under another objective than its trainer has now: {changed}. Undo the change to "
-        "continue this training. To train under the new objective, give the changed trainer a name of its own, or "
-        "remove the fold"
-    )
-
-
-def other_labels(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """Labels were corrected since."""
+def against_counting(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
+    """Yield why a fold is not one of a grid of now."""
+    if state.is_exported(fold):
+        yield state.describe_exported(fold)
+    if then.train is not None and now.train is None:
+        yield f"{fold} was trained on a split, and splits_final.json is gone; bring it back"
+    if moved := then.moved_cases(now):
+        yield (
+            f"{fold} was trained on other cases than splits_final.json has for this fold now ({len(moved)} differ, "
+            f"such as {moved[0]}): what validates may have been trained on. Restore the split, or remove the fold, "
+            "to train it anew"
+        )
+    if then.outputs and now.outputs and then.outputs != now.outputs:
+        yield (
+            f"{fold} was trained on other labels than dataset.json in nnUNet_preprocessed has now: the outputs of its "
+            f"network are the values {then.outputs}, and would be {now.outputs}. Bring dataset.json back, or remove "
+            "the fold to train it anew"
+        )
+    if differing := sorted({*differing_settings(then.configuration, now.configuration)} - NOT_TRAINED_ON):
+        yield (
+            f"{fold} was trained under other plans of this name: {', '.join(differing)} differ. Plan again as it was, "
+            "give the new ones another name (segan_nnunet plan --plans-name), or remove the fold to train it anew"
+        )
+    if changed := changed_objective(then.objective, now.objective):
+        yield (
+            f"{fold} was trained under another objective than its trainer has now: {changed}. Undo the change to "
+            "continue this training. To train under the new objective, give the changed trainer a name of its own, or "
+            "remove the fold"
+        )
     labels, labels_now = then.labels or {}, now.labels or {}
-    changed = sorted(case for case in labels.keys() & labels_now.keys() if labels[case] != labels_now[case])
-    if not changed:
-        return ""
-    return (
-        f"{fold} was trained on other labels than are preprocessed now ({len(changed)} cases differ, such as "
-        f"{changed[0]}). Bring them back and preprocess again, or remove the fold, to train it anew; or, if that "
-        f"was done without crossval, its {RECORD}"
-    )
+    if others := sorted(case for case in labels.keys() & labels_now.keys() if labels[case] != labels_now[case]):
+        yield (
+            f"{fold} was trained on other labels than are preprocessed now ({len(others)} cases differ, such as "
+            f"{others[0]}). Bring them back and preprocess again, or remove the fold, to train it anew; or, if that "
+            f"was done without crossval, its {RECORD}"
+        )
 
 
-def no_summary(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The fold was not validated."""
-    path = fold / SUMMARY
-    if path.is_file():
-        return ""
-    return f"{path} is missing: the training has not finished, or its validation; run it again with --c"
+def against_comparing(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
+    """Yield why the predictions of a fold may not be scored."""
+    validation = fold / "validation"
+    if state.is_exported(fold):
+        yield (
+            f"{state.describe_exported(fold)}. It has no predictions of validation cases: to compare it, predict a "
+            "test set and give --predictions NAME=FOLDER --reference FOLDER"
+        )
+    if not (path := fold / state.SUMMARY).is_file():
+        yield f"{path} is missing: the training has not finished, or its validation; run it again with --c"
+    if missing := state.missing_predictions(fold):
+        yield (
+            f"{validation} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
+            "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
+        )
+    if now.val is not None and names(now.val) != (cases := {*state.validated_cases(fold)}) and cases:
+        yield (
+            f"{validation} holds other cases than splits_final.json has for {fold.name.replace('_', ' ')} now: the "
+            "split was changed since. A case may have trained the model that predicts it; restore the split, or remove "
+            f"{fold} and train it anew"
+        )
+    yield from against_scores(fold, then)
 
 
-def damaged_summary(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The summary of the validation names no case."""
-    path = fold / SUMMARY
-    if not path.is_file() or validated_entries(fold):
-        return ""
-    return f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val"
+def against_exporting(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
+    """Yield why a fold may not be handed on with its scores."""
+    if state.is_exported(fold):
+        yield f"{state.describe_exported(fold)}. To hand it on, hand on the zip that it came from"
+    yield from against_scores(fold, then)
 
 
-def lost_predictions(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """Predictions of the validation are not here."""
-    if not (missing := missing_predictions(fold)):
-        return ""
-    return (
-        f"{fold / 'validation'} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
-        "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
-    )
+def against_scores(fold: Path, then: FoldRecord) -> Iterator[str]:
+    """Yield why the scores of a validation say nothing. Fold all has none: it validates where it was trained."""
+    if (path := fold / state.SUMMARY).is_file() and not state.validated_entries(fold):
+        yield f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val"
+    both = sorted(names(then.train) & {*state.validated_cases(fold)})
+    if both and fold.name != "fold_all":
+        yield (
+            f"{fold} was trained on {len(both)} of the cases that it is scored on, such as {both[0]}: its scores are "
+            "too good. Correct the split, remove this folder, and train the fold anew"
+        )
 
 
-def other_validation(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The fold validated other cases than it would now."""
-    if now.val is None or set(validated_cases(fold)) == names(now.val):
-        return ""
-    return (
-        f"{fold / 'validation'} holds other cases than splits_final.json has for {fold.name.replace('_', ' ')} now: "
-        "the split was changed since. A case may have trained the model that predicts it; restore the split, or "
-        f"remove {fold} and train it anew"
-    )
-
-
-def scored_in_training(fold: Path, then: FoldRecord, now: FoldRecord) -> str:
-    """The fold was trained on cases that it is scored on; fold all is, and has no scores."""
-    both = sorted(names(then.train) & set(validated_cases(fold)))
-    if not both or fold.name == "fold_all":
-        return ""
-    return (
-        f"{fold} was trained on {len(both)} of the cases that it is scored on, such as {both[0]}: its scores are "
-        "too good. Correct the split, remove this folder, and train the fold anew"
-    )
-
-
-RESTS_ON_OTHERS: tuple[Reason, ...] = (
-    lost_split, other_cases, other_outputs, other_plans, other_objective, other_labels,
-)  # fmt: skip
-REASONS: dict[Purpose, tuple[Reason, ...]] = {
-    Purpose.CONTINUE: (exported, no_checkpoint, *RESTS_ON_OTHERS),
-    Purpose.COUNT: (exported, *RESTS_ON_OTHERS),
-    Purpose.COMPARE: (
-        exported_to_compare, no_summary, damaged_summary, lost_predictions, other_validation, scored_in_training,
-    ),
-    Purpose.EXPORT: (exported_before, damaged_summary, scored_in_training),
-}  # fmt: skip
+REASONS: dict[Purpose, Callable[[Path, FoldRecord, FoldRecord], Iterator[str]]] = {
+    Purpose.CONTINUE: against_continuing,
+    Purpose.COUNT: against_counting,
+    Purpose.COMPARE: against_comparing,
+    Purpose.EXPORT: against_exporting,
+}
 
 
 def check_one_method(folds: Sequence[Path]) -> None:
-    """Check that folds, of one model or of several seeds, were trained under the same configuration and objective.
+    """Check that folds, of one model or of several seeds, were trained under the same objective and configuration.
 
-    As far as it is recorded.
+    As far as they are recorded.
 
     Raises:
         InputError: they were not, and are no one method.
@@ -230,11 +152,10 @@ def check_one_method(folds: Sequence[Path]) -> None:
         first, other = objectives[0]
         if changed := changed_objective(other, objective):
             raise InputError(f"{fold} was trained under another objective than {first}: {changed}. {NOT_ONE_METHOD}")
-    configurations = [(fold, record.configuration) for fold, record in records.items() if record.configuration]
-    for fold, configuration in configurations[1:]:
-        first, planned = configurations[0]
-        if differing := differing_settings(configuration, planned):
+    known = [fold for fold, record in records.items() if record.configuration]
+    for fold in known[1:]:
+        if differing := differing_settings(records[fold].configuration, records[known[0]].configuration):
             raise InputError(
-                f"{fold} was trained under other plans of this name than {first}: {', '.join(differing)} differ. "
+                f"{fold} was trained under other plans of this name than {known[0]}: {', '.join(differing)} differ. "
                 f"{NOT_ONE_METHOD}"
             )

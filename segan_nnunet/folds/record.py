@@ -20,7 +20,6 @@ from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import model_parts
 
 RECORD = "trained_on.json"  # in a fold's folder; in a checkpoint the same under "trained_on"
-NOT_TRAINED_ON = {"next_stage"}  # of a configuration: what a training does not look at
 ROUNDING = 1e-4  # relative, of values that another device computes
 PROBED = ("loss", "further_loss", "distances")  # recorded by their values on a probe
 
@@ -159,8 +158,10 @@ def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
     return {**(resolved(others, parent) if parent else {}), **own}
 
 
-def differing_settings(configuration: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the names of the settings in which two configurations differ."""
+def differing_settings(configuration: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of the settings in which two configurations differ; none where one is not known."""
+    if not configuration or not other:
+        return []
     return sorted(name for name in {*configuration, *other} if configuration.get(name) != other.get(name))
 
 

@@ -15,9 +15,14 @@ CHECKPOINTS = (FINAL, "checkpoint_latest.pth", "checkpoint_best.pth")  # in the 
 SUMMARY = "validation/summary.json"
 
 
+def newest_checkpoint(fold: Path) -> Path | None:
+    """Return the checkpoint from which nnU-Net would go on; None where a fold has none."""
+    return next((path for name in CHECKPOINTS if (path := fold / name).is_file()), None)
+
+
 def has_begun(fold: Path) -> bool:
     """Return whether a fold has a checkpoint, from which a training would go on."""
-    return any((fold / name).is_file() for name in CHECKPOINTS)
+    return newest_checkpoint(fold) is not None
 
 
 def is_exported(fold: Path) -> bool:
