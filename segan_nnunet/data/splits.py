@@ -19,7 +19,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits, read_split
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import composed
 from segan_nnunet.folds.record import FoldRecord, read_record
-from segan_nnunet.folds.state import has_begun
+from segan_nnunet.folds.state import newest_checkpoint
 
 REPLACED = "splits_final_replaced.json"
 SCHEMES = ("kfold", "holdout")
@@ -169,7 +169,7 @@ def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Pat
     results = folder_variable("nnUNet_results")
     for fold in sorted((results / dataset).glob("*__*__*/fold_*")) if results else ():
         number = fold.name.removeprefix("fold_")
-        if not number.isdigit() or not has_begun(fold):
+        if not number.isdigit() or not newest_checkpoint(fold):
             continue
         record = read_record(fold)
         if record.train is None and int(number) < len(earlier):

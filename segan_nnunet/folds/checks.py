@@ -1,6 +1,6 @@
 """Whether a fold may be continued, counted, compared or exported: all reasons against it are here, one `yield` each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segan_nnunet.errors import InputError
@@ -23,6 +23,13 @@ class Purpose(TextEnum):
     EXPORT = "to hand it on, with its scores"
 
 
+EXPORTED_ALREADY = {
+    Purpose.COMPARE: ". It has no predictions of validation cases: to compare it, predict a test set and give "
+    "--predictions NAME=FOLDER --reference FOLDER",
+    Purpose.EXPORT: ". To hand it on, hand on the zip that it came from",
+}
+
+
 def check_fold(path: Path, purpose: Purpose, now: FoldRecord = NOTHING, then: FoldRecord | None = None) -> None:
     """Check that a fold may be continued, counted, compared or exported, as far as its record goes.
 
@@ -35,24 +42,29 @@ def check_fold(path: Path, purpose: Purpose, now: FoldRecord = NOTHING, then: Fo
     Raises:
         InputError: it may not; with the first reason and its remedy.
     """
-    for reason in REASONS[purpose](path, read_record(path) if then is None else then, now):
+    for reason in reasons(path, purpose, now, read_record(path) if then is None else then):
         raise InputError(reason)
 
 
-def against_continuing(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
-    """Yield why a fold may not be trained on: also that its newest checkpoint is something else under this name."""
-    if not state.is_exported(fold) and (newest := state.newest_checkpoint(fold)):
+def reasons(fold: Path, purpose: Purpose, now: FoldRecord, then: FoldRecord) -> Iterator[str]:
+    """Yield the reasons against a fold; the arguments are those of `check_fold`."""
+    if state.is_exported(fold):
+        yield state.describe_exported(fold) + EXPORTED_ALREADY.get(purpose, "")
+    if purpose is Purpose.CONTINUE and (newest := state.newest_checkpoint(fold)):
         try:
             check_checkpoint(newest)
         except InputError as error:
             yield str(error)
-    yield from against_counting(fold, then, now)
+    if purpose in (Purpose.CONTINUE, Purpose.COUNT):
+        yield from changes(fold, now, then)
+    if purpose is Purpose.COMPARE:
+        yield from lacks_of_validation(fold, now)
+    if purpose in (Purpose.COMPARE, Purpose.EXPORT):
+        yield from flaws_of_scores(fold, then)
 
 
-def against_counting(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
-    """Yield why a fold is not one of a grid of now."""
-    if state.is_exported(fold):
-        yield state.describe_exported(fold)
+def changes(fold: Path, now: FoldRecord, then: FoldRecord) -> Iterator[str]:
+    """Yield what a fold rests on that was changed since."""
     if then.train is not None and now.train is None:
         yield f"{fold} was trained on a split, and splits_final.json is gone; bring it back"
     if moved := then.moved_cases(now):
@@ -87,14 +99,9 @@ def against_counting(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[
         )
 
 
-def against_comparing(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
-    """Yield why the predictions of a fold may not be scored."""
+def lacks_of_validation(fold: Path, now: FoldRecord) -> Iterator[str]:
+    """Yield what a validation lacks."""
     validation = fold / "validation"
-    if state.is_exported(fold):
-        yield (
-            f"{state.describe_exported(fold)}. It has no predictions of validation cases: to compare it, predict a "
-            "test set and give --predictions NAME=FOLDER --reference FOLDER"
-        )
     if not (path := fold / state.SUMMARY).is_file():
         yield f"{path} is missing: the training has not finished, or its validation; run it again with --c"
     if missing := state.missing_predictions(fold):
@@ -108,17 +115,9 @@ def against_comparing(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator
             "split was changed since. A case may have trained the model that predicts it; restore the split, or remove "
             f"{fold} and train it anew"
         )
-    yield from against_scores(fold, then)
 
 
-def against_exporting(fold: Path, then: FoldRecord, now: FoldRecord) -> Iterator[str]:
-    """Yield why a fold may not be handed on with its scores."""
-    if state.is_exported(fold):
-        yield f"{state.describe_exported(fold)}. To hand it on, hand on the zip that it came from"
-    yield from against_scores(fold, then)
-
-
-def against_scores(fold: Path, then: FoldRecord) -> Iterator[str]:
+def flaws_of_scores(fold: Path, then: FoldRecord) -> Iterator[str]:
     """Yield why the scores of a validation say nothing. Fold all has none: it validates where it was trained."""
     if (path := fold / state.SUMMARY).is_file() and not state.validated_entries(fold):
         yield f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val"
@@ -128,14 +127,6 @@ def against_scores(fold: Path, then: FoldRecord) -> Iterator[str]:
             f"{fold} was trained on {len(both)} of the cases that it is scored on, such as {both[0]}: its scores are "
             "too good. Correct the split, remove this folder, and train the fold anew"
         )
-
-
-REASONS: dict[Purpose, Callable[[Path, FoldRecord, FoldRecord], Iterator[str]]] = {
-    Purpose.CONTINUE: against_continuing,
-    Purpose.COUNT: against_counting,
-    Purpose.COMPARE: against_comparing,
-    Purpose.EXPORT: against_exporting,
-}
 
 
 def check_one_method(folds: Sequence[Path]) -> None:

@@ -20,25 +20,17 @@ def newest_checkpoint(fold: Path) -> Path | None:
     return next((path for name in CHECKPOINTS if (path := fold / name).is_file()), None)
 
 
-def has_begun(fold: Path) -> bool:
-    """Return whether a fold has a checkpoint, from which a training would go on."""
-    return newest_checkpoint(fold) is not None
-
-
 def is_exported(fold: Path) -> bool:
     """Return whether a fold holds weights for prediction only: no optimiser, and no cases that it validated.
 
     `export` writes such folds. A fold whose owner removed the optimiser to save space is not one of them as long as
     its validation is complete.
     """
-    return not validated_entries(fold) and lacks_optimizer(fold / FINAL)
-
-
-def lacks_optimizer(checkpoint: Path) -> bool:
-    """Return whether a checkpoint has weights and no optimiser; False for a file that is missing or no checkpoint."""
+    if validated_entries(fold):
+        return False
     try:
-        keys = read_pickles(checkpoint)
-    except (OSError, zipfile.BadZipFile):
+        keys = read_pickles(fold / FINAL)
+    except (OSError, zipfile.BadZipFile):  # missing, or no checkpoint
         return False
     return b"network_weights" in keys and b"optimizer_state" not in keys
 

@@ -11,7 +11,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.folds.checks import Purpose, check_fold
 from segan_nnunet.folds.record import FoldRecord, file_digest, output_values, read_record, resolved
-from segan_nnunet.folds.state import has_begun
+from segan_nnunet.folds.state import newest_checkpoint
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.objectives import current_objectives
 from segan_nnunet.grid.run_state import is_finished
@@ -22,7 +22,7 @@ from segan_nnunet.trainer_search import find_trainer
 
 def record_beginning(job: Job) -> None:
     """Record what a job is trained on, unless its training has begun before: then nobody knows."""
-    if not has_begun(job.folder):
+    if not newest_checkpoint(job.folder):
         rests_on(job, digests_of_labels(job)).write(job.folder)
 
 
@@ -32,7 +32,7 @@ def check_folds(jobs: Sequence[Job]) -> None:
     Raises:
         InputError: some may not, all of them named with their reasons.
     """
-    records = {job: read_record(job.folder) for job in jobs if has_begun(job.folder)}
+    records = {job: read_record(job.folder) for job in jobs if newest_checkpoint(job.folder)}
     labels = digests_of_labels(jobs[0]) if any(record.labels for record in records.values()) else {}
     objectives = current_objectives({trainer_of(job) for job, record in records.items() if record.objective})
     problems = []

@@ -25,10 +25,9 @@ def current_objectives(jobs: Collection[Job]) -> dict[Job, dict[str, Any] | None
     if not jobs:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        asked, answer = Path(folder) / "jobs.json", Path(folder) / "objectives.json"
-        asked.write_text(json.dumps({"jobs": [asdict(job) for job in jobs]}))
+        answer = Path(folder) / "objectives.json"
         subprocess.run(
-            [sys.executable, "-m", "segan_nnunet.grid.objectives", str(asked), str(answer)],
+            [sys.executable, "-m", "segan_nnunet.grid.objectives", json.dumps([*map(asdict, jobs)]), str(answer)],
             env={**os.environ, "nnUNet_results": folder, "nnUNet_wandb_enabled": "0"},
             capture_output=True,
             check=False,  # a user's trainer may end the process: then nothing is known
@@ -54,6 +53,5 @@ def objective_of(job: Job) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    asked, answer = map(Path, sys.argv[1:])
-    found = [objective_of(Job(**job)) for job in read_object(asked)["jobs"]]
-    answer.write_text(json.dumps({"objectives": found}))
+    objectives = [objective_of(Job(**job)) for job in json.loads(sys.argv[1])]
+    Path(sys.argv[2]).write_text(json.dumps({"objectives": objectives}))
