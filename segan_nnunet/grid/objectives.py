@@ -48,7 +48,7 @@ def objective_of(job: Job) -> dict[str, Any] | None:
             return None
         trainer.initialize()
         return FoldRecord(objective=trainer.objective()).content()["objective"]
-    except Exception:  # a user's trainer raises anything, and so do plans that it does not fit
+    except (Exception, SystemExit):  # a user's trainer raises anything, and so do plans that it does not fit
         return None
 
 
