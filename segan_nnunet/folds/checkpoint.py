@@ -46,17 +46,13 @@ def read_description(path: Path, written_ns: int) -> dict[str, Any]:
     return {key: content[key] for key in KEPT if key in content}
 
 
-def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of any trainer, nnU-Net's own too; nothing in the file can run code.
-
-    Args:
-        path: of the checkpoint.
-        mapped: leave the weights in the file until they are asked for.
 
     Raises:
         InputError: as `read_plain`, or there are no weights where nnU-Net's trainers write them.
     """
-    content = read_plain(path, mapped)
+    content = read_plain(path)
     if not content.get(WEIGHTS) or not isinstance(content[WEIGHTS], dict):
         raise InputError(
             f"{path} is no checkpoint of nnU-Net: it has no '{WEIGHTS}'. Another program may have written it; bring "
@@ -69,7 +65,8 @@ def read_plain(path: Path, mapped: bool = False) -> dict[str, Any]:
     """Read a dictionary of tensors and plain values that PyTorch has written.
 
     Args:
-        path, mapped: as for `read_checkpoint`.
+        path: of the file.
+        mapped: leave the tensors in the file until they are asked for.
 
     Raises:
         InputError: as `check_checkpoint`, or the file holds more than tensors, NumPy's arrays and plain values.
