@@ -20,7 +20,7 @@ FLOORS = (
     ("networks",),
     ("data",),
     ("trainer_search",),
-    ("catalogues", "exported_folds", "fold_checkpoint", "outputs"),
+    ("catalogues", "folds", "outputs"),
     ("text_files",),
     ("file_kinds",),
     ("trainer_names", "errors", "text_enum"),

@@ -13,7 +13,7 @@ import torch
 from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import read_checkpoint
+from segan_nnunet.folds.checkpoint import read_checkpoint
 from segan_nnunet.training import AdversarialTrainer, SeparateTrainer, SoftmaxTrainer
 from segan_nnunet.training.run.checkpoint import plain, random_states, restore_random_states
 from segan_nnunet.training.run.divergence import TrainingDivergedError

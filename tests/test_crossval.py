@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from segan_nnunet.data.locks import StoppedError, file_lock
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.reproduce import paper_grid
+from segan_nnunet.folds.locks import StoppedError, file_lock
 from segan_nnunet.grid import crossval, executors, local, slurm
 from segan_nnunet.grid.checks import check_trainers, make_grid
 from segan_nnunet.grid.jobs import Grid, Job

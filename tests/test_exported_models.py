@@ -17,8 +17,8 @@ from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.trained_models import exported_models, find_models, trained_method
-from segan_nnunet.exported_folds import is_exported
-from segan_nnunet.fold_checkpoint import read_checkpoint
+from segan_nnunet.folds.checkpoint import read_checkpoint
+from segan_nnunet.folds.state import is_exported
 from segan_nnunet.grid.checks import check_plans
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Job

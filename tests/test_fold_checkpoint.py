@@ -10,7 +10,9 @@ import torch
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.presentation.figures.curves import read_training_log
-from segan_nnunet.fold_checkpoint import check_one_method, configuration_of, read_fold
+from segan_nnunet.folds.checkpoint import read_fold
+from segan_nnunet.folds.checks import check_one_method
+from segan_nnunet.folds.record import read_record
 
 LOG = {
     "dice_per_class_or_region": [[np.float32(0.5), np.float32(0.25)]],
@@ -46,13 +48,13 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path: Path, capsys: pytest.CaptureFi
 def test_folds_of_two_plans_are_not_one_method(tmp_path: Path) -> None:
     model = tmp_path / "SegAN__SegANPlans__2d"
     folds = [model / f"fold_{fold}" for fold in range(3)]
-    assert configuration_of(write(model, 0)) == {"batch_size": 2}
+    assert read_record(write(model, 0)).configuration == {"batch_size": 2}
     write(model, 1)
     check_one_method(folds)
     write(model, 2, batch_size=4)
     with pytest.raises(InputError, match="fold_2 was trained under other plans .* than .*fold_0: batch_size differ"):
         check_one_method(folds)
-    assert configuration_of(model / "fold_7") is None
+    assert read_record(model / "fold_7").configuration is None
 
 
 def test_numbers_of_numpy_1_are_read_as_those_of_numpy_2(tmp_path: Path) -> None:
@@ -78,6 +80,6 @@ def test_a_checkpoint_is_opened_once_and_again_when_it_is_another(
         return load(path, **how)
 
     monkeypatch.setattr(torch, "load", counted)
-    assert configuration_of(fold) == {"batch_size": 2} and read_training_log(fold) and len(opened) == 1
+    assert read_record(fold).configuration == {"batch_size": 2} and read_training_log(fold) and len(opened) == 1
     torch.save({"current_epoch": 7}, fold / "checkpoint_final.pth")
     assert read_fold(fold) == {"current_epoch": 7} and len(opened) == 2

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from segan_nnunet.data.trained_on import RECORD, read_trained_on
 from segan_nnunet.errors import InputError
+from segan_nnunet.folds.record import RECORD, read_record
 from segan_nnunet.grid import fold_records
 from segan_nnunet.grid.fold_records import check_folds, record_beginning
 from segan_nnunet.grid.jobs import Job
@@ -130,7 +130,7 @@ def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> 
     plan(preprocessed, batch_size=4)
     (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["c", "a"], "val": ["b"]}]))
     check_folds([JOB])
-    assert read_trained_on(JOB.folder)["train"] == ["a", "c"]
+    assert read_record(JOB.folder).train == ["a", "c"]
 
 
 def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pyte
     (preprocessed / "gt_segmentations" / "b.nii.gz").write_text("labels of b, corrected")
     with pytest.raises(InputError, match="other labels than are preprocessed now .1 cases differ, such as b"):
         check_folds([JOB])
-    monkeypatch.setattr(fold_records, "label_digests", lambda files: pytest.fail("read for nothing"))
+    monkeypatch.setattr(fold_records, "file_digest", lambda path: pytest.fail("read for nothing"))
     check_folds([OTHER_FOLD])  # not begun
 
 

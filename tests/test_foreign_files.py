@@ -21,7 +21,7 @@ from segan_nnunet.data.volumes import VolumeError, VoxelGrid, read_volume, write
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest
 from segan_nnunet.evaluation.methods.method import same_cases, segmentations
-from segan_nnunet.fold_checkpoint import read_checkpoint, read_fold
+from segan_nnunet.folds.checkpoint import read_checkpoint, read_fold
 from segan_nnunet.grid.checks import check_plans
 from segan_nnunet.models.plans import plan
 from segan_nnunet.models.preprocessing import check_links

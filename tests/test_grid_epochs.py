@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.grid import crossval
-from segan_nnunet.grid.fold_records import epochs_asked, shorter_trainings
+from segan_nnunet.grid.fold_records import epochs_of, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job
 from tests.small_trainers import GameTrainer, build
 
@@ -34,14 +35,20 @@ def finished(trainer: str, epochs: int) -> Job:
 
 
 @pytest.mark.parametrize(
-    ("trainer", "epochs"), [("nnUNetTrainer", 1000), ("nnUNetTrainer_5epochs", 5), ("NotThere", None)]
+    ("trainer", "epochs"),
+    [
+        ("SegANTrainer_short", 12),
+        ("SegANTrainer_50epochs_seed3", 50),
+        ("nnUNetTrainer_5epochs", 5),
+        ("nnUNetTrainer", None),
+        ("NotThere", None),
+    ],
 )
-def test_the_number_of_epochs_is_the_trainer_s_and_nothing_is_left_behind(
-    planned: Path, trainer: str, epochs: int | None
+def test_the_number_of_epochs_is_that_of_the_class_or_of_the_name(
+    trainer: str, epochs: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = sorted(planned.rglob("*"))
-    assert epochs_asked(Job(DATASET, "2d", trainer, "SegANPlans", 0, "cpu")) == epochs
-    assert sorted(planned.rglob("*")) == before
+    monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
+    assert epochs_of(trainer) == epochs
 
 
 def test_a_shorter_training_is_named_with_the_command_that_trains_on(planned: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segan_nnunet.data.locks import LockedError, StoppedError, file_lock, is_locked
+from segan_nnunet.folds.locks import LockedError, StoppedError, file_lock, is_locked
 
 
 def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
     code = f"""
 import subprocess, sys
 from pathlib import Path
-from segan_nnunet.data.locks import file_lock
+from segan_nnunet.folds.locks import file_lock
 with file_lock(Path({str(path)!r})) as lock:
     print(subprocess.Popen(["sleep", "600"], pass_fds=(lock,), stdout=subprocess.DEVNULL).pid, flush=True)
     sys.stdin.read()

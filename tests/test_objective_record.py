@@ -11,12 +11,13 @@ from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss
 from torch import Tensor, nn
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.data.trained_on import trained_on
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import alike, changed_objective, check_one_method
+from segan_nnunet.folds.checks import check_one_method
+from segan_nnunet.folds.record import FoldRecord, alike, changed_objective
 from segan_nnunet.grid import fold_records
-from segan_nnunet.grid.fold_records import check_folds, objective_asked
+from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.objectives import current_objectives
 from segan_nnunet.objective import layer_distances, relative_distances, soft_dice_distance
 from segan_nnunet.training import (
     AdversarialTrainer,
@@ -189,8 +190,8 @@ def test_folds_of_two_objectives_are_no_one_method(tmp_path: Path) -> None:
     folds = [tmp_path / "A__P__2d" / f"fold_{number}" for number in range(3)]
     for fold, clamp in zip(folds, (0.01, 0.01, 0.05), strict=True):
         fold.mkdir(parents=True)
-        record = trained_on((["a"], ["b"]), {}, objective={"critic_clamp": clamp})
-        torch.save({"trained_on": record}, fold / "checkpoint_final.pth")
+        record = FoldRecord(["a"], ["b"], objective={"critic_clamp": clamp})
+        torch.save({"trained_on": record.content()}, fold / "checkpoint_final.pth")
     check_one_method(folds[:2])
     with pytest.raises(InputError, match="fold_2 was trained under another objective than .*fold_0: critic_clamp was"):
         check_one_method(folds)
@@ -203,30 +204,36 @@ def test_a_grid_compares_finished_folds_with_the_trainer_of_now(
     jobs = [Job("Dataset007_Tiny", "2d", f"A_seed{seed}", "nnUNetPlans", 0, "cpu") for seed in (1, 2)]
     for job in jobs:
         job.folder.mkdir(parents=True)
-        record = trained_on((["a", "b"], ["c"]), {}, objective={"critic_clamp": 0.01})
-        torch.save({"trained_on": record}, job.folder / "checkpoint_final.pth")
-    asked = []
+        record = FoldRecord(["a", "b"], ["c"], objective={"critic_clamp": 0.01})
+        torch.save({"trained_on": record.content()}, job.folder / "checkpoint_final.pth")
+    asked: list[str] = []
 
-    def now(job: Job) -> dict[str, Any]:
-        asked.append(job.trainer)
-        return {"critic_clamp": 0.02}
+    def now(jobs: set[Job]) -> dict[Job, Any]:
+        asked.extend(job.trainer for job in jobs)
+        return {job: {"critic_clamp": 0.02} for job in jobs}
 
-    monkeypatch.setattr(fold_records, "objective_asked", now)
+    monkeypatch.setattr(fold_records, "current_objectives", now)
     with pytest.raises(InputError, match="A_seed2.*critic_clamp was 0.01 and is 0.02"):
         check_folds(jobs)
     assert asked == ["A"], "made once for all seeds"
 
 
-def test_a_grid_makes_the_trainer_of_a_job(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_asks_trainers_for_their_objectives_and_leaves_nothing_behind(
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
     trainer = build(AdversarialTrainer, nnunet_folders)
     folder = Path(trainer.preprocessed_dataset_folder_base)
     (folder / "SegANPlans.json").write_text(json.dumps(trainer.plans_manager.plans))
     (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json))
-    asked = objective_asked(Job("Dataset001_Tiny", "2d", "SegANTrainer_s3_short", "SegANPlans", 0, "cpu"))
-    assert asked is not None and asked["critic_layers"] == [3]
-    assert objective_asked(Job("Dataset001_Tiny", "2d", "nnUNetTrainer", "SegANPlans", 0, "cpu")) is None
-    assert objective_asked(Job("Dataset001_Tiny", "2d", "NotThere", "SegANPlans", 0, "cpu")) is None
+    before = sorted(nnunet_folders.rglob("*"))
+    trainers = ("SegANTrainer_s3_short", "nnUNetTrainer", "NotThere")
+    ours, *others = current_objectives(
+        [Job("Dataset001_Tiny", "2d", name, "SegANPlans", 0, "cpu") for name in trainers]
+    ).values()
+    assert ours is not None and ours["critic_layers"] == [3]
+    assert others == [None, None]
+    assert sorted(nnunet_folders.rglob("*")) == before
 
 
 @pytest.mark.parametrize(("core", "kept"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segan_nnunet.data.locks import FOLD_LOCK, file_lock
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.preprocessed_data import preprocessing_settings, read_record, record_path
 from segan_nnunet.errors import InputError
+from segan_nnunet.folds.locks import FOLD_LOCK, file_lock
 from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.plans import plan
 from segan_nnunet.models.preprocessing import nnunet_refusals, preprocess_with_nnunet

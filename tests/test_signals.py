@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from segan_nnunet.cli.grids import carry_out
-from segan_nnunet.data.locks import is_locked
+from segan_nnunet.folds.locks import is_locked
 from segan_nnunet.grid import local
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import LOCK, RECORD, State, read_state

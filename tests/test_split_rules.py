@@ -10,12 +10,12 @@ import pytest
 
 from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.data.splits import write_splits
-from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.comparison import compare
+from segan_nnunet.folds.checks import Purpose, check_fold
+from segan_nnunet.folds.record import FoldRecord
 from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.export import export_model
-from segan_nnunet.models.model_card import model_card
 from segan_nnunet.training import PaperTrainer
 from tests.hand_made_planned import CASES, DATASET, SPLIT, write_planned
 from tests.hand_made_results import NAME, cubes, validate, write_dataset
@@ -103,13 +103,14 @@ def leaky(nnunet_folders: Path) -> Path:
     return folder
 
 
-def test_scores_of_cases_that_were_trained_on_are_refused(leaky: Path) -> None:
+def test_scores_of_cases_that_were_trained_on_are_refused(leaky: Path, tmp_path: Path) -> None:
     said = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
     with pytest.raises(InputError, match=said):
         compare(1)
     with pytest.raises(InputError, match=said):
-        model_card(leaky, [0, 1], json.loads((leaky / "dataset.json").read_text()), "checkpoint_final.pth")
-    check_not_trained_on(leaky / "fold_0", ["a"])
+        export_model(1, "SegAN", "SegANPlans", "2d", [0, 1], tmp_path / "model.zip")
+    for purpose in (Purpose.COMPARE, Purpose.EXPORT):
+        check_fold(leaky / "fold_0", purpose, FoldRecord(val=["a"]))
 
 
 def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(

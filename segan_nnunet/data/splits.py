@@ -16,9 +16,10 @@ from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, folder_variable, nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits, read_splits
-from segan_nnunet.data.trained_on import has_begun, moved_cases, read_trained_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import composed
+from segan_nnunet.folds.record import FoldRecord, read_record
+from segan_nnunet.folds.state import newest_checkpoint
 
 REPLACED = "splits_final_replaced.json"
 SCHEMES = ("kfold", "holdout")
@@ -168,12 +169,12 @@ def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Pat
     results = folder_variable("nnUNet_results")
     for fold in sorted((results / dataset).glob("*__*__*/fold_*")) if results else ():
         number = fold.name.removeprefix("fold_")
-        if not number.isdigit() or not has_begun(fold):
+        if not number.isdigit() or not newest_checkpoint(fold):
             continue
-        recorded = read_trained_on(fold)
-        if recorded["train"] is None and int(number) < len(earlier):
-            recorded = earlier[int(number)]
-        if int(number) >= len(splits) or moved_cases(recorded, splits[int(number)]):
+        record = read_record(fold)
+        if record.train is None and int(number) < len(earlier):
+            record = FoldRecord.of(earlier[int(number)])
+        if int(number) >= len(splits) or record.moved_cases(FoldRecord.of(splits[int(number)])):
             found.append(fold)
     return found
 

@@ -10,8 +10,8 @@ from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number,
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
 from segan_nnunet.errors import InputError
-from segan_nnunet.exported_folds import describe_exported, is_exported
 from segan_nnunet.file_kinds import is_hidden
+from segan_nnunet.folds.state import describe_exported, is_exported
 from segan_nnunet.grid.jobs import Grid, unique
 from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import unseeded

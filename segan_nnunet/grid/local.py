@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from segan_nnunet.data.environment import usable_cores
-from segan_nnunet.data.locks import StoppedError
 from segan_nnunet.errors import InputError
+from segan_nnunet.folds.locks import StoppedError
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import job_environment, run_job
 from segan_nnunet.grid.run_state import DISK_FULL, LOG, JobState, State, read_progress

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from segan_nnunet.data.locks import NEVER, LockedError, StoppedError, file_lock
-from segan_nnunet.exported_folds import is_exported
+from segan_nnunet.folds.locks import NEVER, LockedError, StoppedError, file_lock
+from segan_nnunet.folds.state import is_exported
 from segan_nnunet.grid.fold_records import record_beginning
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_state import (

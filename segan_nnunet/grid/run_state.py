@@ -17,10 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from segan_nnunet.data.locks import FOLD_LOCK, is_locked
 from segan_nnunet.data.progress import seconds_left
 from segan_nnunet.errors import InputError
-from segan_nnunet.exported_folds import FINAL, SUMMARY, is_exported, missing_predictions
+from segan_nnunet.folds.locks import FOLD_LOCK, is_locked
+from segan_nnunet.folds.state import FINAL, SUMMARY, is_exported, missing_predictions
 from segan_nnunet.grid.jobs import Job
 from segan_nnunet.text_enum import TextEnum
 from segan_nnunet.text_files import optional_object

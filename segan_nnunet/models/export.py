@@ -17,8 +17,9 @@ from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans_file
 from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.errors import InputError
-from segan_nnunet.exported_folds import FINAL, describe_exported, is_exported
-from segan_nnunet.fold_checkpoint import check_one_method, read_checkpoint
+from segan_nnunet.folds.checkpoint import read_checkpoint
+from segan_nnunet.folds.checks import Purpose, check_fold, check_one_method
+from segan_nnunet.folds.state import FINAL
 from segan_nnunet.models.model_card import CARD, model_card
 from segan_nnunet.outputs import output_file
 from segan_nnunet.text_files import read_object
@@ -95,8 +96,8 @@ def write_zip(
         trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     fold_folders = [source / f"fold_{fold}" for fold in folds]
-    if installed := [folder for folder in fold_folders if is_exported(folder)]:
-        raise InputError(f"{describe_exported(installed[0])}. To hand it on, hand on the zip that it came from")
+    for folder in fold_folders:
+        check_fold(folder, Purpose.EXPORT)
     described = {
         "plans.json": read_plans_file(source / "plans.json"),
         "dataset.json": read_dataset(source / "dataset.json"),

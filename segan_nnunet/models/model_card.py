@@ -10,12 +10,12 @@ import pandas as pd
 from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.environment import folder_variable
 from segan_nnunet.data.labelling import read_labelling
-from segan_nnunet.data.trained_on import check_not_trained_on
-from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, read_summary, validated_case
+from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, validated_case
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import TABLE_1, add_scores
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.summary import summarise
+from segan_nnunet.folds.state import SUMMARY, validated_entries
 from segan_nnunet.trainer_names import model_parts
 
 CARD = "MODEL_CARD.md"
@@ -51,8 +51,7 @@ def model_card(model_folder: Path, folds: Sequence[int | str], dataset: Mapping[
         checkpoint: whose weights are exported.
 
     Raises:
-        InputError: a summary of a validation is damaged, or has regions that dataset.json does not know, or a fold was
-            trained on cases that it is scored on.
+        InputError: a summary of a validation has regions that dataset.json does not know.
     """
     model = model_parts(model_folder.name)
     name = model_folder.parent.name
@@ -117,12 +116,11 @@ def validated_scores(model_folder: Path, folds: Sequence[int | str]) -> CardScor
     patient_of = read_column(raw / model_folder.parent.name, "patient") if raw else {}
     rows, missing = [], []
     for fold in folds:
-        path = model_folder / f"fold_{fold}" / "validation" / "summary.json"
+        path = model_folder / f"fold_{fold}" / SUMMARY
         if str(fold) == "all" or not path.is_file():  # fold all validates on the cases that it was trained on
             missing.append(str(fold))
             continue
-        entries = {validated_case(entry, labelling.file_ending): entry for entry in read_summary(path)}
-        check_not_trained_on(path.parent.parent, entries)
+        entries = {validated_case(entry, labelling.file_ending): entry for entry in validated_entries(path.parents[1])}
         for case, entry in entries.items():
             for region, metrics in named_regions(entry["metrics"], labelling, path).items():
                 rows.append({"method": "", "case": case, "region": region, "patient": patient_of.get(case, case)}

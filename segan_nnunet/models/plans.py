@@ -10,11 +10,11 @@ from unittest import mock
 
 from segan_nnunet.data.environment import dataset_name, folder_variable, nnunet_folder, number_of_processes
 from segan_nnunet.data.labelling import PLANNING, read_dataset
-from segan_nnunet.data.locks import file_lock
 from segan_nnunet.data.planned.cases import raw_cases, raw_problem
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import differing_settings
+from segan_nnunet.folds.locks import file_lock
+from segan_nnunet.folds.record import differing_settings
 from segan_nnunet.models.configurations import NETWORKS, derived_plans
 from segan_nnunet.models.preprocessing import (
     check_links,

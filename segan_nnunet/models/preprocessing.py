@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from segan_nnunet.data.environment import dataset_number, folder_variable, nnunet_folder
-from segan_nnunet.data.locks import FOLD_LOCK, is_locked
 from segan_nnunet.data.planned.cases import known_cases, preprocessed_cases, raw_cases, raw_folder
 from segan_nnunet.data.planned.plans import data_identifier
 from segan_nnunet.data.planned.preprocessed_data import (
@@ -19,12 +18,13 @@ from segan_nnunet.data.planned.preprocessed_data import (
     read_record,
     write_record,
 )
-from segan_nnunet.data.trained_on import digest
 from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.data.volumes.pictures import is_picture
 from segan_nnunet.data.volumes.whole_files import check_end, check_file
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_name, is_hidden
+from segan_nnunet.folds.locks import FOLD_LOCK, is_locked
+from segan_nnunet.folds.record import file_digest
 from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import model_parts
 
@@ -176,7 +176,7 @@ def sources(raw: Path) -> list[Path]:
 def digests(raw: Path) -> dict[str, str]:
     """Digests of a dataset's images and labels by their path in it: of whole labels, and of pieces of the images."""
     return {
-        str(path.relative_to(raw)): digest(path) if path.parent.name == "labelsTr" else digest_of_pieces(path)
+        str(path.relative_to(raw)): file_digest(path) if path.parent.name == "labelsTr" else digest_of_pieces(path)
         for path in sources(raw)
     }
 
@@ -204,7 +204,7 @@ def remove_changed_labels(kept: Path, raw: Path) -> None:
     """Remove copies of labels that are other than the labels now: nnU-Net replaces older copies only."""
     for path in kept.glob("*"):
         label = raw / "labelsTr" / path.name
-        if label.is_file() and digest(label) != digest(path):
+        if label.is_file() and file_digest(label) != file_digest(path):
             path.unlink()
 
 

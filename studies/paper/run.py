@@ -25,7 +25,7 @@ from segan_nnunet.evaluation.scores.lesions import components
 from segan_nnunet.evaluation.scores.measurement import Case, measure
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surfaces import surface_elements, surface_voxels
-from segan_nnunet.fold_checkpoint import read_fold
+from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.grid.checks import check_trainers, make_grid
 from segan_nnunet.grid.crossval import open_jobs
 from segan_nnunet.grid.fold_records import check_folds

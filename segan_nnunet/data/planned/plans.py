@@ -8,7 +8,7 @@ from typing import Any
 
 from segan_nnunet.data.environment import dataset_number
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import resolved
+from segan_nnunet.folds.record import resolved
 from segan_nnunet.text_files import read_object
 
 

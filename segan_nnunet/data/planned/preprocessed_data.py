@@ -15,7 +15,7 @@ from typing import Any
 from segan_nnunet.data.planned.cases import preprocessed_cases
 from segan_nnunet.data.planned.plans import data_identifier
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import differing_settings, resolved
+from segan_nnunet.folds.record import differing_settings, resolved
 from segan_nnunet.text_files import optional_object
 
 SETTINGS = (

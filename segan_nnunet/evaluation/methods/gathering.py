@@ -11,7 +11,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_on
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Contest, folder_methods, groups, require_folder, segmentations
 from segan_nnunet.evaluation.methods.trained_models import exported_models, find_models, trained_method
-from segan_nnunet.fold_checkpoint import check_one_method
+from segan_nnunet.folds.checks import check_one_method
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
-from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits
-from segan_nnunet.data.trained_on import check_not_trained_on
+from segan_nnunet.data.planned.split_file import Splits
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.exported_folds import SUMMARY, describe_exported, is_exported, missing_predictions
 from segan_nnunet.file_kinds import composed
-from segan_nnunet.fold_checkpoint import check_one_method
-from segan_nnunet.text_files import read_object
+from segan_nnunet.folds.checks import Purpose, check_fold, check_one_method
+from segan_nnunet.folds.record import FoldRecord
+from segan_nnunet.folds.state import SUMMARY, is_exported, validated_entries
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
 
 COUNTS = ("TP", "FP", "FN", "TN")
@@ -152,30 +151,19 @@ def trained_method(
         splits: of the dataset, which says how many folds there are.
 
     Raises:
-        InputError: a fold that was asked for is not validated, its predictions are missing, or it was trained on a
-            case that it predicts.
+        InputError: a fold may not be compared, or the folds are no one method.
     """
     predictions: dict[str, Path] = {}
     fold_of: dict[str, int] = {}
     for fold in folds or validated_folds(model_folder):
-        validation = model_folder / f"fold_{fold}" / "validation"
-        if missing := missing_predictions(validation.parent):
-            raise InputError(
-                f"{validation} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
-                "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
-            )
+        folder = model_folder / f"fold_{fold}"
+        validation = folder / "validation"
+        split = FoldRecord(val=splits[fold]["val"]) if splits and fold < len(splits) else FoldRecord()
+        check_fold(folder, Purpose.COMPARE, split)
         files = {composed(case): path for case, path in files_by_case(validation, labelling.file_ending).items()}
-        for entry in read_summary(validation / "summary.json"):
+        for entry in validated_entries(folder):
             case = validated_case(entry, labelling.file_ending)
             predictions[case], fold_of[case] = files.get(case, validation / f"{case}{labelling.file_ending}"), fold
-        validated = {case for case, of in fold_of.items() if of == fold}
-        if splits and fold < len(splits) and validated != set(map(composed, splits[fold]["val"])):
-            raise InputError(
-                f"{validation} holds other cases than {SPLITS_FILE} has for fold {fold} now: the split was changed "
-                "since. A case may have trained the model that predicts it; restore the split, or remove "
-                f"{validation.parent} and train it anew"
-            )
-        check_not_trained_on(validation.parent, validated)
     made = Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
     check_one_method(made.fold_folders)
     return made
@@ -197,25 +185,6 @@ def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Sp
     return "; ".join(said)
 
 
-def read_summary(path: Path) -> list[dict]:
-    """Read nnU-Net's summary of a validation, case by case.
-
-    Raises:
-        InputError: it is missing or damaged, or of an exported model.
-    """
-    if is_exported(fold := path.parent.parent):
-        raise InputError(
-            f"{describe_exported(fold)}. It has no predictions of validation cases: to compare it, predict a test set "
-            "and give --predictions NAME=FOLDER --reference FOLDER"
-        )
-    if not path.is_file():
-        raise InputError(f"{path} is missing: the training has not finished, or its validation; run it again with --c")
-    try:
-        return read_object(path)["metric_per_case"]
-    except (InputError, KeyError) as error:
-        raise InputError(f"{path} is damaged; run the training's validation again: nnUNetv2_train ... --val") from error
-
-
 def validated_case(entry: dict, ending: str) -> str:
     """Return the case of an entry of nnU-Net's summary, letters composed; its path is of the machine that validated."""
     return composed(Path(entry["prediction_file"]).name.removesuffix(ending))
@@ -233,7 +202,7 @@ def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: L
             continue
         for fold in sorted({method.folds[case] for case in method.predictions}):
             path = method.model_folder / f"fold_{fold}" / "validation" / "summary.json"
-            for entry in read_summary(path):
+            for entry in validated_entries(path.parents[1]):
                 case = validated_case(entry, labelling.file_ending)
                 if case not in method.predictions:
                     continue

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.fold_checkpoint import read_fold
+from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.text_files import optional_object
 
 EQUAL = 0.1  # times of training that differ by less are called equal: two runs of one training differ so

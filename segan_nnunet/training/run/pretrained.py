@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.fold_checkpoint import read_checkpoint
+from segan_nnunet.folds.checkpoint import read_checkpoint
 
 OUTPUT_LAYERS = ".seg_layers."  # in the keys that nnU-Net leaves out too: their number of maps is the labels'
 NESTING = "nesting_rank"  # of the softmax baseline, whose other keys began with "network." in earlier checkpoints

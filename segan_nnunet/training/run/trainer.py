@@ -17,10 +17,11 @@ from torch.nn.parallel import DistributedDataParallel
 from segan_nnunet.data.planned.cases import preprocessed_cases
 from segan_nnunet.data.planned.preprocessed_data import check_preprocessed_under
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, read_splits
-from segan_nnunet.data.trained_on import check_trained_on, trained_on
 from segan_nnunet.errors import InputError
-from segan_nnunet.exported_folds import describe_exported
-from segan_nnunet.fold_checkpoint import output_values, outputs_in, read_checkpoint
+from segan_nnunet.folds.checkpoint import read_checkpoint
+from segan_nnunet.folds.checks import Purpose, check_fold
+from segan_nnunet.folds.record import FoldRecord, output_values
+from segan_nnunet.folds.state import describe_exported
 from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
@@ -120,7 +121,7 @@ class ResumableTrainer(nnUNetTrainer):
         self.check_split()
         super().on_train_start()
         self.split = self.split_now()
-        self.trained_on()  # the objective is that of the beginning
+        self.fold_record()  # the objective is that of the beginning
 
     def on_epoch_start(self) -> None:
         """After a resume, let the random numbers go on where they were: nnU-Net draws some to start its loaders."""
@@ -162,16 +163,20 @@ class ResumableTrainer(nnUNetTrainer):
         return {
             "random_states": checkpoints.random_states(),
             "optimizer_class": type(self.optimizer).__name__,
-            "trained_on": self.trained_on(),
+            "trained_on": self.fold_record().content(),
         }
 
-    def trained_on(self) -> dict[str, Any]:
-        """The cases, as they were when this process began to train, the configuration, and the objective."""
-        split, configuration = self.split or self.split_now(), self.configuration_manager.configuration
+    def fold_record(self) -> FoldRecord:
+        """Return what this training rests on; cases and objective as they were when this process began to train."""
+        train, val = self.split or self.split_now() or (None, None)
         if self.recorded_objective is None:
             self.recorded_objective = self.objective()
-        return trained_on(
-            split, configuration, objective=self.recorded_objective, outputs=output_values(self.dataset_json)
+        return FoldRecord(
+            train,
+            val,
+            self.configuration_manager.configuration,
+            objective=self.recorded_objective,
+            outputs=output_values(self.dataset_json),
         )
 
     def objective(self) -> dict[str, Any]:
@@ -269,11 +274,11 @@ class ResumableTrainer(nnUNetTrainer):
                 f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
                 "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
             )
-        if recorded := checkpoint.get("trained_on"):
-            check_trained_on({**recorded, "outputs": outputs_in(checkpoint)}, self.trained_on(), path)
+        then = FoldRecord.in_checkpoint(checkpoint)
+        check_fold(path, Purpose.CONTINUE, self.fold_record(), then)
         for player, module in self.players().items():
             checkpoints.check_same_weights(player, checkpoint.get(WEIGHTS[player]), module, path)
-        if not (checkpoint.get("trained_on") or {}).get("objective"):
+        if not then.objective:
             self.print_to_log_file(
                 f"{path.name} has no record of its objective, as those of earlier versions: it is taken to be that of "
                 f"{type(self).__name__} now."

@@ -22,7 +22,7 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     per_row,
 )
 from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
-from segan_nnunet.fold_checkpoint import read_fold
+from segan_nnunet.folds.checkpoint import read_fold
 
 # thin lines of the paper's yellow, and of white, cannot be seen on white
 DARKER = [{"#FFE000": "#B8A000", "#FFFFFF": "#777777"}.get(colour, colour) for colour in REGION_COLOURS]

@@ -1,0 +1,57 @@
+"""The objectives of trainers as they are now. Only an instance knows its objective, and nnU-Net's begin a log.
+
+So they are made in a process of its own, with a folder of results of its own: `python -m segan_nnunet.grid.objectives`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.data.planned.plans import read_plans
+from segan_nnunet.folds.record import FoldRecord
+from segan_nnunet.grid.jobs import Job
+from segan_nnunet.text_files import optional_object, read_object
+from segan_nnunet.trainer_search import find_trainer
+
+
+def current_objectives(jobs: Collection[Job]) -> dict[Job, dict[str, Any] | None]:
+    """Return the objective of each job's trainer as it is now; None where it is not ours, or cannot be made here."""
+    if not jobs:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "objectives.json"
+        subprocess.run(
+            [sys.executable, "-m", "segan_nnunet.grid.objectives", json.dumps([*map(asdict, jobs)]), str(answer)],
+            env={**os.environ, "nnUNet_results": folder, "nnUNet_wandb_enabled": "0"},
+            capture_output=True,
+            check=False,  # a user's trainer may end the process: then nothing is known
+        )
+        objectives = optional_object(answer).get("objectives") or [None] * len(jobs)
+    return dict(zip(jobs, objectives, strict=True))
+
+
+def objective_of(job: Job) -> dict[str, Any] | None:
+    """Make the trainer of a job and return its objective; None where it has none, or cannot be made."""
+    import torch  # seconds to import
+
+    try:
+        plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
+        described = read_object(job.preprocessed / "dataset.json")
+        trainer = find_trainer(job.trainer)(plans, job.configuration, job.fold, described, torch.device("cpu"))
+        if not hasattr(trainer, "objective"):
+            return None
+        trainer.initialize()
+        return FoldRecord(objective=trainer.objective()).content()["objective"]
+    except (Exception, SystemExit):  # a user's trainer raises anything, and so do plans that it does not fit
+        return None
+
+
+if __name__ == "__main__":
+    objectives = [objective_of(Job(**job)) for job in json.loads(sys.argv[1])]
+    Path(sys.argv[2]).write_text(json.dumps({"objectives": objectives}))
