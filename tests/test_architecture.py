@@ -14,6 +14,8 @@ FLOORS = (
     ("experiments",),
     ("grid",),
     ("models",),
+    ("comparison",),
+    ("validations",),
     ("evaluation",),
     ("training",),
     ("objective",),

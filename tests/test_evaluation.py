@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.methods.gathering import Folders
-from segan_nnunet.evaluation.methods.method import parse_folders
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders, parse_folders
 from segan_nnunet.evaluation.presentation import figures, result_folder
-from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.settings import Settings
 from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder, write_volume
 
 pytestmark = pytest.mark.usefixtures("quick_correction")

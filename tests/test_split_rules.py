@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.data.splits import write_splits
 from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.grid.checks import make_grid
 from segan_nnunet.models.export import export_model
 from segan_nnunet.models.model_card import model_card

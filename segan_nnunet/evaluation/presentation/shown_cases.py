@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 
 MODALITY = "t2"  # the paper's Figure 3
 CONTRAST = ("t1c", "t1ce", "t1gd")  # beside it: what enhances is seen there alone
@@ -66,36 +66,42 @@ def ranked_cases(scores: pd.DataFrame) -> list[str]:
     return list(means.sort_values(ascending=False, kind="stable", na_position="first").index)
 
 
-def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> ShownCase:
-    """Read what is to be shown of a case.
+def load_case(compared: MethodsOnCases, means: pd.DataFrame, case: str, rank: str) -> ShownCase:
+    """Read the images and segmentations of a case, those of each method's first seed.
+
+    Args:
+        compared: the methods and the cases.
+        means: scores, one row per method, case and region.
+        case: to show.
+        rank: why it is shown.
 
     Raises:
         InputError: an image cannot be read, or is not of the reference's size.
     """
-    reference = read_volume(contest.references[case], dimensions=(2, 3))
+    reference = read_volume(compared.references[case], dimensions=(2, 3))
     grid = upright(reference.grid)
     images = {}
-    for modality, path in contest.images(case).items():
+    for modality, path in compared.images(case).items():
         try:
             volume = read_volume(path, dimensions=(2, 3))
         except VolumeError:  # a picture that cannot be shown, of colours perhaps, does not cost the tables
             continue
         if (image := on_grid(volume, reference.grid, grid)) is None:
             raise InputError(
-                f"{path} does not lie on the voxels of the reference of {case} ({contest.references[case]}); give the "
+                f"{path} does not lie on the voxels of the reference of {case} ({compared.references[case]}); give the "
                 "images that belong to the references with --images"
             )
         images[modality] = as_slices(image)
     truth = labels_on(reference, reference.grid, grid)
-    of_case = scores[scores["case"] == case]
+    of_case = means[means["case"] == case]
     return ShownCase(
         case,
         rank,
         images or {NO_IMAGE: np.zeros_like(truth, np.uint8)},
         truth,
         {
-            method.name: labels_on(read_volume(method.predictions[case], dimensions=(2, 3)), reference.grid, grid)
-            for method in contest.methods
+            method: labels_on(read_volume(first.files[case], dimensions=(2, 3)), reference.grid, grid)
+            for method, first in compared.methods.items()
         },
         {
             method: dict(zip(rows["region"], rows["Dice"], strict=True))

@@ -15,6 +15,7 @@ from segan_nnunet.evaluation.scores.definitions import Measures
 from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
+COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
 MOST_LOOKED_UP = 1 << 16  # label value up to which a table of all values is small
 
 

@@ -4,21 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, Splits
 from segan_nnunet.data.trained_on import check_not_trained_on
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.method import Method
+from segan_nnunet.evaluation.methods.methods_on_cases import Predictions
+from segan_nnunet.evaluation.methods.training import TrainedFold
+from segan_nnunet.evaluation.scores.scores import COUNTS
+from segan_nnunet.evaluation.scores.seeds import UNSEEDED
 from segan_nnunet.exported_folds import SUMMARY, describe_exported, is_exported, missing_predictions
 from segan_nnunet.file_kinds import composed
-from segan_nnunet.fold_checkpoint import check_one_method
 from segan_nnunet.text_files import read_object
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
-
-COUNTS = ("TP", "FP", "FN", "TN")
+from segan_nnunet.validations.training_records import describe_training, read_cost, read_training_log
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,16 @@ class Model:
     """A validated model.
 
     Attributes:
-        name: of its row: the trainer, with plans and configuration where they differ.
+        name: the trainer, with plans and configuration where they differ.
         folder: nnU-Net's folder of the trained model.
-        seed_of: name of the row that it shares with other seeds of its trainer; empty if it has one of its own.
-        seed: its seed, then.
+        method: the row of the table, which the seeds of a trainer share unless they were asked for one by one.
+        seed: of the training; UNSEEDED where it has a row of its own.
     """
 
     name: str
     folder: Path
-    seed_of: str = ""
-    seed: int | None = None
+    method: str
+    seed: int = UNSEEDED
 
 
 def find_models(
@@ -95,7 +94,7 @@ def find_models(
                          f"{exported_models(results, configurations)}")  # fmt: skip
     if trainers:  # in the order asked for
         order = list(trainers)
-        chosen = dict(sorted(chosen.items(), key=lambda item: order.index(asked_as(item[0][0], order))))
+        chosen = dict(sorted(chosen.items(), key=lambda item: order.index(requested_name(item[0][0], order))))
     several_plans = len({plan for _, plan, _ in chosen}) > 1
     several_configurations = len({configuration for *_, configuration in chosen}) > 1
     models = []
@@ -104,7 +103,7 @@ def find_models(
         suffix = f" ({', '.join(apart)})" if apart else ""
         base, seed = unseeded(trainer)
         if seed is None or (trainers and trainer in trainers):
-            models.append(Model(trainer + suffix, folder))
+            models.append(Model(trainer + suffix, folder, trainer + suffix))
         else:
             shared = f"{base}, seeds" if (base, plan, configuration) in chosen else base
             models.append(Model(trainer + suffix, folder, shared + suffix, seed))
@@ -112,7 +111,7 @@ def find_models(
 
 
 def exported_models(results: Path, configurations: Sequence[str]) -> str:
-    """Say which models were installed here from an export, and how to compare them; empty where none was."""
+    """Say which models were installed from an export, and how to compare them; empty where none was."""
     folders = [folder for one in configurations for folder in sorted(results.glob(f"*__*__{one}"))]
     exported = [folder for folder in folders if any(map(is_exported, folder.glob("fold_*")))]
     names = [folder.name for folder in exported if not validated_folds(folder)]
@@ -122,63 +121,74 @@ def exported_models(results: Path, configurations: Sequence[str]) -> str:
     ) if names else ""  # fmt: skip
 
 
-def asked_as(trainer: str, names: Sequence[str]) -> str:
-    """The name by which a trainer was asked for: its own, or that without its seed."""
+def requested_name(trainer: str, names: Sequence[str]) -> str:
+    """Return the name by which a trainer was asked for: its own, or that without its seed."""
     return trainer if trainer in names else unseeded(trainer)[0]
 
 
 def validated_folds(model_folder: Path) -> list[int]:
-    """Numbers of the folds that were validated here."""
+    """Return the numbers of the folds that were validated here."""
     folds = [path.parent.parent for path in model_folder.glob(f"fold_*/{SUMMARY}")]
     return fold_numbers(fold for fold in folds if not is_exported(fold))
 
 
 def fold_numbers(folders: Iterable[Path]) -> list[int]:
-    """Numbers of folders named fold_NUMBER."""
+    """Return the numbers of folders named fold_NUMBER."""
     names = [folder.name.removeprefix("fold_") for folder in folders]
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def trained_method(
-    name: str, model_folder: Path, folds: Sequence[int] | None, labelling: Labelling, splits: Splits | None
-) -> Method:
+def trained_predictions(
+    model: Model, folds: Sequence[int] | None, labelling: Labelling, splits: Splits | None
+) -> Predictions:
     """Collect what a model predicted when it was validated.
 
     Args:
-        name: of the row.
-        model_folder: nnU-Net's folder of the trained model.
+        model: a validated one.
         folds: those that count; by default all that are validated.
         labelling: of the dataset.
         splits: of the dataset, which says how many folds there are.
 
     Raises:
-        InputError: a fold that was asked for is not validated, its predictions are missing, or it was trained on a
-            case that it predicts.
+        InputError: a fold that was asked for is not validated, its predictions are missing, its summary has unknown
+            regions, or it was trained on a case that it predicts.
     """
-    predictions: dict[str, Path] = {}
-    fold_of: dict[str, int] = {}
-    for fold in folds or validated_folds(model_folder):
-        validation = model_folder / f"fold_{fold}" / "validation"
-        if missing := missing_predictions(validation.parent):
-            raise InputError(
-                f"{validation} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
-                "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
-            )
-        files = {composed(case): path for case, path in files_by_case(validation, labelling.file_ending).items()}
-        for entry in read_summary(validation / "summary.json"):
-            case = validated_case(entry, labelling.file_ending)
-            predictions[case], fold_of[case] = files.get(case, validation / f"{case}{labelling.file_ending}"), fold
-        validated = {case for case, of in fold_of.items() if of == fold}
-        if splits and fold < len(splits) and validated != set(map(composed, splits[fold]["val"])):
-            raise InputError(
-                f"{validation} holds other cases than {SPLITS_FILE} has for fold {fold} now: the split was changed "
-                "since. A case may have trained the model that predicts it; restore the split, or remove "
-                f"{validation.parent} and train it anew"
-            )
-        check_not_trained_on(validation.parent, validated)
-    made = Method(name, predictions, fold_of, model_folder, unfinished_folds(model_folder, folds, splits))
-    check_one_method(made.fold_folders)
-    return made
+    files: dict[str, Path] = {}
+    trained_folds = [
+        trained_fold(model.folder / f"fold_{fold}", labelling, splits, files)
+        for fold in folds or validated_folds(model.folder)
+    ]
+    return Predictions(
+        model.name, files, model.method, model.seed, trained_folds, unfinished_folds(model.folder, folds, splits),
+        describe_training(model.folder, sorted(fold.number for fold in trained_folds)),
+    )  # fmt: skip
+
+
+def trained_fold(folder: Path, labelling: Labelling, splits: Splits | None, files: dict[str, Path]) -> TrainedFold:
+    """Check the validation of a fold, and add its predictions to the files by case; as `trained_predictions`."""
+    validation, number = folder / "validation", fold_numbers([folder])[0]
+    if missing := missing_predictions(folder):
+        raise InputError(
+            f"{validation} lacks predictions that its summary.json scores ({len(missing)}, such as {missing[0]}): "
+            "they were removed, or the model was installed without them. Validate again: nnUNetv2_train ... --val"
+        )
+    summary = folder / SUMMARY
+    existing = {composed(case): path for case, path in files_by_case(validation, labelling.file_ending).items()}
+    metrics = {validated_case(entry, labelling.file_ending): entry["metrics"] for entry in read_summary(summary)}
+    if splits and number < len(splits) and set(metrics) != set(map(composed, splits[number]["val"])):
+        raise InputError(
+            f"{validation} holds other cases than {SPLITS_FILE} has for fold {number} now: the split was changed "
+            "since. A case may have trained the model that predicts it; restore the split, or delete "
+            f"{folder} and train it again"
+        )
+    check_not_trained_on(folder, metrics)
+    counts = {
+        (case, region): {count: values[count] for count in COUNTS if count in values}
+        for case, of_case in metrics.items()
+        for region, values in named_regions(of_case, labelling, summary).items()
+    }
+    files |= {case: existing.get(case, validation / f"{case}{labelling.file_ending}") for case in metrics}
+    return TrainedFold(number, list(metrics), summary, counts, read_cost(folder), read_training_log(folder))
 
 
 def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Splits | None) -> str:
@@ -191,10 +201,8 @@ def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Sp
     exported = [fold for fold in begun if is_exported(model_folder / f"fold_{fold}")]
     unfinished = [fold for fold in begun if fold not in done and fold not in exported]
     missing = [fold for fold in planned if fold not in begun]
-    said = [f"fold {', '.join(map(str, unfinished))} unfinished"] if unfinished else []
-    said += [f"fold {', '.join(map(str, exported))} exported elsewhere"] if exported else []
-    said += [f"fold {', '.join(map(str, missing))} not trained"] if missing else []
-    return "; ".join(said)
+    groups = {"unfinished": unfinished, "exported elsewhere": exported, "not trained": missing}
+    return "; ".join(f"fold {', '.join(map(str, numbers))} {state}" for state, numbers in groups.items() if numbers)
 
 
 def read_summary(path: Path) -> list[dict]:
@@ -221,33 +229,8 @@ def validated_case(entry: dict, ending: str) -> str:
     return composed(Path(entry["prediction_file"]).name.removesuffix(ending))
 
 
-def check_counts(measured: pd.DataFrame, methods: Sequence[Method], labelling: Labelling) -> None:
-    """Check that our voxel counts are those of nnU-Net's summary.json.
-
-    Raises:
-        InputError: they differ, because predictions, references or regions were changed since the validation.
-    """
-    ours = measured.set_index(["method", "case", "region"])[list(COUNTS)].to_dict("index")
-    for method in methods:
-        if not method.model_folder:
-            continue
-        for fold in sorted({method.folds[case] for case in method.predictions}):
-            path = method.model_folder / f"fold_{fold}" / "validation" / "summary.json"
-            for entry in read_summary(path):
-                case = validated_case(entry, labelling.file_ending)
-                if case not in method.predictions:
-                    continue
-                for region, theirs in named_regions(entry["metrics"], labelling, path).items():
-                    row = ours[method.name, case, region]
-                    if any(row[count] != theirs[count] for count in COUNTS if count in theirs):
-                        raise InputError(
-                            f"{path} counts other voxels of {case}, {region}, than its files have now: predictions or "
-                            "references were changed since. Validate again: nnUNetv2_train ... --val"
-                        )
-
-
 def named_regions(metrics: Mapping[str, dict], labelling: Labelling, path: Path) -> dict[str, dict]:
-    """Give the entries of a summary the names of their regions.
+    """Return the entries of a summary by the names of their regions.
 
     Raises:
         InputError: the summary has regions that the dataset does not know.
