@@ -146,6 +146,23 @@ def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
 
 
 @pytest.mark.usefixtures("tables_only")
+def test_seeds_of_a_trainer_are_averaged_case_by_case_and_kept_apart(validated: Path) -> None:
+    """Case b: the seeds reach Dice 1 and 16 / 72 of the whole tumour, UNet 1."""
+    for seed, prediction in ((0, cubes(2, 1)), (3, cubes(4, 1))):
+        validate(validated, f"Net_seed{seed}__SegANPlans__2d", 0, {"a": PERFECT})
+        validate(validated, f"Net_seed{seed}__SegANPlans__2d", 1, {"b": (cubes(2, 1), prediction)})
+    made = compare(1, trainers=["Net", "UNet"])
+    folder = made.files[0].parent
+    cases = pd.read_csv(folder / "cases.csv").set_index(["method", "case", "region"])["Dice"]
+    assert cases["Net", "b", "whole tumor"] == pytest.approx((1 + 16 / 72) / 2)
+    seeds = pd.read_csv(folder / "seeds.csv").set_index(["method", "seed", "region"])["Dice"]
+    assert seeds["Net", 0, "whole tumor"] == 1 and seeds["Net", 3, "whole tumor"] == pytest.approx((1 + 16 / 72) / 2)
+    assert set(pd.read_csv(folder / "tests.csv")["test"]) == {"seeds and units, one training"}
+    assert "Net is the mean over the seeds 0, 3 of each case." in made.table
+    assert "| Net_seed3 |" in compare(1, trainers=["Net_seed3", "UNet"]).table, "named, a seed has a row of its own"
+
+
+@pytest.mark.usefixtures("tables_only")
 def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Path) -> None:
     for case in "cd":
         write_volume(validated / "nnUNet_preprocessed" / NAME / "gt_segmentations" / f"{case}.mha", cubes(4, 2))

@@ -1,7 +1,7 @@
 """How to compare: what empty masks score, which definitions, which tests, what is shown; and a file of settings."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,22 +68,29 @@ class Settings:
         return replace(self, baseline=self.baseline or methods[0], measures=measures, primary=primary)
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number, 0 or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def is_list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return the check whether a value is a list of at least one such item."""
+    return lambda value: isinstance(value, list) and bool(value) and all(map(is_item, value))
+
+
 # the keys of a file of settings, with what their values must be
-RULES: Mapping[str, str] = {
-    "hd95": f"one of {', '.join(Hd95)}",
-    "nsd": "a list of tolerances in mm, 0 or more, such as [0.5, 1]",
-    "primary": 'a list of scores, such as ["Dice", "HD95"]',
-    "all-pairs": "true or false",
-    "spread": "true or false",
-    "viewer-cases": "a whole number, 0 or more",
+RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "hd95": (f"one of {', '.join(Hd95)}", lambda value: value in list(Hd95)),
+    "nsd": ("a list of tolerances in mm, 0 or more, such as [0.5, 1]", is_list_of(is_number)),
+    "primary": ('a list of scores, such as ["Dice", "HD95"]', is_list_of(lambda item: isinstance(item, str))),
+    "all-pairs": ("true or false", lambda value: isinstance(value, bool)),
+    "spread": ("true or false", lambda value: isinstance(value, bool)),
+    "viewer-cases": ("a whole number, 0 or more", lambda value: is_number(value) and isinstance(value, int)),
 }
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Read a file of settings in TOML.
-
-    Returns:
-        The values by the keys in `RULES`, those that the file has.
+    """Read a file of settings in TOML. Returns the values by the keys in `RULES`, those that the file has.
 
     Raises:
         InputError: it cannot be read, is no TOML, or has an unknown key or a value that breaks the key's rule.
@@ -95,23 +102,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     for key, value in content.items():
         if key not in RULES:
             raise InputError(f"{path} has the unknown key '{key}'; it takes {', '.join(RULES)}. Rename or delete it")
-        if not is_valid(key, value):
-            raise InputError(f"{path}: '{key}' is {value!r}, and must be {RULES[key]}. Correct it")
+        rule, keeps_rule = RULES[key]
+        if not keeps_rule(value):
+            raise InputError(f"{path}: '{key}' is {value!r}, and must be {rule}. Correct it")
     return content
-
-
-def is_valid(key: str, value: Any) -> bool:
-    """Return whether a value keeps the rule of its key."""
-    if key == "hd95":
-        return value in list(Hd95)
-    if key == "viewer-cases":
-        return is_number(value) and isinstance(value, int)
-    if key in ("nsd", "primary"):
-        is_item = is_number if key == "nsd" else lambda item: isinstance(item, str)
-        return isinstance(value, list) and bool(value) and all(map(is_item, value))
-    return isinstance(value, bool)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number, 0 or more."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")

@@ -65,5 +65,7 @@ def primary_columns(measures: Measures, names: Sequence[str]) -> list[str]:
     by_name = {column.removesuffix("_mm").removesuffix("_ml").casefold(): column for column in columns}
     by_name |= {column.casefold(): column for column in columns}
     if unknown := [name for name in names if name.casefold() not in by_name]:
-        raise InputError(f"--primary takes scores of this comparison ({', '.join(columns)}), not '{unknown[0]}'")
+        raise InputError(
+            f"`primary` takes scores of this comparison ({', '.join(columns)}), not '{unknown[0]}'; correct the settings"
+        )
     return list(dict.fromkeys(by_name[name.casefold()] for name in names))
