@@ -77,7 +77,7 @@ def compare(
         viewer_cases=options.get("viewer-cases", defaults.viewer_cases),
         primary=options.get("primary", defaults.primary),
     )
-    made = comparison.compare(
+    written = comparison.compare(
         dataset_id,
         once(configurations) or "2d",
         once(trainers),
@@ -88,8 +88,8 @@ def compare(
         settings,
         once(seeds) or (),
     )
-    print(made.table)
-    for path in made.files:
+    print(written.table)
+    for path in written.files:
         print(path)
 
 

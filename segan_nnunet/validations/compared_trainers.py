@@ -10,6 +10,7 @@ from segan_nnunet.evaluation.methods.methods_on_cases import (
     MethodsOnCases,
     common_cases,
     folder_predictions,
+    patients_and_grades,
     segmentations,
 )
 from segan_nnunet.fold_checkpoint import check_one_method
@@ -30,7 +31,7 @@ def compared_trainers(
 
     Raises:
         InputError: a trainer or a fold is missing, the split breaks a rule, folds or seeds of one method were trained
-            under different plans, or `common_cases` refuses the methods.
+            under different plans, the methods have different cases, or the table of patients cannot be used.
     """
     name = dataset_name(dataset_id)
     results, preprocessed, raw = (nnunet_folder(f"nnUNet_{part}") / name for part in ("results", "preprocessed", "raw"))
@@ -46,15 +47,11 @@ def compared_trainers(
         )
     used = sorted({fold.number for each in trained for fold in each.trained_folds})
     title = f"validation cases of {name}, fold{'s' if len(used) > 1 else ''} {', '.join(map(str, used))}"
-    return common_cases(
-        trained + folder_predictions(folders.predictions, labelling.file_ending),
-        segmentations(preprocessed / "gt_segmentations", labelling.file_ending),
-        labelling,
-        f"{title}, configuration {', '.join(configurations)}",
-        [folders.images] if folders.images else [raw / "imagesTr"],
-        raw,
-        folders.patients,
-        every_reference=False,
-        intersection=intersection,
-        exported="" if trainers else exported_models(results, configurations).strip(),
-    )
+    title += f", configuration {', '.join(configurations)}"
+    predictions = trained + folder_predictions(folders.predictions, labelling.file_ending)
+    references = segmentations(preprocessed / "gt_segmentations", labelling.file_ending)
+    kept, left_out = common_cases(predictions, references, every_reference=False, intersection=intersection)
+    images = [folders.images or raw / "imagesTr"]
+    patients, grades = patients_and_grades(kept[0].files, raw, folders.patients)
+    exported = "" if trainers else exported_models(results, configurations).strip()
+    return MethodsOnCases(kept, references, labelling, title, images, patients, grades, left_out, exported)

@@ -1,8 +1,9 @@
 """Trainers of a dataset by name: which folds are validated, and what each predicted."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
@@ -37,6 +38,31 @@ class Model:
     seed: int = UNSEEDED
 
 
+class ModelFolder(NamedTuple):
+    """A folder of nnUNet_results, and what its name says; `base` is the trainer without its seed."""
+
+    path: Path
+    trainer: str
+    base: str
+    seed: int | None
+    plans: str
+    configuration: str
+
+    def requested_as(self, names: Collection[str]) -> str:
+        """Return the name by which the trainer was asked for: its own, or that without its seed; else an empty one."""
+        return next((name for name in (self.trainer, self.base) if name in names), "")
+
+
+def validated_models(results: Path, configurations: Sequence[str]) -> list[ModelFolder]:
+    """Return the folders of a dataset's models that have a validated fold."""
+    paths = [path for one in configurations for path in sorted(results.glob(f"*__*__{one}")) if validated_folds(path)]
+    return [
+        ModelFolder(path, name.trainer, *unseeded(name.trainer), name.plans, name.configuration)
+        for path in paths
+        for name in [model_parts(path.name)]
+    ]
+
+
 def find_models(
     results: Path,
     configurations: Sequence[str],
@@ -53,21 +79,16 @@ def find_models(
         seeds: those that count of trainers with seeds; then trainers without are left out.
 
     Raises:
-        InputError: none is there, or a trainer, a seed or plans that were asked for are missing; with those that exist.
+        InputError: no model is validated, or a requested trainer, seed or plans are missing; with those that exist.
     """
+    validated, names = validated_models(results, configurations), list(trainers or ())
+    existing = f"Validated: {', '.join(f'{one.trainer} -p {one.plans}' for one in validated) or 'none'}."
+    existing += exported_models(results, configurations)
     wanted = ", ".join(configurations)
-    found = {}
-    for configuration in configurations:
-        for folder in sorted(results.glob(f"*__*__{configuration}")):
-            trainer, plan, _ = model_parts(folder.name)
-            if validated_folds(folder):
-                found[trainer, plan, configuration] = folder
-    existing = ", ".join(f"{trainer} -p {plan}" for trainer, plan, _ in found) or "none"
-    names = {trainer for trainer, *_ in found}
-    missing = [name for name in trainers or () if not any(name in (one, unseeded(one)[0]) for one in names)]
-    if trainers and seeds:
-        missing += [seeded(name, seed) for name in trainers for seed in seeds if seeded(name, seed) not in names]
-    if missing or not found:
+    missing = [name for name in names if not any(name in (one.trainer, one.base) for one in validated)]
+    known = {one.trainer for one in validated}
+    missing += [seeded(name, seed) for name in names for seed in seeds if seeded(name, seed) not in known]
+    if missing or not validated:
         patterns = [f"{name}__*__{one}/fold_all" for name in missing or ["*"] for one in configurations]
         of_all = [path for pattern in patterns for path in results.glob(pattern)]
         if of_all:
@@ -75,39 +96,37 @@ def find_models(
                 f"{of_all[0].parent.name} was trained with fold all, on every case: there is none left to compare on. "
                 "Train folds (0, 1, ...), or compare predictions of a test set: --predictions NAME=FOLDER --reference"
             )
-    for trainer in missing:
-        raise InputError(f"no validated fold of {trainer}, configuration {wanted}, in {results}. "
-                         f"Validated: {existing}.{exported_models(results, configurations)}")  # fmt: skip
-    for plan in plans or ():
-        if plan not in {key[1] for key in found}:
-            raise InputError(f"no validated fold with plans {plan} in {results}. Validated: {existing}."
-                             f"{exported_models(results, configurations)}")  # fmt: skip
-    chosen = {
-        key: folder
-        for key, folder in found.items()
-        if (not trainers or key[0] in trainers or unseeded(key[0])[0] in trainers)
-        and (not plans or key[1] in plans)
-        and (not seeds or unseeded(key[0])[1] in seeds)
-    }
+    if missing:
+        raise InputError(f"no validated fold of {missing[0]}, configuration {wanted}, in {results}. {existing}")
+    if unknown := [plan for plan in plans or () if plan not in {one.plans for one in validated}]:
+        raise InputError(f"no validated fold with plans {unknown[0]} in {results}. {existing}")
+    chosen = [
+        one
+        for one in validated
+        if (not names or one.requested_as(names))
+        and (not plans or one.plans in plans)
+        and (not seeds or one.seed in seeds)
+    ]
     if not chosen:
         raise InputError(f"no validated model of configuration {wanted} in {results}; train one first."
                          f"{exported_models(results, configurations)}")  # fmt: skip
-    if trainers:  # in the order asked for
-        order = list(trainers)
-        chosen = dict(sorted(chosen.items(), key=lambda item: order.index(requested_name(item[0][0], order))))
-    several_plans = len({plan for _, plan, _ in chosen}) > 1
-    several_configurations = len({configuration for *_, configuration in chosen}) > 1
-    models = []
-    for (trainer, plan, configuration), folder in chosen.items():
-        apart = [plan] * several_plans + [configuration] * several_configurations
-        suffix = f" ({', '.join(apart)})" if apart else ""
-        base, seed = unseeded(trainer)
-        if seed is None or (trainers and trainer in trainers):
-            models.append(Model(trainer + suffix, folder, trainer + suffix))
-        else:
-            shared = f"{base}, seeds" if (base, plan, configuration) in chosen else base
-            models.append(Model(trainer + suffix, folder, shared + suffix, seed))
-    return models
+    if names:  # in the order asked for
+        chosen.sort(key=lambda one: names.index(one.requested_as(names)))
+    return [as_model(one, chosen, names) for one in chosen]
+
+
+def as_model(one: ModelFolder, chosen: Sequence[ModelFolder], names: Collection[str]) -> Model:
+    """Name a model and its method among those that are compared."""
+    several_plans = len({other.plans for other in chosen}) > 1
+    several_configurations = len({other.configuration for other in chosen}) > 1
+    apart = [one.plans] * several_plans + [one.configuration] * several_configurations
+    suffix = f" ({', '.join(apart)})" if apart else ""
+    name = one.trainer + suffix
+    if one.seed is None or one.trainer in names:
+        return Model(name, one.path, name)
+    unseeded_one = (one.base, one.plans, one.configuration)
+    has_unseeded = unseeded_one in [(other.trainer, other.plans, other.configuration) for other in chosen]
+    return Model(name, one.path, (f"{one.base}, seeds" if has_unseeded else one.base) + suffix, one.seed)
 
 
 def exported_models(results: Path, configurations: Sequence[str]) -> str:
@@ -119,11 +138,6 @@ def exported_models(results: Path, configurations: Sequence[str]) -> str:
         f" Exported models, which were installed here without predictions of validation cases: {', '.join(names)}. To "
         "compare one, predict a test set with it and give --predictions NAME=FOLDER --reference FOLDER."
     ) if names else ""  # fmt: skip
-
-
-def requested_name(trainer: str, names: Sequence[str]) -> str:
-    """Return the name by which a trainer was asked for: its own, or that without its seed."""
-    return trainer if trainer in names else unseeded(trainer)[0]
 
 
 def validated_folds(model_folder: Path) -> list[int]:

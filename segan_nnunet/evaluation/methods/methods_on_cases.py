@@ -164,7 +164,8 @@ def compared_folders(dataset_id: int | None, folders: Folders, intersection: boo
         intersection: keep the cases that all have, instead of refusing different ones.
 
     Raises:
-        InputError: a folder or the label values are missing, or `common_cases` refuses the folders.
+        InputError: a folder or the label values are missing, the folders have different cases, or the table of patients
+            cannot be used.
     """
     reference = folders.reference or Path()
     if not folders.predictions:
@@ -178,44 +179,28 @@ def compared_folders(dataset_id: int | None, folders: Folders, intersection: boo
     if not (folders.dataset_json or existing):
         raise InputError("what the label values mean is not known: give the dataset, -d ID, or --dataset-json FILE")
     labelling = read_labelling(folders.dataset_json or existing[0])
-    return common_cases(
-        folder_predictions(folders.predictions, labelling.file_ending),
-        segmentations(reference, labelling.file_ending),
-        labelling,
-        f"references {reference.name}",
-        [*filter(None, [folders.images]), *([raw / "imagesTs", raw / "imagesTr"] if raw else [])],
-        raw,
-        folders.patients,
-        every_reference=True,
-        intersection=intersection,
-    )
+    references = segmentations(reference, labelling.file_ending)
+    predictions = folder_predictions(folders.predictions, labelling.file_ending)
+    kept, left_out = common_cases(predictions, references, every_reference=True, intersection=intersection)
+    images = [*filter(None, [folders.images]), *([raw / "imagesTs", raw / "imagesTr"] if raw else [])]
+    patients, grades = patients_and_grades(kept[0].files, raw, folders.patients)
+    title = f"references {reference.name}"
+    return MethodsOnCases(kept, references, labelling, title, images, patients, grades, left_out)
 
 
 def common_cases(
-    predictions: Sequence[Predictions],
-    references: Mapping[str, Path],
-    labelling: Labelling,
-    title: str,
-    image_folders: Sequence[Path],
-    raw: Path | None,
-    patients: Path | None,
-    *,
-    every_reference: bool,
-    intersection: bool,
-    exported: str = "",
-) -> MethodsOnCases:
-    """Return methods on the cases that all of them have.
+    predictions: Sequence[Predictions], references: Mapping[str, Path], *, every_reference: bool, intersection: bool
+) -> tuple[list[Predictions], list[str]]:
+    """Return the predictions of the cases that all methods have, and the cases that are left out.
 
     Args:
-        predictions, references, labelling, title, image_folders, exported: as in `MethodsOnCases`.
-        raw: the dataset's folder in nnUNet_raw, whose cases.csv names patients and grades; None without a dataset.
-        patients: a user's table of patients and grades, which replaces the dataset's.
+        predictions: of all methods.
+        references: file of each case.
         every_reference: whether each method must have every case that has a reference.
         intersection: keep the common cases instead of refusing different ones.
 
     Raises:
-        InputError: two predictions have one name, the cases differ, no case is common to all, or the table of patients
-            cannot be used or lacks a case.
+        InputError: two predictions have one name, the cases differ, or no case is common to all.
     """
     names = [each.name for each in predictions]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -234,16 +219,29 @@ def common_cases(
             "no case is common to all methods and the references; are the files named alike?"
             + naming_hints(predictions, references)
         )
-    known_patients, known_grades = (read_column(raw, name) if raw else {} for name in ("patient", "grade"))
-    if patients:
-        table = read_patients(patients, common)
-        known_patients = dict(table["patient"])
-        known_grades = {case: grade for case, grade in table["grade"].items() if grade} or known_grades
     kept = [replace(each, files={case: each.files[case] for case in sorted(common)}) for each in predictions]
-    return MethodsOnCases(
-        kept, references, labelling, title, image_folders, known_patients, known_grades, sorted(everything - common),
-        exported,
-    )  # fmt: skip
+    return kept, sorted(everything - common)
+
+
+def patients_and_grades(
+    cases: Iterable[str], raw: Path | None, table: Path | None
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the patients and the grades of cases, as far as they are known.
+
+    Args:
+        cases: that are compared.
+        raw: the dataset's folder in nnUNet_raw, whose cases.csv names them; None without a dataset.
+        table: of the user, which replaces the dataset's.
+
+    Raises:
+        InputError: the user's table cannot be used, or a case has no row.
+    """
+    patients, grades = (read_column(raw, name) if raw else {} for name in ("patient", "grade"))
+    if table:
+        rows = read_patients(table, cases)
+        patients = dict(rows["patient"])
+        grades = {case: grade for case, grade in rows["grade"].items() if grade} or grades
+    return patients, grades
 
 
 def require_folder(folder: Path) -> None:

@@ -37,7 +37,7 @@ def comparison_notes(conclusions: Conclusions, part: pd.DataFrame, comparisons: 
     number, patients = part["case"].nunique(), part["patient"].nunique()
     where = f"{compared.title}, grade {grade} only" if grade else compared.title
     unit = "patient" if named_patients(compared) else "case"
-    policy = conclusions.settings.policy.rule
+    policy = conclusions.settings.policy.describe()
     notes = [f"Mean over {counted(number, patients)} ({where}). {units_note(compared, number, patients)} {policy}"]
     if compared.left_out:
         notes.append(f"Left out, because not every method has them: {len(compared.left_out)} cases, "
@@ -152,9 +152,9 @@ def score_notes(
         )
     most = summary["scans"].max()
     fewer = [
-        f"{score.title} {region}: {found}"
+        f"{score.title} {region}: {counts}"
         for score, region in product(scores, regions)
-        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
+        if (counts := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
     ]
     if fewer:
         notes.append("Cases that counted, where not all did: " + "; ".join(fewer) + ".")
@@ -182,7 +182,7 @@ def dominance_notes(summary: pd.DataFrame, scores: Sequence[Score], regions: Seq
 
 
 def fewer_cases(column: pd.DataFrame, most: int) -> str:
-    """How many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
+    """Say how many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
     parts = []
     for cases, rows in column[column["scans"] < most].groupby("scans"):
         methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"

@@ -59,12 +59,12 @@ def further_scores(measures: Measures) -> tuple[Score, ...]:
 
 
 def nsd_scores(measures: Measures) -> tuple[Score, ...]:
-    """The normalised surface Dice at each of its tolerances."""
+    """Return the scores of the normalised surface Dice at each of its tolerances."""
     return tuple(Score(nsd_column(tolerance), f"NSD {tolerance:g} mm") for tolerance in measures.nsd_mm)
 
 
 def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
-    """The means over lesions and the numbers of lesions; none where they are not asked for."""
+    """Return the means over lesions and the numbers of lesions; none where they are not asked for."""
     rule = measures.lesion_rule
     if rule is None:
         return ()
@@ -134,7 +134,7 @@ def places(labels: NDArray, values: Sequence[int]) -> NDArray:
 def region_counts(
     confusion: NDArray[np.int64], values: Sequence[int], region: tuple[int, ...], ignore_value: int | None = None
 ) -> dict[str, int]:
-    """TP, FP, FN, TN of a region, from the counts of `confusion_matrix` by these label values."""
+    """Return TP, FP, FN, TN of a region, from the counts of `confusion_matrix` by these label values."""
     counted = confusion[[value != ignore_value for value in values]]
     true = np.isin([value for value in values if value != ignore_value], region)
     predicted = np.isin(values, region)

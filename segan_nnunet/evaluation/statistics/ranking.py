@@ -74,13 +74,13 @@ class Ranking:
     def notes(self) -> list[str]:
         """Say how to read the ranking."""
         pairs = len(self.methods) * (len(self.methods) - 1) // 2
-        found = int((self.p_holm < ALPHA).sum()) // 2
+        differing = int((self.p_holm < ALPHA).sum()) // 2
         ranked_by = " and by ".join(score.title for score in self.scores)
         return [
             f"Methods are ranked in every case and region by {ranked_by}. Rank 1 is the best. Equal methods share the "
             "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
             f"The mean rank is over scores and regions, then over the {self.units} units.",
-            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {found} of "
+            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {differing} of "
             f"{pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean "
             "ranks; where a method has several seeds, the larger p of two tests over seeds and units, one of the ranks "
             "and one of the scores).",

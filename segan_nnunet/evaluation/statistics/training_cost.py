@@ -1,4 +1,4 @@
-"""What each method's training cost: whether a comparison is one at equal steps, or at equal time."""
+"""The cost of each method's training: whether methods are compared at equal steps, or at equal time."""
 
 from collections.abc import Sequence
 
@@ -47,14 +47,14 @@ def cost_notes(costs: pd.DataFrame, baseline: str) -> list[str]:
 
 
 def cost_column(costs: pd.DataFrame) -> dict[str, str]:
-    """Steps and time of each method's training, per fold, in words; nothing where fewer than two are known."""
+    """Return steps and time of each method's training, per fold, in words; nothing where fewer than two are known."""
     if len(costs) < 2:
         return {}
     return {row.method: f"{row.steps:,.0f} steps, {duration(row.seconds)}" for row in costs.itertuples()}
 
 
 def equal_time(costs: pd.DataFrame) -> list[list[str]]:
-    """Groups of methods, two at least, whose training took as long as that of the fastest of their group.
+    """Return groups of methods, two at least, whose training took as long as that of the fastest of their group.
 
     A method is in one group at most; where all took as long, there is one group of all.
     """
@@ -83,7 +83,7 @@ def add_cost_ratios(tests: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """Return a time in the unit that suits it."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

@@ -90,7 +90,7 @@ def versions() -> dict[str, str]:
 
 
 def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
-    """Everything that the list of cases, which sorts and filters, needs, fit for JSON.
+    """Return everything that the list of cases, which sorts and filters, needs, fit for JSON.
 
     Args:
         scores: one row per method, case and region; fold and grade where they are known.
@@ -119,12 +119,12 @@ def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
 
 
 def as_json(data: Mapping[str, Any]) -> str:
-    """Data as text in which "<" cannot end the script that holds it."""
+    """Return data as text in which "<" cannot end the script that holds it."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def intervals(summary: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Rows of the table of means and medians with their intervals, as text."""
+    """Return rows of the table of means and medians with their intervals, as text."""
     rows = []
     for row in summary.itertuples():
         mean = f"{row.mean:.3f} [{row.mean_low:.3f}, {row.mean_high:.3f}]"
@@ -139,7 +139,7 @@ def blank_nan(*texts: str) -> list[str]:
 
 
 def embed(picture: Path) -> tuple[str, int]:
-    """A picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
+    """Return a picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
     with Image.open(picture) as opened:
         width = round(opened.width * SCREEN_DPI / PRINT_DPI)
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode(), width
