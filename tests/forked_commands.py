@@ -29,7 +29,7 @@ from nnunetv2.run.run_training import run_training_entry
 from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-import segan_nnunet.evaluation.comparison
+import segan_nnunet.comparison
 import segan_nnunet.grid.crossval  # noqa: F401
 from segan_nnunet.cli import main
 from segan_nnunet.training.run import critics

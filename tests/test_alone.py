@@ -1,8 +1,13 @@
 """`compare` of folders without nnU-Net and torch, as the distribution of the comparison alone installs it."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.hand_made_results import cubes, write_folder
 
@@ -20,20 +25,46 @@ main()
 """
 
 
-def test_folders_are_compared_without_torch_and_nnunet(tmp_path: Path) -> None:
+TOP = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with those files of the package that packaging/compare installs, and nothing else of it."""
+    folder = tmp_path_factory.mktemp("alone")
+    listed = re.findall(
+        r'^"../../(.+)" = "(.+)"$', (TOP / "packaging/compare/pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert len(listed) > 5
+    for source, target in listed:
+        (folder / target).parent.mkdir(exist_ok=True)
+        (shutil.copytree if (TOP / source).is_dir() else shutil.copy)(TOP / source, folder / target)
+    return folder
+
+
+def run_alone(alone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(alone)}
+    command = [sys.executable, "-c", WITHOUT, *arguments]
+    return subprocess.run(command, cwd=alone, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_folders_are_compared_without_torch_and_nnunet(alone: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "truth", {"a": cubes(4, 2), "b": cubes(3, 1)})
     for name, sides in (("One", (4, 1)), ("Two", (3, 2))):
         write_folder(tmp_path / name, {"a": cubes(*sides), "b": cubes(*sides)})
     folders = [f"{name}={tmp_path / name}" for name in ("One", "Two")]
+    (tmp_path / "settings.toml").write_text('hd95 = "surface"\nspread = true\n')
     options = ["--reference", str(tmp_path / "truth"), "-o", str(tmp_path / "out"), "--lesions", "2023"]
-    command = [sys.executable, "-c", WITHOUT, "compare", "--predictions", *folders, *options]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    options += ["--settings", str(tmp_path / "settings.toml")]
+    ended = run_alone(alone, "compare", "--predictions", *folders, *options)
     assert ended.returncode == 0, ended.stderr
     assert "| One |" in ended.stdout and (tmp_path / "out" / "report.html").is_file()
 
 
-def test_a_verb_that_needs_more_says_so() -> None:
-    command = [sys.executable, "-c", WITHOUT, "benchmark", "--steps-only"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("arguments", "missing"), [
+    (["benchmark", "--steps-only"], "segan_nnunet.experiments"), (["compare", "-d", "1"], "segan_nnunet.validations"),
+])  # fmt: skip
+def test_a_verb_that_needs_more_says_so(alone: Path, arguments: list[str], missing: str) -> None:
+    ended = run_alone(alone, *arguments)
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert "torch is not in this environment" in " ".join(ended.stderr.split())
+    assert f"{missing} is not in this environment" in " ".join(ended.stderr.split())

@@ -14,6 +14,8 @@ FLOORS = (
     ("experiments",),
     ("grid",),
     ("models",),
+    ("comparison",),
+    ("validations",),
     ("evaluation",),
     ("training",),
     ("objective",),
@@ -31,13 +33,13 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> Iterator[str]:
+def imported_modules(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "segan_nnunet":
-            parts = str(node.module).split(".")
-            yield from [parts[1]] if len(parts) > 1 else (alias.name for alias in node.names)
+            _, _, module = str(node.module).partition(".")
+            yield from [module] if module else (alias.name for alias in node.names)
         elif isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("segan_nnunet."))
+            yield from (alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("segan_nnunet."))
 
 
 def test_imports_go_one_way() -> None:
@@ -45,10 +47,21 @@ def test_imports_go_one_way() -> None:
     seen = 0
     for path in PACKAGE.rglob("*.py"):
         room = room_of(path)
-        for other in imported_rooms(path):
+        for other in {module.partition(".")[0] for module in imported_modules(path)}:
             seen += 1
             assert other == room or floor[other] > floor[room], f"{path} of {room} imports from {other}"
     assert seen > 100
+
+
+def test_the_comparison_is_a_room_of_its_own() -> None:
+    """packaging/compare installs it without the rest of the package: it needs what reads data, and modules below."""
+    of_data = {"volumes", "labelling", "case_table", "environment", "progress"}
+    below = {"errors", "file_kinds", "text_files", "text_enum"}
+    for path in (PACKAGE / "evaluation").rglob("*.py"):
+        for module in imported_modules(path):
+            room, _, part = module.partition(".")
+            known = part.partition(".")[0] in of_data if room == "data" else room in {"evaluation", *below}
+            assert known, f"{path} imports segan_nnunet.{module}"
 
 
 def test_the_oldest_versions_are_those_that_the_packages_allow() -> None:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
 from segan_nnunet.evaluation.scores.scores import FURTHER, HD95, SCORES, TABLE_1
+from segan_nnunet.evaluation.scores.seeds import UNSEEDED
 from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, ONE_TRAINING, WORSE, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import rank
 from segan_nnunet.evaluation.statistics.seed_level import estimate
@@ -167,8 +168,8 @@ def test_the_variance_of_one_training_by_hand() -> None:
     of_seeds = pd.concat(
         scores_of({"A": row.clip(0, 1)}).assign(seed=seed) for seed, row in enumerate(seeded)
     )  # fmt: skip
-    both = scores_of({"A": seeded.mean(axis=0), "B": single[0]})
-    assert set(paired_tests(both, "B", of_seeds)["test"]) == {ONE_TRAINING}
+    both = pd.concat([of_seeds, scores_of({"B": single[0]}).assign(seed=UNSEEDED)])
+    assert set(paired_tests(both, "B")["test"]) == {ONE_TRAINING}
 
 
 def test_a_case_that_dominates_a_mean_is_named() -> None:

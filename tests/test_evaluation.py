@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.methods.gathering import Folders
-from segan_nnunet.evaluation.methods.method import parse_folders
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders, parse_folders
 from segan_nnunet.evaluation.presentation import figures, result_folder
-from segan_nnunet.evaluation.presentation.result_folder import Settings
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.settings import Settings
 from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder, write_volume
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
@@ -144,6 +143,23 @@ def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
     assert "| Net |" in compare(1, seeds=[0, 1]).table
     with pytest.raises(InputError, match="Net_seed2.*fold_0 was trained under other plans .*Net_seed0.*batch_size"):
         compare(1, trainers=["Net"])
+
+
+@pytest.mark.usefixtures("tables_only")
+def test_seeds_of_a_trainer_are_averaged_case_by_case_and_kept_apart(validated: Path) -> None:
+    """Case b: the seeds reach Dice 1 and 16 / 72 of the whole tumour, UNet 1."""
+    for seed, prediction in ((0, cubes(2, 1)), (3, cubes(4, 1))):
+        validate(validated, f"Net_seed{seed}__SegANPlans__2d", 0, {"a": PERFECT})
+        validate(validated, f"Net_seed{seed}__SegANPlans__2d", 1, {"b": (cubes(2, 1), prediction)})
+    made = compare(1, trainers=["Net", "UNet"])
+    folder = made.files[0].parent
+    cases = pd.read_csv(folder / "cases.csv").set_index(["method", "case", "region"])["Dice"]
+    assert cases["Net", "b", "whole tumor"] == pytest.approx((1 + 16 / 72) / 2)
+    seeds = pd.read_csv(folder / "seeds.csv").set_index(["method", "seed", "region"])["Dice"]
+    assert seeds["Net", 0, "whole tumor"] == 1 and seeds["Net", 3, "whole tumor"] == pytest.approx((1 + 16 / 72) / 2)
+    assert set(pd.read_csv(folder / "tests.csv")["test"]) == {"seeds and units, one training"}
+    assert "Net is the mean over the seeds 0, 3 of each case." in made.table
+    assert "| Net_seed3 |" in compare(1, trainers=["Net_seed3", "UNet"]).table, "named, a seed has a row of its own"
 
 
 @pytest.mark.usefixtures("tables_only")

@@ -16,7 +16,6 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.trained_models import exported_models, find_models, trained_method
 from segan_nnunet.folds.checkpoint import read_checkpoint
 from segan_nnunet.folds.state import is_exported
 from segan_nnunet.grid.checks import check_plans
@@ -25,6 +24,7 @@ from segan_nnunet.grid.jobs import Job
 from segan_nnunet.grid.run_job import run_job
 from segan_nnunet.grid.run_state import State, is_finished, read_state
 from segan_nnunet.models.export import PACKAGE, TRAINER_FOLDER, export_model, plans_of_export
+from segan_nnunet.validations.trained_models import Model, exported_models, find_models, trained_predictions
 from tests.small_trainers import build, nnunet_architecture
 
 NAME = "Dataset001_Tiny"
@@ -139,7 +139,7 @@ def test_an_exported_model_in_the_place_of_a_fold_is_recognised_everywhere(folde
     assert job.folder.parent.name in exported_models(results, ["2d"])
     labelling = read_labelling(preprocessed / "dataset.json")
     with pytest.raises(InputError, match="exported model.*--predictions"):
-        trained_method("row", job.folder.parent, [0], labelling, None)
+        trained_predictions(Model("row", job.folder.parent, "row"), [0], labelling, None)
     trainer = build(recursive_find_trainer_class_by_name(job.trainer), folders)
     with pytest.raises(InputError, match="checkpoint_final.pth holds an exported model"):
         trainer.load_checkpoint(str(job.folder / "checkpoint_final.pth"))
@@ -156,7 +156,7 @@ def test_a_model_of_nnunet_s_own_export_is_validated_here_before_it_counts_as_fi
     preprocessed = folders / "nnUNet_preprocessed" / NAME
     labelling = read_labelling(preprocessed / "dataset.json")
     with pytest.raises(InputError, match=r"lacks predictions .* \(1, such as a.mha\).*--val"):
-        trained_method("row", job.folder.parent, None, labelling, None)
+        trained_predictions(Model("row", job.folder.parent, "row"), None, labelling, None)
 
 
 def test_an_own_fold_without_its_optimiser_stays_finished(folders: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.presentation.figures.curves import read_training_log
 from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.folds.checks import check_one_method
 from segan_nnunet.folds.record import read_record
+from segan_nnunet.validations.training_records import read_training_log
 
 LOG = {
     "dice_per_class_or_region": [[np.float32(0.5), np.float32(0.25)]],

@@ -19,13 +19,13 @@ from segan_nnunet.data.releases.tables import read_layout
 from segan_nnunet.data.splits import write_splits
 from segan_nnunet.data.volumes import VolumeError, VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest
-from segan_nnunet.evaluation.methods.method import same_cases, segmentations
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders, segmentations
 from segan_nnunet.folds.checkpoint import read_checkpoint, read_fold
 from segan_nnunet.grid.checks import check_plans
 from segan_nnunet.models.plans import plan
 from segan_nnunet.models.preprocessing import check_links
 from segan_nnunet.text_files import optional_object, read_json, read_object, read_table
+from segan_nnunet.validations.compared_trainers import compared_trainers
 from tests.hand_made_results import NAME, cubes, validate, write_dataset
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:12ab\nsize 4711\n"
@@ -250,10 +250,10 @@ def test_a_model_and_a_table_that_went_through_a_mac_are_compared(nnunet_folders
     (nnunet_folders / "nnUNet_raw" / NAME / "imagesTr" / "d_0000.mha").touch()
     (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["d"], "val": ["b", mac]}]))
     (nnunet_folders / "nnUNet_raw" / NAME / "cases.csv").write_text(f"case,patient,grade\n{mac},p1,hgg\nb,p2,LGG\n")
-    contest = same_cases(dataset_contest(1, ["2d"], None, None, None, Folders()), True, False)
-    assert [one.case_id for one in contest.cases] == sorted([case, "b"])
-    assert contest.grades == {case: "HGG", "b": "LGG"}
-    assert contest.methods[0].predictions[case].is_file() and "T1c" in contest.images(case)
+    compared = compared_trainers(1, ["2d"], None, None, None, (), Folders())
+    assert [one.case_id for one in compared.cases] == sorted([case, "b"])
+    assert compared.grades == {case: "HGG", "b": "LGG"}
+    assert compared.predictions[0].files[case].is_file() and "T1c" in compared.images(case)
     for path in (preprocessed / "gt_segmentations", nnunet_folders / "nnUNet_raw" / NAME / "imagesTr"):
         for file in path.glob(f"{mac}*"):
             file.rename(file.with_name(file.name.replace(mac, case)))

@@ -18,7 +18,7 @@ from segan_nnunet.data.volumes import read_grid, read_labels
 from segan_nnunet.data.volumes.label_maps import distinct_values
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.file_names import naming_hint
-from segan_nnunet.evaluation.methods.method import segmentations
+from segan_nnunet.evaluation.methods.methods_on_cases import segmentations
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.exchanged import exchange_warnings, exchanged_labels
 from segan_nnunet.evaluation.scores.measurement import Case, measure

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from scipy.ndimage import binary_dilation
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.data.releases.tables import available_releases
-from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.methods.gathering import Folders
-from segan_nnunet.evaluation.presentation.result_folder import Settings
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders
 from segan_nnunet.evaluation.scores.definitions import (
     HD95_WORDS,
     LESION_RULES,
@@ -24,6 +23,7 @@ from segan_nnunet.evaluation.scores.definitions import (
 )
 from segan_nnunet.evaluation.scores.lesions import components, lesion_scores
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, surface_scores
+from segan_nnunet.evaluation.settings import Settings
 from tests.hand_made_results import write_folder
 
 pytestmark = pytest.mark.usefixtures("quick_correction")

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from segan_nnunet import cli
-from segan_nnunet.cli.options import expand_values, finite, folds_or_all, numbered_folds
+from segan_nnunet.cli.options import expand_values, folds_or_all, numbered_folds
 from segan_nnunet.data.conversion import Options, convert
 from segan_nnunet.data.environment import (
     check_variables,
@@ -140,13 +140,6 @@ def test_folds_are_numbers_each_once() -> None:
     for odd in ("-1", "0,1", "²", "1.0"):
         with pytest.raises(InputError, match="the list of folds takes numbers, not"):
             folds_or_all([odd])
-
-
-def test_tolerances_are_finite() -> None:
-    assert finite("--nsd", [1, 0.5, 1]) == (1, 0.5) and finite("--nsd", None) is None
-    for odd in (float("nan"), float("inf")):
-        with pytest.raises(InputError, match="--nsd takes numbers, not"):
-            finite("--nsd", [1, odd])
 
 
 def test_what_a_shell_leaves_over_is_refused() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.data.releases import simulation
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.methods.gathering import Folders
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders
 from segan_nnunet.evaluation.presentation import figures
 from segan_nnunet.experiments.demo import run_demo
 from segan_nnunet.experiments.device_check import check_device

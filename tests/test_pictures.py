@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from segan_nnunet.evaluation.methods.training import TrainingLog
 from segan_nnunet.evaluation.presentation.figures import bars, points, ranking, style, text, volumes
 from segan_nnunet.evaluation.presentation.figures.bars import figure2
-from segan_nnunet.evaluation.presentation.figures.curves import TrainingLog, training_curves
+from segan_nnunet.evaluation.presentation.figures.curves import training_curves
 from segan_nnunet.evaluation.presentation.figures.overlays import figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure

@@ -10,6 +10,7 @@ from scipy import stats
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown, ranking_markdown
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
+from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
 from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.ranking import pair_p, rank, score_p, seed_ranks, unit_ranks
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
@@ -81,11 +82,10 @@ def test_a_rank_that_one_seed_won_is_not_significant() -> None:
     base = random.normal(0.7, 0.1, 60)
     for gains, found in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
         seeds = {seed: base + gain + random.normal(0, 0.01, 60) for seed, gain in enumerate(gains)}
-        of_seeds = pd.concat([of_dice({"A": values}).assign(seed=seed) for seed, values in seeds.items()])
-        averaged = np.mean(list(seeds.values()), axis=0)
+        of_seeds = [of_dice({"A": values}).assign(seed=seed) for seed, values in seeds.items()]
         others = {name: base + random.normal(0, 0.01, 60) for name in "BC"}
-        scores = of_dice({"A": averaged, **others})
-        alone, with_seeds = rank(scores), rank(scores, of_seeds)
+        scores = pd.concat([*of_seeds, of_dice(others).assign(seed=UNSEEDED)])
+        alone, with_seeds = rank(seed_means(scores)), rank(scores)
         assert alone.methods[0] == with_seeds.methods[0] == "A"
         assert (alone.p_holm[0, 1:] < 0.05).all()
         assert (with_seeds.p_holm[0, 1:] < 0.05).all() == found
@@ -102,10 +102,10 @@ def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> 
             method: [base + random.normal(0, 0.03) + random.normal(0, 0.02, 20) for _ in range(number)]
             for method, number in zip("AB", seeds, strict=True)
         }
-        scores, of_seeds = with_seeds(trainings)
-        p = pair_p(*(ranks_of(scores, of_seeds, method) for method in "AB"))
+        scores = with_seeds(trainings)
+        p = pair_p(*(seed_ranks(scores, method, [DICE]) for method in "AB"))
         by_ranks += p < 0.05
-        wrong += max(p, score_p([by_method_and_seed(scores, of_seeds, "Dice")], "A", "B", None)) < 0.05
+        wrong += max(p, score_p([by_method_and_seed(scores, "Dice")], "A", "B", None)) < 0.05
     assert wrong / REPETITIONS <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)
     assert by_ranks / REPETITIONS > 0.15, "the ranks alone do not suffice"
 
@@ -117,27 +117,18 @@ def test_seeds_of_one_rank_whose_scores_scatter_are_not_significant() -> None:
         with_seeds({"A": [base + gain for gain in gains], "B": [base]})
         for gains in ((0.01, 0.05, 0.09), (0.049, 0.05, 0.051))
     )
-    assert rank(scattered[0], by=[DICE]).p_holm[0, 1] < 0.001, "without the seeds"
-    assert rank(*scattered, by=[DICE]).p_holm[0, 1] == pytest.approx(2 * stats.t.sf(0.05 / (0.04 * (4 / 3) ** 0.5), 2))
-    assert rank(*alike, by=[DICE]).p_holm[0, 1] < 0.01
+    assert rank(seed_means(scattered), by=[DICE]).p_holm[0, 1] < 0.001, "without the seeds"
+    assert rank(scattered, by=[DICE]).p_holm[0, 1] == pytest.approx(2 * stats.t.sf(0.05 / (0.04 * (4 / 3) ** 0.5), 2))
+    assert rank(alike, by=[DICE]).p_holm[0, 1] < 0.01
 
 
-def with_seeds(trainings: dict[str, list[np.ndarray]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the mean scores of methods, and the scores of the seeds of those that have several."""
-    scores = of_dice({method: np.mean(each, axis=0) for method, each in trainings.items()})
-    seeds = [
-        of_dice({method: values}).assign(seed=seed)
+def with_seeds(trainings: dict[str, list[np.ndarray]]) -> pd.DataFrame:
+    """Return the scores of methods, each of one training or of several seeds."""
+    return pd.concat(
+        of_dice({method: values}).assign(seed=seed if len(each) > 1 else UNSEEDED)
         for method, each in trainings.items()
         for seed, values in enumerate(each)
-        if len(each) > 1
-    ]
-    return scores, pd.concat(seeds)
-
-
-def ranks_of(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str) -> np.ndarray:
-    if method in set(of_seeds["method"]):
-        return seed_ranks(scores, of_seeds, method, [DICE])
-    return unit_ranks(scores, [DICE])[[method]].T.to_numpy(float)
+    )
 
 
 def test_the_ranking_as_text_and_as_a_picture() -> None:
@@ -172,8 +163,7 @@ def test_missed_and_false_regions_are_counted() -> None:
     assert missed_note(missed_and_false(scores)).endswith("in cases: A: core 1 of 3 missed, 1 of 2 false.")
     assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No method missed a region")
     seeds = pd.DataFrame([counted("A", 1, 0, 1, case="a", seed=0), counted("A", 0, 0, 2, case="a", seed=1)])
-    mean = pd.DataFrame([counted("A", 0.5, 0, 1.5, case="a")])  # type: ignore[arg-type]
-    assert missed_and_false(mean, seeds).iloc[0].tolist() == ["A", "core", 1, 0.5, 0, 0], "the mean over the seeds"
+    assert missed_and_false(seeds).iloc[0].tolist() == ["A", "core", 1, 0.5, 0, 0], "the mean over the seeds"
 
 
 @pytest.mark.parametrize("spread", [False, True])

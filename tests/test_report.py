@@ -12,8 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from segan_nnunet.evaluation.methods.training import TrainingLog
 from segan_nnunet.evaluation.presentation.figures.bars import figure2
-from segan_nnunet.evaluation.presentation.figures.curves import TrainingLog, training_curves
+from segan_nnunet.evaluation.presentation.figures.curves import training_curves
 from segan_nnunet.evaluation.presentation.figures.overlays import borders, figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions, sideways
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, looks

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from segan_nnunet.evaluation.comparison import compare
+from segan_nnunet.comparison import compare
 from tests.hand_made_results import NAME, cubes, validate, write_dataset
 
 PROBE = """

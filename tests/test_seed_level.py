@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from segan_nnunet.evaluation.presentation.table_notes import scatter_notes
 from segan_nnunet.evaluation.scores.scores import SCORES
+from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
 from segan_nnunet.evaluation.statistics.intervals import mean_interval
 from segan_nnunet.evaluation.statistics.paired import OF_UNITS, ONE_TRAINING, paired_tests, significant
 from segan_nnunet.evaluation.statistics.seed_level import estimate
-from segan_nnunet.evaluation.statistics.seeds import scatter_notes
 from segan_nnunet.evaluation.statistics.sentences import sentences
 from segan_nnunet.evaluation.statistics.summary import summarise
 
@@ -84,8 +85,8 @@ def test_without_a_difference_seeds_and_units_err_in_5_percent(scatter: tuple[fl
     assert wrong / REPETITIONS <= 0.05 + BINOMIAL
 
 
-def seeded_scores(gains: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """B, and A of several seeds, better than B by so much each: the scores of the means, and of the seeds."""
+def seeded_scores(gains: list[float]) -> pd.DataFrame:
+    """B, and A of several seeds, better than B by so much each."""
     random = np.random.default_rng(7)
     base = random.normal(0.7, 0.1, 40)
     regions, columns = ["whole", "core"], [score.column for score in SCORES]
@@ -96,43 +97,41 @@ def seeded_scores(gains: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
             for (index, value), region in product(enumerate(values), regions)
         ]
 
-    of_seeds = pd.DataFrame(
+    seeds = [
         row
         for seed, gain in enumerate(gains)
         for row in rows(base + gain + random.normal(0, 0.01, 40), method="A", seed=seed)
-    )
-    means = of_seeds.groupby(["method", "case", "region"], sort=False, as_index=False)[columns].mean()
-    return pd.concat([pd.DataFrame(rows(base, method="B")), means], ignore_index=True), of_seeds
+    ]
+    return pd.DataFrame([*rows(base, method="B", seed=UNSEEDED), *seeds])
 
 
 def test_a_difference_of_one_seed_is_none_and_one_of_all_seeds_is_found() -> None:
     for gains, found in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
-        scores, of_seeds = seeded_scores(gains)
-        tests = paired_tests(scores, "B", of_seeds)
+        scores = seeded_scores(gains)
+        tests = paired_tests(scores, "B")
         assert set(tests["test"]) == {ONE_TRAINING}
         assert significant(tests).all() if found else not significant(tests).any()
         row = tests.iloc[0]
         assert row["difference"] == pytest.approx(np.mean(gains), abs=0.01)
         assert (row["difference_low"] > 0) == found
         assert row["p"] == pytest.approx(2 * row["false_claim"])
-        taken_for_one = paired_tests(scores, "B")
+        taken_for_one = paired_tests(seed_means(scores), "B")
         assert set(taken_for_one["test"]) == {OF_UNITS}
         if sum(gains):
             assert significant(taken_for_one).all(), "the mean over the seeds alone would have claimed it"
 
 
 def test_the_probability_of_a_false_claim_stands_beside_the_claim() -> None:
-    scores, of_seeds = seeded_scores(PLANTED)
-    tests = paired_tests(scores, "B", of_seeds)
+    tests = paired_tests(seeded_scores(PLANTED), "B")
     assert "P(A is not better) = " in sentences(tests, ["whole"])[0]
     worse = tests[tests["score"] == "Dice"].assign(difference=-0.1)
     assert "P(B is not better) = " in sentences(worse, ["whole"])[0]
 
 
 def test_the_interval_of_a_mean_is_wider_where_its_seeds_scatter() -> None:
-    scores, of_seeds = seeded_scores([-0.1, 0.0, 0.1])
+    scores = seeded_scores([-0.1, 0.0, 0.1])
     alone, with_seeds = (
-        summarise(scores, given).set_index(["method", "score", "region"]) for given in (None, of_seeds)
+        summarise(table).set_index(["method", "score", "region"]) for table in (seed_means(scores), scores)
     )
     key = ("A", "Dice", "whole")
     assert alone.loc[key, "mean"] == pytest.approx(with_seeds.loc[key, "mean"])
@@ -141,15 +140,14 @@ def test_the_interval_of_a_mean_is_wider_where_its_seeds_scatter() -> None:
 
 
 def test_one_seed_is_no_level_and_what_a_seed_does_not_define_is_the_others_mean() -> None:
-    scores, of_seeds = seeded_scores([0.05])
-    pd.testing.assert_frame_equal(paired_tests(scores, "B", of_seeds), paired_tests(scores, "B"))
-    scores, of_seeds = seeded_scores([0.05, 0.05])
-    first = of_seeds.index[0]
-    of_seeds.loc[first, "Dice"] = np.nan
-    scores.loc[(scores["method"] == "A") & (scores["case"] == "c00") & (scores["region"] == "whole"), "Dice"] = (
-        of_seeds.loc[(of_seeds["seed"] == 1) & (of_seeds["case"] == "c00") & (of_seeds["region"] == "whole"), "Dice"]
-    ).item()
-    seeded, averaged = summarise(scores, of_seeds), summarise(scores)
+    scores = seeded_scores([0.05])
+    pd.testing.assert_frame_equal(paired_tests(scores, "B"), paired_tests(seed_means(scores), "B"))
+    scores = seeded_scores([0.05, 0.05])
+    scores.loc[scores.index[scores["seed"] == 0][0], "Dice"] = np.nan
+    averaged = seed_means(scores).set_index(["method", "case", "region"])
+    of_seed_1 = scores[scores["seed"] == 1].set_index(["method", "case", "region"])
+    assert averaged.loc[("A", "c00", "whole"), "Dice"] == of_seed_1.loc[("A", "c00", "whole"), "Dice"]
+    seeded, averaged = summarise(scores), summarise(seed_means(scores))
     np.testing.assert_allclose(seeded["mean"], averaged["mean"])
     np.testing.assert_array_equal(seeded["cases"], averaged["cases"])
 
@@ -181,9 +179,9 @@ def test_the_scatter_of_seeds_is_said() -> None:
 
 
 def test_all_pairs_are_one_family() -> None:
-    scores, of_seeds = seeded_scores(PLANTED)
+    scores = seeded_scores(PLANTED)
     both = [scores, scores[scores["method"] == "B"].assign(method="C")]
-    tests = paired_tests(pd.concat(both, ignore_index=True), "B", of_seeds, all_pairs=True)
+    tests = paired_tests(pd.concat(both, ignore_index=True), "B", all_pairs=True)
     dice = tests[(tests["score"] == "Dice") & (tests["region"] == "whole")]
     assert list(zip(dice["method"], dice["baseline"], strict=True)) == [("A", "B"), ("C", "B"), ("C", "A")]
     family = tests[tests["score"].isin(["Dice", "Precision", "Sensitivity"])].sort_values("p")

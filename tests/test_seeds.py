@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.method import Contest, Method
-from segan_nnunet.evaluation.methods.trained_models import find_models
+from segan_nnunet.evaluation.conclusions import scores_of_seeds
+from segan_nnunet.evaluation.presentation.table_notes import seed_notes
 from segan_nnunet.evaluation.scores.scores import SCORES
-from segan_nnunet.evaluation.statistics.seeds import average_seeds
+from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
 from segan_nnunet.models.plans import spacing_suffix
 from segan_nnunet.trainer_names import ModelName, model_parts, seeded, unseeded
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer, composed_trainer
+from segan_nnunet.validations.trained_models import find_models
 from tests.small_trainers import build, same
 
 
@@ -44,10 +44,10 @@ def test_seeds_of_a_trainer_share_a_row_unless_they_are_named(tmp_path: Path) ->
         summary = tmp_path / f"{name}__P__2d" / "fold_0" / "validation" / "summary.json"
         summary.parent.mkdir(parents=True)
         summary.touch()
-    assert {m.name: m.seed_of for m in find_models(tmp_path, ["2d"], None, None)} == {
-        "A_seed0": "A", "A_seed1": "A", "B": "",
+    assert {m.name: m.method for m in find_models(tmp_path, ["2d"], None, None)} == {
+        "A_seed0": "A", "A_seed1": "A", "B": "B",
     }  # fmt: skip
-    assert [m.seed_of for m in find_models(tmp_path, ["2d"], ["A_seed1"], None)] == [""]
+    assert [(m.method, m.seed) for m in find_models(tmp_path, ["2d"], ["A_seed1"], None)] == [("A_seed1", UNSEEDED)]
     assert [m.seed for m in find_models(tmp_path, ["2d"], ["A"], None, [1])] == [1]
     with pytest.raises(InputError, match="A_seed7"):
         find_models(tmp_path, ["2d"], ["A"], None, [7])
@@ -74,29 +74,25 @@ def test_a_voxel_size_is_three_numbers_above_0() -> None:
 
 def test_scores_of_a_case_are_the_mean_over_the_seeds_and_other_methods_stay() -> None:
     rows = [
-        ("A_seed0", "a", 0.8, 2.0), ("A_seed0", "b", 0.4, np.nan),
-        ("A_seed1", "a", 0.6, 4.0), ("A_seed1", "b", 0.2, 6.0),
-        ("B", "a", 0.5, 1.0), ("B", "b", 0.3, 1.0),
+        ("A", 0, "a", 0.8, 2.0), ("A", 0, "b", 0.4, np.nan),
+        ("A", 1, "a", 0.6, 4.0), ("A", 1, "b", 0.2, 6.0),
+        ("B", UNSEEDED, "a", 0.5, 1.0), ("B", UNSEEDED, "b", 0.3, 1.0),
     ]  # fmt: skip
-    scores = pd.DataFrame(rows, columns=["method", "case", "Dice", "HD95_mm"]).assign(region="whole", grade="HGG")
+    scores = pd.DataFrame(rows, columns=["method", "seed", "case", "Dice", "HD95_mm"]).assign(
+        region="whole", grade="HGG"
+    )
     for score in SCORES:
         scores[score.column] = scores.get(score.column, 0.0)
-    methods = [
-        Method(name, {}, seed_of=trainer, seed=seed)
-        for name, trainer, seed in (("A_seed0", "A", 0), ("A_seed1", "A", 1), ("B", "", None))
-    ]
-    labelling = Labelling({"whole": (1,)}, (0, 1), None, ("FLAIR",), ".nii.gz")
-    contest, averaged = average_seeds(Contest(methods, {}, labelling, (), {}, "cases"), scores)
-    assert [method.name for method in contest.methods] == ["A", "B"]
+    averaged = seed_means(scores)
+    assert list(averaged["method"].unique()) == ["A", "B"] and "seed" not in averaged
     by_case = averaged.set_index(["method", "case"])
     assert by_case["Dice"].to_dict() == pytest.approx({
         ("A", "a"): 0.7, ("A", "b"): 0.3, ("B", "a"): 0.5, ("B", "b"): 0.3,
     })  # fmt: skip
     # the distance that one seed has not is the other's
     assert by_case["HD95_mm"].loc["A"].to_list() == [3.0, 6.0]
-    assert contest.seeds is not None
-    assert contest.seeds.set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
-    assert contest.seed_notes == ["A is the mean over the seeds 0, 1 of each case."]
+    assert scores_of_seeds(scores).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
+    assert seed_notes(scores) == ["A is the mean over the seeds 0, 1 of each case."]
 
 
 @pytest.mark.parametrize("trainer", [AdversarialTrainer, composed_trainer("Theirs_seed1", {"Theirs": SoftmaxTrainer})])

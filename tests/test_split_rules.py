@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.data.splits import write_splits
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.comparison import compare
 from segan_nnunet.folds.checks import Purpose, check_fold
 from segan_nnunet.folds.record import FoldRecord
 from segan_nnunet.grid.checks import make_grid

@@ -146,14 +146,14 @@ def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
     for name, column in (("HD95", "HD95_mm"), ("NSD", "NSD_1mm"), *((name, name) for name in ("Dice", "Precision"))):
         expected = [42 if value == "diagonal" else value for value in RULES[policy][name]]
         np.testing.assert_array_equal(scores[column], expected)
-    assert f"policy {policy}:" in policy.rule
+    assert f"policy {policy}:" in policy.describe()
 
 
 def test_policies_of_the_challenges() -> None:
     assert RULES[EmptyPolicy.BRATS_2023]["HD95"] == (0, 374, 374) and RULES[EmptyPolicy.BRATS_2023]["Dice"] == (1, 0, 0)
     newest = RULES[EmptyPolicy.BRATS_2026]
     assert newest["Dice"] == (LEFT_OUT, 0, 0) and newest["HD95"] == (LEFT_OUT, 373, 373)
-    assert EmptyPolicy.BRATS_2023.rule == (
+    assert EmptyPolicy.BRATS_2023.describe() == (
         "Empty masks, policy brats2023: where both masks are empty, Dice, Precision, Sensitivity and NSD are 1, HD95 "
         "is 0 mm; where only the reference is empty and where only the prediction is empty, Dice, Precision, "
         "Sensitivity and NSD are 0, HD95 is 374 mm."

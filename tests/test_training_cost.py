@@ -8,41 +8,43 @@ import pandas as pd
 import pytest
 import torch
 
-from segan_nnunet.evaluation.methods.gathering import Folders, folder_contest
-from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.evaluation.methods.training_cost import (
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders, Predictions, compared_folders
+from segan_nnunet.evaluation.methods.training import TrainedFold, TrainingCost
+from segan_nnunet.evaluation.presentation.result_folder import write_comparison
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.measurement import measure
+from segan_nnunet.evaluation.scores.scores import add_scores
+from segan_nnunet.evaluation.settings import Settings
+from segan_nnunet.evaluation.statistics.training_cost import (
     add_cost_ratios,
     cost_column,
     cost_notes,
     equal_time,
     training_costs,
 )
-from segan_nnunet.evaluation.presentation.result_folder import Settings, write_comparison
-from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.scores.measurement import measure
-from segan_nnunet.evaluation.scores.scores import add_scores
+from segan_nnunet.validations.training_records import read_cost
 from tests.hand_made_results import cubes, write_folder
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
 
-def method(folder: Path, name: str, epochs: int, epoch_s: float, seed_of: str = "") -> Method:
+def trained(folder: Path, name: str, epochs: int, epoch_s: float, method: str = "") -> Predictions:
     fold = folder / name / "fold_0"
     fold.mkdir(parents=True)
     (fold / "debug.json").write_text(json.dumps({"num_iterations_per_epoch": "50"}))
     starts = [100.0 + 20 * epoch for epoch in range(epochs)]  # with pauses between them
     log = {"epoch_start_timestamps": starts, "epoch_end_timestamps": [start + epoch_s for start in starts]}
     torch.save({"logging": log}, fold / "checkpoint_final.pth")
-    return Method(name, {}, {"case": 0}, folder / name, seed_of=seed_of)
+    return Predictions(name, {}, method or name, trained_folds=[TrainedFold(0, [], fold, cost=read_cost(fold))])
 
 
 def test_steps_and_time_by_hand(tmp_path: Path) -> None:
     methods = [
-        method(tmp_path, "A", 10, 9.0),
-        method(tmp_path, "B_seed0", 10, 12.0, "B"),
-        method(tmp_path, "B_seed1", 10, 15.0, "B"),
-        method(tmp_path, "C", 15, 6.25),
-        Method("a folder of predictions", {}),
+        trained(tmp_path, "A", 10, 9.0),
+        trained(tmp_path, "B_seed0", 10, 12.0, "B"),
+        trained(tmp_path, "B_seed1", 10, 15.0, "B"),
+        trained(tmp_path, "C", 15, 6.25),
+        Predictions("a folder of predictions", {}, "a folder of predictions"),
     ]
     costs = training_costs(methods)
     assert costs.set_index("method").to_dict("index") == {
@@ -62,8 +64,11 @@ def test_steps_and_time_by_hand(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
-    (tmp_path / "A" / "fold_0").mkdir(parents=True)
-    nothing = training_costs([Method("A", {}, {"case": 0}, tmp_path / "A"), Method("B", {})])
+    fold = tmp_path / "A" / "fold_0"
+    fold.mkdir(parents=True)
+    nothing = training_costs(
+        [Predictions("A", {}, "A", trained_folds=[TrainedFold(0, [], fold, cost=read_cost(fold))])]
+    )
     assert nothing.empty and cost_notes(nothing, "A") == [] and cost_column(nothing) == {}
     assert cost_notes(pd.DataFrame([{"method": "A", "steps": 5, "seconds": 1.0}]), "A") == []
 
@@ -78,12 +83,16 @@ def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None
     volumes = {"a": cubes(4, 2), "b": cubes(5, 3)}
     truth = write_folder(tmp_path / "truth", volumes)
     folders = {name: write_folder(tmp_path / name, {"a": cubes(5, 2), "b": cubes(5, 2)}) for name in ("A", "B", "C")}
-    contest = folder_contest(None, Folders(folders), truth)
-    scores = add_scores(measure(contest.cases, contest.labelling), EmptyPolicy.NNUNET)
+    compared = compared_folders(None, Folders(folders, truth))
+    scores = compared.complete(add_scores(measure(compared.cases, compared.labelling), EmptyPolicy.NNUNET))
     for seconds, expected in (((90.0, 300.0, 305.0), {"B", "C"}), ((90.0, 91.0, 92.0), set())):
-        costs = pd.DataFrame({"method": ["A", "B", "C"], "trainings": 1, "steps": [50, 150, 100], "seconds": seconds})
+        costs = [TrainingCost(*cost) for cost in zip((50, 150, 100), seconds, strict=True)]
+        predictions = [
+            replace(each, trained_folds=[TrainedFold(0, [], truth, cost=cost)])
+            for each, cost in zip(compared.predictions, costs, strict=True)
+        ]
         output = tmp_path / f"{len(expected)}"
-        write_comparison(replace(contest, costs=costs), scores, output, Settings(all_pairs=True))
+        write_comparison(replace(compared, predictions=predictions), scores, output, Settings(all_pairs=True))
         tables = {path.name for path in output.glob("*equal_time*.md")}
         assert tables == ({"table1_equal_time1.md"} if expected else set())
         if expected:

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segan_nnunet.comparison import compare
 from segan_nnunet.data.case_table import read_patients
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.comparison import compare
-from segan_nnunet.evaluation.methods.gathering import Folders, folder_contest
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders, compared_folders
 from segan_nnunet.evaluation.presentation import figures, result_folder
-from segan_nnunet.evaluation.presentation.result_folder import Settings
-from segan_nnunet.evaluation.presentation.score_tables import primary_columns, score_tables
 from segan_nnunet.evaluation.presentation.table_notes import units_note
 from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
+from segan_nnunet.evaluation.scores.score_tables import primary_columns, score_tables
+from segan_nnunet.evaluation.settings import Settings
 from tests.hand_made_results import cubes, write_folder
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
@@ -102,14 +102,13 @@ def test_a_patient_s_letters_are_composed_and_rows_without_a_case_are_left_out(t
 
 def test_cases_without_a_patient_are_named_as_units(folders: Folders) -> None:
     """The table of a dataset need not name the cases of a test set."""
-    assert folders.reference
-    contest = folder_contest(None, folders, folders.reference)
-    elsewhere = replace(contest, patients={"of the training": "p"})
-    assert units_note(elsewhere, 3, 3) == units_note(contest, 3, 3)
+    compared = compared_folders(None, folders)
+    elsewhere = replace(compared, patients={"of the training": "p"})
+    assert units_note(elsewhere, 3, 3) == units_note(compared, 3, 3)
     assert "the cases, because no table names their patients" in units_note(elsewhere, 3, 3)
-    partly = units_note(replace(contest, patients={"a": "p", "b": "p"}), 3, 2)
+    partly = units_note(replace(compared, patients={"a": "p", "b": "p"}), 3, 2)
     assert "are the patients. The table names no patient for 1 of the cases (c). They count as patients of" in partly
-    whole = units_note(replace(contest, patients={"a": "p", "b": "q", "c": "r"}), 3, 3)
+    whole = units_note(replace(compared, patients={"a": "p", "b": "q", "c": "r"}), 3, 3)
     assert whole == "The units of intervals and tests are the patients, one case each."
 
 

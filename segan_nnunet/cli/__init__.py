@@ -66,7 +66,8 @@ def main() -> None:
         if missing not in LEFT_OUT_ALONE:
             raise
         say(
-            f"{missing} is not in this environment, which has the comparison alone; this verb needs all of segan-nnunet"
+            f"{error.name} is not in this environment, which has only the comparison of folders; install all of "
+            "segan-nnunet to use trained models"
         )
     except OSError as error:
         if (message := describe(error)) is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segan_nnunet.cli.options import LARGEST_SEED, OptionalDatasetId, Processes, finite, numbered_folds, once
+from segan_nnunet.cli.options import LARGEST_SEED, OptionalDatasetId, Processes, numbered_folds, once
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
@@ -24,10 +24,12 @@ def compare(
     predictions: Annotated[
         list[str] | None, typer.Option("--predictions", help="NAME=FOLDER of other predictions, one or several.")
     ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Their truths; then only these folders are compared.")] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Their references; then only these folders are compared.")
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="Images CASE_0000... to show under the outlines.")] = None,
     dataset_json: Annotated[
-        Path | None, typer.Option("--dataset-json", help="Says what label values mean. [default: the dataset's]")
+        Path | None, typer.Option("--dataset-json", help="Defines the label values. [default: the dataset's]")
     ] = None,
     patients: Annotated[
         Path | None,
@@ -39,66 +41,55 @@ def compare(
     empty: Annotated[
         EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
     ] = EmptyPolicy.NNUNET,
-    hd95: Annotated[
-        Hd95,
-        typer.Option(
-            help="Which HD95: MONAI's, medpy's and panoptica's, or surface-distance's; by default that of the "
-            "release's challenge, MONAI's where it is not known."
-        ),
-    ] = Hd95.AUTO,
-    nsd: Annotated[
-        list[float] | None, typer.Option("--nsd", min=0, help="Tolerances of NSD in mm. [default: 0.5 1]")
-    ] = None,
     lesions: Annotated[
         Lesions,
         typer.Option(help="Lesion-wise scores by a challenge's definition; auto: that of the dataset's release."),
     ] = Lesions.AUTO,
-    primary: Annotated[
-        list[str] | None,
-        typer.Option(help="Scores of the primary endpoint; the others are exploratory. [default: Dice]"),
-    ] = None,
     published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
     ] = False,
-    all_pairs: Annotated[
-        bool, typer.Option("--all-pairs", help="Test all pairs of methods, not only those with the baseline.")
-    ] = False,
-    spread: Annotated[
-        bool, typer.Option("--spread", help="Show mean ± standard deviation and median [quartiles].")
-    ] = False,
-    viewer_cases: Annotated[
-        int, typer.Option("--viewer-cases", min=0, help="Worst cases that the report's viewer can open, beside three.")
-    ] = 20,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="TOML file: hd95, nsd, primary, all-pairs, spread, viewer-cases."),
+    ] = None,
     processes: Processes = None,
 ) -> None:
     """Compare trainers, or any folders of predictions: Table 1, statistics, figures, report.html."""
-    from segan_nnunet.evaluation import comparison
-    from segan_nnunet.evaluation.methods.gathering import Folders
-    from segan_nnunet.evaluation.methods.method import parse_folders
-    from segan_nnunet.evaluation.presentation.result_folder import DEFAULT_PRIMARY, Settings
+    from segan_nnunet import comparison
+    from segan_nnunet.evaluation.methods.methods_on_cases import Folders, parse_folders
+    from segan_nnunet.evaluation.settings import Settings, read_settings
 
-    given = Folders(parse_folders(predictions or []), reference, images, dataset_json, patients)
     command = shlex.join(["segan_nnunet", *sys.argv[1:]])
-    measures = Measures(hd95, finite("--nsd", nsd) or DEFAULT_MEASURES.nsd_mm, lesions)
+    options = read_settings(settings_file) if settings_file else {}
+    nsd_mm = tuple(dict.fromkeys(options.get("nsd", DEFAULT_MEASURES.nsd_mm)))
+    defaults = Settings()
     settings = Settings(
-        empty, baseline, published, intersection, processes, command, measures, all_pairs, spread, viewer_cases,
-        primary or DEFAULT_PRIMARY,
-    )  # fmt: skip
-    chosen = numbered_folds(folds)
-    made = comparison.compare(
+        policy=empty,
+        baseline=baseline,
+        published=published,
+        intersection=intersection,
+        processes=processes,
+        command=command,
+        measures=Measures(Hd95(options.get("hd95", Hd95.AUTO)), nsd_mm, lesions),
+        all_pairs=options.get("all-pairs", False),
+        spread=options.get("spread", False),
+        viewer_cases=options.get("viewer-cases", defaults.viewer_cases),
+        primary=options.get("primary", defaults.primary),
+    )
+    written = comparison.compare(
         dataset_id,
         once(configurations) or "2d",
         once(trainers),
         once(plans),
-        chosen,
+        numbered_folds(folds),
         output,
-        given,
+        Folders(parse_folders(predictions or []), reference, images, dataset_json, patients),
         settings,
         once(seeds) or (),
     )
-    print(made.table)
-    for path in made.files:
+    print(written.table)
+    for path in written.files:
         print(path)
 
 

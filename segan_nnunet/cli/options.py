@@ -1,6 +1,5 @@
 """Options that several verbs take, and nnU-Net's way of giving several values."""
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -72,17 +71,6 @@ def check_value(argument: str, option: str) -> None:
 def once(values: Sequence[Any] | None) -> list[Any] | None:
     """Return the values in their order, each once."""
     return None if values is None else list(dict.fromkeys(values))
-
-
-def finite(option: str, values: Sequence[float] | None) -> tuple[float, ...] | None:
-    """Return the values of an option, each once.
-
-    Raises:
-        InputError: one is infinite or not a number.
-    """
-    if odd := [value for value in values or () if not math.isfinite(value)]:
-        raise InputError(f"{option} takes numbers, not {', '.join(map(str, odd))}")
-    return None if values is None else tuple(dict.fromkeys(values))
 
 
 def folds_or_all(folds: list[str] | None) -> list[int | str] | None:

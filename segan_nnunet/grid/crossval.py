@@ -5,14 +5,14 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from segan_nnunet import comparison
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation import comparison
-from segan_nnunet.evaluation.presentation.result_folder import Settings
+from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.grid.checks import check_trainers
 from segan_nnunet.grid.fold_records import check_folds, shorter_trainings
 from segan_nnunet.grid.jobs import Grid, Job

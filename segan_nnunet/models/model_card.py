@@ -10,13 +10,13 @@ import pandas as pd
 from segan_nnunet.data.case_table import read_column
 from segan_nnunet.data.environment import folder_variable
 from segan_nnunet.data.labelling import read_labelling
-from segan_nnunet.evaluation.methods.trained_models import COUNTS, named_regions, validated_case
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.scores.scores import TABLE_1, add_scores
+from segan_nnunet.evaluation.scores.scores import COUNTS, TABLE_1, add_scores
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.summary import summarise
 from segan_nnunet.folds.state import SUMMARY, validated_entries
 from segan_nnunet.trainer_names import model_parts
+from segan_nnunet.validations.trained_models import named_regions, validated_case
 
 CARD = "MODEL_CARD.md"
 VALIDATED = "checkpoint_final.pth"  # what nnU-Net validates with, unless told otherwise

@@ -372,12 +372,11 @@ def means_table(rows: pd.DataFrame, by: Sequence[str]) -> str:
 
 def paper_form(rows: pd.DataFrame, arms: Sequence[str], output: Path) -> str:
     """Return Table 1 of this study, and draw its Figure 2 from the arms that are complete."""
-    of_seeds = rows[rows["arm"].isin(arms)].rename(columns={"arm": "method"})
-    keys = ["method", "case", "region"]
-    scores = of_seeds.groupby(keys, as_index=False)[[*ENDPOINTS, "TP", "FP", "FN", "TN"]].mean()
+    scores = rows[rows["arm"].isin(arms)].rename(columns={"arm": "method"})
+    scores = scores[["method", "seed", "case", "region", *ENDPOINTS]]
     order = pd.Categorical(scores["method"], arms), pd.Categorical(scores["region"], REGIONS)
     scores = scores.assign(order=order[0], place=order[1]).sort_values(["order", "case", "place"])
-    summary = summarise(scores, of_seeds, TABLE_1)
+    summary = summarise(scores, TABLE_1)
     if drawn := [arm for arm in FIGURE_2 if arm in arms]:
         chosen = pd.concat([summary[summary["method"] == arm] for arm in drawn]).replace({"method": {"SegAN": "S3_3C"}})
         save(figure2(chosen, list(REGIONS)), output, "figure2")

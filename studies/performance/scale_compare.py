@@ -21,12 +21,13 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from segan_nnunet.data.labelling import read_labelling
-from segan_nnunet.evaluation.methods.method import Contest, Method
-from segan_nnunet.evaluation.presentation.result_folder import Settings, write_comparison
+from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases, Predictions
+from segan_nnunet.evaluation.presentation.result_folder import write_comparison
 from segan_nnunet.evaluation.scores.definitions import Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.measurement import Case, measure
 from segan_nnunet.evaluation.scores.scores import add_scores
+from segan_nnunet.evaluation.settings import Settings
 
 CASES = 60
 PROCESSES = 2
@@ -113,7 +114,7 @@ def statistics(folder: Path) -> None:
     file = folder / "references" / "case_000.nii.gz"
     ids = [f"case_{index:04d}" for index in range(MANY_CASES)]
     grades = {case: "LGG" if index % 5 == 0 else "HGG" for index, case in enumerate(ids)}
-    methods = [Method(f"Trainer{index}", dict.fromkeys(ids, file)) for index in range(METHODS)]
+    methods = [Predictions(f"Trainer{index}", dict.fromkeys(ids, file), f"Trainer{index}") for index in range(METHODS)]
     random = np.random.default_rng(0)
     rows = []
     for region, voxels in (("whole tumor", 90_000), ("tumor core", 30_000), ("enhancing tumor", 15_000)):
@@ -126,10 +127,10 @@ def statistics(folder: Path) -> None:
             table |= {"FP": (sizes * 0.1 * random.random(MANY_CASES)).astype(int), "TN": 8_000_000}
             table |= {"surface_distance_mm": 30 * (1 - found), "voxel_ml": 0.001, "diagonal_mm": 373.1}
             rows.append(pd.DataFrame(table))
-    contest = Contest(methods, dict.fromkeys(ids, file), labelling, [], grades, "synthetic scores")
+    compared = MethodsOnCases(methods, dict.fromkeys(ids, file), labelling, "synthetic scores", grades=grades)
     started, cpu = time.monotonic(), time.process_time()
-    scores = add_scores(pd.concat(rows, ignore_index=True), EmptyPolicy.NNUNET)
-    write_comparison(contest, scores, folder / "many", Settings())
+    scores = compared.complete(add_scores(pd.concat(rows, ignore_index=True), EmptyPolicy.NNUNET))
+    write_comparison(compared, scores, folder / "many", Settings())
     seconds, cpu = time.monotonic() - started, time.process_time() - cpu
     what = f"tables, statistics, pictures, report of {MANY_CASES} cases x {METHODS} methods"
     print(f"{what}: {seconds:.0f} s, {cpu:.0f} s of them on the processor", flush=True)

@@ -1,4 +1,4 @@
-"""What helps where folders of segmentations are laid out or named in another way than `compare` wants them."""
+"""Advice for folders of segmentations that are laid out or named in another way than `compare` needs."""
 
 import re
 from collections import Counter
@@ -46,10 +46,10 @@ def naming_hint(owner: str, names: Collection[str], cases: Collection[str]) -> s
 
 def common_affixes(longer: Collection[str], shorter: Collection[str]) -> tuple[str, str] | None:
     """Return what most names have before and behind a name of the others; None where most have not the same."""
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for name in longer:
-        found.update({name.partition(part)[::2] for part in shorter if part in name})
-    for affixes, count in found.most_common(1):
+        counts.update({name.partition(part)[::2] for part in shorter if part in name})
+    for affixes, count in counts.most_common(1):
         if 2 * count > min(len(longer), len(shorter)):
             return affixes
     return None

@@ -34,6 +34,6 @@ REGION_WORDS = ("whole", "core", "enhanc")
 
 
 def published_position(region: str) -> int | None:
-    """Position of a dataset's region among whole, core, enhancing; None for other regions."""
-    found = [position for position, word in enumerate(REGION_WORDS) if word in region.casefold()]
-    return found[0] if len(found) == 1 else None
+    """Return the position of a dataset's region among whole, core, enhancing; None for other regions."""
+    positions = [position for position, word in enumerate(REGION_WORDS) if word in region.casefold()]
+    return positions[0] if len(positions) == 1 else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 
 MODALITY = "t2"  # the paper's Figure 3
 CONTRAST = ("t1c", "t1ce", "t1gd")  # beside it: what enhances is seen there alone
@@ -61,41 +61,47 @@ def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
 
 
 def ranked_cases(scores: pd.DataFrame) -> list[str]:
-    """All cases from the best to the worst by Dice, averaged over methods and regions; first those without any."""
+    """Return all cases from the best to the worst by mean Dice over methods and regions; first those without any."""
     means = scores.groupby("case")["Dice"].mean()
     return list(means.sort_values(ascending=False, kind="stable", na_position="first").index)
 
 
-def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> ShownCase:
-    """Read what is to be shown of a case.
+def load_case(compared: MethodsOnCases, means: pd.DataFrame, case: str, rank: str) -> ShownCase:
+    """Read the images and segmentations of a case, those of each method's first seed.
+
+    Args:
+        compared: the methods and the cases.
+        means: scores, one row per method, case and region.
+        case: to show.
+        rank: why it is shown.
 
     Raises:
         InputError: an image cannot be read, or is not of the reference's size.
     """
-    reference = read_volume(contest.references[case], dimensions=(2, 3))
+    reference = read_volume(compared.references[case], dimensions=(2, 3))
     grid = upright(reference.grid)
     images = {}
-    for modality, path in contest.images(case).items():
+    for modality, path in compared.images(case).items():
         try:
             volume = read_volume(path, dimensions=(2, 3))
         except VolumeError:  # a picture that cannot be shown, of colours perhaps, does not cost the tables
             continue
         if (image := on_grid(volume, reference.grid, grid)) is None:
             raise InputError(
-                f"{path} does not lie on the voxels of the reference of {case} ({contest.references[case]}); give the "
+                f"{path} does not lie on the voxels of the reference of {case} ({compared.references[case]}); give the "
                 "images that belong to the references with --images"
             )
         images[modality] = as_slices(image)
     truth = labels_on(reference, reference.grid, grid)
-    of_case = scores[scores["case"] == case]
+    of_case = means[means["case"] == case]
     return ShownCase(
         case,
         rank,
         images or {NO_IMAGE: np.zeros_like(truth, np.uint8)},
         truth,
         {
-            method.name: labels_on(read_volume(method.predictions[case], dimensions=(2, 3)), reference.grid, grid)
-            for method in contest.methods
+            method: labels_on(read_volume(first.files[case], dimensions=(2, 3)), reference.grid, grid)
+            for method, first in compared.methods.items()
         },
         {
             method: dict(zip(rows["region"], rows["Dice"], strict=True))
@@ -107,7 +113,7 @@ def load_case(contest: Contest, scores: pd.DataFrame, case: str, rank: str) -> S
 
 
 def upright(grid: VoxelGrid) -> VoxelGrid:
-    """The same voxels in the order in which all cases are shown: x to the patient's left, y to the back, z up.
+    """Return the same voxels in the order in which all cases are shown: x to the patient's left, y to the back, z up.
 
     Rows of a slice then run from front to back, and the patient's right is on the left, as radiologists look at it.
     A single slice stays as it is.
@@ -130,43 +136,43 @@ def upright(grid: VoxelGrid) -> VoxelGrid:
 
 
 def on_grid(volume: Volume, reference: VoxelGrid, grid: VoxelGrid) -> NDArray | None:
-    """A volume that lies on the reference's voxels, in the order of a grid of the same voxels; None if it does not."""
+    """Return a volume on the reference's voxels in the order of a grid of these voxels; None if it lies elsewhere."""
     measured = volume.on(reference)
     return None if measured is None else Volume(volume.path, measured, reference).on(grid)
 
 
 def labels_on(volume: Volume, reference: VoxelGrid, grid: VoxelGrid) -> NDArray:
-    """Labels of a reference or a prediction that was measured before, as slices in the order of the grid."""
+    """Return the labels of a reference or a prediction that was measured before, as slices in the order of the grid."""
     voxels = on_grid(volume, reference, grid)
     assert voxels is not None  # for mypy: what does not lie there is not measured
     return as_slices(whole_numbers(voxels))
 
 
 def as_slices(voxels: NDArray) -> NDArray:
-    """A volume (D, H, W); a single slice (H, W) becomes (1, H, W)."""
+    """Return a volume as (D, H, W); a single slice (H, W) becomes (1, H, W)."""
     return voxels if voxels.ndim == 3 else voxels[None]
 
 
 def shown_modality(names: Mapping[str, object]) -> str:
-    """Name of the modality to show: T2, as in the paper, or else the last one."""
+    """Return the modality to show: T2, as in the paper, or else the last one."""
     chosen = [name for name in names if name.casefold() in (MODALITY, f"{MODALITY}w")]
     return chosen[0] if chosen else list(names)[-1]
 
 
 def shown_modalities(names: Mapping[str, object]) -> list[str]:
-    """Names of the modalities of a picture: T1c, where there is one, and then that of `shown_modality`."""
+    """Return the modalities of a picture: T1c, where there is one, and then that of `shown_modality`."""
     contrast = [name for name in names if name.casefold() in CONTRAST]
     return list(dict.fromkeys([*contrast[:1], shown_modality(names)]))
 
 
 def largest_slice(mask: NDArray[np.bool_]) -> int:
-    """Index of the slice, along the first axis, in which a mask has most voxels; the middle one if it has none."""
+    """Return the index of the slice with the most mask voxels, or of the middle slice if the mask is empty."""
     areas = mask.sum(axis=tuple(range(1, mask.ndim)))
     return int(areas.argmax()) if areas.any() else mask.shape[0] // 2
 
 
 def window(image: NDArray) -> tuple[float, float]:
-    """Intensities to show as black and white: the 1st and 99.5th percentile of what is not background."""
+    """Return the intensities to show as black and white: the 1st and 99.5th percentile of what is not background."""
     inside = image[image != image.flat[0]]
     low, high = np.percentile(inside if inside.size else image, (1, 99.5))
     return float(low), float(high if high > low else low + 1)

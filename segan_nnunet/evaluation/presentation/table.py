@@ -128,7 +128,7 @@ def build_table(
 
 
 def mean_text(row: pd.Series, score: Score, spread: bool = False) -> str:
-    """A mean, with its standard deviation if the spread is asked for and there is one."""
+    """Return a mean, with its standard deviation if the spread is asked for and there is one."""
     if np.isnan(row["mean"]):
         return UNDEFINED
     text = f"{row['mean']:.{score.decimals}f}"
@@ -136,7 +136,7 @@ def mean_text(row: pd.Series, score: Score, spread: bool = False) -> str:
 
 
 def median_text(row: pd.Series, score: Score) -> str:
-    """A median with the quartiles."""
+    """Return a median with the quartiles."""
     if np.isnan(row["median"]):
         return UNDEFINED
     middle, low, high = (f"{row[name]:.{score.decimals}f}" for name in ("median", "quartile_1", "quartile_3"))
@@ -144,13 +144,13 @@ def median_text(row: pd.Series, score: Score) -> str:
 
 
 def best_of(means: Sequence[float], score: Score) -> float:
-    """The best mean; NaN where none is defined."""
+    """Return the best mean; NaN where none is defined."""
     defined = [mean for mean in means if not np.isnan(mean)]
     return (max if score.higher_is_better else min)(defined, default=np.nan)
 
 
 def published_rows(scores: Sequence[Score], regions: Sequence[str]) -> list[Row]:
-    """The paper's rows for these columns; an undefined cell where the paper has none."""
+    """Return the paper's rows for these columns; an undefined cell where the paper has none."""
     rows = []
     for row in ROWS:
         cells = []
@@ -176,7 +176,7 @@ def markdown(table: Table) -> str:
 
 
 def pipes(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table, the first column to the left."""
+    """Return the lines of a Markdown table, the first column to the left."""
     rule = "| --- |" + " ---: |" * (len(head) - 1)
     return [f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
 
@@ -262,5 +262,5 @@ def pair_texts(ranking: Ranking) -> list[list[str]]:
 
 
 def p_text(p: float) -> str:
-    """A p as short as it may be read."""
+    """Return a p with three decimals, without the zero before the point."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

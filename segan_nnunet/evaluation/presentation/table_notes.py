@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from segan_nnunet.errors import shorten
-from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.conclusions import Conclusions
+from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.presentation.published_rows import SOURCE
-from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
-from segan_nnunet.evaluation.scores.scores import Score
+from segan_nnunet.evaluation.scores.scores import DICE, Score
+from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, with_seeds
 from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, OF_SEEDS, OF_UNITS, ONE_TRAINING, WORSE
-from segan_nnunet.evaluation.statistics.seeds import scatter_notes
 from segan_nnunet.evaluation.statistics.sentences import USUALLY, few_units
 
 MARKS = {BETTER: "†", WORSE: "‡", DISAGREE: "§"}
@@ -24,32 +24,54 @@ TEST_WORDS = {
 }
 
 
-def contest_notes(
-    contest: Contest, number: int, patients: int, policy: EmptyPolicy, comparisons: int, grade: str = ""
-) -> list[str]:
-    """Say what holds for every table of a comparison.
+def comparison_notes(conclusions: Conclusions, part: pd.DataFrame, comparisons: int, grade: str = "") -> list[str]:
+    """Write what holds for every table of a comparison.
 
     Args:
-        contest: what is compared.
-        number: of cases.
-        patients: that they are of.
-        policy: what empty masks score.
+        conclusions: of the comparison.
+        part: the scores of the table's cases.
         comparisons: in the primary endpoint's family; of a grade, in its smallest family.
         grade: of the cases; all grades by default.
     """
-    where = f"{contest.title}, grade {grade} only" if grade else contest.title
-    unit = "patient" if named_patients(contest) else "case"
-    notes = [f"Mean over {counted(number, patients)} ({where}). {units_note(contest, number, patients)} {policy.rule}"]
-    if contest.left_out:
-        notes.append(f"Left out, because not every method has them: {len(contest.left_out)} cases, "
-                     f"{shorten(contest.left_out)}.")  # fmt: skip
-    notes += contest.seed_notes
-    notes += [] if contest.seeds is None else scatter_notes(contest.seeds)
-    notes += training_notes(contest)
-    notes += unfinished_notes(contest)
-    notes += [contest.exported.strip()] if contest.exported else []
+    compared = conclusions.compared
+    number, patients = part["case"].nunique(), part["patient"].nunique()
+    where = f"{compared.title}, grade {grade} only" if grade else compared.title
+    unit = "patient" if named_patients(compared) else "case"
+    policy = conclusions.settings.policy.describe()
+    notes = [f"Mean over {counted(number, patients)} ({where}). {units_note(compared, number, patients)} {policy}"]
+    if compared.left_out:
+        notes.append(f"Left out, because not every method has them: {len(compared.left_out)} cases, "
+                     f"{shorten(compared.left_out)}.")  # fmt: skip
+    notes += seed_notes(part)
+    notes += scatter_notes(conclusions.seeds)
+    notes += training_notes(part)
+    notes += unfinished_notes(compared)
+    notes += [compared.exported] if compared.exported else []
     if few := few_units(patients, comparisons, unit, "" if grade else " of the primary endpoint"):
         notes.append(few)
+    return notes
+
+
+def seed_notes(scores: pd.DataFrame) -> list[str]:
+    """Say which methods are means over which seeds."""
+    return [
+        f"{method} is the mean over the seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} of each case."
+        for method, seeds in numbers_of_seeds(scores).items()
+    ]
+
+
+def scatter_notes(seeds: pd.DataFrame) -> list[str]:
+    """Say how the mean Dice of each region scatters over the seeds of a method, as their standard deviation.
+
+    Args:
+        seeds: as `scores_of_seeds` returns them.
+    """
+    notes = []
+    for method, of_method in seeds.groupby("method", sort=False):
+        scatter = of_method.groupby("region", sort=False)[DICE.column].std().dropna()
+        if len(scatter):
+            each = ", ".join(f"{value:.3f} ({region})" for region, value in scatter.items())
+            notes.append(f"{method}'s mean Dice has a standard deviation over its seeds of {each}.")
     return notes
 
 
@@ -60,17 +82,17 @@ def counted(number: int, patients: int) -> str:
     return f"{number} case{'s' if number > 1 else ''}"
 
 
-def units_note(contest: Contest, number: int, patients: int) -> str:
+def units_note(compared: MethodsOnCases, number: int, patients: int) -> str:
     """Say what the units of intervals and tests are."""
     too_much = "If several cases are of one patient, the intervals are too narrow and the tests find too much."
-    named = named_patients(contest)
+    named = named_patients(compared)
     if not named:
         return (
             "The units of intervals and tests are the cases, because no table names their patients (--patients FILE). "
             + too_much
         )
     note = f"The units of intervals and tests are the patients{'' if patients < number else ', one case each'}."
-    if unnamed := sorted(set(contest.methods[0].predictions) - named):
+    if unnamed := sorted(set(compared.predictions[0].files) - named):
         note += (
             f" The table names no patient for {len(unnamed)} of the cases ({shorten(unnamed)}). They count as patients "
             f"of their own. {too_much}"
@@ -78,27 +100,24 @@ def units_note(contest: Contest, number: int, patients: int) -> str:
     return note
 
 
-def named_patients(contest: Contest) -> set[str]:
+def named_patients(compared: MethodsOnCases) -> set[str]:
     """Return the compared cases whose patient a table names."""
-    return set(contest.methods[0].predictions) & set(contest.patients)
+    return set(compared.predictions[0].files) & set(compared.patients)
 
 
-def training_notes(contest: Contest) -> list[str]:
+def training_notes(scores: pd.DataFrame) -> list[str]:
     """Say which methods stand for a single training, and what that means for intervals and tests."""
-    if len(contest.rows) < 2:
+    seeds = with_seeds(scores).groupby("method", sort=False)["seed"].nunique()
+    single = [str(method) for method in seeds.index[seeds == 1]]
+    if len(seeds) < 2 or not single:
         return []
-    of_seeds = contest.scores_of_seeds
-    seeds = pd.Series(dtype=int) if of_seeds is None else of_seeds.groupby("method")["seed"].nunique()
-    single = [method for method in contest.rows if seeds.get(method, 1) == 1]
-    if not single:
-        return []
-    names = "Every method" if len(single) == len(contest.rows) else ", ".join(single)
+    names = "Every method" if len(single) == len(seeds) else ", ".join(single)
     notes = [
         f"{names} stand{'s' if ', ' not in names else ''} for one training per fold, or for predictions of one origin. "
         "A comparison of two such methods is about these trainings, not about the methods: another seed may give "
         "another result."
     ]
-    if len(single) < len(contest.rows):
+    if len(single) < len(seeds):
         notes.append(
             "Where one of two compared methods has several seeds, their variance stands for the single training of the "
             "other method too."
@@ -106,9 +125,9 @@ def training_notes(contest: Contest) -> list[str]:
     return notes
 
 
-def unfinished_notes(contest: Contest) -> Sequence[str]:
+def unfinished_notes(compared: MethodsOnCases) -> list[str]:
     """Name the folds that are missing or unfinished."""
-    unfinished = [f"{method.name}: {method.unfinished}" for method in contest.methods if method.unfinished]
+    unfinished = [f"{method}: {first.unfinished}" for method, first in compared.methods.items() if first.unfinished]
     return [f"Not all folds are validated: {'. '.join(unfinished)}."] if unfinished else []
 
 
@@ -133,9 +152,9 @@ def score_notes(
         )
     most = summary["scans"].max()
     fewer = [
-        f"{score.title} {region}: {found}"
+        f"{score.title} {region}: {counts}"
         for score, region in product(scores, regions)
-        if (found := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
+        if (counts := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
     ]
     if fewer:
         notes.append("Cases that counted, where not all did: " + "; ".join(fewer) + ".")
@@ -163,7 +182,7 @@ def dominance_notes(summary: pd.DataFrame, scores: Sequence[Score], regions: Seq
 
 
 def fewer_cases(column: pd.DataFrame, most: int) -> str:
-    """How many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
+    """Say how many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
     parts = []
     for cases, rows in column[column["scans"] < most].groupby("scans"):
         methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"

@@ -16,9 +16,8 @@ class Hd95(TextEnum):
     POOLED = "pooled"
     SURFACE = "surface"
 
-    @property
-    def words(self) -> str:
-        """The definition in words."""
+    def describe(self) -> str:
+        """Return the definition in words."""
         return HD95_WORDS[self]
 
 
@@ -77,9 +76,8 @@ class LesionRule:
     nothing_is_perfect: bool = True
     nsd_by_mask: bool = False
 
-    @property
-    def words(self) -> str:
-        """The definition in words."""
+    def describe(self) -> str:
+        """Return the definition in words."""
         return (
             f"Lesion-wise scores of {self.challenge}: lesions are the components (26 neighbours) of the reference"
             + (f" grown by {self.dilation} voxel{'s' * (self.dilation > 1)}" if self.dilation else "")
@@ -94,7 +92,7 @@ class LesionRule:
             + ("" if self.failures_count else ", and counts in the means only where no lesion is found")
             + ". Without any lesion "
             + ("Dice and NSD are 1 and HD95 is 0." if self.nothing_is_perfect else "the case is left out.")
-            + f" HD95 of a lesion ({self.hd95}): {self.hd95.words}. {NSD_WORDS[self.nsd_by_mask]}"
+            + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_WORDS[self.nsd_by_mask]}"
         )
 
 

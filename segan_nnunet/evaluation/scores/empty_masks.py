@@ -24,10 +24,19 @@ class EmptyPolicy(TextEnum):
     BRATS_2023 = "brats2023"
     BRATS_2026 = "brats2026"
 
-    @property
-    def rule(self) -> str:
-        """The rule in words."""
-        return words(self)
+    def describe(self) -> str:
+        """Return the rule in words, situation by situation."""
+        situations_of: dict[str, list[str]] = {}
+        for number, situation in enumerate(SITUATIONS):
+            scores_of: dict[str, list[str]] = {}
+            for score, values in RULES[self].items():
+                scores_of.setdefault(describe_value(score, values[number]), []).append(score)
+            values_in_words = [
+                f"{names(scores)} {'are' if len(scores) > 1 else 'is'} {text}" for text, scores in scores_of.items()
+            ]
+            situations_of.setdefault(", ".join(values_in_words), []).append(f"where {situation}")
+        rules = [f"{names(situations)}, {values}" for values, situations in situations_of.items()]
+        return f"Empty masks, policy {self}: {'; '.join(rules)}.{REMARKS.get(self, '')}"
 
 
 class Empty(NamedTuple):
@@ -82,21 +91,8 @@ RULES = {
 REMARKS = {EmptyPolicy.NNUNET: " An empty prediction of a region that is there so fails in every score."}
 
 
-def words(policy: EmptyPolicy) -> str:
-    """The rule of a policy in words, situation by situation."""
-    situations_of: dict[str, list[str]] = {}
-    for number, situation in enumerate(SITUATIONS):
-        scores_of: dict[str, list[str]] = {}
-        for score, values in RULES[policy].items():
-            scores_of.setdefault(value_in_words(score, values[number]), []).append(score)
-        said = [f"{names(scores)} {'are' if len(scores) > 1 else 'is'} {text}" for text, scores in scores_of.items()]
-        situations_of.setdefault(", ".join(said), []).append(f"where {situation}")
-    rules = [f"{names(situations)}, {said}" for said, situations in situations_of.items()]
-    return f"Empty masks, policy {policy}: {'; '.join(rules)}.{REMARKS.get(policy, '')}"
-
-
-def value_in_words(score: str, value: Value) -> str:
-    """A value as it stands in a sentence."""
+def describe_value(score: str, value: Value) -> str:
+    """Return a value as it stands in a sentence."""
     if value == "diagonal":
         return "the diagonal of the volume"
     if math.isnan(value):
@@ -105,6 +101,6 @@ def value_in_words(score: str, value: Value) -> str:
 
 
 def names(scores: Iterable[str]) -> str:
-    """E.g. `Dice, Precision and NSD`."""
+    """Return a list of names, such as `Dice, Precision and NSD`."""
     *rest, last = scores
     return f"{', '.join(rest)} and {last}" if rest else last

@@ -16,7 +16,7 @@ Exchange = tuple[tuple[int, int], ...]  # label in the reference, and label in t
 def exchanged_labels(confusion: NDArray[np.int64], values: Sequence[int], ignore_value: int | None = None) -> Exchange:
     """Return the labels that a prediction has exchanged, in pairs or in a longer cycle; empty if there are none.
 
-    The assignment of predicted labels to the reference's that agrees in most voxels is compared with the given one.
+    The assignment of predicted labels to the reference's that agrees in most voxels is compared with the identity.
 
     Args:
         confusion: voxels by label of the reference (rows) and of the prediction (columns).
@@ -40,7 +40,7 @@ def exchange_warnings(method: str, exchanges: Sequence[Exchange], labels: Sequen
 
     Args:
         method: its name.
-        exchanges: what `exchanged_labels` found in each case.
+        exchanges: of each case, as `exchanged_labels` returns them.
         labels: labels of the reference of each case.
     """
     warnings = []
@@ -48,7 +48,7 @@ def exchange_warnings(method: str, exchanges: Sequence[Exchange], labels: Sequen
         of = {label for label, _ in exchange}
         cases = sum(of <= present for present in labels)
         if exchange and 2 * count > cases:
-            pairs = ", ".join(f"{label} → {found}" for label, found in exchange)
+            pairs = ", ".join(f"{label} → {predicted}" for label, predicted in exchange)
             warnings.append(
                 f"{method}: labels look exchanged in {count} of {cases} cases. Where the reference has one label, "
                 f"the prediction mostly has another: {pairs}. Are its values those of dataset.json?"

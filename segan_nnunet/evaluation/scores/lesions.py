@@ -24,7 +24,7 @@ class Components(NamedTuple):
 
 
 def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] = ()) -> dict[str, float]:
-    """Dice, HD95 and NSD as means over lesions, and how many lesions are found, missed, and false.
+    """Return Dice, HD95 and NSD as means over lesions, and how many lesions are found, missed, and false.
 
     Args:
         masks: the prediction and its reference.
@@ -35,16 +35,16 @@ def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] =
         LesionDice and LesionNSD_0.5mm (or whatever the tolerances are) in [0, 1], LesionHD95_mm, LesionsFound,
         LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components).
     """
-    found = components(masks.prediction, masks.reference, rule)
-    matches = one_to_one(found.shared) if rule.one_to_one else together(found.touching)
-    volumes = found.shared.sum(axis=1)[1:] * np.prod(masks.spacing_mm)
+    pair = components(masks.prediction, masks.reference, rule)
+    matches = one_to_one(pair.shared) if rule.one_to_one else together(pair.touching)
+    volumes = pair.shared.sum(axis=1)[1:] * np.prod(masks.spacing_mm)
     counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
     measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
     scores = scores_of_lesions(
-        masks, found, {lesion: members for lesion, members in matches.items() if lesion in counted}, measures
+        masks, pair, {lesion: members for lesion, members in matches.items() if lesion in counted}, measures
     )
     missed = len(counted - set(matches))
-    false = found.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
+    false = pair.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
     failures = missed + false if rule.failures_count or not scores else 0
     means = {}
     for column in ("LesionDice", "LesionHD95_mm", *(f"Lesion{nsd_column(tolerance)}" for tolerance in nsd_mm)):
@@ -80,12 +80,12 @@ def shared_voxels(first: NDArray, second: NDArray, shape: tuple[int, int]) -> ND
 
 
 def together(touching: NDArray[np.bool_]) -> dict[int, list[int]]:
-    """The predicted components that find each lesion: all that touch it, also those that touch another."""
+    """Return the predicted components that find each lesion: all that touch it, also those that touch another."""
     return {lesion: list(np.flatnonzero(row) + 1) for lesion, row in enumerate(touching, start=1) if row.any()}
 
 
 def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
-    """The predicted component that finds each lesion: pairs that overlap, with the greatest sum of their Dice."""
+    """Return the predicted component that finds each lesion: pairs that overlap, with the greatest sum of Dice."""
     sizes = np.add.outer(shared.sum(axis=1), shared.sum(axis=0))[1:, 1:]
     dice = 2 * shared[1:, 1:] / sizes
     rows, columns = linear_sum_assignment(dice, maximize=True)
@@ -93,15 +93,15 @@ def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
 
 
 def scores_of_lesions(
-    masks: MaskPair, found: Components, matches: dict[int, list[int]], measures: Measures
+    masks: MaskPair, pair: Components, matches: dict[int, list[int]], measures: Measures
 ) -> list[dict[str, float]]:
-    """Dice, HD95 and NSD of each lesion and the whole predicted components that find it."""
+    """Return Dice, HD95 and NSD of each lesion and the whole predicted components that find it."""
     predicted, true = masks.voxels
-    numbers, lesions = found.predicted[tuple(predicted.T)], found.lesions[tuple(true.T)]
+    numbers, lesions = pair.predicted[tuple(predicted.T)], pair.lesions[tuple(true.T)]
     scores = []
     for lesion, members in matches.items():
-        sizes = found.shared[lesion].sum() + found.shared[:, members].sum()
-        dice = 2 * found.shared[lesion, members].sum() / sizes
+        sizes = pair.shared[lesion].sum() + pair.shared[:, members].sum()
+        dice = 2 * pair.shared[lesion, members].sum() / sizes
         part = Part(np.isin(numbers, members), lesions == lesion)
         values = {"Dice": dice, **surface_scores(masks, measures, part)}
         scores.append({f"Lesion{name}": value for name, value in values.items()})

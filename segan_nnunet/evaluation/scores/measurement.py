@@ -153,8 +153,8 @@ def measure(
             with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
                 chunk = max(1, min(8, len(cases) // (4 * processes)))
                 try:
-                    given = [labelling] * len(cases), [measures] * len(cases)
-                    for result in pool.map(measure_case, cases, *given, chunksize=chunk):
+                    constant = [labelling] * len(cases), [measures] * len(cases)
+                    for result in pool.map(measure_case, cases, *constant, chunksize=chunk):
                         results.append(result)
                         advance()
                 except BrokenProcessPool as error:
@@ -165,22 +165,22 @@ def measure(
     if problems := [problem for result in results for problem in result.problems]:
         listed = first_lines(problems, MOST_PROBLEMS_SHOWN)
         raise InputError(f"these files cannot be compared; nothing was written.{listed}")
-    for warning in warnings_of(cases, results):
+    for warning in possible_mistakes(cases, results):
         print(f"WARNING: {warning}", flush=True)
     return pd.DataFrame([row for result in results for row in result.rows])
 
 
-def warnings_of(cases: Sequence[Case], results: Sequence[MeasuredCase]) -> list[str]:
-    """Return what may have gone wrong in files that could be measured."""
+def possible_mistakes(cases: Sequence[Case], results: Sequence[MeasuredCase]) -> list[str]:
+    """Warn of likely mistakes in files that can be measured: exchanged labels, a missing spacing."""
     labels = [result.labels for result in results]
-    found = [
+    warnings = [
         warning
         for method in cases[0].predictions
         for warning in exchange_warnings(method, [result.exchanges[method] for result in results], labels)
     ]
     if unknown := [case for case, result in zip(cases, results, strict=True) if result.without_spacing]:
-        found.append(
+        warnings.append(
             f"{len(unknown)} references, the first {unknown[0].reference}, do not say their spacing. 1 mm is taken, so "
             "distances and volumes count voxels. nnU-Net keeps the spacing of a 3-D TIFF in CASE.json beside it"
         )
-    return found
+    return warnings

@@ -15,6 +15,7 @@ from segan_nnunet.evaluation.scores.definitions import Measures
 from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
+COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
 MOST_LOOKED_UP = 1 << 16  # label value up to which a table of all values is small
 
 
@@ -58,12 +59,12 @@ def further_scores(measures: Measures) -> tuple[Score, ...]:
 
 
 def nsd_scores(measures: Measures) -> tuple[Score, ...]:
-    """The normalised surface Dice at each of its tolerances."""
+    """Return the scores of the normalised surface Dice at each of its tolerances."""
     return tuple(Score(nsd_column(tolerance), f"NSD {tolerance:g} mm") for tolerance in measures.nsd_mm)
 
 
 def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
-    """The means over lesions and the numbers of lesions; none where they are not asked for."""
+    """Return the means over lesions and the numbers of lesions; none where they are not asked for."""
     rule = measures.lesion_rule
     if rule is None:
         return ()
@@ -133,7 +134,7 @@ def places(labels: NDArray, values: Sequence[int]) -> NDArray:
 def region_counts(
     confusion: NDArray[np.int64], values: Sequence[int], region: tuple[int, ...], ignore_value: int | None = None
 ) -> dict[str, int]:
-    """TP, FP, FN, TN of a region, from the counts of `confusion_matrix` by these label values."""
+    """Return TP, FP, FN, TN of a region, from the counts of `confusion_matrix` by these label values."""
     counted = confusion[[value != ignore_value for value in values]]
     true = np.isin([value for value in values if value != ignore_value], region)
     predicted = np.isin(values, region)

@@ -55,11 +55,11 @@ class MaskPair:
         return self.search(predicted, true), self.search(true, predicted)
 
     def search(self, places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The row of the nearest of the others, (M, axes), for each place, (N, axes)."""
+        """Return the row of the nearest of the others, (M, axes), for each place, (N, axes)."""
         return KDTree(others * np.asarray(self.spacing_mm), **TREE).query(places * np.asarray(self.spacing_mm))[1]
 
     def apart_mm(self, places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The distance of each place from the other in its row."""
+        """Return the distance of each place from the other in its row."""
         return np.linalg.norm((places - others) * np.asarray(self.spacing_mm), axis=1)
 
 
@@ -75,12 +75,12 @@ class Part(NamedTuple):
 
 
 def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None) -> dict[str, float]:
-    """HD95 and NSD of two masks, or of parts of them as if these were masks of their own.
+    """Return HD95 and NSD of two masks, or of parts of them as if these were masks of their own.
 
     Args:
         masks: the prediction and its reference.
         measures: which HD95, and the tolerances of NSD.
-        part: of the masks; all of them if not given.
+        part: of the masks; all of them by default.
 
     Returns:
         HD95_mm, and NSD_0.5mm or whatever the tolerances are; NaN where either mask is empty.
@@ -103,7 +103,7 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
 
 
 def distances_mm(masks: MaskPair, part: Part, first: int, second: int) -> NDArray[np.float64]:
-    """Distances of one mask's surface voxels in a part to the nearest one of the other mask's.
+    """Return the distances of one mask's surface voxels in a part to the nearest one of the other mask's.
 
     They are searched again only where the nearest of all is not of the part.
     """
@@ -116,12 +116,12 @@ def distances_mm(masks: MaskPair, part: Part, first: int, second: int) -> NDArra
 
 
 def nsd_column(tolerance_mm: float) -> str:
-    """Column of the normalised surface Dice at a tolerance, e.g. NSD_0.5mm."""
+    """Return the column of the normalised surface Dice at a tolerance, e.g. NSD_0.5mm."""
     return f"NSD_{tolerance_mm:g}mm"
 
 
 def nsd(forth: NDArray, back: NDArray, tolerance_mm: float, by_mask: bool = False) -> float:
-    """Normalised surface Dice: the share of both surfaces' voxels that lie within a tolerance of the other surface.
+    """Return the normalised surface Dice: the share of both surfaces' voxels within a tolerance of the other.
 
     Args:
         forth, back: distances in mm from each surface to the other.
@@ -140,7 +140,7 @@ def hd95_mm(
     spacing_mm: tuple[float, ...],
     definition: Hd95 = Hd95.DIRECTED_MAX,
 ) -> float:
-    """HD95 in mm, >= 0; NaN where either mask is empty.
+    """Return HD95 in mm, >= 0; NaN where either mask is empty.
 
     With ∂ the set of a mask's surface voxels and d the distance of a voxel's centre to the nearest of them,
     `directed-max` is max(P95 of d(p, ∂T), P95 of d(t, ∂P)), p in ∂P, t in ∂T; `pooled` is P95 of all these distances;
@@ -155,7 +155,7 @@ def hd95_mm(
 
 
 def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], first: int, second: int) -> float:
-    """Within how many mm of the other surface 95 % of a surface's area lies.
+    """Return within how many mm of the other surface 95 % of a surface's area lies.
 
     A surface voxel touches elements, and an element a surface voxel, half a voxel's diagonal apart. So distances
     of elements differ by a diagonal at most from those of the voxels that they touch, and only elements that may be
@@ -175,13 +175,13 @@ def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], fi
     # one per cent below, so that roundings of sums do not matter
     far = near >= weighted_percentile(near, areas, PERCENTILE - 1) - 2 * diagonal
     others = other.places[part[second][other.voxels]]
-    found = np.zeros(len(places))
-    found[far] = masks.apart_mm(places[far], others[masks.search(places[far], others)])
-    return weighted_percentile(found, areas, PERCENTILE)
+    distances_mm = np.zeros(len(places))
+    distances_mm[far] = masks.apart_mm(places[far], others[masks.search(places[far], others)])
+    return weighted_percentile(distances_mm, areas, PERCENTILE)
 
 
 def weighted_percentile(values: NDArray, weights: NDArray, percentile: float) -> float:
-    """The smallest value with which values of at least a percentage of the weight are reached."""
+    """Return the smallest value with which values of at least a percentage of the weight are reached."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()
     index = int(np.searchsorted(reached, percentile / 100))

@@ -24,7 +24,7 @@ class Elements(NamedTuple):
 
 
 def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
-    """The smallest box that holds every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
+    """Return the smallest box around every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
     foreground = volumes[0] != 0
     for volume in volumes[1:]:
         foreground |= volume != 0
@@ -32,18 +32,18 @@ def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
         return tuple(slice(0, 0) for _ in foreground.shape)
     box = []
     for axis in range(foreground.ndim):
-        found = np.flatnonzero(foreground.any(axis=tuple({*range(foreground.ndim)} - {axis})))
-        box.append(slice(int(found[0]), int(found[-1]) + 1))
+        inside = np.flatnonzero(foreground.any(axis=tuple({*range(foreground.ndim)} - {axis})))
+        box.append(slice(int(inside[0]), int(inside[-1]) + 1))
     return tuple(box)
 
 
 def surface_voxels(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Indices, (N, axes), of a mask's surface voxels in their order: those with a face neighbour outside it."""
+    """Return the indices, (N, axes), of a mask's surface voxels: those with a face neighbour outside it."""
     return np.argwhere(mask & ~binary_erosion(mask))
 
 
 def surface_elements(mask: NDArray[np.bool_], voxels: NDArray[np.intp], spacing_mm: tuple[float, ...]) -> Elements:
-    """The elements of a mask's surface.
+    """Return the elements of a mask's surface.
 
     Args:
         mask: any, of at least one axis.
@@ -57,15 +57,15 @@ def surface_elements(mask: NDArray[np.bool_], voxels: NDArray[np.intp], spacing_
         view = tuple(slice(start, size - 1 + start) for start, size in zip(corner, padded.shape, strict=True))
         codes |= padded[view] << bit
     places = np.argwhere((codes > 0) & (codes < 2 ** len(corners) - 1))
-    found = codes[tuple(places.T)]
-    touched = places - 1 + corners[surface_corner(mask.ndim)[found]]
+    crossed = codes[tuple(places.T)]
+    touched = places - 1 + corners[surface_corner(mask.ndim)[crossed]]
     rows = np.searchsorted(*(np.ravel_multi_index(tuple(indices.T), mask.shape) for indices in (voxels, touched)))
-    return Elements(places, element_areas(tuple(spacing_mm))[found], rows)
+    return Elements(places, element_areas(tuple(spacing_mm))[crossed], rows)
 
 
 @lru_cache
 def surface_corner(axes: int) -> NDArray[np.intp]:
-    """By the code of the voxels inside the mask, one that has a face neighbour outside among the cell's."""
+    """Return, by the code of the voxels inside the mask, one that has a face neighbour outside among the cell's."""
     corners = 2**axes
     codes = np.arange(2**corners)[:, None] >> np.arange(corners) & 1 > 0
     beside_outside = [~codes[:, np.arange(corners) ^ 1 << axis] for axis in range(axes)]
@@ -74,7 +74,7 @@ def surface_corner(axes: int) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=16)
 def element_areas(spacing_mm: tuple[float, ...]) -> NDArray[np.float64]:
-    """Area of the surface through a cell of 2 voxels along each axis, by the code of the voxels inside the mask."""
+    """Return the area of the surface through a cell of 2 voxels along each axis, by the code of the voxels inside."""
     from skimage.measure import find_contours, marching_cubes, mesh_surface_area  # slow to import, for `surface` alone
 
     shape = (2,) * len(spacing_mm)

@@ -74,7 +74,6 @@ def wilcoxon(differences: NDArray) -> tuple[float, float]:
 def paired_tests(
     scores: pd.DataFrame,
     baseline: str,
-    of_seeds: pd.DataFrame | None = None,
     all_pairs: bool = False,
     tables: Mapping[str, Sequence[Score]] = TABLES,
     primary: Sequence[str] = (DICE.column,),
@@ -87,9 +86,8 @@ def paired_tests(
     of one table and stratum are corrected together.
 
     Args:
-        scores: one row per method, case and region.
+        scores: one row per method, seed, case and region; without `seed` each method is a single training.
         baseline: the method to compare with.
-        of_seeds: the same as `scores` for each seed, with `seed`, of the methods that are means over seeds.
         all_pairs: test all pairs of methods, those with the baseline first; in the others the earlier method is the
             baseline.
         tables: the scores to test, by the name of their table.
@@ -115,7 +113,7 @@ def paired_tests(
     for stratum, part in strata(scores).items():
         patients = patients_of(part)
         for table, score in ((name, score) for name, chosen in tables.items() for score in chosen):
-            by_case = by_method_and_seed(part, of_seeds, score.column)
+            by_case = by_method_and_seed(part, score.column)
             is_primary = score.column in primary and stratum == ALL_CASES
             family = PRIMARY if is_primary else f"exploratory: {table}, {stratum}"
             for method, other in against:
@@ -140,19 +138,19 @@ def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, score: Score) -> Com
         return Compared(0)
     p, effect = wilcoxon(differences)
     test = OF_UNITS
-    found = estimate(ours.to_numpy().T, theirs.to_numpy().T)
+    difference = estimate(ours.to_numpy().T, theirs.to_numpy().T)
     if (seeds := {ours.shape[1], theirs.shape[1]}) != {1}:
-        p, test = found.p(), ONE_TRAINING if 1 in seeds else OF_SEEDS
-    low, high = found.interval(score.low - score.high, score.high - score.low)
+        p, test = difference.p(), ONE_TRAINING if 1 in seeds else OF_SEEDS
+    low, high = difference.interval(score.low - score.high, score.high - score.low)
     dominating = dominating_units(by_name)
     return Compared(
         len(differences),
-        found.mean,
+        difference.mean,
         low,
         high,
         effect,
         p,
-        found.false_claim(),
+        difference.false_claim(),
         test,
         float(np.median(differences)),
         *median_interval(differences),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, Score
+from segan_nnunet.evaluation.scores.seeds import seed_means, with_seeds
 from segan_nnunet.evaluation.statistics.intervals import draws, mean_interval
 from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, wilcoxon
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
@@ -73,13 +74,13 @@ class Ranking:
     def notes(self) -> list[str]:
         """Say how to read the ranking."""
         pairs = len(self.methods) * (len(self.methods) - 1) // 2
-        found = int((self.p_holm < ALPHA).sum()) // 2
+        differing = int((self.p_holm < ALPHA).sum()) // 2
         ranked_by = " and by ".join(score.title for score in self.scores)
         return [
             f"Methods are ranked in every case and region by {ranked_by}. Rank 1 is the best. Equal methods share the "
             "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
             f"The mean rank is over scores and regions, then over the {self.units} units.",
-            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {found} of "
+            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {differing} of "
             f"{pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean "
             "ranks; where a method has several seeds, the larger p of two tests over seeds and units, one of the ranks "
             "and one of the scores).",
@@ -91,15 +92,15 @@ class Ranking:
         ]
 
 
-def rank(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, by: Sequence[Score] = RANKED) -> Ranking:
+def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
     """Rank methods by their mean rank over cases, regions and scores.
 
     Args:
-        scores: one row per method, case and region. Of methods with several seeds, their mean scores are ranked.
-        of_seeds: the same of each seed, with `seed`, of those methods.
+        scores: one row per method, seed, case and region. Of methods with several seeds, the mean scores are ranked.
         by: the scores to rank by, each of the same weight.
     """
-    ranks = unit_ranks(scores, by)
+    means_of_seeds = seed_means(scores)
+    ranks = unit_ranks(means_of_seeds, by)
     ranks = ranks[ranks.mean().sort_values(kind="stable").index]
     methods, of_units = list(ranks), ranks.to_numpy(float)
     number = len(methods)
@@ -110,16 +111,13 @@ def rank(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, by: Sequenc
         places += [(taken == place + 1).sum(axis=0) for place in range(number)]
     p_holm = np.full((number, number), np.nan)
     pairs = list(combinations(range(number), 2))
-    by_seed = [ranks[[method]].T.to_numpy(float) for method in methods]
-    if of_seeds is not None:
-        for method in of_seeds["method"].unique():
-            by_seed[methods.index(method)] = seed_ranks(scores, of_seeds, method, by)
-    of_scores = None if of_seeds is None else [by_method_and_seed(scores, of_seeds, score.column) for score in by]
+    by_seed = [seed_ranks(scores, method, by) for method in methods]
+    of_scores = [by_method_and_seed(scores, score.column) for score in by]
     patients = patients_of(scores)
     of_pairs = []
     for one, other in pairs:
         p = pair_p(by_seed[one], by_seed[other])
-        if of_scores and len(by_seed[one]) + len(by_seed[other]) > 2:
+        if len(by_seed[one]) + len(by_seed[other]) > 2:
             p = max(p, score_p(of_scores, methods[one], methods[other], patients))
         of_pairs.append(p)
     corrected = holm(of_pairs)
@@ -129,7 +127,7 @@ def rank(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, by: Sequenc
     frequencies = places.T / places.sum(axis=0)[:, None]
     disagreements = []
     for one, other in pairs:  # the better rank first
-        titles = [score.title for score in by if better_mean(scores, score, methods[other], methods[one])]
+        titles = [score.title for score in by if better_mean(means_of_seeds, score, methods[other], methods[one])]
         if p_holm[one, other] < ALPHA and titles:
             disagreements.append((methods[one], methods[other], " and ".join(titles)))
     means = of_units.mean(axis=0)
@@ -172,10 +170,10 @@ def score_p(
     return min(1.0, len(defined) * min(defined)) if defined else 1.0
 
 
-def seed_ranks(scores: pd.DataFrame, of_seeds: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
+def seed_ranks(scores: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
     """Return the ranks of a method as (seeds, units), each seed ranked among the other methods."""
-    others = scores[scores["method"] != method]
-    seeds = of_seeds[of_seeds["method"] == method].groupby("seed")
+    of_method = scores["method"] == method
+    others, seeds = seed_means(scores[~of_method]), with_seeds(scores[of_method]).groupby("seed")
     return np.array([unit_ranks(pd.concat([others, of_seed]), by)[method] for _, of_seed in seeds])
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from segan_nnunet.evaluation.scores.seeds import with_seeds
 from segan_nnunet.evaluation.statistics.intervals import FEWEST, bounded_interval, t_quantile
 
 
@@ -97,25 +98,19 @@ def estimate(ours: NDArray[np.float64], theirs: NDArray[np.float64] | None = Non
     return Estimate(mean, error, float(total**2 / (variances**2 / freedoms).sum()), number)
 
 
-def by_method_and_seed(
-    scores: pd.DataFrame, of_seeds: pd.DataFrame | None, column: str
-) -> dict[tuple[str, str], pd.DataFrame]:
+def by_method_and_seed(scores: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:
     """Return one score of every method and region as cases x seeds; a single training has one column.
 
     Where one seed does not define a score, it gets the mean of the other seeds. The mean over the seeds stays the same.
 
     Args:
-        scores: one row per method, case and region.
-        of_seeds: the same for each seed, with `seed`, of the methods that are means over seeds; None where there are
-            none.
+        scores: one row per method, seed, case and region.
         column: of the score.
     """
-    table = scores.pivot(index="case", columns=["method", "region"], values=column)
-    found = {key: table[[key]] for key in table.columns}
-    if of_seeds is not None:
-        chosen = of_seeds[of_seeds["case"].isin(table.index)]
-        seeded = chosen.pivot(index="case", columns=["method", "region", "seed"], values=column).sort_index(axis=1)
-        for key in {(method, region) for method, region, _ in seeded.columns} & set(found):
-            each = seeded[key].reindex(table.index)
-            found[key] = each.where(each.notna(), each.mean(axis=1), axis=0)
-    return found
+    table = with_seeds(scores).pivot(index="case", columns=["method", "region", "seed"], values=column)
+    table = table.sort_index(axis=1)
+    by_method = {}
+    for key in {(method, region) for method, region, _ in table.columns}:
+        seeds = table[key]
+        by_method[key] = seeds.where(seeds.notna(), seeds.mean(axis=1), axis=0)
+    return by_method

@@ -105,16 +105,18 @@ def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:
 def count_findings(tests: pd.DataFrame) -> str:
     """Say how many comparisons of the primary endpoint are significant, and in which direction."""
     family = tests[tests["family"] == PRIMARY]
-    found = family[significant(family)]
+    findings = family[significant(family)]
     baselines = family["baseline"].unique()
-    words = {BETTER: f"better than {baselines[0]}", WORSE: f"worse than {baselines[0]}"} if len(baselines) == 1 else {}
-    words[DISAGREE] = f"where {DISAGREE}"  # better than whom says nothing of all pairs
-    counts = found["verdict"].value_counts()
-    directions = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if verdict in counts)
-    number = len(found)
+    directions = (
+        {BETTER: f"better than {baselines[0]}", WORSE: f"worse than {baselines[0]}"} if len(baselines) == 1 else {}
+    )
+    directions[DISAGREE] = f"where {DISAGREE}"  # better than whom says nothing of all pairs
+    counts = findings["verdict"].value_counts()
+    listed = ", ".join(f"{counts[verdict]} {text}" for verdict, text in directions.items() if verdict in counts)
+    number = len(findings)
     return (
         f"Primary endpoint: {number or 'none'} of {amount(len(family), 'comparison')} {'is' if number <= 1 else 'are'} "
-        f"significant (p < {ALPHA} after Holm's correction){': ' + directions if directions else ''}."
+        f"significant (p < {ALPHA} after Holm's correction){': ' + listed if listed else ''}."
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.seeds import with_seeds
 from segan_nnunet.evaluation.statistics.intervals import dominating_units, median_interval
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
 
@@ -62,14 +63,11 @@ def paired_units(
     return by_unit(ours[both], patients), by_unit(theirs[both], patients)
 
 
-def summarise(
-    scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None, chosen: Sequence[Score] = SCORES
-) -> pd.DataFrame:
+def summarise(scores: pd.DataFrame, chosen: Sequence[Score] = SCORES) -> pd.DataFrame:
     """Return mean and median with their intervals, for every stratum, method, score and region.
 
     Args:
-        scores: one row per method, case and region.
-        of_seeds: the same for each seed, with `seed`, of the methods that are means over seeds.
+        scores: one row per method, seed, case and region; without `seed` each method is a single training.
         chosen: the scores to summarise.
 
     Returns:
@@ -82,7 +80,7 @@ def summarise(
     for stratum, part in strata(scores).items():
         patients, methods, regions = patients_of(part), part["method"].unique(), part["region"].unique()
         for score in chosen:
-            by_case = by_method_and_seed(part, of_seeds, score.column)
+            by_case = by_method_and_seed(part, score.column)
             for method in methods:
                 for region in regions:
                     scans = int(by_case[method, region].iloc[:, 0].count())
@@ -102,21 +100,17 @@ def summarise(
     return pd.DataFrame(rows, columns=names)
 
 
-def missed_and_false(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None) -> pd.DataFrame:
+def missed_and_false(scores: pd.DataFrame) -> pd.DataFrame:
     """Count missed regions (only the reference has them) and false regions (only the prediction has them).
 
     Args:
-        scores: one row per method, case and region, with TP, FP, FN.
-        of_seeds: the same of each seed, with `seed`, of the methods that are means over seeds.
+        scores: one row per method, seed, case and region, with TP, FP, FN.
 
     Returns:
         One row per method and region: method, region, present (cases in which the reference has the region), missed (of
         these), absent, false (of these); of several seeds the mean of missed and false over them.
     """
-    each = scores.assign(seed=-1)
-    if of_seeds is not None:
-        chosen = of_seeds[of_seeds["case"].isin(scores["case"])]
-        each = pd.concat([each[~each["method"].isin(chosen["method"])], chosen])
+    each = with_seeds(scores)
     present, predicted = each["TP"] + each["FN"] > 0, each["TP"] + each["FP"] > 0
     counted = each[["method", "region", "seed"]].assign(
         present=present, missed=present & ~predicted, absent=~present, false=~present & predicted
@@ -129,17 +123,17 @@ def missed_and_false(scores: pd.DataFrame, of_seeds: pd.DataFrame | None = None)
 
 def missed_note(counts: pd.DataFrame) -> str:
     """Say which method missed a region, or predicted one that does not exist, and in how many cases."""
-    said = []
+    counted = []
     for method, of_method in counts.groupby("method", sort=False):
         each = [
             f"{row.region} {row.missed:.3g} of {row.present} missed, {row.false:.3g} of {row.absent} false"
             for row in of_method.itertuples()
             if row.missed or row.false
         ]
-        said += [f"{method}: {', '.join(each)}"] if each else []
-    if not said:
+        counted += [f"{method}: {', '.join(each)}"] if each else []
+    if not counted:
         return "No method missed a region that exists, and none predicted a region that does not."
     return (
         "Missed regions (only the reference has them) and false regions (only the prediction has them), in cases: "
-        f"{'; '.join(said)}."
+        f"{'; '.join(counted)}."
     )

@@ -1,13 +1,13 @@
 """The pictures of a comparison, in PNG for the screen and PDF for print."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from segan_nnunet.evaluation.methods.method import Contest, Method
+from segan_nnunet.evaluation.methods.methods_on_cases import Predictions
 from segan_nnunet.evaluation.presentation.figures.bars import figure2
-from segan_nnunet.evaluation.presentation.figures.curves import read_training_log, training_curves
+from segan_nnunet.evaluation.presentation.figures.curves import training_curves
 from segan_nnunet.evaluation.presentation.figures.overlays import figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
@@ -49,15 +49,13 @@ def draw_ranking(ranking: Ranking, folder: Path) -> list[Path]:
     return save(ranking_figure(ranking), folder, "ranking")
 
 
-def draw_cases(cases: Sequence[ShownCase], contest: Contest, folder: Path) -> list[Path]:
+def draw_cases(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]], folder: Path) -> list[Path]:
     """Draw Figure 3; nothing where no case has a defined score."""
-    return save(figure3(cases, contest.labelling.regions), folder, "figure3") if cases else []
+    return save(figure3(cases, regions), folder, "figure3") if cases else []
 
 
-def draw_training(methods: Sequence[Method], regions: list[str], folder: Path) -> list[Path]:
-    """Draw the training curves of the methods whose checkpoints are there; nothing where none is."""
-    logs = {}
-    for method in methods:
-        if found := [log for log in map(read_training_log, method.fold_folders) if log]:
-            logs[method.name] = found
+def draw_training(methods: Mapping[str, Predictions], regions: list[str], folder: Path) -> list[Path]:
+    """Draw the training curves of the methods whose logs are known; nothing where none is."""
+    every = {method: [fold.log for fold in first.trained_folds if fold.log] for method, first in methods.items()}
+    logs = {method: of_folds for method, of_folds in every.items() if of_folds}
     return save(training_curves(logs, regions), folder, "training_curves") if logs else []

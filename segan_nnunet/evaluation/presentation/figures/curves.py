@@ -1,8 +1,6 @@
 """Training curves of all methods side by side, from the log that nnU-Net keeps in its checkpoints."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from segan_nnunet.evaluation.methods.training import TrainingLog
 from segan_nnunet.evaluation.presentation.figures.style import (
     HIGHEST,
     MOST_METHODS,
@@ -22,37 +21,11 @@ from segan_nnunet.evaluation.presentation.figures.style import (
     per_row,
 )
 from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
-from segan_nnunet.folds.checkpoint import read_fold
 
 # thin lines of the paper's yellow, and of white, cannot be seen on white
 DARKER = [{"#FFE000": "#B8A000", "#FFFFFF": "#777777"}.get(colour, colour) for colour in REGION_COLOURS]
 PANEL, NARROWEST, HEIGHT, AXIS = 2.9, 2.5, 4.0, 0.6  # inches, the height for both panels of a method
 TITLE_SIZE = 9  # points
-
-
-@dataclass(frozen=True)
-class TrainingLog:
-    """One fold's training, a value per epoch.
-
-    Attributes:
-        pseudo_dice: nnU-Net's estimate on validation patches, (epochs, regions).
-        training_loss, validation_loss: (epochs,).
-    """
-
-    pseudo_dice: np.ndarray
-    training_loss: np.ndarray
-    validation_loss: np.ndarray
-
-
-def read_training_log(fold_folder: Path) -> TrainingLog | None:
-    """Read the log of a fold's newest checkpoint; None where there is none, or no such log in it."""
-    try:
-        log = (read_fold(fold_folder) or {})["logging"]
-        pseudo_dice = np.asarray(log["dice_per_class_or_region"], dtype=float)
-        losses = (np.asarray(log[key], dtype=float) for key in ("train_losses", "val_losses"))
-        return TrainingLog(np.atleast_2d(pseudo_dice), *losses)
-    except (KeyError, TypeError, ValueError):  # a foreign one; a picture may lack a curve
-        return None
 
 
 def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence[str]) -> Figure:

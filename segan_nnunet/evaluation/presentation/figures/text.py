@@ -30,10 +30,10 @@ def choose_fonts(texts: Iterable[str]) -> list[str]:
     if missing:
         add_new_fonts()
     while missing:
-        found = {name: len(missing & list_characters(name)) for name in list_text_fonts()}
+        numbers = {name: len(missing & list_characters(name)) for name in list_text_fonts()}
         # of several Chinese, Japanese and Korean ones that with simplified characters: most names are of that kind
-        best = max(found, key=lambda name: (found[name], "Sans" in name, name.endswith(" SC")))
-        if not found[best]:
+        best = max(numbers, key=lambda name: (numbers[name], "Sans" in name, name.endswith(" SC")))
+        if not numbers[best]:
             break
         chosen.append(best)
         missing -= list_characters(best)

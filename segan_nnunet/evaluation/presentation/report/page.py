@@ -2,7 +2,10 @@
 
 import base64
 import json
+import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,78 +15,82 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from segan_nnunet.evaluation.methods.method import Contest
+from segan_nnunet.evaluation.conclusions import Conclusions
 from segan_nnunet.evaluation.presentation.figures import CAPTIONS
 from segan_nnunet.evaluation.presentation.figures.style import PRINT_DPI, SCREEN_DPI
-from segan_nnunet.evaluation.presentation.report.provenance import describe, random_numbers, versions
 from segan_nnunet.evaluation.presentation.report.slices import CASES_FOLDER, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
 from segan_nnunet.evaluation.presentation.table import TRAINING, Table
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import SCORES
+from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
 from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note, sentences
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+
+PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
+RANDOM = f"places in the ranking: {RESAMPLES} resamples, seed {SEED}; nothing else in the comparison is random"
 
 
 def write_report(
     path: Path,
-    contest: Contest,
+    conclusions: Conclusions,
     tables: Mapping[str, Table],
-    summary: pd.DataFrame,
-    tests: pd.DataFrame,
-    scores: pd.DataFrame,
     shown: Sequence[ShownCase],
     others: Sequence[str],
     pictures: Sequence[Path],
-    command: str,
-    titled: Sequence[Score] = SCORES,
 ) -> None:
-    """Write one file that holds everything, and loads nothing but the further cases that one opens.
+    """Write one file that holds everything, and loads nothing but the further cases that the reader opens.
 
     Args:
         path: of the page.
-        contest: what was compared.
+        conclusions: of the comparison.
         tables: by name, Table 1 first.
-        summary, tests: the statistics.
-        scores: one row per method, case and region.
         shown: cases for the viewer, embedded.
         others: names of further cases that the viewer can open, from files beside the page.
         pictures: files that were drawn; those in PNG are shown.
-        command: that made the comparison.
-        titled: the scores of the tables.
     """
-    regions = list(contest.labelling.regions)
+    compared, tests = conclusions.compared, conclusions.tests
+    regions, shown_scores = conclusions.regions, conclusions.shown_scores
     strata = [ALL_CASES] + sorted(set(tests["stratum"]) - {ALL_CASES}) if len(tests) else []
     folder = files(__package__)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
     text = page.render(
-        title=contest.title,
+        title=compared.title,
         style=(folder / "report.css").read_text(encoding="utf-8"),
         viewer=(folder / "viewer.js").read_text(encoding="utf-8"),
         tables=tables,
         training=TRAINING,
-        family=family_note(tests, titled) if strata else "",
+        family=family_note(tests, shown_scores) if strata else "",
         counted=count_findings(tests) if strata else "",
-        primary=sentences(tests, regions, ALL_CASES, True, titled) if strata else [],
-        exploratory={stratum: sentences(tests, regions, stratum, False, titled) for stratum in strata},
-        intervals=intervals(summary),
+        primary=sentences(tests, regions, ALL_CASES, True, shown_scores) if strata else [],
+        exploratory={stratum: sentences(tests, regions, stratum, False, shown_scores) for stratum in strata},
+        intervals=intervals(conclusions.summary),
         pictures=[(CAPTIONS[file.stem], *embed(file)) for file in pictures if file.suffix == ".png"],
         case_list=(folder / "case_list.js").read_text(encoding="utf-8"),
-        case_data=as_json(case_list_data(scores)),
-        data=as_json(viewer_data(shown, contest.labelling.regions)),
+        case_data=as_json(case_list_data(conclusions.means)),
+        data=as_json(viewer_data(shown, compared.labelling.regions)),
         shown={case.case_id: f"{case.case_id} ({case.rank})" for case in shown},
         others=others,
         folder=CASES_FOLDER,
-        command=command,
+        command=conclusions.settings.command,
         versions=versions(),
-        random=random_numbers(),
-        methods={method.name: describe(method) for method in contest.methods},
+        random=RANDOM,
+        methods={method: first.origin for method, first in compared.methods.items()},
     )
     path.write_text(text, encoding="utf-8")
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a comparison rests on."""
+    installed = {"Python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):  # run from a folder of sources
+            installed[package] = version(package)
+    return installed
+
+
 def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
-    """Everything that the list of cases, which sorts and filters, needs, fit for JSON.
+    """Return everything that the list of cases, which sorts and filters, needs, fit for JSON.
 
     Args:
         scores: one row per method, case and region; fold and grade where they are known.
@@ -112,12 +119,12 @@ def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
 
 
 def as_json(data: Mapping[str, Any]) -> str:
-    """Data as text in which "<" cannot end the script that holds it."""
+    """Return data as text in which "<" cannot end the script that holds it."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def intervals(summary: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Rows of the table of means and medians with their intervals, as text."""
+    """Return rows of the table of means and medians with their intervals, as text."""
     rows = []
     for row in summary.itertuples():
         mean = f"{row.mean:.3f} [{row.mean_low:.3f}, {row.mean_high:.3f}]"
@@ -132,7 +139,7 @@ def blank_nan(*texts: str) -> list[str]:
 
 
 def embed(picture: Path) -> tuple[str, int]:
-    """A picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
+    """Return a picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
     with Image.open(picture) as opened:
         width = round(opened.width * SCREEN_DPI / PRINT_DPI)
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode(), width

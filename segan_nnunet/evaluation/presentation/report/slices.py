@@ -28,7 +28,7 @@ JPEG_QUALITY = 85
 
 
 def viewer_data(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """Everything that the viewer needs, fit for JSON.
+    """Return everything that the viewer needs, fit for JSON.
 
     Args:
         cases: to look at.
@@ -82,7 +82,7 @@ def write_case_files(
 
 
 def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
-    """One case: its sheets, and where in them a slice lies."""
+    """Return one case: its sheets, and where in them a slice lies."""
     box = content_box(case)
     depth, height, width = case.reference[box].shape
     columns = math.ceil(math.sqrt(depth))
@@ -109,7 +109,7 @@ def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
 
 
 def content_box(case: ShownCase) -> tuple[slice, ...]:
-    """The box that holds every image's content and every label, with a margin."""
+    """Return the box that holds every image's content and every label, with a margin."""
     content = case.reference > 0
     for volume in (*case.images.values(), *case.predictions.values()):
         content = content | (volume != volume.flat[0])
@@ -123,7 +123,7 @@ def content_box(case: ShownCase) -> tuple[slice, ...]:
 
 
 def grey(image: NDArray) -> NDArray[np.uint8]:
-    """Intensities as 8-bit grey values."""
+    """Return intensities as 8-bit grey values."""
     low, high = window(image)
     return (np.clip((image - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
@@ -139,17 +139,17 @@ def sheet(volume: NDArray, columns: int) -> NDArray[np.uint8]:
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> str:
-    """A data URL; small, and good enough to look at."""
+    """Return a data URL; small, and good enough to look at."""
     return data_url(pixels, "JPEG", quality=JPEG_QUALITY)
 
 
 def png(pixels: NDArray[np.uint8]) -> str:
-    """A data URL; exact, so that grey values are label values."""
+    """Return a data URL; exact, so that grey values are label values."""
     return data_url(pixels, "PNG")
 
 
 def data_url(pixels: NDArray[np.uint8], kind: str, **options: Any) -> str:
-    """A picture as text within a page."""
+    """Return a picture as text within a page."""
     buffer = io.BytesIO()
     Image.fromarray(pixels, mode="L").save(buffer, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -32,7 +32,7 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
         measures: what was asked for.
         measured: columns that the scores have; a table with other columns is left out. By default all tables.
     """
-    hd95 = f"HD95 ({measures.hd95}): {measures.hd95.words}."
+    hd95 = f"HD95 ({measures.hd95}): {measures.hd95.describe()}."
     tables = [
         ScoreTable("table1", "Table 1", TABLE_1),
         ScoreTable("further_scores", "Further scores", further_scores(measures), [hd95]),
@@ -41,7 +41,7 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
             "lesion_scores",
             "Lesion-wise scores",
             lesion_wise_scores(measures),
-            [measures.lesion_rule.words] if measures.lesion_rule else [],
+            [measures.lesion_rule.describe()] if measures.lesion_rule else [],
         ),
     ]
     return [
@@ -65,5 +65,7 @@ def primary_columns(measures: Measures, names: Sequence[str]) -> list[str]:
     by_name = {column.removesuffix("_mm").removesuffix("_ml").casefold(): column for column in columns}
     by_name |= {column.casefold(): column for column in columns}
     if unknown := [name for name in names if name.casefold() not in by_name]:
-        raise InputError(f"--primary takes scores of this comparison ({', '.join(columns)}), not '{unknown[0]}'")
+        raise InputError(
+            f"`primary` takes scores of this comparison ({', '.join(columns)}), not '{unknown[0]}'; correct it"
+        )
     return list(dict.fromkeys(by_name[name.casefold()] for name in names))

@@ -1,50 +1,22 @@
-"""What each method's training cost: whether a comparison is one at equal steps, or at equal time."""
+"""The cost of each method's training: whether methods are compared at equal steps, or at equal time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.evaluation.methods.method import Method
-from segan_nnunet.folds.checkpoint import read_fold
-from segan_nnunet.text_files import optional_object
+from segan_nnunet.evaluation.methods.methods_on_cases import Predictions
 
 EQUAL = 0.1  # times of training that differ by less are called equal: two runs of one training differ so
 
 
-@dataclass(frozen=True)
-class TrainingCost:
-    """Of one fold.
-
-    Attributes:
-        steps: of the optimiser.
-        seconds: of its epochs, with their validation; a part that it shares with another training is in it.
-    """
-
-    steps: int
-    seconds: float
-
-
-def read_cost(fold: Path) -> TrainingCost | None:
-    """Read what nnU-Net noted of a fold's training; None where it did not."""
-    try:
-        log = (read_fold(fold) or {})["logging"]
-        starts, ends = (np.array(log[f"epoch_{when}_timestamps"], dtype=float) for when in ("start", "end"))
-        per_epoch = int(optional_object(fold / "debug.json")["num_iterations_per_epoch"])
-        return TrainingCost(len(ends) * per_epoch, float((ends - starts[: len(ends)]).sum()))
-    except (KeyError, TypeError, ValueError):  # a foreign training, or none
-        return None
-
-
-def training_costs(methods: Sequence[Method]) -> pd.DataFrame:
-    """One row per row of the table that was trained here: method, trainings, and the means of steps and seconds."""
+def training_costs(predictions: Sequence[Predictions]) -> pd.DataFrame:
+    """Return one row per method that was trained here: method, trainings, and the means of steps and seconds."""
     rows = [
-        (method.seed_of or method.name, cost.steps, cost.seconds)
-        for method in methods
-        for cost in map(read_cost, method.fold_folders)
-        if cost
+        (each.method, fold.cost.steps, fold.cost.seconds)
+        for each in predictions
+        for fold in each.trained_folds
+        if fold.cost
     ]
     table = pd.DataFrame(rows, columns=["method", "steps", "seconds"])
     grouped = table.groupby("method", sort=False)
@@ -63,26 +35,26 @@ def cost_notes(costs: pd.DataFrame, baseline: str) -> list[str]:
     by_method = costs.set_index("method")
     first = baseline if baseline in by_method.index else by_method.index[0]
     own = by_method.loc[first]
-    said = [f"{first} {own['steps']:,.0f} steps in {duration(own['seconds'])}"]
+    costs_in_words = [f"{first} {own['steps']:,.0f} steps in {duration(own['seconds'])}"]
     for name, other in by_method.drop(first).iterrows():
         steps, time = other["steps"] / own["steps"], other["seconds"] / own["seconds"]
         equal_time = abs(time - 1) < EQUAL
-        said.append(
+        costs_in_words.append(
             f"{name} {'equal steps' if steps == 1 else f'{steps:.2f} times the steps'}, "
             f"{'equal time' if equal_time else f'{time:.2f} times the time'}"
         )
-    return [f"Training, per fold: {'; '.join(said)}."]
+    return [f"Training, per fold: {'; '.join(costs_in_words)}."]
 
 
 def cost_column(costs: pd.DataFrame) -> dict[str, str]:
-    """Steps and time of each method's training, per fold, in words; nothing where fewer than two are known."""
+    """Return steps and time of each method's training, per fold, in words; nothing where fewer than two are known."""
     if len(costs) < 2:
         return {}
     return {row.method: f"{row.steps:,.0f} steps, {duration(row.seconds)}" for row in costs.itertuples()}
 
 
 def equal_time(costs: pd.DataFrame) -> list[list[str]]:
-    """Groups of methods, two at least, whose training took as long as that of the fastest of their group.
+    """Return groups of methods, two at least, whose training took as long as that of the fastest of their group.
 
     A method is in one group at most; where all took as long, there is one group of all.
     """
@@ -111,7 +83,7 @@ def add_cost_ratios(tests: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """Return a time in the unit that suits it."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

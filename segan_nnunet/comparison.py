@@ -2,28 +2,22 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.methods.gathering import Folders, dataset_contest, folder_contest, with_patients
-from segan_nnunet.evaluation.methods.method import Contest, same_cases
-from segan_nnunet.evaluation.methods.trained_models import check_counts
-from segan_nnunet.evaluation.methods.training_cost import training_costs
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders, MethodsOnCases, compared_folders
 from segan_nnunet.evaluation.presentation.result_folder import (
     OURS,
     Comparison,
-    Settings,
     earlier_comparison,
     files_of_comparison,
     own_folder,
     write_comparison,
 )
-from segan_nnunet.evaluation.presentation.score_tables import primary_columns
 from segan_nnunet.evaluation.scores.measurement import measure
 from segan_nnunet.evaluation.scores.scores import add_scores
-from segan_nnunet.evaluation.statistics.seeds import average_seeds
+from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.outputs import output_folder
 
 
@@ -62,32 +56,28 @@ def compare(
         if output:  # before anything is read
             partial = stack.enter_context(output_folder(output, OURS, earlier_comparison))
         if folders.reference:
-            contest = folder_contest(dataset_id, folders, folders.reference)
             if not output:
                 raise InputError("-o is missing: the folder to write tables, pictures and report into")
+            compared = compared_folders(dataset_id, folders, settings.intersection)
         elif dataset_id is None:
             raise InputError("give a dataset, -d ID, or folders: --predictions NAME=FOLDER --reference FOLDER")
         else:
-            contest = dataset_contest(dataset_id, configurations, trainers, plans, folds, folders, seeds)
+            from segan_nnunet.validations.compared_trainers import compared_trainers  # packaging/compare has none
+
+            compared = compared_trainers(
+                dataset_id, configurations, trainers, plans, folds, seeds, folders, settings.intersection
+            )
             if not output:
                 results = nnunet_folder("nnUNet_results") / dataset_name(dataset_id)
-                output = own_folder(results / f"comparison__{'_'.join(configurations)}", contest.rows)
+                output = own_folder(results / f"comparison__{'_'.join(configurations)}", list(compared.methods))
                 partial = stack.enter_context(output_folder(output, OURS, files_of_comparison))
-        made = measure_and_write(contest, partial, folders, settings)
-    return Comparison(made.table, [output / path.name for path in made.files])
+        written = measure_and_write(compared, partial, settings)
+    return Comparison(written.table, [output / path.name for path in written.files])
 
 
-def measure_and_write(contest: Contest, output: Path, folders: Folders, settings: Settings) -> Comparison:
-    """Measure what was gathered, and write the comparison into an empty folder; errors as in `compare`."""
-    contest = same_cases(contest, every_reference=bool(folders.reference), intersection=settings.intersection)
-    if settings.baseline and settings.baseline not in contest.rows:
-        raise InputError(f"there is no method '{settings.baseline}'; --baseline takes one of {', '.join(contest.rows)}")
-    if folders.patients:
-        contest = with_patients(contest, folders.patients)
-    measures = settings.measures.of_release(contest.labelling.release)
-    settings = replace(settings, measures=measures, primary=primary_columns(measures, settings.primary))
-    measured = measure(contest.cases, contest.labelling, settings.processes, settings.measures)
-    check_counts(measured, contest.methods, contest.labelling)
-    contest = replace(contest, costs=training_costs(contest.methods))
-    contest, scores = average_seeds(contest, add_scores(measured, settings.policy))
-    return write_comparison(contest, scores, output, settings)
+def measure_and_write(compared: MethodsOnCases, output: Path, settings: Settings) -> Comparison:
+    """Measure the cases, and write the comparison into an empty folder; errors as in `compare`."""
+    settings = settings.resolved(list(compared.methods), compared.labelling.release)
+    measured = measure(compared.cases, compared.labelling, settings.processes, settings.measures)
+    compared.check_counts(measured)
+    return write_comparison(compared, compared.complete(add_scores(measured, settings.policy)), output, settings)

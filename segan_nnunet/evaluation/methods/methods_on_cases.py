@@ -1,0 +1,327 @@
+"""What is compared: methods, on the same cases, with the references of these cases."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from segan_nnunet.data.case_table import files_by_case, read_column, read_patients
+from segan_nnunet.data.environment import dataset_name, nnunet_folder
+from segan_nnunet.data.labelling import Labelling, read_labelling
+from segan_nnunet.errors import InputError, shorten
+from segan_nnunet.evaluation.methods.file_names import naming_hint, where_they_are
+from segan_nnunet.evaluation.methods.training import TrainedFold
+from segan_nnunet.evaluation.scores.measurement import Case
+from segan_nnunet.evaluation.scores.scores import COUNTS
+from segan_nnunet.evaluation.scores.seeds import UNSEEDED
+from segan_nnunet.file_kinds import composed, decomposed
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one training predicted, or what one folder holds.
+
+    Attributes:
+        name: of the training or the folder, for messages.
+        files: its prediction of each case.
+        method: the row of the table. The seeds of a trainer share one.
+        seed: of the training; UNSEEDED where the method is not a mean over seeds.
+        trained_folds: the folds whose validation the files are; empty for a folder.
+        unfinished: which folds are missing, in words.
+        origin: how the predictions were made, in words, by heading.
+    """
+
+    name: str
+    files: Mapping[str, Path]
+    method: str
+    seed: int = UNSEEDED
+    trained_folds: Sequence[TrainedFold] = ()
+    unfinished: str = ""
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fold_of(self) -> dict[str, int]:
+        """The fold that validated each case."""
+        return {case: fold.number for fold in self.trained_folds for case in fold.cases}
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Predictions from anywhere.
+
+    Attributes:
+        predictions: folders by the names of their rows.
+        reference: folder of the references; by default those of the dataset's validation.
+        images: folder of images to show under the outlines.
+        dataset_json: defines the label values; by default the dataset's, or the one beside the predictions.
+        patients: table with the patient and, if known, the grade of each case; by default the dataset's.
+    """
+
+    predictions: Mapping[str, Path] = field(default_factory=dict)
+    reference: Path | None = None
+    images: Path | None = None
+    dataset_json: Path | None = None
+    patients: Path | None = None
+
+
+@dataclass(frozen=True)
+class MethodsOnCases:
+    """Methods, the cases on which all of them are compared, and the references of these cases.
+
+    Attributes:
+        predictions: in the order of the table; those of one method have the same cases.
+        references: reference file of each case.
+        labelling: defines the label values.
+        title: where the cases come from, for the line under a table.
+        image_folders: where images named CASE_0000.ending are looked for.
+        patients, grades: of cases, where known.
+        left_out: cases that not every method has.
+        exported: the exported models of the dataset, which cannot be compared, in words.
+    """
+
+    predictions: Sequence[Predictions]
+    references: Mapping[str, Path]
+    labelling: Labelling
+    title: str
+    image_folders: Sequence[Path] = ()
+    patients: Mapping[str, str] = field(default_factory=dict)
+    grades: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+    exported: str = ""
+
+    @property
+    def cases(self) -> list[Case]:
+        """The cases, each with all predictions by name."""
+        return [
+            Case(case, self.references[case], {each.name: each.files[case] for each in self.predictions})
+            for case in sorted(self.predictions[0].files)
+        ]
+
+    @property
+    def methods(self) -> dict[str, Predictions]:
+        """The methods in the order of the table, each with the predictions of its first seed, which pictures show."""
+        first: dict[str, Predictions] = {}
+        for each in self.predictions:
+            first.setdefault(each.method, each)
+        return first
+
+    def images(self, case: str) -> dict[str, Path]:
+        """Return the existing image files of a case by channel."""
+        images = {}
+        for index, name in enumerate(self.labelling.channel_names):
+            file = f"{case}_{index:04d}{self.labelling.file_ending}"
+            for path in (folder / form for folder in self.image_folders for form in (file, decomposed(file))):
+                if path.is_file():
+                    images[name] = path
+                    break
+        return images
+
+    def complete(self, measured: pd.DataFrame) -> pd.DataFrame:
+        """Complete measurements by what is known of methods and cases: the long table that statistics start from.
+
+        Args:
+            measured: one row per predictions, case and region; `method` is the name of the predictions.
+
+        Returns:
+            One row per method, seed, case and region: method (the row of the table), seed, the measurements, fold
+            (missing where unknown), grade (empty where unknown), patient (the case where unknown).
+        """
+        by_name = {each.name: each for each in self.predictions}
+        folds = {case: fold for each in self.predictions for case, fold in each.fold_of.items()}
+        return measured.assign(
+            method=[by_name[name].method for name in measured["method"]],
+            seed=[by_name[name].seed for name in measured["method"]],
+            fold=pd.array([folds.get(case) for case in measured["case"]], dtype="Int64"),
+            grade=[self.grades.get(case, "") for case in measured["case"]],
+            patient=[self.patients.get(case, case) for case in measured["case"]],
+        )
+
+    def check_counts(self, measured: pd.DataFrame) -> None:
+        """Check that the measured voxel counts are those of nnU-Net's summary.json.
+
+        Raises:
+            InputError: they differ, because predictions, references or regions were changed since the validation.
+        """
+        ours = measured.set_index(["method", "case", "region"])[list(COUNTS)].to_dict("index")
+        for each in self.predictions:
+            for fold in each.trained_folds:
+                for (case, region), theirs in fold.counts.items():
+                    row = ours.get((each.name, case, region))
+                    if row and any(row[count] != theirs[count] for count in COUNTS if count in theirs):
+                        raise InputError(
+                            f"{fold.summary} counts other voxels of {case}, {region}, than its files have now: "
+                            "predictions or references were changed since. Validate again: nnUNetv2_train ... --val"
+                        )
+
+
+def compared_folders(dataset_id: int | None, folders: Folders, intersection: bool = False) -> MethodsOnCases:
+    """Return folders of predictions, on the cases of a folder of references.
+
+    Args:
+        dataset_id: whose label values, images and patients the folders have; may be left out.
+        folders: with a reference.
+        intersection: keep the cases that all have, instead of refusing different ones.
+
+    Raises:
+        InputError: a folder or the label values are missing, the folders have different cases, or the table of patients
+            cannot be used.
+    """
+    reference = folders.reference or Path()
+    if not folders.predictions:
+        raise InputError("--reference goes with --predictions NAME=FOLDER, one or several")
+    for folder in (*folders.predictions.values(), reference, *filter(None, [folders.images])):
+        require_folder(folder)
+    raw = None if dataset_id is None else nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
+    described = [folder / "dataset.json" for folder in (*folders.predictions.values(), reference, reference.parent)]
+    described = [raw / "dataset.json", *described] if raw else described
+    existing = [path for path in described if path.is_file()]
+    if not (folders.dataset_json or existing):
+        raise InputError("what the label values mean is not known: give the dataset, -d ID, or --dataset-json FILE")
+    labelling = read_labelling(folders.dataset_json or existing[0])
+    references = segmentations(reference, labelling.file_ending)
+    predictions = folder_predictions(folders.predictions, labelling.file_ending)
+    kept, left_out = common_cases(predictions, references, every_reference=True, intersection=intersection)
+    images = [*filter(None, [folders.images]), *([raw / "imagesTs", raw / "imagesTr"] if raw else [])]
+    patients, grades = patients_and_grades(kept[0].files, raw, folders.patients)
+    title = f"references {reference.name}"
+    return MethodsOnCases(kept, references, labelling, title, images, patients, grades, left_out)
+
+
+def common_cases(
+    predictions: Sequence[Predictions], references: Mapping[str, Path], *, every_reference: bool, intersection: bool
+) -> tuple[list[Predictions], list[str]]:
+    """Return the predictions of the cases that all methods have, and the cases that are left out.
+
+    Args:
+        predictions: of all methods.
+        references: file of each case.
+        every_reference: whether each method must have every case that has a reference.
+        intersection: keep the common cases instead of refusing different ones.
+
+    Raises:
+        InputError: two predictions have one name, the cases differ, or no case is common to all.
+    """
+    names = [each.name for each in predictions]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"several rows would have the name {', '.join(repeated)}; name the folders otherwise")
+    parts = [set(each.files) for each in predictions]
+    everything = set.union(*parts) | (set(references) if every_reference else set())
+    common = set.intersection(*parts) & set(references)
+    if common != everything and not intersection:
+        raise InputError(
+            f"the methods do not have the same cases: {'; '.join(differences(predictions, references, everything))}."
+            f"{naming_hints(predictions, references)} Train the missing folds or predict the missing cases, compare "
+            "only --folds that all have, or go on with the common cases: --intersection."
+        )
+    if not common:
+        raise InputError(
+            "no case is common to all methods and the references; are the files named alike?"
+            + naming_hints(predictions, references)
+        )
+    kept = [replace(each, files={case: each.files[case] for case in sorted(common)}) for each in predictions]
+    return kept, sorted(everything - common)
+
+
+def patients_and_grades(
+    cases: Iterable[str], raw: Path | None, table: Path | None
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the patients and the grades of cases, as far as they are known.
+
+    Args:
+        cases: that are compared.
+        raw: the dataset's folder in nnUNet_raw, whose cases.csv names them; None without a dataset.
+        table: of the user, which replaces the dataset's.
+
+    Raises:
+        InputError: the user's table cannot be used, or a case has no row.
+    """
+    patients, grades = (read_column(raw, name) if raw else {} for name in ("patient", "grade"))
+    if table:
+        rows = read_patients(table, cases)
+        patients = dict(rows["patient"])
+        grades = {case: grade for case, grade in rows["grade"].items() if grade} or grades
+    return patients, grades
+
+
+def require_folder(folder: Path) -> None:
+    """Check that a folder exists.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; give one that holds segmentations, one file per case")
+
+
+def segmentations(folder: Path, ending: str) -> dict[str, Path]:
+    """Return the files of a folder of segmentations by case, letters of the cases' ids composed.
+
+    Raises:
+        InputError: the folder is missing, has no such file, or has two whose names look the same.
+    """
+    require_folder(folder)
+    files = files_by_case(folder, ending)
+    by_case = {composed(case): path for case, path in files.items()}
+    if len(by_case) < len(files):
+        twin = next(path for case, path in files.items() if by_case[composed(case)] != path)
+        raise InputError(
+            f"{folder} has two files {twin.name}, one with composed letters (NFC) and one, of a Mac, with decomposed "
+            "ones (NFD); remove one"
+        )
+    if not by_case:
+        raise InputError(
+            f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says"
+            + where_they_are(folder, ending)
+        )
+    return by_case
+
+
+def folder_predictions(folders: Mapping[str, Path], ending: str) -> list[Predictions]:
+    """Return the predictions in folders, by the names of their rows."""
+    return [
+        Predictions(
+            name,
+            segmentations(folder, ending),
+            name,
+            origin={"predictions": f"files of the folder {folder.absolute().name}, made elsewhere"},
+        )
+        for name, folder in folders.items()
+    ]
+
+
+def parse_folders(texts: Sequence[str]) -> dict[str, Path]:
+    """Read NAME=FOLDER, one or several.
+
+    Raises:
+        InputError: one has no name, or two have the same.
+    """
+    folders: dict[str, Path] = {}
+    for text in texts:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder):
+            raise InputError(f"--predictions takes NAME=FOLDER, for example nnUNet=predictions/nnunet; not '{text}'")
+        if name in folders:
+            raise InputError(f"two folders of predictions have the name '{name}'; each needs one of its own")
+        folders[name] = Path(folder)
+    return folders
+
+
+def naming_hints(predictions: Sequence[Predictions], references: Iterable[str]) -> str:
+    """Say what the names of predictions have before or after the names of the references."""
+    hints = [naming_hint(each.name, each.files, list(references)) for each in predictions]
+    return "".join(f" {hint}." for hint in dict.fromkeys(filter(None, hints)))
+
+
+def differences(predictions: Sequence[Predictions], references: Iterable[str], everything: set[str]) -> list[str]:
+    """Say which cases each method, and the references, lack."""
+    folds = {case: fold for each in predictions for case, fold in each.fold_of.items()}
+    lacking = []
+    for each in predictions:
+        if missing := sorted(everything - set(each.files)):
+            of_folds = sorted({folds[case] for case in missing if case in folds})
+            where = f" (of fold {', '.join(map(str, of_folds))})" if of_folds else ""
+            lacking.append(f"{each.name} lacks {len(missing)} cases{where}: {shorten(missing)}")
+    if missing := sorted(everything - set(references)):
+        lacking.append(f"{len(missing)} cases have no reference: {shorten(missing)}")
+    return lacking

@@ -1,0 +1,108 @@
+"""How to compare: what empty masks score, which definitions, which tests, what is shown; and a file of settings."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, Measures
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.score_tables import primary_columns
+from segan_nnunet.evaluation.scores.scores import DICE
+from segan_nnunet.text_files import read_text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+VIEWER_CASES = 20  # that the report's viewer can open
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compare.
+
+    Attributes:
+        policy: what empty masks score.
+        baseline: the method that the others are tested against; by default the first.
+        published: append the paper's rows to Table 1.
+        intersection: go on with the cases that all methods have.
+        processes: that measure in parallel.
+        command: the command line, for the report.
+        measures: what to measure beside counts.
+        all_pairs: test all pairs of methods, not only those with the baseline.
+        spread: show means with standard deviations, and medians with quartiles.
+        viewer_cases: how many cases, beside the best, median and worst, the report's viewer can open: the worst.
+        primary: scores of the primary endpoint, by their columns.
+    """
+
+    policy: EmptyPolicy = EmptyPolicy.NNUNET
+    baseline: str | None = None
+    published: bool = False
+    intersection: bool = False
+    processes: int | None = None
+    command: str = ""
+    measures: Measures = DEFAULT_MEASURES
+    all_pairs: bool = False
+    spread: bool = False
+    viewer_cases: int = VIEWER_CASES
+    primary: Sequence[str] = (DICE.column,)
+
+    def resolved(self, methods: Sequence[str], release: str) -> "Settings":
+        """Return the settings with every `auto` and every name resolved.
+
+        Args:
+            methods: that are compared.
+            release: of the dataset.
+
+        Raises:
+            InputError: the baseline is no method, or a primary score is not measured.
+        """
+        if self.baseline and self.baseline not in methods:
+            raise InputError(f"there is no method '{self.baseline}'; --baseline takes one of {', '.join(methods)}")
+        measures = self.measures.of_release(release)
+        primary = primary_columns(measures, self.primary)
+        return replace(self, baseline=self.baseline or methods[0], measures=measures, primary=primary)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number, 0 or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def is_list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return the check whether a value is a list of at least one such item."""
+    return lambda value: isinstance(value, list) and bool(value) and all(map(is_item, value))
+
+
+# the keys of a file of settings, with what their values must be
+RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "hd95": (f"one of {', '.join(Hd95)}", lambda value: value in list(Hd95)),
+    "nsd": ("a list of tolerances in mm, 0 or more, such as [0.5, 1]", is_list_of(is_number)),
+    "primary": ('a list of scores, such as ["Dice", "HD95"]', is_list_of(lambda item: isinstance(item, str))),
+    "all-pairs": ("true or false", lambda value: isinstance(value, bool)),
+    "spread": ("true or false", lambda value: isinstance(value, bool)),
+    "viewer-cases": ("a whole number, 0 or more", lambda value: is_number(value) and isinstance(value, int)),
+}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a file of settings in TOML. Returns the values by the keys in `RULES`, those that the file has.
+
+    Raises:
+        InputError: it cannot be read, is no TOML, or has an unknown key or a value that breaks the key's rule.
+    """
+    try:
+        content = tomllib.loads(read_text(path, "settings in TOML"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}. Write each setting as in all-pairs = true") from error
+    for key, value in content.items():
+        if key not in RULES:
+            raise InputError(f"{path} has the unknown key '{key}'; it takes {', '.join(RULES)}. Rename or delete it")
+        rule, keeps_rule = RULES[key]
+        if not keeps_rule(value):
+            raise InputError(f"{path}: '{key}' is {value!r}, and must be {rule}. Correct it")
+    return content

@@ -1,0 +1,1 @@
+"""What nnU-Net's validations left behind, as methods to compare."""

@@ -1,0 +1,46 @@
+"""A file of settings for `compare`: what it takes, and what is said of one that breaks a rule."""
+
+from pathlib import Path
+
+import pytest
+
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.scores.definitions import Hd95
+from segan_nnunet.evaluation.settings import RULES, read_settings
+
+
+def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        'hd95 = "pooled"\nnsd = [1, 2.5]\nprimary = ["Dice"]\nall-pairs = true\nspread = false\nviewer-cases = 0\n'
+    )
+    settings = read_settings(path)
+    assert set(settings) == set(RULES)
+    assert Hd95(settings["hd95"]) is Hd95.POOLED and settings["nsd"] == [1, 2.5] and settings["viewer-cases"] == 0
+    documented = Path("docs/evaluation.md").read_text().split("## Settings")[1].split("\n## ")[0]
+    assert all(f"`{key}`" in documented for key in RULES)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("spraed = true", "unknown key 'spraed'; it takes hd95, nsd.*Rename or delete it"),
+        ('spread = "yes"', "'spread' is 'yes', and must be true or false"),
+        ('hd95 = "monai"', "'hd95' is 'monai', and must be one of auto, directed-max"),
+        ("hd95 = [1]", "'hd95' is .1., and must be one of"),
+        ("nsd = [-1]", "'nsd' is .-1., and must be a list of tolerances in mm"),
+        ("nsd = [inf]", "'nsd' is .inf., and must"),
+        ("nsd = []", "'nsd' is .., and must"),
+        ("primary = [1]", "'primary' is .1., and must be a list of scores"),
+        ("viewer-cases = 1.5", "'viewer-cases' is 1.5, and must be a whole number"),
+        ("viewer-cases = true", "'viewer-cases' is True, and must be a whole number"),
+        ("spread", "is not TOML: .*Write each setting as"),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"settings.toml.*{said}"):
+        read_settings(path)
+    with pytest.raises(InputError, match="missing.toml"):
+        read_settings(tmp_path / "missing.toml")
