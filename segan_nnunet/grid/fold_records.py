@@ -1,4 +1,4 @@
-"""Folds that have begun: what they rest on, recorded at first and checked before any goes on; and their length."""
+"""Folds that have begun: what they rest on, recorded at first and checked before any goes on."""
 
 import contextlib
 import io
@@ -24,9 +24,8 @@ from segan_nnunet.data.trained_on import (
 )
 from segan_nnunet.errors import InputError
 from segan_nnunet.exported_folds import describe_exported, is_exported
-from segan_nnunet.fold_checkpoint import check_newest, output_values, read_fold, resolved
-from segan_nnunet.grid.jobs import Job
-from segan_nnunet.grid.run_state import is_finished
+from segan_nnunet.fold_checkpoint import check_newest, output_values, resolved
+from segan_nnunet.grid.jobs import Job, is_finished
 from segan_nnunet.text_files import optional_object, read_object
 from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import find_trainer
@@ -90,33 +89,6 @@ def digests_of_labels(preprocessed: Path) -> dict[str, str]:
     described = preprocessed / "dataset.json"
     ending = read_dataset(described, ["file_ending"])["file_ending"] if described.is_file() else None
     return label_digests(files_by_case(preprocessed / "gt_segmentations", ending)) if ending else {}
-
-
-def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
-    """Say which finished jobs have fewer epochs than their trainers ask for now, and how to go on."""
-    asked: dict[tuple[str, str], int | None] = {}
-    said = []
-    for job in jobs:
-        done = (read_fold(job.folder) or {}).get("current_epoch") if is_finished(job.folder) else None
-        if done is None:
-            continue
-        key = job.trainer, job.plans
-        if key not in asked:
-            asked[key] = epochs_asked(job)
-        wanted = asked[key]
-        if wanted is not None and done < wanted:
-            command = " ".join(word for word in job.command() if word != "--val")
-            said.append(
-                f"{job} counts as finished after {done} epochs, and its trainer asks for {wanted} now. To train on: "
-                f"{command} --c; to train it anew, remove {job.folder}"
-            )
-    return said
-
-
-def epochs_asked(job: Job) -> int | None:
-    """The number of epochs of a job's trainer, ours or anybody's; None where it cannot be made here."""
-    with trainer_of(job) as trainer:
-        return None if trainer is None else int(trainer.num_epochs)
 
 
 def asked_as(job: Job) -> Job:
