@@ -1,5 +1,6 @@
 """`crossval`: the whole grid, with what is finished left out, what was interrupted continued, and a comparison."""
 
+import itertools
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,9 @@ def crossval(grid: Grid, executor: Executor) -> Outcome:
     epochs = check_trainers([job.trainer for job in grid.jobs()])
     prepare(grid)
     check_folds(grid.jobs())
-    return executor.run(grid, partial(finish, grid, shorter_trainings(grid.jobs(), epochs)))
+    notes = shorter_trainings(grid.jobs(), epochs)
+    outcome = executor.run(grid, partial(finish, grid))
+    return Outcome(outcome.ok, "\n".join([outcome.text, *notes]))
 
 
 def commands(grid: Grid) -> list[str]:
@@ -92,18 +95,13 @@ def shorter_trainings(jobs: Sequence[Job], epochs: Mapping[str, int | None]) -> 
     return said
 
 
-def finish(grid: Grid, notes: Sequence[str] = ()) -> Outcome:
-    """Compare the trainers whose folds are all finished, and say how all jobs ended.
-
-    Args:
-        grid: whose jobs have ended.
-        notes: to print besides.
-    """
+def finish(grid: Grid) -> Outcome:
+    """Compare the trainers whose folds are all finished, and say how all jobs ended."""
     table = grid.table()
     trainers = comparable(grid, table)
     finished = {job.plans for job, state in table.items() if state.state is State.FINISHED}
     left_out = [trainer for trainer in grid.trainers if trainer not in trainers]
-    said = [*notes, *([f"not compared, because folds are missing: {', '.join(left_out)}"] if left_out else [])]
+    said = [f"not compared, because folds are missing: {', '.join(left_out)}"] if left_out else []
     compared = False
     if trainers:
         try:
@@ -130,17 +128,11 @@ def finish(grid: Grid, notes: Sequence[str] = ()) -> Outcome:
 
 def comparable(grid: Grid, table: Mapping[Job, JobState]) -> list[str]:
     """List the trainers whose folds are all finished, or none (a pair that does not fit), for each of the plans."""
+    finished = {(job.trainer, job.plans, job.fold) for job, state in table.items() if state.state is State.FINISHED}
     chosen = []
     for trainer in grid.trainers:
-        names = grid.names_of(trainer)
-        of_pair = [
-            {
-                state.state is State.FINISHED
-                for job, state in table.items()
-                if job.trainer in names and job.plans == plans
-            }
-            for plans in grid.plans
-        ]
-        if all(len(ended) == 1 for ended in of_pair) and {True} in of_pair:
+        pairs = [set(itertools.product(grid.names_of(trainer), [plans], grid.folds)) for plans in grid.plans]
+        begun = [pair for pair in pairs if pair & finished]
+        if begun and all(pair <= finished for pair in begun):
             chosen.append(trainer)
     return chosen

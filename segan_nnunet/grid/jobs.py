@@ -149,11 +149,15 @@ class Grid:
         """List the jobs that are not finished."""
         return [job for job in self.jobs() if not is_finished(job.folder)]
 
-    def table(self) -> dict[Job, JobState]:
-        """Read the state of each job; where SLURM does not answer, from the folders alone."""
-        queue: dict[str, str] = {}
+    def table(self, queue: Mapping[str, str] | None = None) -> dict[Job, JobState]:
+        """Read the state of each job.
+
+        Args:
+            queue: SLURM's, as `slurm_queue` returns it. By default SLURM is asked, and where it does not answer the
+                folders alone are read.
+        """
         with suppress(InputError):
-            queue = slurm_queue(self.jobs())
+            queue = slurm_queue(self.jobs()) if queue is None else queue
         return {job: read_state(job.folder, queue) for job in self.jobs()}
 
     def compare_command(self) -> str:

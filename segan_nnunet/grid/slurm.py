@@ -18,7 +18,6 @@ from segan_nnunet.grid.jobs import (
     Job,
     Outcome,
     State,
-    read_state,
     slurm_queue,
     submitted_as,
     write_record,
@@ -30,7 +29,6 @@ WARNING_S = 60  # before the time limit
 LOCK_S = 300  # a file server keeps the lock of a node that has died for a minute or two
 MOST_AT_ONCE = 256
 TRAINING = {"time": "24:00:00", "mem": "32G", "cpus_per_task": "8"}  # of one attempt, unless --sbatch says otherwise
-COMPARISON = {"time": "1:00:00"}
 REFUSALS = (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError)
 
 
@@ -69,8 +67,7 @@ class SlurmExecutor:
             InputError: SLURM refuses, with its words.
         """
         by_hand = grid.compare_command()
-        queue = slurm_queue(grid.jobs())
-        table = {job: read_state(job.folder, queue) for job in grid.jobs()}
+        table = grid.table(slurm_queue(grid.jobs()))
         unfinished = [job for job, found in table.items() if found.state is not State.FINISHED]
         new = [job for job in unfinished if table[job].state in (State.WAITING, State.FAILED)]
         if not new:
@@ -87,9 +84,9 @@ class SlurmExecutor:
         except REFUSALS as error:
             raise InputError(f"SLURM took no jobs: {error}") from error
         awaited = dict.fromkeys(slurm_id for job in unfinished if (slurm_id := submitted_as(job.folder)))
-        options = {key: value for key, value in self.options.items() if key != "gpus_per_node"} | COMPARISON
+        options = {key: value for key, value in self.options.items() if key != "gpus_per_node"}
+        options["dependency"] = f"afterany:{':'.join(awaited)}"
         try:
-            options["dependency"] = f"afterany:{':'.join(awaited)}"
             last = submitter(logs, "segan_nnunet_compare", options).submit(report, then)
         except REFUSALS as error:
             raise InputError(
