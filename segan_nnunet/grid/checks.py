@@ -89,7 +89,9 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     for name in plans:
         if (preprocessed / f"{name}.json").is_file():
             read_plans(preprocessed, name)
-    existing = planned_configurations(preprocessed)
+    paths = [path for path in sorted(preprocessed.glob("*.json")) if not is_hidden(path)]
+    planned = {path.stem: optional_object(path).get("configurations") for path in paths}  # damaged files have none
+    existing = {name: list(found) for name, found in planned.items() if isinstance(found, dict) and found}
     dataset_id = dataset_number(preprocessed.name)
     if not existing:
         raise InputError(f"{preprocessed.name} is not planned; do it first: segan_nnunet plan -d {dataset_id}")
@@ -97,20 +99,13 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
         if name not in existing:
             message = f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}"
             folds = nnunet_folder("nnUNet_results").glob(f"{preprocessed.name}/*__{name}__{configuration}/fold_*")
-            installed = [fold for fold in folds if is_exported(fold)]
-            raise InputError(f"{message}. {describe_exported(installed[0])}" if installed else message)
+            installed = [describe_exported(fold) for fold in folds if is_exported(fold)]
+            raise InputError(". ".join([message, *installed[:1]]))
         if configuration not in existing[name]:
             raise InputError(
                 f"{name} of {preprocessed.name} have no configuration {configuration}; they have "
                 f"{', '.join(existing[name])}. Plan it: segan_nnunet plan -d {dataset_id} -c {configuration}"
             )
-
-
-def planned_configurations(preprocessed: Path) -> dict[str, list[str]]:
-    """Return the configurations of all plans in a preprocessed dataset, by the plans' name; damaged files are none."""
-    paths = [path for path in sorted(preprocessed.glob("*.json")) if not is_hidden(path)]
-    found = {path.stem: optional_object(path).get("configurations") for path in paths}
-    return {name: list(planned) for name, planned in found.items() if isinstance(planned, dict) and planned}
 
 
 def number_of_nnunet_folds(dataset: str) -> int:

@@ -10,15 +10,10 @@ from segan_nnunet.grid.slurm import SlurmExecutor
 
 
 class Executor(Protocol):
-    """Runs the jobs of a grid, each with `run_job`.
+    """Runs the jobs of a grid, each with `run_job`."""
 
-    Attributes:
-        device: of each job: cpu, cuda or mps.
-        num_gpus: of each job; 1 without GPUs too.
-    """
-
-    device: str
-    num_gpus: int
+    device: str  # of each job
+    num_gpus: int  # of each job; 1 without GPUs too
 
     def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
         """Run the jobs that are not finished, and then, however they ended, what follows.
@@ -43,6 +38,14 @@ def choose(
     sbatch: Sequence[str] = (),
 ) -> Executor:
     """Return the executor of a name, with the options of the command line.
+
+    Args:
+        name: in `EXECUTORS`.
+        device: of each job: cpu, cuda or mps; by default cuda where there is one, on SLURM unless `gpus` is 0.
+        gpus: of each job; by default 1, and on SLURM none for the cpu.
+        at_once: jobs at a time; by default one per GPU, or one; on SLURM 256.
+        sbatch: SLURM's options for each job as KEY=VALUE. Its time is the limit of one attempt, and a job takes as many
+            attempts as it needs.
 
     Raises:
         InputError: there is none, an option has no such value, or there is no SLURM on this machine.

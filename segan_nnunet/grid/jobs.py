@@ -197,10 +197,8 @@ def slurm_queue(jobs: Sequence[Job]) -> dict[str, str]:
 
 def submitted_as(folder: Path) -> str:
     """Return the id of the SLURM job as which a job was last submitted; empty if it never was."""
-    try:
-        return (folder / SLURM_ID).read_text().strip()
-    except OSError:
-        return ""
+    path = folder / SLURM_ID
+    return path.read_text().strip() if path.is_file() else ""
 
 
 def read_state(folder: Path, queue: Mapping[str, str] | None = None, lock_is_ours: bool = False) -> JobState:
@@ -244,10 +242,9 @@ class Progress(NamedTuple):
             return f"epoch {self.done + 1}"
         if self.done >= self.asked:
             return "validating"
-        said = f"epoch {self.done + 1} of {self.asked}"
-        if not self.durations:
-            return said
-        return f"{said}, {timedelta(seconds=round(seconds_left(self.durations, self.asked - self.done)))} left"
+        seconds = seconds_left(self.durations, self.asked - self.done) if self.durations else None
+        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
+        return f"epoch {self.done + 1} of {self.asked}{left}"
 
 
 def read_progress(folder: Path) -> Progress | None:
@@ -255,12 +252,10 @@ def read_progress(folder: Path) -> Progress | None:
     for path in sorted(folder.glob("training_log_*.txt"), key=lambda log: log.stat().st_mtime, reverse=True):
         events = EPOCH.findall(path.read_text(errors="replace"))
         if begun := [int(number) for number, _ in events if number]:
-            try:
-                asked = int(optional_object(folder / "debug.json")["num_epochs"])
-            except (KeyError, TypeError, ValueError):  # not there yet, half written, or of a trainer without epochs
-                asked = None
+            asked = str(optional_object(folder / "debug.json").get("num_epochs"))  # not there yet, or half written
             done = begun[-1] + (not events[-1][0])  # nnU-Net counts from 0
-            return Progress(done, asked, [float(seconds) for _, seconds in events if seconds])
+            durations = [float(seconds) for _, seconds in events if seconds]
+            return Progress(done, int(asked) if asked.isdecimal() else None, durations)
     return None
 
 
@@ -271,17 +266,11 @@ def describe_failure(status: int | str, log: Path) -> str:
         status: of the process, as `subprocess` has it, or the reason in words.
         log: all that the attempts printed.
     """
-    ended = f"ended with status {status}"
-    if isinstance(status, str):
-        ended = status
-    elif status < 0:
-        ended = f"stopped by {signal.Signals(-status).name}"
-    try:
-        attempt = log.read_text(errors="replace").rpartition(ATTEMPT)[2]
-    except OSError:
-        return f"{ended}: no log"
-    last_line = next((line.strip()[-300:] for line in reversed(attempt.split("\n")) if line.strip()), "empty log")
-    return f"{ended}{', disk full' if DISK_FULL.search(attempt) else ''}: {last_line}"
+    if isinstance(status, int):
+        status = f"stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    attempt = log.read_text(errors="replace").rpartition(ATTEMPT)[2].strip() if log.is_file() else "no log"
+    last_line = attempt.rpartition("\n")[2].strip()[-300:] or "empty log"
+    return f"{status}{', disk full' if DISK_FULL.search(attempt) else ''}: {last_line}"
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -22,17 +22,7 @@ ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.S
 
 
 class LocalExecutor:
-    """Runs jobs on this machine, to the end of the grid.
-
-    Args:
-        device: of each job: cpu, cuda or mps; by default cuda where there is one, else cpu.
-        gpus: of each job; by default 1.
-        at_once: jobs at a time; by default one per GPU, or one.
-        sbatch: none; they are SLURM's.
-
-    Raises:
-        InputError: there are options of sbatch.
-    """
+    """Runs jobs on this machine, to the end of the grid. Its options are those of `executors.choose`."""
 
     def __init__(
         self, device: str | None = None, gpus: int | None = None, at_once: int | None = None, sbatch: Sequence[str] = ()

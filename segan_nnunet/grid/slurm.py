@@ -33,18 +33,7 @@ REFUSALS = (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError
 
 
 class SlurmExecutor:
-    """Submits an array of jobs and what follows to SLURM.
-
-    Args:
-        device: of each job; by default cuda unless no GPU is asked for.
-        gpus: of each job; by default 1, and none on the cpu.
-        at_once: most jobs that run at the same time.
-        sbatch: options of sbatch for each job as KEY=VALUE, such as time=12:00:00, the limit of one attempt: a job
-            takes as many attempts as it needs.
-
-    Raises:
-        InputError: there is no SLURM on this machine, or it refuses the options, with its words.
-    """
+    """Submits an array of jobs, and what follows, to SLURM. Its options are those of `executors.choose`."""
 
     def __init__(
         self, device: str | None = None, gpus: int | None = None, at_once: int | None = None, sbatch: Sequence[str] = ()
@@ -66,13 +55,12 @@ class SlurmExecutor:
         Raises:
             InputError: SLURM refuses, with its words.
         """
-        by_hand = grid.compare_command()
         table = grid.table(slurm_queue(grid.jobs()))
         unfinished = [job for job, found in table.items() if found.state is not State.FINISHED]
         new = [job for job in unfinished if table[job].state in (State.WAITING, State.FAILED)]
         if not new:
             busy = f"{len(unfinished)} jobs are in the queue or running" if unfinished else "every job is finished"
-            return Outcome(True, f"nothing to submit: {busy}. The comparison by hand: {by_hand}")
+            return Outcome(True, f"nothing to submit: {busy}. The comparison by hand: {grid.compare_command()}")
         logs = nnunet_folder("nnUNet_results").resolve() / grid.dataset / "crossval_slurm"
         try:
             array = submitter(logs, "segan_nnunet", self.options, self.at_once)
@@ -91,7 +79,7 @@ class SlurmExecutor:
         except REFUSALS as error:
             raise InputError(
                 f"the {len(new)} trainings are submitted, their comparison was refused ({error}); when they are done "
-                f"compare by hand: {by_hand}"
+                f"compare by hand: {grid.compare_command()}"
             ) from error
         left = f" ({len(unfinished) - len(new)} more are in the queue or running)" if len(new) < len(unfinished) else ""
         return Outcome(
