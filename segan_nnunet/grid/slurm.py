@@ -41,11 +41,11 @@ class SlurmExecutor:
         if wrong := [option for option in sbatch if "=" not in option]:
             raise InputError(f"--sbatch takes KEY=VALUE, such as account=brain, not {', '.join(wrong)}")
         given = dict(option.lstrip("-").split("=", 1) for option in sbatch)
-        self.options = TRAINING | {key.replace("-", "_"): value for key, value in given.items()}
         self.device = device or ("cpu" if gpus == 0 else "cuda")
         gpus = int(self.device == "cuda") if gpus is None else gpus
-        self.options |= {"gpus_per_node": str(gpus)} if gpus else {}
         self.num_gpus = max(1, gpus)
+        self.options = TRAINING | ({"gpus_per_node": str(gpus)} if gpus else {})
+        self.options |= {key.replace("-", "_"): value for key, value in given.items()}
         self.at_once = at_once or MOST_AT_ONCE
         check_slurm(self.options)
 
