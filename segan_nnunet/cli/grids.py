@@ -87,14 +87,17 @@ def reproduce(
 ) -> None:
     """Reproduce the paper: convert, plan, split, SegAN, its ablations, the U-net baseline, compare."""
     from segan_nnunet.experiments import reproduce as paper
+    from segan_nnunet.grid.checks import make_grid
     from segan_nnunet.grid.executors import choose
     from segan_nnunet.grid.jobs import status_table
 
     if status:
-        print(status_table(paper.begun_grid(dataset_id, short, trainers).table()))
+        print(status_table(make_grid(dataset_id, trainers or paper.paper_trainers(short), ["SegANPlans"]).table()))
         return
     chosen = choose(executor, device, gpus, jobs, sbatch or ())
-    carry_out(paper.paper_grid(brats2015, dataset_id, folds, short, chosen.device, chosen.num_gpus, trainers), chosen)
+    carry_out(
+        paper.paper_grid(brats2015, dataset_id, folds, short, chosen.device, chosen.num_gpus, trainers or ()), chosen
+    )
 
 
 def carry_out(grid: "Grid", executor: "Executor") -> None:
