@@ -39,7 +39,7 @@ tables: $(INSTALLED)
 
 gpu-check: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_device.py -rs --junitxml gpu_check/tests.xml
-	$(BIN)/segan_nnunet benchmark --device cuda --all -o gpu_check
+	$(BIN)/segan_nnunet benchmark -device cuda -o gpu_check
 
 clean:
 	rm -rf $(VENV) demo_output gpu_check site

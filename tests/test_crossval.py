@@ -14,20 +14,20 @@ from segan_nnunet.experiments.reproduce import paper_grid
 from segan_nnunet.folds.locks import StoppedError, file_lock
 from segan_nnunet.grid import crossval, executors, local, slurm
 from segan_nnunet.grid.checks import check_trainers, make_grid
-from segan_nnunet.grid.jobs import Grid, Job
-from segan_nnunet.grid.run_job import run_job
-from segan_nnunet.grid.run_state import (
+from segan_nnunet.grid.jobs import (
     LOCK,
     LOG,
     RECORD,
+    Grid,
+    Job,
     Progress,
     State,
-    parse_log,
     read_progress,
     read_state,
     status_table,
     write_record,
 )
+from segan_nnunet.grid.run_job import run_job
 from tests.conftest import DATASET
 
 JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
@@ -66,18 +66,17 @@ LOG_OF_THREE = """
 
 
 def test_progress_is_read_from_nnunet_s_log_and_time_left_is_the_mean_of_the_epochs(tmp_path: Path) -> None:
-    assert parse_log(LOG_OF_THREE) == (3, [9.0, 2.0, 4.0])
     (tmp_path / "training_log_1.txt").write_text(LOG_OF_THREE)
-    assert read_progress(tmp_path) == Progress(3, None, None)
+    assert read_progress(tmp_path) == Progress(3, None, [9.0, 2.0, 4.0])
     (tmp_path / "debug.json").write_text('{"num_epochs": "8"}')
-    assert read_progress(tmp_path) == Progress(3, 8, 5 * 5.0)  # five epochs of (9 + 2 + 4) / 3 s
-    assert str(read_progress(tmp_path)) == "epoch 4 of 8, 0:00:25 left"
+    assert read_progress(tmp_path) == Progress(3, 8, [9.0, 2.0, 4.0])
+    assert str(read_progress(tmp_path)) == "epoch 4 of 8, 0:00:25 left", "five epochs of (9 + 2 + 4) / 3 s"
     # continued from an earlier checkpoint, as nnU-Net's own trainers do
     (tmp_path / "training_log_2.txt").write_text("2026-01-01 11:00:00.0: Epoch 1 \n")
     os.utime(tmp_path / "training_log_1.txt", (0, 0))
-    assert read_progress(tmp_path) == Progress(1, 8, None)
+    assert read_progress(tmp_path) == Progress(1, 8, [])
     (tmp_path / "training_log_3.txt").write_text("2026-01-01 12:00:00.0: starting, no epoch yet\n")
-    assert read_progress(tmp_path) == Progress(1, 8, None)
+    assert read_progress(tmp_path) == Progress(1, 8, [])
 
 
 def test_states(tmp_path: Path) -> None:
@@ -100,37 +99,37 @@ def test_states(tmp_path: Path) -> None:
 def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Path) -> None:
     make(JOB.folder, "checkpoint_final.pth", "validation/summary.json")
     grid = Grid(DATASET, ("A", "B"), ("P",), (0, 1))
-    lines = status_table(crossval.states_of(grid)).splitlines()
+    lines = status_table(grid.table()).splitlines()
     assert [line.split() for line in lines[1:3]] == [["A", "P", "0", "finished"], ["B", "P", "0", "waiting"]]
     assert lines[-1] == "4 jobs: 1 finished, 3 waiting"
-    unfinished = status_table(crossval.states_of(grid), only_unfinished=True).splitlines()
+    unfinished = status_table(grid.table(), only_unfinished=True).splitlines()
     assert len(unfinished) == 5 and unfinished[-1] == lines[-1]
 
 
 def test_a_failure_stops_no_other_job_and_is_tried_again(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = make_grid(15, ["Bad", "Good"], ["P"], device="cpu")
-    local.run_locally(crossval.open_jobs(grid), 2)
-    states = {str(job): state for job, state in crossval.states_of(grid).items()}
+    local.run_locally(grid.open_jobs(), 2)
+    states = {str(job): state for job, state in grid.table().items()}
     assert {name for name, state in states.items() if state.state is State.FINISHED} == {
         f"Good P fold {fold}" for fold in range(3)
     }
     assert states["Bad P fold 1"].detail == "ended with status 3: RuntimeError: bad luck"
     assert capsys.readouterr().out.count("RuntimeError: bad luck") == 3
     stand_in.unlink()
-    local.run_locally(crossval.open_jobs(grid), 1)
+    local.run_locally(grid.open_jobs(), 1)
     assert [line.split()[4] for line in stand_in.read_text().splitlines()] == ["Bad"] * 3, "only what is not finished"
 
 
 def test_two_grids_at_once_train_every_fold_once(stand_in: Path) -> None:
     grid = make_grid(15, ["A", "B"], ["P", "Q"], device="cpu")
-    jobs = crossval.open_jobs(grid)
+    jobs = grid.open_jobs()
     both = [threading.Thread(target=local.run_locally, args=(jobs, 2)) for _ in range(2)]
     for thread in both:
         thread.start()
     for thread in both:
         thread.join()
     assert len(stand_in.read_text().splitlines()) == len(set(stand_in.read_text().splitlines())) == 12
-    assert not crossval.open_jobs(grid)
+    assert not grid.open_jobs()
 
 
 def test_one_job_per_gpu(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +169,7 @@ def test_only_trainers_whose_folds_are_all_there_are_compared(nnunet_folders: Pa
     for job in grid.jobs():
         if job.trainer != "None" and (job.trainer, job.plans, job.fold) not in missing:
             make(job.folder, "checkpoint_final.pth", "validation/summary.json")
-    assert crossval.comparable(grid, crossval.states_of(grid)) == ["Whole", "OnePlans"]
+    assert crossval.comparable(grid, grid.table()) == ["Whole", "OnePlans"]
 
 
 def test_nnunet_s_own_split_is_made_once_before_the_jobs(planned: Path) -> None:
@@ -185,14 +184,6 @@ def test_nnunet_s_own_split_is_made_once_before_the_jobs(planned: Path) -> None:
     assert sorted(case for split in splits for case in split["val"]) == cases
 
 
-@pytest.mark.parametrize(
-    ("time", "expected"),
-    [("90", 90), ("2:30", 3), ("4:00:00", 240), ("1-0", 1440), ("1-12:30", 2190), ("2-00:00:01", 2881)],
-)
-def test_slurm_s_forms_of_time(time: str, expected: int) -> None:
-    assert slurm.minutes(time) == expected
-
-
 def test_a_job_that_saves_nothing_is_requeued_twice_and_then_given_up(nnunet_folders: Path) -> None:
     JOB.folder.mkdir(parents=True)
     job = slurm.TrainJob(JOB, cpus=1)
@@ -202,7 +193,7 @@ def test_a_job_that_saves_nothing_is_requeued_twice_and_then_given_up(nnunet_fol
     job.saved = slurm.checkpoint_times(JOB.folder)
     assert job.checkpoint() and job.checkpoint()
     assert job.checkpoint() is None
-    assert "a longer --time" in read_state(JOB.folder).detail
+    assert "a longer --sbatch time=" in read_state(JOB.folder).detail
 
 
 def test_bad_grids_are_refused_with_what_there_is(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,12 +218,10 @@ def test_bad_grids_are_refused_with_what_there_is(planned: Path, monkeypatch: py
         make_grid(15, ["A"], ["P"])
     with pytest.raises(InputError, match="no executor 'pbs'; there are local and slurm"):
         executors.choose("pbs")
-    with pytest.raises(InputError, match="--jobs 0 would run nothing"):
-        executors.choose(at_once=0)
-    with pytest.raises(InputError, match="--time soon is not one of SLURM's forms"):
-        executors.choose("slurm", time="soon")
-    with pytest.raises(InputError, match="less than a minute"):
-        executors.choose("slurm", time="0")
+    with pytest.raises(InputError, match="--sbatch time=1 is for SLURM; add --executor slurm"):
+        executors.choose(sbatch=["time=1"])
+    with pytest.raises(InputError, match="--sbatch takes KEY=VALUE, such as account=brain, not debug"):
+        executors.choose("slurm", sbatch=["time=1", "debug"])
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(InputError, match="no SLURM on this machine.*login node"):
         executors.choose("slurm")

@@ -20,9 +20,8 @@ from segan_nnunet.folds.checkpoint import read_checkpoint
 from segan_nnunet.folds.state import is_exported
 from segan_nnunet.grid.checks import check_plans
 from segan_nnunet.grid.fold_records import check_folds
-from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.jobs import Job, State, is_finished, read_state
 from segan_nnunet.grid.run_job import run_job
-from segan_nnunet.grid.run_state import State, is_finished, read_state
 from segan_nnunet.models.export import PACKAGE, TRAINER_FOLDER, export_model, plans_of_export
 from segan_nnunet.validations.trained_models import Model, exported_models, find_models, trained_predictions
 from tests.small_trainers import build, nnunet_architecture

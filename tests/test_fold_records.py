@@ -12,9 +12,8 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.folds.record import RECORD, read_record
 from segan_nnunet.grid import fold_records
 from segan_nnunet.grid.fold_records import check_folds, record_beginning
-from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.jobs import Job, State
 from segan_nnunet.grid.run_job import run_job
-from segan_nnunet.grid.run_state import State
 
 DATASET = "Dataset007_Tiny"
 JOB = Job(DATASET, "2d", "nnUNetTrainer", "nnUNetPlans", 0, "cpu")

@@ -120,7 +120,7 @@ def test_python_meets_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
         "compare -d 1 --seeds -1",
         "crossval -d 1 -tr X --seeds 0 4294967296",
         "crossval -d 1 -tr X --jobs 0",
-        "crossval -d 1 -tr X --cpus 0",
+        "crossval -d 1 -tr X --gpus -1",
         "reproduce --brats2015 x -d 1 --folds 0",
         "benchmark --steps 0",
         "benchmark --regions 3 0",

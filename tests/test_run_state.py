@@ -9,10 +9,8 @@ import pytest
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid import slurm
-from segan_nnunet.grid.crossval import states_of
-from segan_nnunet.grid.jobs import Grid
+from segan_nnunet.grid.jobs import LOG, SLURM_ID, Grid, Outcome, State, read_state, write_record
 from segan_nnunet.grid.run_job import job_environment
-from segan_nnunet.grid.run_state import LOG, SLURM_ID, State, read_state, write_record
 from tests.conftest import DATASET
 
 
@@ -41,17 +39,18 @@ def test_what_the_user_has_set_for_a_job_stays(monkeypatch: pytest.MonkeyPatch) 
     assert [found[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == ["7", "2", "2"]
 
 
+def compare() -> Outcome:
+    raise AssertionError("SLURM runs the comparison, in a job")
+
+
 class Cluster:
     """A stand-in for submitit's executor: every job is submitted as 9_0."""
 
     def __init__(self, *_: object) -> None:
         self.batch = contextlib.nullcontext
 
-    def submit(self, job: object) -> SimpleNamespace:
+    def submit(self, *_: object) -> SimpleNamespace:
         return SimpleNamespace(job_id="9_0")
-
-    def update_parameters(self, **parameters: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -61,9 +60,8 @@ def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     squeue.write_text(f'#!/bin/sh\ncat "{planned}/queue"\n')
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join((str(planned), os.environ["PATH"])))
-    for name in ("check_slurm", "check_trainers", "prepare", "check_folds"):
-        monkeypatch.setattr(slurm, name, lambda *_: None)
-    monkeypatch.setattr(slurm, "executor", Cluster)
+    monkeypatch.setattr(slurm, "check_slurm", lambda _: None)
+    monkeypatch.setattr(slurm, "submitter", Cluster)
     made = Grid(DATASET, ("A",), ("P",), (0,))
     folder = made.jobs()[0].folder
     folder.mkdir(parents=True)
@@ -90,14 +88,14 @@ def test_status_and_submission_say_the_same_of_a_job(
     (job,) = grid.jobs()
     if status is not None:
         write_record(job.folder, status=status)
-    assert states_of(grid)[job].state is state
-    said = slurm.crossval_on_slurm(grid, slurm.SlurmOptions()).text
+    assert grid.table()[job].state is state
+    said = slurm.SlurmExecutor().run(grid, compare).text
     assert said.startswith("nothing to submit: 1 jobs" if state is State.QUEUED else "submitted 1 jobs,")
 
 
 def test_where_slurm_does_not_answer_the_folder_is_shown_and_nothing_submitted(grid: Grid) -> None:
     (job,) = grid.jobs()
     write_record(job.folder, status=-15)
-    assert states_of(grid)[job].state is State.FAILED
+    assert grid.table()[job].state is State.FAILED
     with pytest.raises(InputError, match="SLURM does not say which jobs are queued"):
-        slurm.crossval_on_slurm(grid, slurm.SlurmOptions())
+        slurm.SlurmExecutor().run(grid, compare)

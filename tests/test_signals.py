@@ -11,9 +11,8 @@ import pytest
 
 from segan_nnunet.cli.grids import carry_out
 from segan_nnunet.folds.locks import is_locked
-from segan_nnunet.grid import local
-from segan_nnunet.grid.jobs import Job
-from segan_nnunet.grid.run_state import LOCK, RECORD, State, read_state
+from segan_nnunet.grid import crossval, local
+from segan_nnunet.grid.jobs import LOCK, RECORD, Job, State, read_state
 from tests.conftest import DATASET
 
 
@@ -98,15 +97,17 @@ def test_an_ignored_signal_stays_ignored(stand_in: Path) -> None:
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_a_signal_before_the_trainings_ends_the_grid_as_an_exception(survives: list[int]) -> None:
+def test_a_signal_before_the_trainings_ends_the_grid_as_an_exception(
+    survives: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While it preprocesses, for instance: an exception lets pools of workers end theirs."""
 
-    class Preprocessing:
-        def run(self, grid: object) -> None:
-            os.kill(os.getpid(), signal.SIGHUP)
-            time.sleep(5)
+    def preprocess(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(5)
 
+    monkeypatch.setattr(crossval, "crossval", preprocess)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with pytest.raises(SystemExit) as ended:
-        carry_out(None, Preprocessing())  # type: ignore[arg-type]
+        carry_out(None, None)  # type: ignore[arg-type]
     assert ended.value.code == 128 + signal.SIGHUP and not survives

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from segan_nnunet.cli.options import LARGEST_SEED, OptionalDatasetId, Processes, numbered_folds, once
-from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 
@@ -109,36 +108,33 @@ def benchmark(
     patch_size: Annotated[list[int] | None, typer.Option("--patch-size", min=1, help="[default: 160 160]")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per step.")] = 8,
     width: Annotated[int, typer.Option(min=1, help="Feature maps of the segmentor's first block.")] = 64,
-    channels: Annotated[int, typer.Option(min=1, help="Of the images.")] = 3,
     regions: Annotated[
         list[int] | None, typer.Option("--regions", min=1, help="Numbers of regions. [default: 3]")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each candidate.")] = 7,
-    device: Annotated[str, typer.Option("-device", "--device", help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option("-device", help="cpu or cuda.")] = "cpu",
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out loaders and inference.")] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="At the paper's size, with trainings on a simulated cohort; into -o.")
-    ] = False,
-    small: Annotated[bool, typer.Option("--small", help="With --all: in sizes for two cores.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", help="With --all: the folder. [default: device_check]")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", help="Check the device instead, with trainings, and write all into this folder."),
+    ] = None,
 ) -> None:
     """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them.
 
-    Then how many images per second nnU-Net's loaders make, and what inference costs.
+    Then how many images per second nnU-Net's loaders make, and what inference costs. With -o: the same and trainings
+    on a simulated cohort, at the paper's size on a GPU, at a small one on a CPU.
     """
-    if everything:
+    if output:
         from segan_nnunet.experiments.device_check import check_device
 
-        check_device(output or Path("device_check"), device, small)
+        check_device(output, device, small=device == "cpu")
         return
-    if output or small:
-        raise InputError(f"{'-o' if output else '--small'} goes with --all; without it the tables are only printed")
     from segan_nnunet.data.environment import device_here
     from segan_nnunet.experiments import benchmark as bench
 
     device = device_here(device)
     for number in once(regions) or [3]:
-        workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, channels, number, device)
+        workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, regions=number, device=device)
         rows = bench.benchmark(workload, steps)
         print(bench.step_table(workload, rows), flush=True)
     if not steps_only:  # of the last number of regions

@@ -1,4 +1,4 @@
-"""`benchmark --all`: all that a device decides, written to one folder as Markdown and JSON."""
+"""`benchmark -o`: all that a device decides, written to one folder as Markdown and JSON."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Pat
             are there.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        print("There is no CUDA GPU here, so nothing was run. `--device cpu --small` runs what a CPU can show of it.")
+        print("There is no CUDA GPU here, so nothing was run. `-device cpu` runs what a CPU can show of it.")
         return None
     device_here(device)
     with made_folder(folder):

@@ -42,7 +42,7 @@ def paper_grid(
     short: bool = False,
     device: str = "cuda",
     num_gpus: int = 1,
-    trainers: Sequence[str] | None = None,
+    trainers: Sequence[str] = (),
 ) -> Grid:
     """Convert, split and plan BRATS 2015 as far as that is not done, and return the grid of the paper's trainings.
 
@@ -71,15 +71,6 @@ def paper_grid(
     grid = make_grid(dataset_id, trainers, [SEGAN_PLANS], None, CONFIGURATION, device, num_gpus)
     baseline = next((name for name in trainers if name.removesuffix(SHORT) == BASELINE), None)
     return replace(grid, baseline=baseline, published=True)
-
-
-def begun_grid(dataset_id: int, short: bool = False, trainers: Sequence[str] | None = None) -> Grid:
-    """The grid of an earlier call, to see how far it is.
-
-    Raises:
-        InputError: there was none, or it has not come to the trainings yet.
-    """
-    return make_grid(dataset_id, trainers or paper_trainers(short), [SEGAN_PLANS], None, CONFIGURATION)
 
 
 def paper_trainers(short: bool) -> list[str]:

@@ -1,93 +1,55 @@
-"""Where a grid runs: on this machine, or on a SLURM cluster."""
+"""Where a grid runs. A new executor is a class with the interface of `Executor`, and a line in `EXECUTORS`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from segan_nnunet.data.environment import default_device
 from segan_nnunet.errors import InputError
-from segan_nnunet.grid import slurm
-from segan_nnunet.grid.crossval import Outcome, crossval
-from segan_nnunet.grid.jobs import Grid
-
-EXECUTORS = ("local", "slurm")
+from segan_nnunet.grid.jobs import Grid, Outcome
+from segan_nnunet.grid.local import LocalExecutor
+from segan_nnunet.grid.slurm import SlurmExecutor
 
 
-@dataclass(frozen=True)
-class LocalExecutor:
-    """Runs on this machine, and compares.
+class Executor(Protocol):
+    """Runs the jobs of a grid, each with `run_job`."""
 
-    Attributes:
-        device: of each job: cpu, cuda or mps.
-        num_gpus: of each job.
-        at_once: jobs at a time; None is one per GPU, or one.
-    """
+    device: str  # of each job
+    num_gpus: int  # of each job; 1 without GPUs too
 
-    device: str
-    num_gpus: int = 1
-    at_once: int | None = None
+    def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
+        """Run the jobs that are not finished, and then, however they ended, what follows.
 
-    def run(self, grid: Grid) -> Outcome:
-        """Run the grid to its end."""
-        return crossval(grid, self.at_once)
+        Args:
+            grid: checked and preprocessed.
+            then: compares; it can be pickled.
 
-
-@dataclass(frozen=True)
-class SlurmExecutor:
-    """Submits the jobs and the comparison to SLURM.
-
-    Attributes:
-        device, num_gpus: of each job.
-        options: what SLURM is asked for.
-    """
-
-    device: str
-    num_gpus: int
-    options: slurm.SlurmOptions
-
-    def run(self, grid: Grid) -> slurm.Submission:
-        """Submit the grid."""
-        return slurm.crossval_on_slurm(grid, self.options)
+        Returns:
+            What `then` returned, or what was submitted.
+        """
 
 
-Executor = LocalExecutor | SlurmExecutor
+EXECUTORS: dict[str, Callable[..., Executor]] = {"local": LocalExecutor, "slurm": SlurmExecutor}
 
 
 def choose(
-    executor: str = "local",
+    name: str = "local",
     device: str | None = None,
     gpus: int | None = None,
     at_once: int | None = None,
-    partition: str | None = None,
-    time: str = "24:00:00",
-    memory_gb: float = 32,
-    cpus: int = 8,
     sbatch: Sequence[str] = (),
 ) -> Executor:
-    """Return the executor that these options describe.
+    """Return the executor of a name, with the options of the command line.
 
     Args:
-        executor: `local` or `slurm`.
-        device: by default cuda where there is one, else cpu; on SLURM cuda unless no GPU is asked for.
-        gpus: of one training; by default 1, and none on the cpu.
-        at_once: trainings at the same time.
-        partition, time, memory_gb, cpus, sbatch: see `SlurmOptions`; time in any of SLURM's forms.
+        name: in `EXECUTORS`.
+        device: of each job: cpu, cuda or mps; by default cuda where there is one, on SLURM unless `gpus` is 0.
+        gpus: of each job; by default 1, and on SLURM none for the cpu.
+        at_once: jobs at a time; by default one per GPU, or one; on SLURM 256.
+        sbatch: SLURM's options for each job as KEY=VALUE. Its time is the limit of one attempt, and a job takes as many
+            attempts as it needs.
 
     Raises:
-        InputError: an option has no such value, or there is no SLURM on this machine.
+        InputError: there is none, an option has no such value, or there is no SLURM on this machine.
     """
-    if executor not in EXECUTORS:
-        raise InputError(f"there is no executor '{executor}'; there are {' and '.join(EXECUTORS)}")
-    if at_once is not None and at_once < 1:
-        raise InputError(f"--jobs {at_once} would run nothing; give 1 or more")
-    if gpus is not None and gpus < 0:
-        raise InputError(f"--gpus {gpus} is less than none")
-    if executor == "local":
-        device = device or default_device()
-        return LocalExecutor(device, max(1, gpus or 1), at_once)
-    device = device or ("cpu" if gpus == 0 else "cuda")
-    gpus = gpus if gpus is not None else int(device == "cuda")
-    options = slurm.SlurmOptions(
-        partition, slurm.minutes(time), gpus, memory_gb, cpus, at_once or slurm.MOST_AT_ONCE, tuple(sbatch)
-    )
-    slurm.check_slurm(options)
-    return SlurmExecutor(device, max(1, gpus), options)
+    if name not in EXECUTORS:
+        raise InputError(f"there is no executor '{name}'; there are {' and '.join(EXECUTORS)}")
+    return EXECUTORS[name](device, gpus, at_once, sbatch)

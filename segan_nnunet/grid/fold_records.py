@@ -1,4 +1,4 @@
-"""Folds that have begun: what they rest on, recorded at first and checked before any goes on; and their length."""
+"""Folds that have begun: what they rest on, recorded at first and checked before any goes on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,16 +8,13 @@ from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import cases_of_fold
 from segan_nnunet.errors import InputError
-from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.folds.checks import Purpose, check_fold
 from segan_nnunet.folds.record import FoldRecord, file_digest, output_values, read_record, resolved
 from segan_nnunet.folds.state import newest_checkpoint
-from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.jobs import Job, is_finished
 from segan_nnunet.grid.objectives import current_objectives
-from segan_nnunet.grid.run_state import is_finished
 from segan_nnunet.text_files import optional_object
-from segan_nnunet.trainer_names import parts, unseeded
-from segan_nnunet.trainer_search import find_trainer
+from segan_nnunet.trainer_names import unseeded
 
 
 def record_beginning(job: Job) -> None:
@@ -79,27 +76,3 @@ def digests_of_labels(job: Job) -> dict[str, str]:
 def trainer_of(job: Job) -> Job:
     """Return the job whose trainer has the same objective, for all folds and seeds of one trainer."""
     return replace(job, trainer=unseeded(job.trainer)[0], fold=0)
-
-
-def shorter_trainings(jobs: Sequence[Job]) -> list[str]:
-    """Say which finished jobs have fewer epochs than their trainers ask for now, and how to go on."""
-    done = {job: (read_fold(job.folder) or {}).get("current_epoch") for job in jobs if is_finished(job.folder)}
-    wanted = {trainer: epochs_of(trainer) for trainer in {job.trainer for job in done}}
-    said = []
-    for job, epochs in done.items():
-        if epochs is not None and epochs < (asked := wanted[job.trainer] or 0):
-            command = " ".join(word for word in job.command() if word != "--val")
-            said.append(
-                f"{job} counts as finished after {epochs} epochs, and its trainer asks for {asked} now. To train on: "
-                f"{command} --c; to train it anew, remove {job.folder}"
-            )
-    return said
-
-
-def epochs_of(trainer: str) -> int | None:
-    """Return the number of epochs that a trainer's class or name says; None where only its instances know it."""
-    try:
-        declared = getattr(find_trainer(trainer), "num_epochs", None)
-    except Exception:  # a user's file raises anything; whether it trains at all is not asked here
-        return None
-    return declared if isinstance(declared, int) else parts(trainer).epochs

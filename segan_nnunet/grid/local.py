@@ -1,69 +1,80 @@
-"""The executor for one machine: so many jobs at once, one per GPU where there are GPUs."""
+"""The executor for one machine: by default one job per GPU at a time, or one."""
 
 import contextlib
 import os
 import queue
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.live import Live
+from rich.text import Text
 
-from segan_nnunet.data.environment import usable_cores
+from segan_nnunet.data.environment import default_device, usable_cores
 from segan_nnunet.errors import InputError
 from segan_nnunet.folds.locks import StoppedError
-from segan_nnunet.grid.jobs import Job
+from segan_nnunet.grid.jobs import DISK_FULL, LOG, Grid, Job, JobState, Outcome, State, read_progress
 from segan_nnunet.grid.run_job import job_environment, run_job
-from segan_nnunet.grid.run_state import DISK_FULL, LOG, JobState, State, read_progress
 
-REFRESH_S = 2.0
 # that end a process unless it says otherwise: a closed terminal, Ctrl-C, Ctrl-\, kill, and warnings of batch systems
-ENDING = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGXCPU,
-)
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
+
+
+class LocalExecutor:
+    """Runs jobs on this machine, to the end of the grid. Its options are those of `executors.choose`."""
+
+    def __init__(
+        self, device: str | None = None, gpus: int | None = None, at_once: int | None = None, sbatch: Sequence[str] = ()
+    ) -> None:
+        if sbatch:
+            raise InputError(f"--sbatch {' '.join(sbatch)} is for SLURM; add --executor slurm, or leave it out")
+        self.device = device or default_device()
+        self.num_gpus = gpus or 1
+        self.at_once = at_once
+
+    def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
+        """Run the open jobs, then what follows."""
+        run_locally(grid.open_jobs(), self.at_once)
+        return then()
 
 
 def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
-    """Run jobs on this machine, and report on each; how they ended is in their folders.
+    """Run jobs on this machine, and report on each. Their folders tell how they ended.
 
     A job that fails does not stop the others. Ctrl-C, and any other signal that ends this process, ends them all; their
     last checkpoints stay.
 
     Args:
-        jobs: trained by so many threads, each of which watches one process.
-        at_once: by default as many as there are GPUs, or one without GPUs.
+        jobs: of one device and number of GPUs.
+        at_once: by default as many as there are sets of GPUs, or one without GPUs.
 
     Raises:
-        InputError: fewer GPUs are here than a job wants.
+        InputError: this machine has fewer GPUs than a job needs.
     """
     if not jobs:
         return
-    device = jobs[0].device
+    device, per_job = jobs[0].device, jobs[0].num_gpus
     gpus = visible_gpus() if device == "cuda" else []
-    if device == "cuda" and len(gpus) < jobs[0].num_gpus:
-        raise InputError(f"{jobs[0].num_gpus} GPUs per job are needed and {len(gpus)} are here; or use -device cpu")
-    sets = gpu_sets(gpus, jobs[0].num_gpus)
+    if device == "cuda" and len(gpus) < per_job:
+        raise InputError(f"{per_job} GPUs per job are needed and {len(gpus)} are here; or use -device cpu")
+    sets = gpu_sets(gpus, per_job)
     at_once = at_once or max(1, len(sets))
     cores = max(1, usable_cores() // min(at_once, len(jobs)))
     free: queue.Queue[str | None] = queue.Queue()
     for slot in range(at_once):
         free.put(sets[slot % len(sets)] if sets else None)
     stop = threading.Event()
+    running: list[Job] = []
 
     def run(job: Job) -> JobState:
         gpu = free.get()
+        running.append(job)
         try:
             environment = job_environment(cores, device)
             if gpu is not None:
                 environment["CUDA_VISIBLE_DEVICES"] = gpu
-            started(job)
+            say(f"{job}: {' '.join(job.command())}")
             return run_job(job, environment, stop=stop)
         except StoppedError:
             raise
@@ -71,36 +82,27 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
             full = "disk full: " if DISK_FULL.search(str(error)) else ""
             return JobState(State.FAILED, detail=full + (str(error) or type(error).__name__))
         finally:
+            running.remove(job)
             free.put(gpu)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with ending_signals(stop), Progress(*columns, transient=True) as progress:
-        overall = progress.add_task("jobs", total=len(jobs))
-        bars: dict[Job, TaskID] = {}
+    def progress() -> Text:
+        with contextlib.suppress(OSError):  # a log that is being moved, a stale handle
+            return Text("\n".join(f"{job}: {read_progress(job.folder) or 'starting'}" for job in list(running)))
+        return Text()
 
-        def started(job: Job) -> None:
-            progress.console.print(f"{job}: {' '.join(job.command())}", soft_wrap=True, highlight=False, markup=False)
-            bars[job] = progress.add_task(str(job), total=None)
+    def say(text: str) -> None:
+        live.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-        with ThreadPoolExecutor(at_once) as pool:
-            try:
-                futures = {pool.submit(run, job): job for job in jobs}
-                pending: set[Future[JobState]] = set(futures)
-                while pending:
-                    done, pending = wait(pending, REFRESH_S, FIRST_COMPLETED)
-                    for future in done:
-                        report(progress, futures[future], future.result())
-                        progress.advance(overall)
-                        if (ended := bars.pop(futures[future], None)) is not None:
-                            progress.remove_task(ended)
-                    for job, bar in list(bars.items()):
-                        with contextlib.suppress(OSError):  # a log that is being moved, a stale handle
-                            if epochs := read_progress(job.folder):
-                                progress.update(bar, completed=epochs.epochs_done, total=epochs.num_epochs)
-            except BaseException:  # Ctrl-C above all
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+    live = Live(get_renderable=progress, refresh_per_second=0.5, transient=True)
+    with ending_signals(stop), live, ThreadPoolExecutor(at_once) as pool:
+        try:
+            futures = {pool.submit(run, job): job for job in jobs}
+            for future in as_completed(futures):
+                report(say, futures[future], future.result())
+        except BaseException:  # Ctrl-C above all
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -111,39 +113,37 @@ def ending_signals(stop: threading.Event) -> Iterator[None]:
     ignored signal stays ignored, as SIGHUP is under nohup.
 
     Args:
-        stop: what the trainings watch.
+        stop: the event that the trainings watch.
     """
     if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set handlers
         yield
         return
-    before = {number: signal.getsignal(number) for number in ENDING}
-    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
 
     def end(number: int, _: object) -> None:
         stop.set()
-        for each in before:  # an impatient second one would leave behind the trainings that are being ended
+        for each in handlers:  # an impatient second one would leave behind the trainings that are being ended
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     try:
-        for number in before:
+        for number in handlers:
             signal.signal(number, end)
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def report(progress: Progress, job: Job, state: JobState) -> None:
+def report(say: Callable[[str], None], job: Job, state: JobState) -> None:
     """Say in one line how a job ended, and where a failure can be read."""
-    text = f"{job}: {state.state}"
-    if state.state is State.FAILED:
-        text += f", {state.detail} ({job.folder / LOG})"
-    progress.console.print(text, soft_wrap=True, highlight=False, markup=False)
+    failure = f", {state.detail} ({job.folder / LOG})" if state.state is State.FAILED else ""
+    say(f"{job}: {state.state}{failure}")
 
 
 def visible_gpus() -> list[str]:
-    """Ids of the CUDA devices that this process may use."""
+    """Return the ids of the CUDA devices that this process may use."""
     import torch  # seconds; only where GPUs are asked for
 
     count = torch.cuda.device_count()

@@ -1,4 +1,4 @@
-"""Run one job: the fold's lock, nnU-Net's command, its log, and a record of how it ended. Both executors end here."""
+"""Run one job: the fold's lock, nnU-Net's command, its log, and a record of how it ended. Every executor ends here."""
 
 import math
 import os
@@ -15,17 +15,17 @@ from pathlib import Path
 from segan_nnunet.folds.locks import NEVER, LockedError, StoppedError, file_lock
 from segan_nnunet.folds.state import is_exported
 from segan_nnunet.grid.fold_records import record_beginning
-from segan_nnunet.grid.jobs import Job
-from segan_nnunet.grid.run_state import (
+from segan_nnunet.grid.jobs import (
     ATTEMPT,
     LOCK,
     LOG,
     RECORD,
+    Job,
     JobState,
     State,
     is_finished,
-    read_ended_state,
     read_record,
+    read_state,
     write_record,
 )
 
@@ -35,7 +35,7 @@ WARNINGS = {signal.SIGUSR1, signal.SIGUSR2}  # with one of these SLURM announces
 
 
 def job_environment(cores: int, device: str) -> dict[str, str]:
-    """Environment for a training that has this many processor cores to itself; what the user has set stays."""
+    """Return the environment of a training that has this many processor cores to itself; the user's settings stay."""
     own = {"nnUNet_n_proc_DA": str(cores), "nnUNet_def_n_proc": str(cores)}
     if device == "cpu":
         # for our trainers and those with a seed; nnU-Net gives torch as many threads as the machine has cores
@@ -77,19 +77,17 @@ def run_job(
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with file_lock(job.folder / LOCK, wait_s, stop) as descriptor:
+        with file_lock(job.folder / LOCK, wait_s, stop) as lock:
             if not is_finished(job.folder) and not is_exported(job.folder):
                 record_beginning(job)
-                train(job, environment, descriptor, own_group, stop)
-            # not read_state: a command that another thread starts at this moment holds a copy of the lock for a while
-            return read_ended_state(job.folder)
+                train(job, environment, lock, own_group, stop)
+            # a command that another thread starts at this moment holds a copy of the lock for a while
+            return read_state(job.folder, lock_is_ours=True)
     except LockedError:
         return JobState(State.RUNNING, "in another process")
 
 
-def train(
-    job: Job, environment: Mapping[str, str], lock: int, own_group: bool = True, stop: threading.Event = NEVER
-) -> None:
+def train(job: Job, environment: Mapping[str, str], lock: int, own_group: bool, stop: threading.Event) -> None:
     """Run the command of a job whose lock is held, and record its status."""
     folder, command = job.folder, job.command()
     (folder / RECORD).unlink(missing_ok=True)
@@ -110,27 +108,26 @@ def train(
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        try:
-            write_record(folder, host=socket.gethostname(), pid=process.pid)
-            while process.poll() is None:
-                if stop.wait(POLL_S):
-                    raise StoppedError(f"{job} was stopped")
-        except BaseException:  # also what SLURM's warning raises in here
-            end(process, own_group)
-            if "status" not in read_record(folder):  # stopped is not failed, unless whoever stopped it said why
-                (folder / RECORD).unlink(missing_ok=True)
-            raise
-        end(process, own_group)  # workers that a killed training has left behind
-        write_record(folder, status=process.returncode)
+    try:
+        write_record(folder, host=socket.gethostname(), pid=process.pid)
+        while process.poll() is None:
+            if stop.wait(POLL_S):
+                raise StoppedError(f"{job} was stopped")
+    except BaseException:  # also what SLURM's warning raises in here
+        end(process, own_group)
+        if "status" not in read_record(folder):  # stopped is not failed, unless whoever stopped it said why
+            (folder / RECORD).unlink(missing_ok=True)
+        raise
+    end(process, own_group)  # workers that a killed training has left behind
+    write_record(folder, status=process.returncode)
 
 
 def end(process: subprocess.Popen[bytes], own_group: bool) -> None:
     """Kill a process and, if it has a group of its own, the processes that it started. Checkpoints need no warning."""
     process.kill()
     process.wait()
-    if not own_group:
-        return
-    for _ in range(round(WORKERS_S / 0.1)):  # until they are gone they hold the lock
+    deadline = time.monotonic() + WORKERS_S
+    while own_group and time.monotonic() < deadline:  # until they are gone they hold the lock
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):  # nobody is left; macOS says so with PermissionError

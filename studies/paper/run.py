@@ -27,7 +27,6 @@ from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surfaces import surface_elements, surface_voxels
 from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.grid.checks import check_trainers, make_grid
-from segan_nnunet.grid.crossval import open_jobs
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.local import run_locally
 
@@ -115,12 +114,12 @@ def train(wanted: Sequence[Training], out: Path) -> pd.DataFrame:
         jobs[training] = grid, grid.jobs()[0]
     check_trainers([job.trainer for _, job in jobs.values()])
     check_folds([job for _, job in jobs.values()])
-    run_locally([job for grid, _ in jobs.values() for job in open_jobs(grid)], AT_ONCE)
+    run_locally([job for grid, _ in jobs.values() for job in grid.open_jobs()], AT_ONCE)
     table = out / "scores.csv"
     scores = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=KEYS)
     known = set(scores[KEYS].itertuples(index=False, name=None))
     for training, (grid, job) in jobs.items():
-        if training not in known and not open_jobs(grid):
+        if training not in known and not grid.open_jobs():
             scores = pd.concat([scores, scores_of(training, job.folder)], ignore_index=True)
             scores.to_csv(table.with_suffix(".part"), index=False, float_format="%.6g")
             table.with_suffix(".part").replace(table)

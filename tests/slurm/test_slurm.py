@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.end_to_end]
 CLUSTER = Path(__file__).with_name("cluster.sh")
 DAEMONS = ("slurmctld", "slurmd", "munged")
 GRID = ("segan_nnunet", "crossval", "-d", "3", "-tr", "GridHeld", "--folds", "0", "1")
-ON_SLURM = ("--executor", "slurm", "-device", "cpu", "--time", "10", "--cpus", "1", "--memory", "2")
+ON_SLURM = ("--executor", "slurm", "-device", "cpu", "--sbatch", "time=10", "cpus-per-task=1", "mem=2G")
 PATIENCE_S = 900
 EPOCHS = 4  # of GridHeld
 

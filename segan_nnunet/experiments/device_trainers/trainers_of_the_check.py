@@ -1,4 +1,4 @@
-"""Trainers of `benchmark --all`, each 2,000 steps: SegAN, its softmax twin, nnU-Net's own, and critics beside it."""
+"""Trainers of `benchmark -o`, each 2,000 steps: SegAN, its softmax twin, nnU-Net's own, and critics beside it."""
 
 from segan_nnunet.training import AdversarialTrainer, CriticBesideTrainer, ShortSchedule, SoftmaxTrainer
 
