@@ -94,7 +94,8 @@ def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Pat
     slurm("scancel", ids[1])
     wait_until(commands, "fold 1 failed", lambda: "failed, " in state_of(commands, 1))
     assert "stopped by SIGTERM" in state_of(commands, 1)
-    assert "submitted 1 jobs (" in commands(*GRID, *ON_SLURM), "what --status calls failed is submitted at once"
+    # fold 0 is in the queue, or on a fast machine already finished in its second attempt
+    assert "submitted 1 jobs" in commands(*GRID, *ON_SLURM), "what --status calls failed is submitted at once"
     log = results / "crossval_slurm" / f"{ids[0]}_0_log.out"
     wait_until(commands, "fold 0 requeued", lambda: "Requeued job" in log.read_text())
     slurm("scontrol", "update", f"JobId={ids[0]}", "TimeLimit=10")
