@@ -1,5 +1,7 @@
 """The trainings of protocol.md, from the folder of patients to scores.csv. Given again, it goes on.
 
+To go on elsewhere, copy scores.csv into a new OUTPUT: what it has is not trained again.
+
 usage: python studies/paper/run.py PATIENTS OUTPUT [--steps 1000] [--hours 8] [--arms ARM ...]
 """
 
@@ -106,20 +108,21 @@ def trainer_of(training: Training) -> str:
 
 
 def train(wanted: Sequence[Training], out: Path) -> pd.DataFrame:
-    """Train what is missing, two at a time, add its scores to scores.csv, and return all scores."""
-    jobs = {}
-    for training in wanted:
-        *_, seed, fold = training
-        grid = make_grid(DATASET, [trainer_of(training)], [PLANS], [fold], device="cpu", seeds=[seed])
-        jobs[training] = grid, grid.jobs()[0]
-    check_trainers([job.trainer for _, job in jobs.values()])
-    check_folds([job for _, job in jobs.values()])
-    run_locally([job for grid, _ in jobs.values() for job in grid.open_jobs()], AT_ONCE)
+    """Train what scores.csv lacks, two at a time, add its scores to scores.csv, and return all scores."""
     table = out / "scores.csv"
     scores = pd.read_csv(table) if table.is_file() else pd.DataFrame(columns=KEYS)
     known = set(scores[KEYS].itertuples(index=False, name=None))
+    jobs = {}
+    for training in wanted:
+        if training not in known:
+            *_, seed, fold = training
+            grid = make_grid(DATASET, [trainer_of(training)], [PLANS], [fold], device="cpu", seeds=[seed])
+            jobs[training] = grid, grid.jobs()[0]
+    check_trainers([job.trainer for _, job in jobs.values()])
+    check_folds([job for _, job in jobs.values()])
+    run_locally([job for grid, _ in jobs.values() for job in grid.open_jobs()], AT_ONCE)
     for training, (grid, job) in jobs.items():
-        if training not in known and not grid.open_jobs():
+        if not grid.open_jobs():
             scores = pd.concat([scores, scores_of(training, job.folder)], ignore_index=True)
             scores.to_csv(table.with_suffix(".part"), index=False, float_format="%.6g")
             table.with_suffix(".part").replace(table)
