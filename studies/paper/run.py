@@ -118,6 +118,8 @@ def train(wanted: Sequence[Training], out: Path) -> pd.DataFrame:
             *_, seed, fold = training
             grid = make_grid(DATASET, [trainer_of(training)], [PLANS], [fold], device="cpu", seeds=[seed])
             jobs[training] = grid, grid.jobs()[0]
+    if not jobs:
+        return scores
     check_trainers([job.trainer for _, job in jobs.values()])
     check_folds([job for _, job in jobs.values()])
     run_locally([job for grid, _ in jobs.values() for job in grid.open_jobs()], AT_ONCE)
