@@ -163,7 +163,11 @@ def tuning(dice: Mapping[str, float], false: Mapping[str, float]) -> pd.DataFram
     rows = []
     for arm, settings in analysis.TUNED.items():
         for name in settings:
-            values = {"Dice": dice.get(name, 0.5), "FalseComponents": false.get(name, 9.0), **PERFECT}
+            values = {
+                "Dice": dice.get(f"{arm} {name}", dice.get(name, 0.5)),
+                "FalseComponents": false.get(name, 9.0),
+                **PERFECT,
+            }
             values |= dict.fromkeys(["HD95_mm", "Precision", "Sensitivity", "SurfacePerVolume"], 1.0)
             rows += [
                 {"arm": arm, "setting": name, "steps": 1000, "seed": 0, "fold": fold, "case": f"case{fold * 4:02d}",
@@ -175,6 +179,7 @@ def tuning(dice: Mapping[str, float], false: Mapping[str, float]) -> pd.DataFram
 
 def test_choice_takes_the_fewest_false_components_among_the_best() -> None:
     dice = {"dial100": 0.66, "dial75": 0.657, "dial50": 0.656, "dial0": 0.65, "lr4e3": 0.7, "lr2e3": 0.694}
+    dice |= {"SegAN lr4e3": 0.659, "SegAN lr2e3": 0.5}
     false = {"dial100": 8.0, "dial75": 6.0, "dial50": 5.0, "dial0": 3.0, "lr4e3": 7.0, "lr2e3": 2.0}
     chosen = analysis.choose(tuning({**dice, "letter": 0.1}, false))
     assert (chosen["SegAN"], chosen["s0"], chosen["SegAN_PaperDA"]) == ("dial50", "dial50", "dial50")

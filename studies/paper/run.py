@@ -71,7 +71,7 @@ def main() -> None:
         for seed in SEEDS:
             arms = [arm for arm in group if arm in given.arms]
             wanted = [(arm, chosen[arm], steps, s, fold) for arm in arms for _, s, fold in planned(arm) if s == seed]
-            if "SegAN" in arms and chosen["SegAN"] != DIALS[0]:
+            if "SegAN" in arms and chosen["SegAN"] in DIALS[1:]:
                 wanted += [("SegAN", DIALS[0], steps, seed, fold) for fold in UNCHOSEN]
             if wanted:
                 scores = train(sorted(wanted, key=lambda training: training[-1]), out)

@@ -30,6 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lr1e3": {"initial_lr": 1e-3},
     "lr2e3": {"initial_lr": 2e-3},
     "lr4e3": {"initial_lr": 4e-3},
+    "lr8e3": {"initial_lr": 8e-3},
     "own": {},  # the trainer's own rate, in the schedule's decay
     "letter": {},  # the trainer's own rate, constant
 }
