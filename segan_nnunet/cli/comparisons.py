@@ -96,7 +96,9 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Everything is kept here for inspection.")] = Path("segan_demo"),
     cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the simulation.")] = 0,
-    device: Annotated[str | None, typer.Option("-device", help="cpu, cuda or mps. [default: cuda if there is one]")] = None,
+    device: Annotated[
+        str | None, typer.Option("-device", help="cpu, cuda or mps. [default: cuda if there is one]")
+    ] = None,
 ) -> None:
     """Run the whole job on a simulated BRATS 2015 release: convert, plan, train three trainers, compare."""
     from segan_nnunet.experiments import demo as experiment
