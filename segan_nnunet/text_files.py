@@ -1,7 +1,11 @@
-"""Read JSON and tables that other programs or people wrote. Every refusal names the file, the line and the remedy."""
+"""Read JSON and tables that other programs or people wrote; write JSON.
+
+Every refusal names the file, the line and the remedy.
+"""
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +111,13 @@ def optional_object(path: Path) -> dict[str, Any]:
         return read_object(path)
     except InputError:
         return {}
+
+
+def write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    """Write a JSON file, atomically: killed at any moment, the file holds either its old content or the new one."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=indent))
+    os.replace(partial, path)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 nnU-Net's own default splits cases, and lets two scans of one patient fall on both sides.
 """
 
-import json
-import os
 import shutil
 import warnings
 from collections.abc import Iterable
@@ -20,6 +18,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import composed
 from segan_nnunet.folds.record import FoldRecord, read_record
 from segan_nnunet.folds.state import newest_checkpoint
+from segan_nnunet.text_files import write_json
 
 REPLACED = "splits_final_replaced.json"
 SCHEMES = ("kfold", "holdout")
@@ -117,9 +116,7 @@ def write_splits(
     if (earlier := earlier_splits(path.parent, overwrite)) is not None and earlier != splits:
         replace_splits(path, earlier, splits, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(splits, indent=4))
-    os.replace(partial, path)
+    write_json(path, splits, indent=4)
     return summary(splits, cases)
 
 

@@ -6,7 +6,6 @@ Our trainers record it in their checkpoints. A grid records it beside every fold
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import Any
 from segan_nnunet.file_kinds import composed
 from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.folds.state import FINAL, validated_cases
-from segan_nnunet.text_files import optional_object
+from segan_nnunet.text_files import optional_object, write_json
 from segan_nnunet.trainer_names import model_parts
 
 RECORD = "trained_on.json"  # in a fold's folder; in a checkpoint the same under "trained_on"
@@ -73,9 +72,7 @@ class FoldRecord:
 
     def write(self, fold: Path) -> None:
         """Write the record beside a fold, atomically."""
-        partial = fold / f".{RECORD}.partial"
-        partial.write_text(json.dumps(self.content()))
-        os.replace(partial, fold / RECORD)
+        write_json(fold / RECORD, self.content())
 
     def moved_cases(self, now: "FoldRecord") -> list[str]:
         """Return the cases that are on another side of the split now; those that leak, if there are any."""

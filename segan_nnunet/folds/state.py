@@ -4,6 +4,7 @@ Nothing here imports torch, which takes seconds: `--status` asks this of every f
 """
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,13 @@ def validated_entries(fold: Path) -> list[dict[str, Any]]:
 
 def predicted_files(fold: Path) -> list[str]:
     """Return the names of the files that a fold predicted in its validation, letters composed."""
+    return sorted({predicted_file(entry) for entry in validated_entries(fold)})
+
+
+def predicted_file(entry: Mapping[str, Any]) -> str:
+    """Return the name of the file that an entry of a summary is about, letters composed."""
     # nnU-Net writes the path on the machine that validated, which may not be this one, nor write letters in one form
-    return sorted({composed(Path(entry["prediction_file"]).name) for entry in validated_entries(fold)})
+    return composed(Path(entry["prediction_file"]).name)
 
 
 def validated_cases(fold: Path) -> list[str]:

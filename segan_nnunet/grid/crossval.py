@@ -1,7 +1,6 @@
 """`crossval`: the whole grid, with what is finished left out, what was interrupted continued, and a comparison."""
 
 import itertools
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Grid, Job, JobState, Outcome, State, is_finished, status_table
 from segan_nnunet.models.plans import planning_lock
 from segan_nnunet.models.preprocessing import preprocess_with_nnunet
+from segan_nnunet.text_files import write_json
 
 
 def crossval(grid: Grid, executor: Executor) -> Outcome:
@@ -72,7 +72,7 @@ def prepare(grid: Grid) -> None:
 
             ending = read_dataset(preprocessed / "dataset.json", ["file_ending"])["file_ending"]
             cases = sorted(files_by_case(preprocessed / "gt_segmentations", ending))
-            splits.write_text(json.dumps(generate_crossval_split(cases, seed=12345, n_splits=5), indent=4))
+            write_json(splits, generate_crossval_split(cases, seed=12345, n_splits=5), indent=4)
 
 
 def shorter_trainings(jobs: Sequence[Job], epochs: Mapping[str, int | None]) -> list[str]:

@@ -4,8 +4,6 @@ The folder says everything but one thing: whether SLURM still has the job. SLURM
 """
 
 import itertools
-import json
-import os
 import re
 import shlex
 import shutil
@@ -23,9 +21,9 @@ from segan_nnunet.data.environment import dataset_number, nnunet_folder
 from segan_nnunet.data.progress import seconds_left
 from segan_nnunet.errors import InputError
 from segan_nnunet.folds.locks import FOLD_LOCK, is_locked
-from segan_nnunet.folds.state import FINAL, SUMMARY, is_exported, missing_predictions
+from segan_nnunet.folds.state import FINAL, SUMMARY, is_exported, missing_predictions, newest_checkpoint
 from segan_nnunet.text_enum import TextEnum
-from segan_nnunet.text_files import optional_object
+from segan_nnunet.text_files import optional_object, write_json
 from segan_nnunet.trainer_names import ModelName, seeded
 
 LOCK = FOLD_LOCK
@@ -81,8 +79,7 @@ class Job:
         command += ["-num_gpus", str(self.num_gpus)] if self.num_gpus > 1 else []
         if (self.folder / FINAL).is_file():
             return [*command, "--val"]  # --c would do too, but it loads the training data and draws everything again
-        has_begun = any((self.folder / f"checkpoint_{which}.pth").is_file() for which in ("latest", "best"))
-        return [*command, "--c"] if has_begun else command
+        return [*command, "--c"] if newest_checkpoint(self.folder) else command
 
 
 class State(TextEnum):
@@ -280,9 +277,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def write_record(folder: Path, **record: Any) -> None:
     """Replace the record of the latest attempt, atomically."""
-    partial = folder / f".{RECORD}.partial"
-    partial.write_text(json.dumps(record))
-    os.replace(partial, folder / RECORD)
+    write_json(folder / RECORD, record)
 
 
 def status_table(table: Mapping[Job, JobState], only_unfinished: bool = False) -> str:

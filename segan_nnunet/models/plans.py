@@ -1,6 +1,5 @@
 """SegANPlans: nnU-Net's plans with Figure 1's segmentor as the network, on the same preprocessed data."""
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -24,7 +23,7 @@ from segan_nnunet.models.preprocessing import (
     sources,
     wrong_number,
 )
-from segan_nnunet.text_files import read_object
+from segan_nnunet.text_files import read_object, write_json
 from segan_nnunet.trainer_names import model_parts
 
 DA = "nnUNet_n_proc_DA"
@@ -91,9 +90,7 @@ def plan(
         plans["configurations"] = {**earlier, **plans["configurations"]}
         for configuration in configurations:
             preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(json.dumps(plans, indent=4))
-        os.replace(partial, path)
+        write_json(path, plans, indent=4)
     return path
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
@@ -16,7 +16,7 @@ from segan_nnunet.evaluation.scores.seeds import UNSEEDED
 from segan_nnunet.file_kinds import composed
 from segan_nnunet.folds.checks import Purpose, check_fold
 from segan_nnunet.folds.record import FoldRecord
-from segan_nnunet.folds.state import SUMMARY, is_exported, validated_entries
+from segan_nnunet.folds.state import SUMMARY, is_exported, predicted_file, validated_entries
 from segan_nnunet.trainer_names import model_parts, seeded, unseeded
 from segan_nnunet.validations.training_records import describe_training, read_cost, read_training_log
 
@@ -209,9 +209,9 @@ def unfinished_folds(model_folder: Path, folds: Sequence[int] | None, splits: Sp
     return "; ".join(f"fold {', '.join(map(str, numbers))} {state}" for state, numbers in groups.items() if numbers)
 
 
-def validated_case(entry: dict, ending: str) -> str:
-    """Return the case of an entry of nnU-Net's summary, letters composed; its path is of the machine that validated."""
-    return composed(Path(entry["prediction_file"]).name.removesuffix(ending))
+def validated_case(entry: Mapping[str, Any], ending: str) -> str:
+    """Return the case of an entry of nnU-Net's summary, letters composed."""
+    return predicted_file(entry).removesuffix(ending)
 
 
 def named_regions(metrics: Mapping[str, dict], labelling: Labelling, path: Path) -> dict[str, dict]:

@@ -4,8 +4,6 @@
 a case is compared, which tells the voxel size.
 """
 
-import json
-import os
 import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from segan_nnunet.data.planned.cases import preprocessed_cases
 from segan_nnunet.data.planned.plans import data_identifier
 from segan_nnunet.errors import InputError
 from segan_nnunet.folds.record import differing_settings, resolved
-from segan_nnunet.text_files import optional_object
+from segan_nnunet.text_files import optional_object, write_json
 
 SETTINGS = (
     "preprocessor_name",
@@ -78,10 +76,7 @@ def read_record(folder: Path, done: Iterable[Path]) -> Record:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write the record of preprocessed data, atomically."""
-    path = record_path(folder)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(vars(record), indent=4))
-    os.replace(partial, path)
+    write_json(record_path(folder), vars(record), indent=4)
 
 
 def preprocessing_settings(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
