@@ -30,15 +30,11 @@ TOP = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with those files of the package that packaging/compare installs, and nothing else of it."""
+    """A folder with the files that packaging/compare installs, and nothing else of the checkout."""
     folder = tmp_path_factory.mktemp("alone")
-    listed = re.findall(
-        r'^"../../(.+)" = "(.+)"$', (TOP / "packaging/compare/pyproject.toml").read_text(), re.MULTILINE
-    )
-    assert len(listed) > 5
-    for source, target in listed:
-        (folder / target).parent.mkdir(exist_ok=True)
-        (shutil.copytree if (TOP / source).is_dir() else shutil.copy)(TOP / source, folder / target)
+    packaging = (TOP / "packaging/compare/pyproject.toml").read_text()
+    for source, target in re.findall(r'^"../../(.+)" = "(segan_nnunet.*)"$', packaging, re.MULTILINE):
+        shutil.copytree(TOP / source, folder / target, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
@@ -61,10 +57,7 @@ def test_folders_are_compared_without_torch_and_nnunet(alone: Path, tmp_path: Pa
     assert "| One |" in ended.stdout and (tmp_path / "out" / "report.html").is_file()
 
 
-@pytest.mark.parametrize(("arguments", "missing"), [
-    (["benchmark", "--steps-only"], "segan_nnunet.experiments"), (["compare", "-d", "1"], "segan_nnunet.validations"),
-])  # fmt: skip
-def test_a_verb_that_needs_more_says_so(alone: Path, arguments: list[str], missing: str) -> None:
-    ended = run_alone(alone, *arguments)
+def test_a_verb_that_needs_more_says_so(alone: Path) -> None:
+    ended = run_alone(alone, "benchmark", "--steps-only")
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert f"{missing} is not in this environment" in " ".join(ended.stderr.split())
+    assert "torch is not in this environment" in " ".join(ended.stderr.split())

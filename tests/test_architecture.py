@@ -54,7 +54,7 @@ def test_imports_go_one_way() -> None:
 
 
 def test_the_comparison_is_a_room_of_its_own() -> None:
-    """packaging/compare installs it without the rest of the package: it needs what reads data, and modules below."""
+    """It imports what reads data and the modules below, so that it runs without torch and nnU-Net."""
     of_data = {"volumes", "labelling", "case_table", "environment", "progress"}
     below = {"errors", "file_kinds", "text_files", "text_enum"}
     for path in (PACKAGE / "evaluation").rglob("*.py"):
