@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1, Score
-from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_WORSE
+from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_SHOWN, NOT_WORSE
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, OF_UNITS, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
@@ -94,27 +94,27 @@ def equivalence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a 
 
 
 def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> list[str]:
-    """Say for each pair of methods, and each score that the margin fits, in which regions it is as good or not worse.
+    """Say for the primary endpoint in which regions each method is as good as the other, or not worse.
 
     Args:
-        tests: with the columns of `add_equivalence`, of one stratum; others give no note.
+        tests: with the columns of `add_equivalence`; without them there is nothing to say.
         scores: to write about.
     """
-    if "equivalence" not in tests or not tests["equivalence"].any():
+    if "equivalence" not in tests:
         return []
-    notes = []
     titles = {score.column: score.title for score in scores}
-    chosen = tests[(tests["equivalence"] != "") & tests["score"].isin(list(titles))]
+    chosen = tests[(tests["family"] == PRIMARY) & (tests["equivalence"] != "") & tests["score"].isin(list(titles))]
+    pairs = []
     for (column, method, baseline), pair in chosen.groupby(["score", "method", "baseline"], sort=False):
-        regions = {
-            verdict: ", ".join(part["region"]) for verdict, part in pair.groupby("equivalence", sort=False)
-        }
-        each = "; ".join(f"{verdict}: {regions[verdict]}" for verdict in EQUIVALENCES if verdict in regions)
-        notes.append(f"{titles[column]}, {method} against {baseline}: {each}")
-    margin = chosen["margin"].iloc[0]
+        regions = pair.groupby("equivalence", sort=False)["region"].agg(", ".join)
+        each = [f"{verdict}: {regions[verdict]}" for verdict in (AS_GOOD, NOT_WORSE, NOT_SHOWN) if verdict in regions]
+        pairs.append(f"{titles[column]} of {method} against {baseline} is {'; '.join(each)}")
+    if not pairs:
+        return []
     return [
-        f"As good, or not worse, within a margin of {margin:g} ({TOST_WORDS}). {'. '.join(notes)}."
-    ] if notes else []
+        f"Equivalence within a margin of {chosen['margin'].iloc[0]:g} (two one-sided t-tests with Holm's correction "
+        f"over the primary endpoint, and the 90 % interval): {'. '.join(pairs)}."
+    ]
 
 
 def dominated(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
