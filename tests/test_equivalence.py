@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from segan_nnunet.errors import InputError

@@ -12,7 +12,8 @@ from segan_nnunet.evaluation.settings import RULES, read_settings
 def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(
-        'hd95 = "pooled"\nnsd = [1, 2.5]\nprimary = ["Dice"]\nmargin = 0.02\nall-pairs = true\nspread = false\nviewer-cases = 0\n'
+        'hd95 = "pooled"\nnsd = [1, 2.5]\nprimary = ["Dice"]\nmargin = 0.02\nall-pairs = true\n'
+        "spread = false\nviewer-cases = 0\n"
     )
     settings = read_settings(path)
     assert set(settings) == set(RULES)
