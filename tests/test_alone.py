@@ -61,6 +61,12 @@ def test_folders_are_compared_without_torch_and_nnunet(alone: Path, tmp_path: Pa
     assert "| One |" in ended.stdout and (tmp_path / "out" / "report.html").is_file()
 
 
+def test_a_study_is_planned_without_torch_and_nnunet(alone: Path) -> None:
+    ended = run_alone(alone, "power", "--sd", "0.05", "--differences", "0.05")
+    assert ended.returncode == 0, ended.stderr
+    assert "| a difference of 0.05 Dice | 1 |" in ended.stdout
+
+
 @pytest.mark.parametrize(("arguments", "missing"), [
     (["benchmark", "--steps-only"], "segan_nnunet.experiments"), (["compare", "-d", "1"], "segan_nnunet.validations"),
 ])  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from statsmodels.stats.weightstats import ttost_paired
 
 from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.presentation.figures.equivalence import equivalence_figure
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, SCORES, TABLE_1
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.equivalence import (
@@ -131,6 +132,23 @@ def test_the_margin_fits_overlaps_and_the_primary_endpoint_and_no_distance() -> 
     assert "as good" not in sentences(tests.assign(family="primary"), REGIONS, scores=SCORES)[-1]
 
 
+def test_the_picture_has_a_row_per_comparison_and_the_margin() -> None:
+    values = np.linspace(0.5, 0.8, 12)
+    scores = scores_of({"B": list(values), "A": list(values + 0.01 + np.linspace(0, 0.001, 12))})
+    scores.loc[(scores["region"] == REGIONS[0]) & (scores["case"] < "c6"), "Sensitivity"] = np.nan  # five are few
+    primary = ["Dice", "Sensitivity"]
+    tests = add_equivalence(paired_tests(scores, "B", primary=primary), MARGIN, SCORES, primary)
+    figure = equivalence_figure(tests, SCORES)
+    assert figure is not None
+    for axes, drawn in zip(figure.axes, ([0, 1, 2], [1, 2]), strict=True):
+        assert [tick.get_text() for tick in axes.get_yticklabels()] == [f"A - B, {region}" for region in REGIONS]
+        points = [line for line in axes.get_lines() if line.get_marker() == "o"]
+        assert [float(np.ravel(line.get_ydata())[0]) for line in points] == drawn
+        band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+        assert (band.x0, band.x1) == (pytest.approx(-MARGIN), pytest.approx(MARGIN))
+    assert equivalence_figure(tests.assign(difference_low90=np.nan), SCORES) is None
+
+
 def test_fewer_than_ten_units_show_nothing() -> None:
     tests = with_equivalence(np.linspace(0.5, 0.8, 9), np.linspace(0.5, 0.8, 9))
     assert set(tests["equivalence"]) == {NOT_SHOWN, ""}
@@ -177,6 +195,7 @@ def test_compare_writes_the_tests_of_equivalence(
     assert not ended.value.code
     assert "Dice of Two against One is as good: whole tumor, tumor core." in capsys.readouterr().out
     assert "Two is as good as One within 0.02 Dice" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "equivalence.png").is_file()
     tests = pd.read_csv(tmp_path / "out" / "tests.csv")
     documented = Path("docs/evaluation.md").read_text(encoding="utf-8").split("| `tests.csv` | holds |")[1]
     assert all(f"`{column}`" in documented for column in tests.columns if column != "steps_ratio")

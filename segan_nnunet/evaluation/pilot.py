@@ -65,19 +65,19 @@ def read_pilot(path: Path, methods: Sequence[str] = (), score: str = "Dice", reg
     sds = {name: float(values.std(ddof=1)) for name, values in differences.items() if len(values) > 1}
     if region is not None and region not in differences:
         raise InputError(f"{path} has no region '{region}' of both methods; --region takes {', '.join(differences)}")
-    region = region or max(sds, key=lambda name: sds[name], default=None)
-    if region not in sds:
+    chosen = max(sds, key=lambda name: sds[name], default="") if region is None else region
+    if chosen not in sds:
         raise InputError(
             f"{path}: a standard deviation needs two patients or more that define {column} for {first} and {second}. "
             "Compare more cases, or give --sd"
         )
-    if sds[region] <= 1e-12:
+    if sds[chosen] <= 1e-12:
         raise InputError(
-            f"{path}: {column} of {first} and {second} differs by the same amount in all patients ({region}), and a "
+            f"{path}: {column} of {first} and {second} differs by the same amount in all patients ({chosen}), and a "
             "plan needs differences that vary. Name two other methods or another region, or give --sd"
         )
-    seed_sd = scatter_of_seeds(path.with_name(SEEDS_TABLE), (first, second), column, region)
-    return Pilot((first, second), column, region, differences[region], sds, seed_sd)
+    seed_sd = scatter_of_seeds(path.with_name(SEEDS_TABLE), (first, second), column, chosen)
+    return Pilot((first, second), column, chosen, differences[chosen], sds, seed_sd)
 
 
 def score_column(table: Table, score: str, path: Path) -> str:

@@ -1,5 +1,7 @@
 """The power of a study against its number of patients."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +11,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, add_legend, house_style
 
 TITLES = {"difference": "to find a difference", "equivalence": "to show equivalence"}
-LINES = ("-", "--", ":", "-.")  # of numbers of seeds
+# dashes of numbers of seeds, in points
+LINES: Sequence[tuple[float, Sequence[float]]] = ((0, ()), (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 TICKS = (10, 20, 50, 100, 200, 500, 1000)
 PANEL = (4.4, 3.2)  # inches
 
@@ -31,7 +34,9 @@ def power_figure(curves: pd.DataFrame, wanted: float, score: str) -> Figure:
         for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
             of_kind = curves[curves["to_show"] == kind]
             for (size, number), curve in of_kind.groupby(["size", "seeds"]):
-                axes.plot(curve["patients"], curve["power"], styles[number], color=colours[size], linewidth=1.4)
+                axes.plot(
+                    curve["patients"], curve["power"], linestyle=styles[number], color=colours[size], linewidth=1.4
+                )
             axes.axhline(wanted, color="black", linewidth=0.8)
             arrange(axes, TITLES[kind], list(curves["patients"]))
         handles = {f"{size:g} {score}": Line2D([], [], color=colour) for size, colour in colours.items()}
