@@ -260,7 +260,8 @@ def pilot_notes(pilot: Pilot) -> list[str]:
     others = [f"{region} {value:.3g}" for region, value in pilot.sds.items() if region != pilot.region]
     return [
         f"{pilot.score} of the {pilot.region}: the differences {pilot.methods[0]} - {pilot.methods[1]} of {number} "
-        f"patients have a standard deviation of {sd:.3g}. Studies draw them with replacement, centred and shifted.",
+        f"patients have a standard deviation of {sd:.3g}. Studies draw them with replacement, centred, smoothed and "
+        "shifted.",
         f"So few patients leave it between {low:.2g} and {high:.2g} (95 %, if normal); the number of patients grows "
         f"with its square.{' Other regions: ' + ', '.join(others) + '.' if others else ''}",
     ]

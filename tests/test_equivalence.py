@@ -189,7 +189,8 @@ def test_compare_writes_the_tests_of_equivalence(
         write_folder(tmp_path / name, {case: cubes(5, 3) for case in truth})
     arguments = ["segan_nnunet", "compare", "--predictions", *(f"{name}={tmp_path / name}" for name in ("One", "Two"))]
     arguments += ["--reference", str(tmp_path / "truth"), "-o", str(tmp_path / "out"), "-np", "1"]
-    monkeypatch.setattr("sys.argv", [*arguments, "--margin", "0.02"])
+    (tmp_path / "settings.toml").write_text("margin = 0.5\n")  # before which the option goes
+    monkeypatch.setattr("sys.argv", [*arguments, "--settings", str(tmp_path / "settings.toml"), "--margin", "0.02"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code

@@ -49,10 +49,19 @@ class Population:
     deviations: NDArray[np.float64] | None = None
 
     def draw(self, random: np.random.Generator, repetitions: int, patients: int) -> NDArray[np.float64]:
-        """Return the patients' differences of simulated studies whose true difference is 0: (repetitions, patients)."""
+        """Return the patients' differences of simulated studies whose true difference is 0: (repetitions, patients).
+
+        A pilot's deviations are drawn by the smoothed bootstrap, shrunk to keep the standard deviation (Silverman 1986,
+        chapter 6). Without smoothing Wilcoxon's test would depend on which few values of the pilot lie between 0 and
+        the true difference: of pilots of 20 normal values, plans would differ by factors of two.
+        """
+        noise = random.normal(0, self.sd, (repetitions, patients))
         if self.deviations is None:
-            return random.normal(0, self.sd, (repetitions, patients))
-        return self.deviations[random.integers(0, len(self.deviations), (repetitions, patients))]
+            return noise
+        number = len(self.deviations)
+        width = 1.06 * number**-0.2  # Silverman's rule, in standard deviations
+        drawn = self.deviations[random.integers(0, number, (repetitions, patients))]
+        return (drawn + width * noise) / np.sqrt(1 + width**2)
 
 
 def population_of(differences: NDArray[np.float64], seed_sd: float | None = None) -> Population:
@@ -149,11 +158,7 @@ class Studies:
 
 
 def signed_ranks(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return W+ - W- of Wilcoxon's test for each row.
-
-    Equal differences have different ranks here. They are the same patient, drawn twice, and have the same sign, so
-    the sum is that of shared ranks.
-    """
+    """Return W+ - W- of Wilcoxon's test for each row; equal differences of one sign count as with shared ranks."""
     order = np.argsort(np.abs(differences), axis=1)
     return np.sign(np.take_along_axis(differences, order, axis=1)) @ np.arange(1.0, differences.shape[1] + 1)
 
