@@ -57,6 +57,12 @@ def test_folders_are_compared_without_torch_and_nnunet(alone: Path, tmp_path: Pa
     assert "| One |" in ended.stdout and (tmp_path / "out" / "report.html").is_file()
 
 
+def test_a_study_is_planned_without_torch_and_nnunet(alone: Path) -> None:
+    ended = run_alone(alone, "power", "--sd", "0.05", "--differences", "0.05")
+    assert ended.returncode == 0, ended.stderr
+    assert "| a difference of 0.05 Dice | 1 |" in ended.stdout
+
+
 def test_a_verb_that_needs_more_says_so(alone: Path) -> None:
     ended = run_alone(alone, "benchmark", "--steps-only")
     assert ended.returncode == 1 and "Traceback" not in ended.stderr

@@ -14,7 +14,7 @@ FLOORS = (
     ("experiments",),
     ("grid",),
     ("models",),
-    ("comparison",),
+    ("comparison", "planning"),
     ("validations",),
     ("evaluation",),
     ("training",),

@@ -12,7 +12,8 @@ from segan_nnunet.evaluation.settings import RULES, read_settings
 def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(
-        'hd95 = "pooled"\nnsd = [1, 2.5]\nprimary = ["Dice"]\nall-pairs = true\nspread = false\nviewer-cases = 0\n'
+        'hd95 = "pooled"\nnsd = [1, 2.5]\nprimary = ["Dice"]\nmargin = 0.02\nall-pairs = true\n'
+        "spread = false\nviewer-cases = 0\n"
     )
     settings = read_settings(path)
     assert set(settings) == set(RULES)
@@ -32,6 +33,10 @@ def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
         ("nsd = [inf]", "'nsd' is .inf., and must"),
         ("nsd = []", "'nsd' is .., and must"),
         ("primary = [1]", "'primary' is .1., and must be a list of scores"),
+        ("margin = 2", "'margin' is 2, and must be a number above 0 and below 1"),
+        ("margin = 0", "'margin' is 0, and must be"),
+        ("margin = true", "'margin' is True, and must be"),
+        ("margin = nan", "'margin' is nan, and must be"),
         ("viewer-cases = 1.5", "'viewer-cases' is 1.5, and must be a whole number"),
         ("viewer-cases = true", "'viewer-cases' is True, and must be a whole number"),
         ("spread", "is not TOML: .*Write each setting as"),

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from segan_nnunet.cli import comparisons, datasets, grids, models
+from segan_nnunet.cli import comparisons, datasets, grids, models, planning
 from segan_nnunet.cli.options import expand_values
 from segan_nnunet.data.environment import check_variables
 from segan_nnunet.errors import InputError, describe
@@ -37,6 +37,7 @@ for verb in (
     datasets.split,
     grids.crossval,
     comparisons.compare,
+    planning.power,
     models.export,
     datasets.submission,
     datasets.simulate,

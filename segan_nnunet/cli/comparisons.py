@@ -37,6 +37,10 @@ def compare(
     baseline: Annotated[
         str | None, typer.Option(help="Row that the others are tested against. [default: the first]")
     ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Test whether methods are as good as the baseline, or not worse, within so much Dice."),
+    ] = None,
     empty: Annotated[
         EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
     ] = EmptyPolicy.NNUNET,
@@ -50,7 +54,7 @@ def compare(
     ] = False,
     settings_file: Annotated[
         Path | None,
-        typer.Option("--settings", help="TOML file: hd95, nsd, primary, all-pairs, spread, viewer-cases."),
+        typer.Option("--settings", help="TOML file: hd95, nsd, primary, margin, all-pairs, spread, viewer-cases."),
     ] = None,
     processes: Processes = None,
 ) -> None:
@@ -75,6 +79,7 @@ def compare(
         spread=options.get("spread", False),
         viewer_cases=options.get("viewer-cases", defaults.viewer_cases),
         primary=options.get("primary", defaults.primary),
+        margin=options.get("margin") if margin is None else margin,
     )
     written = comparison.compare(
         dataset_id,

@@ -9,6 +9,7 @@ from segan_nnunet.evaluation.scores.score_tables import ScoreTable, score_tables
 from segan_nnunet.evaluation.scores.scores import SCORES, Score
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means, with_seeds
 from segan_nnunet.evaluation.settings import Settings
+from segan_nnunet.evaluation.statistics.equivalence import add_equivalence
 from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.summary import missed_and_false, summarise
 from segan_nnunet.evaluation.statistics.training_cost import add_cost_ratios, training_costs
@@ -27,7 +28,8 @@ class Conclusions:
         seeds: the mean of each seed over the cases, as `scores_of_seeds` returns it.
         costs: of the trainings, as `training_costs` returns them.
         summary: as `summarise` returns it.
-        tests: as `paired_tests` returns them; with ratios of cost where costs are known.
+        tests: as `paired_tests` returns them; with tests of equivalence where there is a margin, and with ratios of
+            cost where costs are known.
         missed: as `missed_and_false` returns it.
     """
 
@@ -75,6 +77,9 @@ def conclude(compared: MethodsOnCases, scores: pd.DataFrame, settings: Settings)
         {table.name: table.scores for table in tables},
         settings.primary,
     )
+    if settings.margin:
+        shown = [score for table in tables for score in table.scores]
+        tests = add_equivalence(tests, settings.margin, shown, settings.primary)
     return Conclusions(
         compared,
         settings,

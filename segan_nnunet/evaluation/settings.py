@@ -11,6 +11,7 @@ from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, M
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.score_tables import primary_columns
 from segan_nnunet.evaluation.scores.scores import DICE
+from segan_nnunet.evaluation.statistics.equivalence import MARGIN_RULE, check_margin, is_margin
 from segan_nnunet.text_files import read_text
 
 if sys.version_info >= (3, 11):
@@ -37,6 +38,7 @@ class Settings:
         spread: show means with standard deviations, and medians with quartiles.
         viewer_cases: how many cases, beside the best, median and worst, the report's viewer can open: the worst.
         primary: scores of the primary endpoint, by their columns.
+        margin: within which methods count as equally good, in units of Dice; None for no test of equivalence.
     """
 
     policy: EmptyPolicy = EmptyPolicy.NNUNET
@@ -50,6 +52,7 @@ class Settings:
     spread: bool = False
     viewer_cases: int = VIEWER_CASES
     primary: Sequence[str] = (DICE.column,)
+    margin: float | None = None
 
     def resolved(self, methods: Sequence[str], release: str) -> "Settings":
         """Return the settings with every `auto` and every name resolved.
@@ -59,8 +62,9 @@ class Settings:
             release: of the dataset.
 
         Raises:
-            InputError: the baseline is no method, or a primary score is not measured.
+            InputError: the baseline is no method, a primary score is not measured, or the margin is none.
         """
+        check_margin(self.margin)
         if self.baseline and self.baseline not in methods:
             raise InputError(f"there is no method '{self.baseline}'; --baseline takes one of {', '.join(methods)}")
         measures = self.measures.of_release(release)
@@ -83,6 +87,7 @@ RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "hd95": (f"one of {', '.join(Hd95)}", lambda value: value in list(Hd95)),
     "nsd": ("a list of tolerances in mm, 0 or more, such as [0.5, 1]", is_list_of(is_number)),
     "primary": ('a list of scores, such as ["Dice", "HD95"]', is_list_of(lambda item: isinstance(item, str))),
+    "margin": (MARGIN_RULE, is_margin),
     "all-pairs": ("true or false", lambda value: isinstance(value, bool)),
     "spread": ("true or false", lambda value: isinstance(value, bool)),
     "viewer-cases": ("a whole number, 0 or more", lambda value: is_number(value) and isinstance(value, int)),

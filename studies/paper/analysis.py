@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from segan_nnunet.evaluation.presentation.figures.bars import figure2
 from segan_nnunet.evaluation.presentation.figures.style import save
 from segan_nnunet.evaluation.presentation.table import build_table, markdown
 from segan_nnunet.evaluation.scores.scores import TABLE_1
-from segan_nnunet.evaluation.statistics.intervals import bounded_interval, mean_interval
+from segan_nnunet.evaluation.statistics.equivalence import CONFIDENCE, equivalence_p, lies_within
+from segan_nnunet.evaluation.statistics.intervals import mean_interval
 from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, wilcoxon
 from segan_nnunet.evaluation.statistics.seed_level import estimate
 from segan_nnunet.evaluation.statistics.summary import summarise
@@ -225,15 +225,14 @@ def difference(rows: pd.DataFrame, component: Component) -> Found:
     gains = ours.mean(axis=1) - theirs.mean(axis=1)
     found = estimate(ours.to_numpy().T, theirs.to_numpy().T)
     ends = (endpoint.low - endpoint.high, endpoint.high - endpoint.low) if sum(component.regions) else (-np.inf, np.inf)
-    half = stats.t.ppf(0.95, found.freedom) * found.error
     if component.kind == EQUIVALENT:
-        p = float(stats.t.sf((endpoint.margin - abs(found.mean)) / found.error, found.freedom))
+        p = float(equivalence_p(found.mean, found.error, found.freedom, endpoint.margin))
     else:
         p = wilcoxon(gains.to_numpy())[0]
     folds = rows.drop_duplicates("case").set_index("case")["fold"]
     unchosen = float(gains[gains.index.map(folds).isin(UNCHOSEN)].mean())
     alone = mean_interval(gains.to_numpy(), *ends)
-    ends90 = bounded_interval(found.mean, half, *ends)
+    ends90 = found.interval(*ends, CONFIDENCE)
     return Found(len(gains), found.mean, *found.interval(*ends), *ends90, *alone, p, unchosen)
 
 
@@ -246,7 +245,7 @@ def answer(component: Component, found: Found, p_holm: float) -> str:
     if component.kind == AGREES:
         return YES if found.gain > 0 else EXCLUDED if found.high < margin else OPEN
     if component.kind == EQUIVALENT:
-        if -margin < found.low90 and found.high90 < margin and p_holm < ALPHA and abs(found.unchosen) < margin:
+        if lies_within(found.low90, found.high90, margin) and p_holm < ALPHA and abs(found.unchosen) < margin:
             return YES
         return REVERSED if found.low > margin or found.high < -margin else OPEN
     if found.low > 0 and p_holm < ALPHA and found.unchosen > 0:

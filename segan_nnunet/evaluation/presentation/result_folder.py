@@ -31,7 +31,7 @@ CASE_COLUMNS = ("method", "fold", "grade", "patient", "case", "region", "TP", "F
 OURS = re.compile(
     r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)"
     r"|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
-    r"|(figure2|figure3|distributions|ranking|volumes|training_curves)\.(png|pdf)"
+    r"|(figure2|figure3|distributions|equivalence|ranking|volumes|training_curves)\.(png|pdf)"
     rf"|{CASES_FOLDER}"
 )
 EQUAL_TIME = (
@@ -68,6 +68,7 @@ def write_comparison(compared: MethodsOnCases, scores: pd.DataFrame, folder: Pat
         files = write_tables(tables, folder) + write_statistics(conclusions, folder)
         advance()
         drawn = figures.draw_statistics(means, conclusions.summary, list(regions), folder)
+        drawn += figures.draw_equivalence(conclusions.tests, conclusions.shown_scores, folder)
         if len(compared.methods) >= FEWEST_METHODS:
             ranking = rank(scores)
             files += [folder / "ranking.csv", folder / "ranking.md"]

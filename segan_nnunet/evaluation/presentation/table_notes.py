@@ -13,7 +13,7 @@ from segan_nnunet.evaluation.presentation.published_rows import SOURCE
 from segan_nnunet.evaluation.scores.scores import DICE, Score
 from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, with_seeds
 from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, OF_SEEDS, OF_UNITS, ONE_TRAINING, WORSE
-from segan_nnunet.evaluation.statistics.sentences import USUALLY, few_units
+from segan_nnunet.evaluation.statistics.sentences import USUALLY, equivalence_notes, few_units
 
 MARKS = {BETTER: "†", WORSE: "‡", DISAGREE: "§"}
 TEST_WORDS = {
@@ -146,6 +146,7 @@ def score_notes(
             f"{MARKS[DISAGREE]} significant, but ranks and mean favour different methods, because one method "
             f"{USUALLY} (p < 0.05; {'; '.join(kinds)}; Holm's correction). Marks in brackets are exploratory."
         )
+        notes += equivalence_notes(tests[tests["stratum"].isin(summary["stratum"])], scores)
     if published:
         notes.append(
             f"Published rows: as printed in {SOURCE}, reached on other data; no comparison with the rows above."

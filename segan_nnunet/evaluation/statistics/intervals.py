@@ -38,9 +38,9 @@ def mean_interval(values: NDArray, low: float = -np.inf, high: float = np.inf) -
     return bounded_interval(float(values.mean()), t_quantile(number - 1) * float(error), low, high)
 
 
-def t_quantile(freedom: float) -> float:
-    """Return the quantile of Student's t that leaves 2.5 % above it."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Return the quantile of Student's t that ends a two-sided interval; of 95 % it leaves 2.5 % above it."""
+    return float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def is_constant(values: NDArray) -> bool:

@@ -45,6 +45,8 @@ class Compared(NamedTuple):
     median_high: float = np.nan
     dominated_by: str = ""
     difference_without: float = np.nan
+    error: float = np.nan
+    freedom: float = np.nan
 
 
 def wilcoxon(differences: NDArray) -> tuple[float, float]:
@@ -98,7 +100,8 @@ def paired_tests(
         of method minus baseline), difference_low, difference_high, effect (rank-biserial), p, p_holm, false_claim (the
         probability that it is false to call the one with the better mean better), test, median_difference, median_low,
         median_high, dominated_by (one or two units that dominate the mean difference), difference_without (the mean
-        difference of the other units), family (`primary`, or exploratory with table and stratum), verdict.
+        difference of the other units), error and freedom (standard error of the difference, and its degrees of
+        freedom), family (`primary`, or exploratory with table and stratum), verdict.
 
     Raises:
         InputError: there is no such method.
@@ -122,10 +125,7 @@ def paired_tests(
                     rows.append((stratum, method, other, score.column, region, *compare_units(*units, score), family))
     names = ["stratum", "method", "baseline", "score", "region", *Compared._fields, "family"]
     tests = pd.DataFrame(rows, columns=names)
-    p_holm = pd.Series(np.nan, tests.index)
-    for _, members in tests.dropna(subset="p").groupby("family"):
-        p_holm[members.index] = holm(members["p"])
-    tests.insert(tests.columns.get_loc("p") + 1, "p_holm", p_holm)
+    tests.insert(tests.columns.get_loc("p") + 1, "p_holm", holm_by_family(tests["p"], tests["family"]))
     good = {score.column: 1 if score.higher_is_better else -1 for chosen in tables.values() for score in chosen}
     return tests.assign(verdict=verdicts(tests, tests["score"].map(good).astype(int)))
 
@@ -156,12 +156,22 @@ def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, score: Score) -> Com
         *median_interval(differences),
         ", ".join(dominating.units) if dominating else "",
         dominating.mean_without if dominating else np.nan,
+        difference.error,
+        difference.freedom,
     )
 
 
 def holm(p: Sequence[float] | NDArray) -> NDArray[np.float64]:
     """Return Holm's adjusted p of one family: in rising order, times the number of hypotheses left, never falling."""
     return multipletests(p, method="holm")[1]
+
+
+def holm_by_family(p: pd.Series, family: pd.Series) -> pd.Series:
+    """Return Holm's adjusted p within each family; NaN where p is undefined."""
+    adjusted = pd.Series(np.nan, p.index)
+    for _, members in p.dropna().groupby(family):
+        adjusted[members.index] = holm(members)
+    return adjusted
 
 
 def significant(tests: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from segan_nnunet.evaluation.scores.seeds import with_seeds
-from segan_nnunet.evaluation.statistics.intervals import FEWEST, bounded_interval, t_quantile
+from segan_nnunet.evaluation.statistics.intervals import CONFIDENCE, FEWEST, bounded_interval, t_quantile
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class Estimate:
     freedom: float
     units: int
 
-    def interval(self, low: float = -np.inf, high: float = np.inf) -> tuple[float, float]:
+    def interval(
+        self, low: float = -np.inf, high: float = np.inf, confidence: float = CONFIDENCE
+    ) -> tuple[float, float]:
         """Return lower and upper end by Student's t, inside a range; NaN for fewer than `FEWEST` units."""
         if self.units < FEWEST:
             return np.nan, np.nan
-        return bounded_interval(self.mean, t_quantile(self.freedom) * self.error, low, high)
+        return bounded_interval(self.mean, t_quantile(self.freedom, confidence) * self.error, low, high)
 
     def p(self) -> float:
         """Return the two-sided p of a mean of 0, by Student's t; 1 where nothing differs."""
@@ -91,11 +93,24 @@ def estimate(ours: NDArray[np.float64], theirs: NDArray[np.float64] | None = Non
             share = 1 / seeds + borrowed
             parts += [(of_seed.var(ddof=1) * share, seeds - 1), ((rest**2).sum() / freedom * share / number, freedom)]
     variances, freedoms = np.array(parts).T
-    total = variances.sum()
-    mean, error = float(by_unit.mean()), float(np.sqrt(total))
-    if error <= 1e-12 * np.abs(ours).max():  # rounding error
+    mean = float(by_unit.mean())
+    if np.sqrt(variances.sum()) <= 1e-12 * np.abs(ours).max():  # rounding error
         return Estimate(mean, 0.0, float(number - 1), number)
-    return Estimate(mean, error, float(total**2 / (variances**2 / freedoms).sum()), number)
+    error, freedom = join_errors(variances, freedoms)
+    return Estimate(mean, float(error), float(freedom), number)
+
+
+def join_errors(
+    variances: NDArray[np.float64], freedoms: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the standard error of a sum of independent parts, and its degrees of freedom by Satterthwaite's rule.
+
+    Args:
+        variances: of the parts, along the first axis; not all of them 0.
+        freedoms: of each variance, of a shape that NumPy broadcasts.
+    """
+    total = variances.sum(axis=0)
+    return np.sqrt(total), total**2 / (variances**2 / freedoms).sum(axis=0)
 
 
 def by_method_and_seed(scores: pd.DataFrame, column: str) -> dict[tuple[str, str], pd.DataFrame]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1, Score
+from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_SHOWN, NOT_WORSE
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, OF_UNITS, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
@@ -67,8 +68,53 @@ def sentence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row
     return (
         f"{subject}: {verdict} (mean difference {row.difference:+.{unit}f}{interval}; p = {row.p:.2g}, "
         f"{row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {amount(row.pairs, 'pair')}{claim})."
-        f"{dominated(row, score)}"
+        f"{dominated(row, score)}{equivalence(row, score)}"
     )
+
+
+def equivalence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
+    """Say whether a method is as good as another within the margin; empty where that is not tested."""
+    if not getattr(row, "equivalence", ""):
+        return ""
+    margin = f"{row.margin:g} {score.title}"
+    claim = {
+        AS_GOOD: f"{row.method} is as good as {row.baseline} within {margin}",
+        NOT_WORSE: f"{row.method} is not worse than {row.baseline} by more than {margin}",
+    }.get(
+        row.equivalence,
+        f"It is not shown that {row.method} is as good as {row.baseline} within {margin}, or not worse by more",
+    )
+    if np.isnan(row.difference_low90):
+        return f" {claim} (fewer than {FEWEST} units have no 90 % interval)."
+    unit = score.decimals
+    return (
+        f" {claim} (90 % interval {row.difference_low90:+.{unit}f} to {row.difference_high90:+.{unit}f}; after Holm "
+        f"p = {row.p_equivalence_holm:.2g} of equivalence, {row.p_noninferiority_holm:.2g} of non-inferiority)."
+    )
+
+
+def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> list[str]:
+    """Say for the primary endpoint in which regions each method is as good as the other, or not worse.
+
+    Args:
+        tests: with the columns of `add_equivalence`; without them there is nothing to say.
+        scores: to write about.
+    """
+    if "equivalence" not in tests:
+        return []
+    titles = {score.column: score.title for score in scores}
+    chosen = tests[(tests["family"] == PRIMARY) & (tests["equivalence"] != "") & tests["score"].isin(list(titles))]
+    pairs = []
+    for (column, method, baseline), pair in chosen.groupby(["score", "method", "baseline"], sort=False):
+        regions = pair.groupby("equivalence", sort=False)["region"].agg(", ".join)
+        each = [f"{verdict}: {regions[verdict]}" for verdict in (AS_GOOD, NOT_WORSE, NOT_SHOWN) if verdict in regions]
+        pairs.append(f"{titles[column]} of {method} against {baseline} is {'; '.join(each)}")
+    if not pairs:
+        return []
+    return [
+        f"Equivalence within a margin of {chosen['margin'].iloc[0]:g} (two one-sided t-tests with Holm's correction "
+        f"over the primary endpoint, and the 90 % interval): {'. '.join(pairs)}."
+    ]
 
 
 def dominated(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type

@@ -8,13 +8,14 @@ import pandas as pd
 from segan_nnunet.evaluation.methods.methods_on_cases import Predictions
 from segan_nnunet.evaluation.presentation.figures.bars import figure2
 from segan_nnunet.evaluation.presentation.figures.curves import training_curves
+from segan_nnunet.evaluation.presentation.figures.equivalence import equivalence_figure
 from segan_nnunet.evaluation.presentation.figures.overlays import figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
 from segan_nnunet.evaluation.presentation.figures.style import save
 from segan_nnunet.evaluation.presentation.figures.volumes import volume_agreement
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
-from segan_nnunet.evaluation.scores.scores import DICE, HD95
+from segan_nnunet.evaluation.scores.scores import DICE, HD95, Score
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 
 CAPTIONS = {
@@ -23,6 +24,9 @@ CAPTIONS = {
     "distributions": "Dice and HD95 of every case. Each point is a case, the bar is the median, and the line spans the "
     "quartiles. The axis of distances is logarithmic where some values are much larger than the others. A case "
     "without a defined score has no point.",
+    "equivalence": "Differences of the primary endpoint with their 90 % intervals. The band is the margin. A point is "
+    "filled where the method is as good as the other within it, light where it is not worse, and empty where neither "
+    "is shown, after Holm's correction.",
     "figure3": "The best, the median and the worst case by mean Dice (the paper's Figure 3): T1c and T2 where both "
     "exist, the reference, and each method. The slice is the one with the largest reference.",
     "volumes": "Agreement of volumes (Bland and Altman). The solid line is the mean difference, and the dashed lines "
@@ -42,6 +46,12 @@ def draw_statistics(scores: pd.DataFrame, summary: pd.DataFrame, regions: list[s
     files = save(figure2(summary, regions), folder, "figure2")
     files += save(distributions(scores, regions, shown), folder, "distributions")
     return files + save(volume_agreement(scores, regions), folder, "volumes")
+
+
+def draw_equivalence(tests: pd.DataFrame, scores: Sequence[Score], folder: Path) -> list[Path]:
+    """Draw the differences against the margin of equivalence; nothing where there is none."""
+    figure = equivalence_figure(tests, scores) if "equivalence" in tests else None
+    return save(figure, folder, "equivalence") if figure else []
 
 
 def draw_ranking(ranking: Ranking, folder: Path) -> list[Path]:
