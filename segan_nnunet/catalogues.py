@@ -97,8 +97,8 @@ def list_trainers() -> str:
     lines = []
     for folder in dict.fromkeys([catalogue_folder("trainers"), *named_folders()]):
         declared = declared_classes(folder)
-        for name in [name for name in declared if parts(name).idea != name and parts(name).idea in declared]:
-            del declared[name]  # an idea's own form of a suffix
+        for name in [name for name in declared if parts(name).base != name and parts(name).base in declared]:
+            del declared[name]  # a base trainer's own form of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
     lines += [line for problem in folder_problems() for line in (problem, "")]
     lines += ["Suffixes, behind our trainers and those of yours that are made from ours, in this order:"]

@@ -63,7 +63,7 @@ def declared_twice(name: str) -> str:
     Args:
         name: of the trainer, with or without suffixes.
     """
-    names = {name, unseeded(name)[0], parts(name).idea}
+    names = {name, unseeded(name)[0], parts(name).base}
     folders = dict.fromkeys([stock_folder(), *named_folders()])
     files = [path for folder in folders for path in python_files(folder) if names & classes_in(path).keys()]
     for one in sorted(names):
