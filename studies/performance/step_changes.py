@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segan_nnunet.experiments.benchmark import Workload
-from segan_nnunet.experiments.benchmark.candidates import build, take_ordinary_format
+from segan_nnunet.experiments.benchmark.candidates import build, use_default_format
 from segan_nnunet.experiments.benchmark.steps import step_seconds, tensor_memory
 from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer
@@ -45,7 +45,7 @@ class OrdinaryFormat(AdversarialTrainer):
     def initialize(self) -> None:
         """Undo what the encoders do."""
         super().initialize()
-        take_ordinary_format(self.network, self.critic)
+        use_default_format(self.network, self.critic)
 
 
 class Float32(AdversarialTrainer):
