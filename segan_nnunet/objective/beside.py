@@ -41,10 +41,11 @@ class AddedGradient(torch.autograd.Function):
         if ctx.fraction == 0:
             return gradient, None, None, None
         added = torch.nan_to_num(added.float(), 0.0, 0.0, 0.0)
-        own = norm(added).clamp_min(torch.finfo(torch.float32).tiny)
-        size = ctx.fraction * norm(gradient)
-        ctx.weight.copy_(size / own)
-        return gradient + (size * (added / own)).to(gradient.dtype), None, None, None  # this order avoids overflow
+        added_norm = norm(added).clamp_min(torch.finfo(torch.float32).tiny)
+        new_norm = ctx.fraction * norm(gradient)
+        ctx.weight.copy_(new_norm / added_norm)
+        scaled = new_norm * (added / added_norm)  # this order avoids overflow
+        return gradient + scaled.to(gradient.dtype), None, None, None
 
 
 def add_gradient(output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:

@@ -32,9 +32,9 @@ def load_pretrained_weights(network: nn.Module, path: Path) -> None:
     targets = network.planned_networks() if hasattr(network, "planned_networks") else [network]  # type: ignore[operator]
     loaded = []
     for number, target in enumerate(targets):
-        weights, own = sources[number if number < len(sources) else 0], target.state_dict()
-        check_weights_fit(weights, own, path)
-        loaded.append({key: value if OUTPUT_LAYERS in key else weights[key] for key, value in own.items()})
+        weights, new_weights = sources[number if number < len(sources) else 0], target.state_dict()
+        check_weights_fit(weights, new_weights, path)
+        loaded.append({key: new if OUTPUT_LAYERS in key else weights[key] for key, new in new_weights.items()})
     for target, weights in zip(targets, loaded, strict=True):
         target.load_state_dict(weights)
 
@@ -51,7 +51,7 @@ def planned_weights(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     return [of_segmentor[number] for number in sorted(of_segmentor)]
 
 
-def check_weights_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+def check_weights_fit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
     """Check that weights have every layer of a network, except the output layers, with the same shape.
 
     Raises:
@@ -61,18 +61,20 @@ def check_weights_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], 
         "Plan this dataset with the network of those plans (as nnUNetv2_move_plans_between_datasets does), or omit "
         "-pretrained_weights"
     )
-    first_layer = next((key for key, value in own.items() if value.ndim > 2), None)  # (features, channels, *kernel)
-    for key, value in own.items():
+    first_layer = next((key for key, value in expected.items() if value.ndim > 2), None)  # (features, channels, ...)
+    for key, value in expected.items():
         if OUTPUT_LAYERS in key:
             continue
         if key not in weights:
             raise InputError(f"{path} is of another network: it has no {key}. {remedy}")
-        theirs, ours = tuple(weights[key].shape), tuple(value.shape)
-        if theirs == ours:
+        shape, expected_shape = tuple(weights[key].shape), tuple(value.shape)
+        if shape == expected_shape:
             continue
-        if key == first_layer and (theirs[0], *theirs[2:]) == (ours[0], *ours[2:]):
+        if key == first_layer and (shape[0], *shape[2:]) == (expected_shape[0], *expected_shape[2:]):
             raise InputError(
-                f"{path} was trained on images of {theirs[1]} channels, and this dataset has {ours[1]}. Convert the "
-                "dataset with the same channels, or omit -pretrained_weights"
+                f"{path} was trained on images of {shape[1]} channels, and this dataset has {expected_shape[1]}. "
+                "Convert the dataset with the same channels, or omit -pretrained_weights"
             )
-        raise InputError(f"{path} is of another network: its {key} is {theirs}, and here it is {ours}. {remedy}")
+        raise InputError(
+            f"{path} is of another network: its {key} has the shape {shape}, not {expected_shape}. {remedy}"
+        )
