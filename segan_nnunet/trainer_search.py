@@ -136,8 +136,8 @@ def known_trainers(wanted: str) -> str:
             message = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net searches its .py files and packages."
     if external and catalogue_folder("trainers") not in named_folders():
         message += (
-            " nnUNet_extTrainer lacks the folder of our trainers, which composes the suffixes: export nnUNet_extTrainer="
-            f'"$(segan_nnunet trainer-folder){os.pathsep}{external}".'
+            " nnUNet_extTrainer lacks the folder of our trainers, which composes the suffixes: export "
+            f'nnUNet_extTrainer="$(segan_nnunet trainer-folder){os.pathsep}{external}".'
         )
     message += "".join(f" {problem}." for problem in folder_problems())
     return message + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
