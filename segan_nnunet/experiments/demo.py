@@ -18,7 +18,7 @@ TRAINERS = ("SegANTrainer_short", "UNetSoftmaxTrainer_short", "UNetDiceCETrainer
 WIDTH = 16  # a quarter of the paper's, for a laptop
 BATCH_SIZE = 12
 FOLD = "0"
-FEWEST_CASES = 5  # as many as there are folds
+FEWEST_CASES = 5  # one per fold
 
 
 def run_demo(folder: Path, cases: int = 20, seed: int = 0, device: str | None = None) -> Path:

@@ -38,7 +38,7 @@ class AuthorsLoop(AdversarialTrainer):
         use_default_format(self.network, self.critic)
 
     @staticmethod
-    def compile_is_asked_for() -> bool:
+    def compile_is_requested() -> bool:
         """Return False: the authors ran their loop in eager mode."""
         return False
 
@@ -85,7 +85,7 @@ class Compiled(AdversarialTrainer):
     """SegANTrainer with both players compiled, as with nnUNet_compile=true."""
 
     @staticmethod
-    def compile_is_asked_for() -> bool:
+    def compile_is_requested() -> bool:
         """Return True: compile both players."""
         return True
 
@@ -93,7 +93,7 @@ class Compiled(AdversarialTrainer):
 class CompiledBeside(CriticBesideTrainer):
     """nnUNetTrainerSegAN with compiled critics, as with nnUNet_compile=true."""
 
-    compile_is_asked_for = staticmethod(Compiled.compile_is_asked_for)
+    compile_is_requested = staticmethod(Compiled.compile_is_requested)
 
 
 class WeightsChannelsLast(AdversarialTrainer):

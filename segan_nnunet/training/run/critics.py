@@ -56,12 +56,12 @@ class RunWithCritics(ResumableTrainer):
 
     def compile_critics(self) -> None:
         """Compile the critics on request, but not in DDP: torch breaks the graph at synchronised batch norm."""
-        if self.compile_is_asked_for() and self._do_i_compile() and not self.is_ddp:
+        if self.compile_is_requested() and self._do_i_compile() and not self.is_ddp:
             for critic in self.critic.critics:
                 critic.compile()  # in place, so that the keys of the saved weights do not change
 
     @staticmethod
-    def compile_is_asked_for() -> bool:
+    def compile_is_requested() -> bool:
         """Return whether nnUNet_compile is true. Compiling, nnU-Net's default, made the critics slower on a GPU."""
         return os.environ.get("nnUNet_compile", "").lower() in ("true", "1", "t")  # as nnU-Net reads it
 
@@ -239,7 +239,7 @@ class RunGame(RunWithCritics):
 
     def _do_i_compile(self) -> bool:
         """Compile S only on request: eager players were faster (docs/performance.md)."""
-        return self.compile_is_asked_for() and super()._do_i_compile()
+        return self.compile_is_requested() and super()._do_i_compile()
 
     def objective(self) -> dict[str, Any]:
         """Record that the loss is the critics' distance. Add the values of the further loss."""

@@ -58,7 +58,7 @@ def check_weights_fit(weights: Mapping[str, Tensor], expected: Mapping[str, Tens
         InputError: a layer is missing or has another shape. The message names the first difference and its cause.
     """
     remedy = (
-        "Plan this dataset with the network of those plans (as nnUNetv2_move_plans_between_datasets does), or omit "
+        "Plan this dataset with the checkpoint's network (as nnUNetv2_move_plans_between_datasets does), or omit "
         "-pretrained_weights"
     )
     first_layer = next((key for key, value in expected.items() if value.ndim > 2), None)  # (features, channels, ...)
