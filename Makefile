@@ -1,9 +1,9 @@
-# make demo    the whole job on a simulated cohort: tables and pictures in demo_output/
-# make test    ruff, mypy, and the tests
-# make docs    the documentation site, into site/
-# make tables  the tables in docs/ that are made from the code
-# make gpu-check   what only a CUDA GPU shows: tests, cost, trainings, into gpu_check/; ten minutes
-# All first create a virtual environment in .venv with the package in it, once.
+# make demo        run the whole pipeline on a simulated cohort; tables and pictures go to demo_output/
+# make test        run ruff, mypy and the tests
+# make docs        build the documentation site in site/
+# make tables      rewrite the tables in docs/ that the code generates
+# make gpu-check   run tests, benchmark and trainings on a CUDA GPU, into gpu_check/; ten minutes
+# The first call of any target creates a virtual environment in .venv and installs the package.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -1,6 +1,6 @@
-"""The catalogue of trainers, for `from segan_trainers import SegANTrainer` in a file of trainers of your own.
+"""The catalogue of trainers, for `from segan_trainers import SegANTrainer` in your own trainer files.
 
-nnU-Net imports the catalogue's file only while it searches the catalogue's folder; this module finds it at any time.
+nnU-Net imports the catalogue only while it searches the catalogue's folder. This module imports it at any time.
 """
 
 import sys

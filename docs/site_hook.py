@@ -1,4 +1,4 @@
-"""What the site has that docs/ has not: pages from the top folder, the notebook run, formulas without scripts."""
+"""Generate pages of the site: pages from the top folder, the notebook with outputs, formulas without scripts."""
 
 import base64
 import hashlib
@@ -17,12 +17,12 @@ TOP = Path(__file__).parent.parent
 STUDIES = [file.relative_to(TOP).as_posix() for file in sorted(TOP.glob("studies/*/*.md"))]
 FROM_TOP = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", **{path: path for path in STUDIES}}
 NOTEBOOK = "notebook.ipynb"
-RUNS = TOP / ".cache"  # of the notebook, which takes two minutes: again only where it or the code has changed
+RUNS = TOP / ".cache"  # runs of the notebook (two minutes); it runs again only if it or the code has changed
 CODE = ("segan_nnunet/**/*.py", "trainers/*.py", f"docs/{NOTEBOOK}")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the pages that are made."""
+    """Add the generated pages."""
     for source, page in FROM_TOP.items():
         text = (TOP / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=re.sub(r"\]\(((?:\.\./)*)docs/", r"](\1", text)))
@@ -32,29 +32,29 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Lead to the made pages, and turn formulas into MathML, which browsers show by themselves."""
+    """Redirect links to the generated pages, and convert formulas to MathML, which browsers render."""
     up = "../" * page.file.src_uri.count("/")
-    for source, made in FROM_TOP.items():
-        markdown = re.sub(rf"\]\(\.\./{up}{source}([)#])", rf"]({up}{made}\1", markdown)
-    return re.sub(r"\$\$(.+?)\$\$", lambda found: convert(found[1], display="block"), markdown, flags=re.DOTALL)
+    for source, generated in FROM_TOP.items():
+        markdown = re.sub(rf"\]\(\.\./{up}{source}([)#])", rf"]({up}{generated}\1", markdown)
+    return re.sub(r"\$\$(.+?)\$\$", lambda match: convert(match[1], display="block"), markdown, flags=re.DOTALL)
 
 
 def run(path: Path) -> nbformat.NotebookNode:
-    """The notebook with its outputs, which it is kept without."""
+    """Return the notebook with outputs. The repository stores it without outputs."""
     digest = hashlib.sha256()
     for file in sorted(file for pattern in CODE for file in TOP.glob(pattern)):
         digest.update(file.read_bytes())
-    kept = RUNS / f"notebook_{digest.hexdigest()[:16]}.ipynb"
-    if not kept.is_file():
+    cached = RUNS / f"notebook_{digest.hexdigest()[:16]}.ipynb"
+    if not cached.is_file():
         notebook = nbformat.read(path, as_version=4)
         NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
         RUNS.mkdir(exist_ok=True)
-        nbformat.write(notebook, kept)
-    return nbformat.read(kept, as_version=4)
+        nbformat.write(notebook, cached)
+    return nbformat.read(cached, as_version=4)
 
 
 def notebook_page(config: MkDocsConfig, notebook: nbformat.NotebookNode) -> list[File]:
-    """The notebook as a page, and the pictures on it."""
+    """Return the notebook as a page, and its pictures."""
     parts, pictures = [], []
     for cell in notebook.cells:
         parts.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")

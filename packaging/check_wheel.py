@@ -1,8 +1,8 @@
-"""Build sdist and wheel, install the wheel outside the repository, and run the whole job with it on simulated cases.
+"""Build sdist and wheel, install the wheel outside the repository, and run the whole pipeline on simulated cases.
 
     python packaging/check_wheel.py WORK [PYTHON]
 
-WORK is a new folder. nnU-Net and torch are those of PYTHON's environment, by default this one's, which needs `build`.
+WORK is a new folder. PYTHON's environment provides nnU-Net, torch and `build`. The default is the running Python.
 """
 
 import json
@@ -15,8 +15,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# files that nothing imports, and which a build may so forget
-FORGETTABLE = (
+# files that no module imports, so a build may omit them
+DATA_FILES = (
     "trainers/segan_trainers.py",
     "dataset_conversion/brats2015.toml",
     "experiments/device_trainers/trainers_of_the_check.py",
@@ -29,25 +29,25 @@ MODEL = ["-d", "15", "-c", "2d", "-tr", TRAINER, "-p", "SegANPlans"]
 
 
 def main(work: Path, python: str) -> None:
-    """Do all of it; every command's failure ends it."""
+    """Run all steps. A command that fails ends the program."""
     work.mkdir(parents=True)
     run([python, "-m", "build", "--outdir", str(work / "dist"), str(ROOT)], work, dict(os.environ))
     (wheel,), (sdist,) = (list((work / "dist").glob(pattern)) for pattern in ("*.whl", "*.tar.gz"))
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
     in_sdist = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
-    for name in FORGETTABLE:
+    for name in DATA_FILES:
         assert f"segan_nnunet/{name}" in in_wheel, f"{wheel.name} lacks {name}"
         assert {name, f"segan_nnunet/{name}"} & in_sdist, f"{sdist.name} lacks {name}"
     assert "segan_trainers.py" in in_wheel & in_sdist, "users' own files of trainers import it"
     environment = install(wheel, work, python)
-    told = run(["python", "-c", "import segan_nnunet; print(segan_nnunet.__file__)"], work, environment)
-    assert str(work / "installed") in told, f"the package that runs is not the wheel's: {told}"
-    whole_job(work, environment)
-    print("the wheel does the whole job")
+    imported = run(["python", "-c", "import segan_nnunet; print(segan_nnunet.__file__)"], work, environment)
+    assert str(work / "installed") in imported, f"the imported package is not the wheel's: {imported}"
+    run_pipeline(work, environment)
+    print("the wheel runs the whole pipeline")
 
 
 def install(wheel: Path, work: Path, python: str) -> dict[str, str]:
-    """Install a wheel in a fresh environment, beside the libraries of another; return its environment variables."""
+    """Install a wheel in a new environment that uses PYTHON's libraries. Return its environment variables."""
     venv.create(work / "installed", with_pip=False)
     (site,) = (work / "installed").glob("lib/python*/site-packages")
     code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
@@ -55,7 +55,7 @@ def install(wheel: Path, work: Path, python: str) -> dict[str, str]:
     scripts = work / "installed" / "bin"
     run([python, "-m", "pip", "--python", str(scripts / "python"), "install", "--no-deps", str(wheel)], work,
         dict(os.environ))  # fmt: skip
-    (site / "libraries.pth").write_text(libraries)  # an editable install's own .pth is not followed
+    (site / "libraries.pth").write_text(libraries)  # Python does not follow the .pth of an editable install
     for name, module, function in (
         ("nnUNetv2_train", "run.run_training", "run_training_entry"),
         ("nnUNetv2_predict", "inference.predict_from_raw_data", "predict_entry_point"),
@@ -74,7 +74,7 @@ def install(wheel: Path, work: Path, python: str) -> dict[str, str]:
     return environment
 
 
-def whole_job(work: Path, environment: dict[str, str]) -> None:
+def run_pipeline(work: Path, environment: dict[str, str]) -> None:
     """Simulate, convert, plan, split, train one epoch, predict, compare."""
     release = work / "release"
     commands = [

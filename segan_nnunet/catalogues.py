@@ -1,4 +1,4 @@
-"""Where the two catalogues lie, `trainers/` and `dataset_conversion/`, which users read and extend; what is in them."""
+"""Find the catalogues `trainers/` and `dataset_conversion/`, which users read and extend, and list their content."""
 
 import ast
 import importlib.util
@@ -15,16 +15,16 @@ CATALOGUES = ("trainers", "dataset_conversion")
 def catalogue_folder(name: str) -> Path:
     """Return the folder of a catalogue, in an installed wheel or in a checkout.
 
-    A wheel holds the catalogues inside the package; in a checkout they stand beside it.
+    A wheel contains the catalogues inside the package. In a checkout they are in the parent folder of the package.
 
     Args:
-        name: `trainers` (what nnUNet_extTrainer points at) or `dataset_conversion` (the release tables).
+        name: `trainers` (for nnUNet_extTrainer) or `dataset_conversion` (the release tables).
 
     Raises:
         FileNotFoundError: the installation is incomplete.
     """
     if name not in CATALOGUES:
-        raise ValueError(f"there is no catalogue '{name}'; there are {', '.join(CATALOGUES)}")
+        raise ValueError(f"'{name}' is not a catalogue; the catalogues are {', '.join(CATALOGUES)}")
     package = Path(__file__).resolve().parent
     for folder in (package / name, package.parent / name):
         if folder.is_dir():
@@ -35,17 +35,17 @@ def catalogue_folder(name: str) -> Path:
 
 
 def named_folders() -> list[Path]:
-    """The folders of nnUNet_extTrainer, in which nnU-Net looks for trainers beside its own."""
+    """Return the folders of nnUNet_extTrainer, which nnU-Net searches for trainers after its own."""
     return [path.resolve() for path in map(Path, entries()) if path.is_dir()]
 
 
 def entries() -> list[str]:
-    """The entries of nnUNet_extTrainer as they are written."""
+    """Return the entries of nnUNet_extTrainer as text."""
     return [entry for entry in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep) if entry]
 
 
 def folder_problems() -> list[str]:
-    """Say which entries of nnUNet_extTrainer are no folders: nnU-Net passes them by without a word."""
+    """Return a message for each entry of nnUNet_extTrainer that is not a folder. nnU-Net ignores such entries."""
     problems = []
     for entry in entries():
         path = Path(entry)
@@ -54,62 +54,62 @@ def folder_problems() -> list[str]:
         if path.is_file():
             problem = f"is a file; name its folder, {path.parent}"
         elif entry.startswith("~"):
-            problem = "is no folder: the shell leaves a ~ in quotes as it is; write $HOME"
+            problem = "is not a folder: the shell does not replace ~ in quotes; write $HOME"
         elif set(",;") & set(entry):
-            problem = f"is no folder; several folders are separated by '{os.pathsep}'"
+            problem = f"is not a folder; separate several folders with '{os.pathsep}'"
         elif entry != entry.strip():
-            problem = "is no folder: it begins or ends with a space or a line break"
+            problem = "is not a folder: it begins or ends with a space or a line break; remove it"
         else:
-            problem = "is no folder; correct the path, or make the folder"
+            problem = "is not a folder; correct the path, or make the folder"
         problems.append(f"nnUNet_extTrainer: {entry!r} {problem}")
     return problems
 
 
 def python_files(folder: Path) -> list[Path]:
-    """List the files into which nnU-Net looks for trainers: of a folder, and of the packages in it.
+    """List the files that nnU-Net searches for trainers: the modules of a folder and of the packages in it.
 
-    A name with another dot is none: an editor's lock .#mine.py, a Mac's ._mine.py, a copy mine.old.py.
+    Names with another dot are not modules: an editor's lock .#mine.py, a Mac's ._mine.py, a copy mine.old.py.
     """
-    found = []
+    files = []
     for module in pkgutil.iter_modules([str(folder)]):
         path = folder / module.name
-        found += python_files(path) if module.ispkg else [path.with_name(f"{module.name}.py")]
-    return [path for path in found if path.is_file()]
+        files += python_files(path) if module.ispkg else [path.with_name(f"{module.name}.py")]
+    return [path for path in files if path.is_file()]
 
 
 def declared_classes(folder: Path) -> dict[str, str]:
-    """Classes that a folder's Python files define, with their docstrings' first lines; nothing is imported."""
+    """Return the classes in a folder's Python files and the first lines of their docstrings, without imports."""
     return {name: line for path in python_files(folder) for name, line in classes_in(path).items()}
 
 
 def classes_in(path: Path) -> dict[str, str]:
-    """Classes that a Python file defines, with their docstrings' first lines; none where it is no Python."""
+    """Return the classes in a Python file and the first lines of their docstrings; none if it does not compile."""
     try:
         nodes = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError, OSError):  # the search for a trainer names such a file
+    except (SyntaxError, ValueError, OSError):  # `find_trainer` reports such a file
         return {}
     classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     return {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in classes}
 
 
 def list_trainers() -> str:
-    """The trainers by folder, and the suffixes, with one line each."""
+    """Return a text with the trainers of each folder and the suffixes, one line each."""
     lines = []
     for folder in dict.fromkeys([catalogue_folder("trainers"), *named_folders()]):
         declared = declared_classes(folder)
-        for name in [name for name in declared if parts(name).idea != name and parts(name).idea in declared]:
-            del declared[name]  # an idea's own form of a suffix
+        for name in [name for name in declared if parts(name).base != name and parts(name).base in declared]:
+            del declared[name]  # a base trainer's own form of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
     lines += [line for problem in folder_problems() for line in (problem, "")]
-    lines += ["Suffixes, behind our trainers and those of yours that are made from ours, in this order:"]
+    lines += ["Suffixes for our trainers and for your subclasses of them, in this order:"]
     lines += [f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items()]
     return "\n".join(lines)
 
 
 def load_trainers() -> ModuleType:
-    """Import the catalogue of trainers as nnU-Net does: from its file, under a bare name. It imports torch: seconds."""
+    """Import the catalogue of trainers as nnU-Net does, from its file. This imports torch and takes seconds."""
     spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder("trainers") / "segan_trainers.py")
-    assert spec and spec.loader  # for mypy: the file is there
+    assert spec and spec.loader  # for mypy: the file exists
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

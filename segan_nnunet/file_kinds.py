@@ -1,4 +1,4 @@
-"""Tell what a file really is, whatever its name says, and which names other libraries cannot open."""
+"""Recognise a file's content, independent of its name, and names that other libraries cannot open."""
 
 import os
 import unicodedata
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError
 
-START = 512  # bytes that tell one kind from another
-# the first bytes of a file, what it is, and the remedy
+START = 512  # bytes that identify the content
+# first bytes of a file, its content, the remedy
 KINDS = (
     (b"version https://git-lfs", "is a pointer of Git LFS", "get the file itself with `git lfs pull`"),
     (b"<!doctype", "is a web page", "the download perhaps wanted a login: fetch the file again"),
@@ -22,7 +22,7 @@ def read_start(path: Path) -> bytes:
     """Read the first bytes of a file.
 
     Raises:
-        InputError: the file does not exist, is no file, or cannot be read.
+        InputError: the file does not exist, is not a file, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -40,18 +40,18 @@ def read_start(path: Path) -> bytes:
 
 
 def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
-    """Check that a file is not something else under this name: a pointer, a web page, zeros, nothing.
+    """Check that a file does not have other content: a pointer, a web page, zeros, or nothing.
 
     Args:
         path: the file.
         wanted: the kind of file that its reader expects, as in "a checkpoint".
-        otherwise: what helps where the file cannot be had again, as in "; or remove it".
+        otherwise: remedy if the file cannot be restored, as in "; or remove it".
 
     Returns:
         The first bytes of the file.
 
     Raises:
-        InputError: the file cannot be read, or is something else; with the remedy.
+        InputError: the file cannot be read, or has other content. The message gives the remedy.
     """
     start = read_start(path)
     if not start:
@@ -68,24 +68,24 @@ def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
 
 
 def read_pickles(path: Path) -> bytes:
-    """Read what an archive of PyTorch says of its tensors, without the tensors: keys stay readable in it.
+    """Read the description of the tensors in an archive of PyTorch, without the tensors. It contains the keys as text.
 
     Returns:
-        The pickles; nothing where the archive is not of PyTorch.
+        The pickles; empty if the archive is not from PyTorch.
 
     Raises:
-        zipfile.BadZipFile: it is cut off, or its checksum is wrong.
-        OSError: it cannot be read.
+        zipfile.BadZipFile: the archive is cut off, or its checksum is wrong.
+        OSError: the archive cannot be read.
     """
     with zipfile.ZipFile(path) as archive:
         return b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
 
 
 def check_name(name: str | Path) -> None:
-    """Check that a path is valid UTF-8: the libraries that read images end the whole process at any other.
+    """Check that a path is valid UTF-8. Other names make the libraries that read images end the process.
 
     Raises:
-        InputError: it is not; its bytes are shown escaped.
+        InputError: the path is not UTF-8. The message shows its bytes, escaped.
     """
     try:
         os.fspath(name).encode("utf-8")
@@ -98,7 +98,7 @@ def check_name(name: str | Path) -> None:
 
 
 def composed(name: str) -> str:
-    """Return a name with composed letters (NFC): a Mac writes those of others decomposed (NFD), an e and an accent."""
+    """Return a name with composed letters (NFC). A Mac writes letters decomposed (NFD): an e and an accent."""
     return unicodedata.normalize("NFC", name)
 
 

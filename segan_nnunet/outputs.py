@@ -1,7 +1,7 @@
-"""Where commands write: one rule for every output path, checked before the work starts.
+"""Check all output paths by one rule before the work starts, and write output files atomically.
 
-A command works in a hidden folder inside the output folder, and its files are moved into place at the end. So an output
-folder that is a link, a mount point or the current folder stays what it is, and a command that fails leaves nothing.
+A command works in a hidden folder inside the output folder, and moves its files into place at the end. So an output
+folder may be a link, a mount point or the current folder, and a command that fails leaves no files.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError, shorten
 
-STAGING = ".segan_nnunet."  # begins the names of the hidden folders
+STAGING = ".segan_nnunet."  # prefix of the hidden folders' names
 ANY_NAME = re.compile(".*")
-# A new folder with such a name is a file that the user expects
+# A user who gives a new path with such an ending expects a file
 FILE_ENDINGS = frozenset(
     ".zip .tar .gz .tgz .bz2 .xz .7z .rar .html .md .tex .csv .tsv .xlsx .json .txt .png .pdf .nii .mha .nrrd".split()
 )
@@ -40,24 +40,23 @@ def output_folder(
     """Yield an empty hidden folder inside an output folder; move its files into the output folder at the end.
 
     Args:
-        path: the output folder, which is made where it is missing. Links are followed.
-        names: what files and folders of the command can be called. Others in the output folder stay untouched.
-        earlier: returns what an earlier call of the command wrote into the folder, to be replaced.
-        option: names the path in messages.
+        path: the output folder. It is created if it is missing. Links are followed.
+        names: pattern of the names of the command's files and folders. Other files in the output folder do not change.
+        earlier: returns the files of an earlier call of the command in the folder, which are replaced.
+        option: name of the path's option, for messages.
 
     Raises:
-        InputError: the path cannot be an output folder, or holds something of these names that is not of an earlier
-            call.
+        InputError: the path cannot be an output folder, or contains files with these names that no earlier call wrote.
     """
     with made_folder(path, option):
         check_room(path, names, earlier, option)
         staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=path))
         try:
             yield staging
-            replaced = check_room(path, names, earlier, option)  # again: hours may have passed
+            replaced = check_room(path, names, earlier, option)  # check again: the work may have taken hours
             written = put_in_place(staging, path)
-            for file in sorted(set(replaced) - written, reverse=True):  # what is in a folder before the folder
-                with contextlib.suppress(OSError):  # a folder that holds files of the user's
+            for file in sorted(set(replaced) - written, reverse=True):  # the content of a folder before the folder
+                with contextlib.suppress(OSError):  # a folder that contains files of the user
                     file.rmdir() if file.is_dir() else file.unlink()
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -68,9 +67,9 @@ def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
     """Yield the path of a file in a hidden folder; rename it to a new output file at the end.
 
     Args:
-        path: the output file. Its folder is made where it is missing.
-        ending: of its name. A name without any ending is accepted.
-        option: names the path in messages.
+        path: the output file. Its folder is created if it is missing.
+        ending: required ending of its name. A name without an ending is accepted.
+        option: name of the path's option, for messages.
 
     Raises:
         InputError: the path exists, is named like another kind of file, or cannot be written.
@@ -90,15 +89,15 @@ def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
 
 @contextmanager
 def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
-    """Check that files can be written into a folder, and make it where it is missing; remove it if the work fails.
+    """Create a folder if it is missing, and check that it is writable. Remove a new folder if the work fails.
 
     Args:
         path: the folder. Links are followed.
-        option: names the path in messages.
+        option: name of the path's option, for messages.
 
     Raises:
-        InputError: the path, or a folder above it, is a file or a link to nothing; it is named like a file; nothing
-            can be written there; or the disk fills while files are written.
+        InputError: the path, or a folder above it, is a file or a broken link; or its name is that of a file; or it is
+            not writable; or the disk becomes full during the work.
     """
     made: list[Path] = []
     try:
@@ -115,7 +114,7 @@ def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
         yield
     except BaseException as error:
         remove_empty(made)
-        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:  # of a write
+        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:  # a failed write
             raise InputError(
                 f"{path} cannot be written to ({error.strerror}); free some room, or choose another path with {option}"
             ) from error
@@ -123,7 +122,7 @@ def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
 
 
 def missing_folders(path: Path, option: str) -> list[Path]:
-    """Return which of a folder and those above it are missing, the deepest first.
+    """Return the missing folders among a folder and its parents, the deepest first.
 
     Raises:
         InputError: the folder cannot be made, as described in `made_folder`.
@@ -153,29 +152,29 @@ def check_room(
     earlier: Callable[[Path], Collection[Path]] = no_files,
     option: str = "-o",
 ) -> Collection[Path]:
-    """Check that a command would replace nothing but its own files. Returns those.
+    """Check that a command replaces only its own files, and return these.
 
     Args:
         folder, names, earlier, option: as in `output_folder`.
 
     Raises:
-        InputError: the folder holds something of the command's names that no earlier call wrote.
+        InputError: the folder contains a file with one of the command's names that no earlier call wrote.
     """
-    own = earlier(folder)
+    replaced = earlier(folder)
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith(STAGING))
-    if foreign := [path.name for path in entries if names.fullmatch(path.name) and path not in own]:
+    if foreign := [path.name for path in entries if names.fullmatch(path.name) and path not in replaced]:
         raise InputError(
             f"{folder} is not empty: it holds {shorten(foreign)}, which this command did not write and does not "
             f"replace. Move it away, or choose another folder with {option}"
         )
-    return own
+    return replaced
 
 
 def check_new_file(path: Path, option: str) -> None:
-    """Check that a file can be new.
+    """Check that an output file does not exist yet.
 
     Raises:
-        InputError: there is a file, folder or link of this name.
+        InputError: a file, folder or link has this name.
     """
     if os.path.lexists(path):
         kind = "is a folder" if path.is_dir() else "exists"
@@ -183,7 +182,7 @@ def check_new_file(path: Path, option: str) -> None:
 
 
 def put_in_place(source: Path, folder: Path) -> set[Path]:
-    """Move all that is in a folder into another one. Returns where it is now, files and folders."""
+    """Move the content of a folder into another folder. Return the new paths of its files and folders."""
     placed: set[Path] = set()
     for path in source.iterdir():
         target = folder / path.name
@@ -191,14 +190,14 @@ def put_in_place(source: Path, folder: Path) -> set[Path]:
         if path.is_dir() and target.is_dir():
             placed |= put_in_place(path, target)
         elif target.is_symlink():
-            shutil.copyfile(path, target)  # into the file that is linked to
+            shutil.copyfile(path, target)  # write into the link's target
         else:
-            shutil.move(path, target)  # a copy where a folder in the output folder lies on another disk
+            shutil.move(path, target)  # shutil copies if the target is on another disk
     return placed
 
 
 def remove_empty(folders: Collection[Path]) -> None:
-    """Remove those of the folders that are empty."""
+    """Remove the empty folders."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

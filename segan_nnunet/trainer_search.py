@@ -1,4 +1,4 @@
-"""nnU-Net's own search for a trainer, without its output; a file that stops it is named."""
+"""Find trainers with nnU-Net's own search, without its output, and report the file that stops it."""
 
 import contextlib
 import difflib
@@ -22,53 +22,53 @@ from segan_nnunet.trainer_names import SUFFIXES, parts, unseeded
 
 
 class NoTrainerError(InputError):
-    """nnU-Net finds no trainer of a name; with the trainers that exist."""
+    """nnU-Net finds no trainer with a name. The message lists the existing trainers."""
 
 
 def find_trainer(name: str) -> Any:
-    """Find a trainer as nnU-Net does: among its own, then in the folders of nnUNet_extTrainer.
+    """Find a trainer as nnU-Net does: first among its own trainers, then in the folders of nnUNet_extTrainer.
 
     Args:
-        name: of the class, with or without suffixes.
+        name: name of the class, with or without suffixes.
 
     Returns:
         The class, a subclass of nnUNetTrainer.
 
     Raises:
-        NoTrainerError: there is none.
-        InputError: a file of nnUNet_extTrainer cannot be imported, into which nnU-Net looks before it finds the
-            trainer; or the class is no trainer; or the name breaks a rule of the suffixes.
+        NoTrainerError: nnU-Net finds no such trainer.
+        InputError: nnU-Net cannot import a file of nnUNet_extTrainer before it finds the trainer, or the class is not a
+            trainer, or the name breaks a rule of the suffixes.
     """
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
 
     try:
-        # it prints every file that it inspects, and a file may print what it likes
+        # nnU-Net prints every file that it inspects, and the file itself may print too
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return recursive_find_trainer_class_by_name(name)
-    except InputError:  # of our own trainers, about the name
+    except InputError:  # from our catalogue, about the name
         raise
-    except (Exception, SystemExit) as error:  # a file of the user's raises anything while it is imported
+    except (Exception, SystemExit) as error:  # importing a user's file may raise anything
         if place := place_of(error):
             raise InputError(cannot_be_imported(name, error, *place)) from error
         if isinstance(error, AssertionError):
-            raise InputError(f"{name} is a class, but no trainer: it does not inherit from nnUNetTrainer") from error
+            raise InputError(f"{name} is not a trainer: make it a subclass of nnUNetTrainer") from error
         if isinstance(error, RuntimeError):
             raise NoTrainerError(f"nnU-Net finds no trainer {name}. {known_trainers(name)}") from error
         raise
 
 
 def declared_twice(name: str) -> str:
-    """Say which files define the class of a trainer, if several do; nnU-Net takes the first without a word.
+    """Return a message with the files that define a trainer's class, or "" for a single file. nnU-Net takes the first.
 
     Args:
-        name: of the trainer, with or without suffixes.
+        name: name of the trainer, with or without suffixes.
     """
-    names = {name, unseeded(name)[0], parts(name).idea}
+    names = {name, unseeded(name)[0], parts(name).base}
     folders = dict.fromkeys([stock_folder(), *named_folders()])
     files = [path for folder in folders for path in python_files(folder) if names & classes_in(path).keys()]
-    for one in sorted(names):
-        if len(found := [path for path in files if one in classes_in(path)]) > 1:
-            return f"{one} is defined in {' and in '.join(map(str, found))}; nnU-Net takes the first of them"
+    for class_name in sorted(names):
+        if len(defining := [path for path in files if class_name in classes_in(path)]) > 1:
+            return f"{class_name} is defined in {' and in '.join(map(str, defining))}; nnU-Net takes the first of them"
     return ""
 
 
@@ -80,14 +80,15 @@ def stock_folder() -> Path:
 
 
 def place_of(error: BaseException) -> tuple[Path, int] | None:
-    """Return the file of nnUNet_extTrainer, and its line, in which an error arose; None if in none of them.
+    """Return the file of nnUNet_extTrainer and the line that raised an error, or None if another file raised it.
 
-    Some errors of a file that is no Python at all have no place; then it is the first that does not compile.
+    Some errors of an invalid Python file contain no file name. Then return the first file that does not compile.
     """
     places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError | OSError) and error.filename:
         places.append((str(error.filename), getattr(error, "lineno", 0) or 0))
-    folders = {Path(os.path.abspath(entry)) for entry in entries()}  # not resolved: a file may be a link to elsewhere
+    # not resolved, because a file may be a link to another folder
+    folders = {Path(os.path.abspath(entry)) for entry in entries()}
     for file, line in reversed(places):
         path = Path(os.path.abspath(file))
         if folders & set(path.parents):
@@ -99,7 +100,7 @@ def place_of(error: BaseException) -> tuple[Path, int] | None:
 
 
 def compiles(path: Path) -> bool:
-    """Return whether a file is Python."""
+    """Return whether a Python file compiles."""
     try:
         compile(path.read_bytes(), path, "exec")
     except (SyntaxError, ValueError, OSError):
@@ -108,12 +109,12 @@ def compiles(path: Path) -> bool:
 
 
 def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -> str:
-    """Say which file stops the search for a trainer, why, and what helps."""
+    """Return a message with the file that stops the search for a trainer, the reason and the remedy."""
     reason = f"{type(error).__name__}: {error}"
     remedy = "Correct the file"
     if isinstance(error, SystemExit):
         reason = "it ends the program, as a script does"
-        remedy = "Put what it runs below `if __name__ == '__main__':`"
+        remedy = "Move its script part below `if __name__ == '__main__':`"
     elif isinstance(error, ModuleNotFoundError):
         remedy = f"Install {(error.name or 'the package').partition('.')[0]}"
     return (
@@ -123,19 +124,20 @@ def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -
 
 
 def known_trainers(wanted: str) -> str:
-    """Say which trainers exist: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
+    """Return a message with all trainers of nnUNet_extTrainer, and nnU-Net's trainers with similar names."""
     external = os.environ.get("nnUNet_extTrainer")
-    own = [name for folder in named_folders() for name in declared_classes(folder)]
+    declared = [name for folder in named_folders() for name in declared_classes(folder)]
     similar = difflib.get_close_matches(wanted, declared_classes(stock_folder()), n=3)
-    said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
+    message = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
     if external:
-        said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
-        if not own:
-            said = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net looks into its .py files and packages."
+        message = f"nnUNet_extTrainer ({external}) has {', '.join(declared)}. "
+        message += f"Our trainers take the suffixes {', '.join(SUFFIXES)}."
+        if not declared:
+            message = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net searches its .py files and packages."
     if external and catalogue_folder("trainers") not in named_folders():
-        said += (
-            " The folder of our trainers, which also makes those with suffixes, is not in it: export nnUNet_extTrainer="
-            f'"$(segan_nnunet trainer-folder){os.pathsep}{external}".'
+        message += (
+            " nnUNet_extTrainer lacks the folder of our trainers, which composes the suffixes: export "
+            f'nnUNet_extTrainer="$(segan_nnunet trainer-folder){os.pathsep}{external}".'
         )
-    said += "".join(f" {problem}." for problem in folder_problems())
-    return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
+    message += "".join(f" {problem}." for problem in folder_problems())
+    return message + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")

@@ -128,7 +128,7 @@ def test_without_a_gpu_its_check_is_a_sentence(capsys: pytest.CaptureFixture[str
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert check_device(tmp_path / "check") is None
-    assert "There is no CUDA GPU here, so nothing was run." in capsys.readouterr().out
+    assert "This machine has no CUDA GPU, so no check was run." in capsys.readouterr().out
     assert not (tmp_path / "check").exists()
 
 

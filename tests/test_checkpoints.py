@@ -15,7 +15,7 @@ from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from segan_nnunet.errors import InputError
 from segan_nnunet.folds.checkpoint import read_checkpoint
 from segan_nnunet.training import AdversarialTrainer, SeparateTrainer, SoftmaxTrainer
-from segan_nnunet.training.run.checkpoint import plain, random_states, restore_random_states
+from segan_nnunet.training.run.checkpoint import random_states, restore_random_states, without_numpy
 from segan_nnunet.training.run.divergence import TrainingDivergedError
 from tests.small_trainers import a_batch, build, epoch, play
 
@@ -34,10 +34,10 @@ def test_checkpoints_hold_tensors_and_plain_values_only(nnunet_folders: Path) ->
 
 def test_plain_values_keep_what_they_are() -> None:
     value = {"a": [np.float32(0.5), (np.int64(3), None)], "b": np.arange(3, dtype=np.uint32), "c": "text"}
-    made = plain(value)
-    assert made["a"] == [0.5, (3, None)] and type(made["a"][0]) is float and made["c"] == "text"
-    assert torch.equal(made["b"], torch.arange(3))
-    torch.load(io.BytesIO(pickle_of(made)), weights_only=True)
+    converted = without_numpy(value)
+    assert converted["a"] == [0.5, (3, None)] and type(converted["a"][0]) is float and converted["c"] == "text"
+    assert torch.equal(converted["b"], torch.arange(3))
+    torch.load(io.BytesIO(pickle_of(converted)), weights_only=True)
 
 
 def pickle_of(value: Any) -> bytes:
@@ -47,7 +47,7 @@ def pickle_of(value: Any) -> bytes:
 
 
 def test_random_states_make_the_round_trip_through_a_file() -> None:
-    states = torch.load(io.BytesIO(pickle_of(plain(random_states()))), weights_only=True)
+    states = torch.load(io.BytesIO(pickle_of(without_numpy(random_states()))), weights_only=True)
     drawn = np.random.rand(4), torch.rand(4)
     restore_random_states(states)
     np.testing.assert_array_equal(np.random.rand(4), drawn[0])

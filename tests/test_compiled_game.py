@@ -21,7 +21,7 @@ class Compiled(AdversarialTrainer):
         return True
 
     @staticmethod
-    def compile_is_asked_for() -> bool:
+    def compile_is_requested() -> bool:
         return True
 
 

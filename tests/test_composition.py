@@ -1,4 +1,4 @@
-"""Names of trainers: ideas, which the catalogue declares, and suffixes, which are put together when nnU-Net asks."""
+"""Names of trainers: base trainers, which the catalogue declares, and suffixes, which are composed on request."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from segan_nnunet.training import AdversarialTrainer, PaperAugmentation, ShortSc
 from segan_nnunet.training.suffixes import Seeded
 
 ABLATIONS = ("S1_1C", "S3_1C", "s0", "s3")
-IDEAS = ("SegANTrainer", "UNetSoftmaxTrainer", "SegANDiceTrainer", *(f"SegANTrainer_{name}" for name in ABLATIONS))
+BASES = ("SegANTrainer", "UNetSoftmaxTrainer", "SegANDiceTrainer", *(f"SegANTrainer_{name}" for name in ABLATIONS))
 
 
 @pytest.mark.parametrize("name", ["SegANTrainer_s0", "SegANTrainer_PaperDA", "SegANTrainer_short_seed3", "A_5epochs"])
@@ -24,12 +24,12 @@ def test_a_name_is_its_parts_in_order(name: str) -> None:
 
 def test_every_idea_is_there_in_every_length_and_with_the_paper_s_augmentation() -> None:
     catalogue = load_trainers()
-    for idea in IDEAS:
+    for base in BASES:
         for augmentation in ("", "_PaperDA"):
             for length in ("", "_short", "_50epochs", "_250epochs", "_1epoch", "_short_2epochs"):
-                trainer = getattr(catalogue, f"{idea}{augmentation}{length}")
-                assert trainer.__name__ == f"{idea}{augmentation}{length}"
-                assert issubclass(trainer, getattr(catalogue, idea))
+                trainer = getattr(catalogue, f"{base}{augmentation}{length}")
+                assert trainer.__name__ == f"{base}{augmentation}{length}"
+                assert issubclass(trainer, getattr(catalogue, base))
                 assert issubclass(trainer, ShortSchedule) == length.startswith("_short")
                 assert issubclass(trainer, PaperAugmentation) == bool(augmentation)
 
@@ -39,7 +39,7 @@ def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
     assert catalogue.SegANTrainer_s0_250epochs.num_epochs == 250
     assert catalogue.SegANTrainer_s0_250epochs.initial_lr == catalogue.SegANTrainer.initial_lr
     assert catalogue.SegANTrainer_PaperDA_short.initial_lr == ShortSchedule.initial_lr
-    # the idea whose short schedule differs says so, with further suffixes too
+    # a base trainer may declare its own short schedule, which is used with further suffixes too
     assert catalogue.SegANDiceTrainer_short.initial_lr == catalogue.SegANDiceTrainer_PaperDA_short.initial_lr == 2e-4
     assert catalogue.nnUNetTrainerSegAN_short_seed1.initial_lr == 1e-2, "nnU-Net's optimiser has nnU-Net's rate"
     assert not hasattr(catalogue.nnUNetTrainerSegAN_50epochs, "initial_lr")
@@ -61,7 +61,7 @@ def test_unknown_names_are_left_to_nnunet_and_a_wrong_order_gets_a_sentence(monk
     for name, said in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
         with pytest.raises(InputError, match=said):
             getattr(catalogue, name)
-    with pytest.raises(InputError, match="SegANTrainer_PaperDA_short_seed1, not SegANTrainer_seed1_short_PaperDA"):
+    with pytest.raises(InputError, match="SegANTrainer_seed1_short_PaperDA .*Use SegANTrainer_PaperDA_short_seed1"):
         _ = catalogue.SegANTrainer_seed1_short_PaperDA
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
     stock = recursive_find_trainer_class_by_name("nnUNetTrainer_5epochs")
@@ -82,7 +82,7 @@ def test_trainers_of_one_s_own_are_listed_without_being_imported(
     assert declared_classes(tmp_path) == {"Mine": "What it does."}
     listed = list_trainers()
     assert "What it does." in listed and "More." not in listed
-    for name in (*IDEAS, "_PaperDA", "_short", "_50epochs", "_seed3"):
+    for name in (*BASES, "_PaperDA", "_short", "_50epochs", "_seed3"):
         assert f"  {name} " in listed
 
 
@@ -149,7 +149,7 @@ def test_every_suffix_goes_behind_a_trainer_that_is_made_from_the_catalogue_s(ow
     softer = catalogue.Softer_short_seed1
     assert softer.num_epochs == 3, "a short form of the user's own goes before ours"
     assert issubclass(softer, PaperAugmentation), "a composed trainer can be imported too"
-    with pytest.raises(InputError, match="Mine_PaperDA_short, not Mine_short_PaperDA"):
+    with pytest.raises(InputError, match="Mine_short_PaperDA .*Use Mine_PaperDA_short"):
         _ = catalogue.Mine_short_PaperDA
     assert not hasattr(catalogue, "Theirs_short"), "nnU-Net's own trainer does not look at what a suffix sets"
     assert catalogue.Theirs_seed1.seed == 1

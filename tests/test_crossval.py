@@ -233,7 +233,7 @@ def test_unknown_trainers_are_named_with_those_that_exist(tmp_path: Path, monkey
     (own / "mine.py").write_text("class MyTrainer: ...\n")
     monkeypatch.setenv("nnUNet_extTrainer", str(own))
     check_trainers(["nnUNetTrainer", "nnUNetTrainerNoDeepSupervision"])
-    with pytest.raises(InputError, match="no trainer MyTrainr.*there are MyTrainer"):
+    with pytest.raises(InputError, match=r"no trainer MyTrainr.*nnUNet_extTrainer \(.* has MyTrainer"):
         check_trainers(["nnUNetTrainer", "MyTrainr"])
     monkeypatch.delenv("nnUNet_extTrainer")
     with pytest.raises(InputError, match="nnUNet_extTrainer is not set.*nnU-Net itself has nnUNetTrainerNoMirroring"):

@@ -43,7 +43,7 @@ class NotCompiled:
 
 class Compiled:
     @staticmethod
-    def compile_is_asked_for() -> bool:
+    def compile_is_requested() -> bool:
         return True
 
 

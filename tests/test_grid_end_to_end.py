@@ -73,4 +73,4 @@ def test_reproduce_from_the_release_to_the_table(small_dataset: Commands) -> Non
     assert "3 training cases" in printed and "2 jobs: 2 finished" in printed
     assert "| GridQuick |" in printed and "Mean over 3 cases" in printed
     again = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu")
-    assert "is taken as it is" in again and "nnUNetv2_train" not in again and "| GridQuick |" in again
+    assert "is used without changes" in again and "nnUNetv2_train" not in again and "| GridQuick |" in again

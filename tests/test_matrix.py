@@ -25,7 +25,7 @@ LABELS: dict[int, tuple[str, dict[str, object]]] = {
     3: ("regions + ignore", {**REGIONS, "ignore": 4}),
 }
 CONFIGURATIONS = ("2d", "3d_fullres")
-# ideas, and one suffix that changes the data; controls that change one attribute of an idea are left out
+# base trainers, and one suffix that changes the data; controls that change one attribute are left out
 TRAINERS = (
     "SegANTrainer", "UNetSoftmaxTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0",
     "SegANDiceTrainer", "SegANTrainer_PaperDA", "nnUNetTrainerSegAN",

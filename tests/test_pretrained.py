@@ -124,7 +124,7 @@ def test_other_channels_and_other_networks_are_named_before_the_training(nnunet_
         "_kw_requires_import": ["conv_op"],
     }
     with pytest.raises(
-        InputError, match=r"is of another network: its encoder\S+ is \(32, 16, 4, 4\), and here .*48, 16"
+        InputError, match=r"is of another network: its encoder\S+ has the shape \(32, 16, 4, 4\), not .*48, 16"
     ):
         start_from(path, build(AdversarialTrainer, nnunet_folders, architecture=wide))
 

@@ -89,7 +89,7 @@ def refusing(error: int) -> Callable[..., Any]:
         ((os, "fsync"), errno.ENOSPC, "free some room"),  # file servers say it as late as this
         ((os, "fsync"), errno.EDQUOT, "ask for a larger quota"),
         ((tempfile, "NamedTemporaryFile"), errno.EROFS, "make that file system writable"),
-        ((os, "replace"), errno.EIO, "put that right"),
+        ((os, "replace"), errno.EIO, "correct that"),
     ],
 )
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(
@@ -108,7 +108,7 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
     limit = contextlib.nullcontext() if function else files_of_at_most(10_000)
     with pytest.raises(InputError) as refused, limit:
         trainer.save_checkpoint(str(path))
-    said = f"{path} cannot be written: {os.strerror(error)}. What was saved before is whole: "
+    said = f"{path} cannot be written: {os.strerror(error)}. The previous checkpoint is intact: "
     assert str(refused.value).startswith(said) and remedy in str(refused.value)
     assert path.read_bytes() == whole
     assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"

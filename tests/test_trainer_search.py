@@ -84,13 +84,13 @@ def test_a_helper_that_a_trainer_imports_and_a_linked_file_are_named(own: Path, 
 
 def test_a_class_that_is_no_trainer_is_said_to_be_none(own: Path) -> None:
     (own / "plain.py").write_text("class Plain: ...\n")
-    with pytest.raises(InputError, match="Plain is a class, but no trainer"):
+    with pytest.raises(InputError, match="Plain is not a trainer"):
         find_trainer("Plain")
 
 
 @pytest.mark.parametrize("name", ["SegANTrainer_until5", "SegANTrainer_short_until5_seed3", "nnUNetTrainer_until5"])
 def test_a_suffix_that_is_none_is_answered_with_those_that_exist(own: Path, name: str) -> None:
-    with pytest.raises(NoTrainerError, match=f"finds no trainer {name}.*ours take _PaperDA, _short, _50epochs, _seed3"):
+    with pytest.raises(NoTrainerError, match=f"finds no trainer {name}.*suffixes _PaperDA, _short, _50epochs, _seed3"):
         find_trainer(name)
 
 
@@ -106,7 +106,7 @@ def test_entries_that_are_no_folders_are_named(
             f"is a file; name its folder, {own}",
             "write $HOME",
             "correct the path",
-            "separated by ':'",
+            "separate several folders with ':'",
             "ends with a space",
         ),
         strict=True,
@@ -137,5 +137,5 @@ def test_a_copy_beside_a_trainer_is_warned_of(own: Path, capsys: pytest.CaptureF
 def test_suffixes_without_the_folder_of_our_trainers_are_explained(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(own))
     assert find_trainer("Zebra").__name__ == "Zebra"
-    with pytest.raises(NoTrainerError, match=rf"with suffixes, is not in it: export .*trainer-folder\):{own}"):
+    with pytest.raises(NoTrainerError, match=rf"composes the suffixes: export .*trainer-folder\):{own}"):
         find_trainer("Zebra_short")

@@ -1,8 +1,9 @@
 """The trainers of the paper, for `nnUNetv2_train ... -tr NAME` (docs/trainers.md). The game is in `training/segan.py`.
 
-To change the distance of Eq. 3, give a subclass other `distances`. To add a term to S's loss, override `further_loss`.
-A trainer of your own is a class of three lines in a file like this one, in a folder of yours that is added to
-nnUNet_extTrainer (docs/trainers.md, "A trainer of your own"). There `from segan_trainers import SegANTrainer` works.
+To change the distance of Eq. 3, override `distances` in a subclass. To add a term to S's loss, override `further_loss`.
+Your own trainer is a class of three lines in a file like this one. Put the file into a folder of yours and add the
+folder to nnUNet_extTrainer (docs/trainers.md, "Your own trainer"). There `from segan_trainers import SegANTrainer`
+works.
 """
 
 import torch
@@ -24,10 +25,11 @@ from segan_nnunet.training import (
 
 
 class SegANTrainer(AdversarialTrainer):
-    """SegAN with critics that are bounded, as the paper's proof requires, and with relative distances. Recommended.
+    """SegAN with bounded critics, as the paper's proof requires, and with relative distances. Recommended.
 
-    It differs from the paper in what `SegANTrainer_asPublished` sets back, and why is in docs/method.md: relative
-    distances, a bias-corrected RMSProp, batch norm of C clamped to 1 and with an eps of 1e-2, images in [0.1, 1].
+    It differs from the paper in four points: relative distances, bias-corrected RMSProp, C's batch norm with a clamp of
+    1 and an eps of 1e-2, and images in [0.1, 1]. `SegANTrainer_asPublished` undoes them. See docs/method.md for the
+    reasons.
     """
 
 
@@ -36,7 +38,7 @@ class SegANTrainer_asPublished(SegANTrainer):
 
     distances = staticmethod(layer_distances)
     optimizer_class = torch.optim.RMSprop
-    optimizer_settings = {}  # torch's own
+    optimizer_settings = {}  # torch's defaults
     initial_lr = critic_initial_lr = 2e-5
     critic_clamp = critic_batch_norm_clamp = 0.01
     critic_batch_norm_eps = BATCH_NORM_EPS
@@ -46,8 +48,8 @@ class SegANTrainer_asPublished(SegANTrainer):
 class SegANDiceTrainer(AdversarialTrainer):
     """The objective of the authors' released code: soft Dice and one mean over all features; Adam, C clamped to 0.05.
 
-    The released networks were made for another data set (ISIC): they have more blocks and no biases. The code also
-    halves the rate, and starts Adam anew, every 25 epochs.
+    The networks here are Figure 1's. The released networks were made for another dataset (ISIC), and have more blocks
+    and no biases. The released code also halves the rate and restarts Adam every 25 epochs, and this trainer does not.
     """
 
     distances = staticmethod(concatenated_distances)
@@ -65,11 +67,11 @@ class SegANDiceTrainer(AdversarialTrainer):
 
 
 class UNetSoftmaxTrainer(SoftmaxTrainer):
-    """The paper's U-net baseline: as SegANTrainer, with the softmax loss in place of the multi-scale loss."""
+    """The paper's U-net baseline: SegANTrainer with the softmax loss in place of the multi-scale loss."""
 
 
 class UNetDiceCETrainer(PaperTrainer):
-    """As UNetSoftmaxTrainer with nnU-Net's own loss, Dice and cross-entropy."""
+    """UNetSoftmaxTrainer with nnU-Net's loss, Dice and cross-entropy, in place of softmax."""
 
 
 # --- The paper's ablations (Section 3.1), with SegANTrainer's settings
@@ -80,21 +82,21 @@ class SegANTrainer_S1_1C(SeparateTrainer):
 
 
 class SegANTrainer_S3_1C(SegANTrainer):
-    """S3-1C: one critic, which sees the masked images of all regions at once."""
+    """S3-1C: one critic that sees the masked images of all regions, concatenated."""
 
     def region_groups(self) -> dict[str, list[int]]:
-        """Return all regions, for the one critic."""
+        """Return one group with all regions."""
         return {"all regions": list(range(self.label_space.num_maps))}
 
 
 class SegANTrainer_s0(SegANTrainer):
-    """S3-3C-s0: the distance at layer 0 alone, of the masked images themselves. No critic has weights, none learns."""
+    """S3-3C-s0: the distance at layer 0 only, between the masked images. The critics have no weights."""
 
     critic_layers = (0,)
 
 
 class SegANTrainer_s3(SegANTrainer):
-    """S3-3C-s3: the distance at the critic's last layer alone."""
+    """S3-3C-s3: the distance at the critic's last layer only."""
 
     critic_layers = (3,)
 
@@ -103,19 +105,19 @@ class SegANTrainer_s3(SegANTrainer):
 
 
 class SegANTrainer_frozen(SegANTrainer):
-    """Critics that keep their initial, clamped weights: a fixed distance. Its difference to SegAN is the adversary."""
+    """SegAN without its adversary: the critics keep their initial, clamped weights, so the distance is fixed."""
 
     critic_learns = False
 
 
 class SegANTrainer_Eq3(SegANTrainer):
-    """Eq. 3 as published, all else as in SegANTrainer: mean absolute differences of the features."""
+    """SegANTrainer with Eq. 3 as published: mean absolute differences of the features."""
 
     distances = staticmethod(layer_distances)
 
 
 class SegANTrainer_concatenated(SegANTrainer):
-    """The authors' weighting of layers: one mean over the features of all layers, concatenated and scaled."""
+    """SegANTrainer with the authors' weighting of layers: one mean over all features, concatenated and scaled."""
 
     distances = staticmethod(concatenated_distances)
 
@@ -124,20 +126,20 @@ class SegANTrainer_concatenated(SegANTrainer):
 
 
 class nnUNetTrainerSegAN(CriticBesideTrainer):
-    """nnU-Net's training with critics beside its loss. Their share of the gradient falls from 1 to 0."""
+    """nnU-Net's training with critics beside its loss. The fraction of their gradient falls from 1 to 0."""
 
 
 class nnUNetTrainerSegAN_frozen(CriticBesideTrainer):
-    """The same with critics that keep their initial, clamped weights: a fixed distance beside nnU-Net's loss."""
+    """nnUNetTrainerSegAN whose critics keep their initial, clamped weights: a fixed distance."""
 
     critic_learns = False
 
 
-# --- Short forms that are more than the suffix
+# --- Short schedules with other settings than the suffix _short
 
 
 class SegANDiceTrainer_short(ShortSchedule, SegANDiceTrainer):
-    """The released objective in 600 steps, at its own rate: Adam needs no larger one."""
+    """SegANDiceTrainer in 600 steps, at its own rate: Adam needs no larger rate."""
 
     initial_lr = SegANDiceTrainer.initial_lr
     critic_initial_lr = SegANDiceTrainer.critic_initial_lr
@@ -154,5 +156,5 @@ class nnUNetTrainerSegAN_short(ShortSchedule, nnUNetTrainerSegAN):
 
 
 def __getattr__(name: str) -> type:
-    """Make what nnU-Net asks for and this file does not define, from its name (docs/trainers.md)."""
+    """Compose a trainer with suffixes that nnU-Net asks for and this file does not define (docs/trainers.md)."""
     return composed_trainer(name, globals())

@@ -1,4 +1,4 @@
-"""`demo`: the whole job on a simulated BRATS 2015 release, with the commands that a user would type."""
+"""`demo`: run the whole pipeline on a simulated BRATS 2015 release, with the commands that a user types."""
 
 import os
 import shlex
@@ -18,29 +18,29 @@ TRAINERS = ("SegANTrainer_short", "UNetSoftmaxTrainer_short", "UNetDiceCETrainer
 WIDTH = 16  # a quarter of the paper's, for a laptop
 BATCH_SIZE = 12
 FOLD = "0"
-FEWEST_CASES = 5  # as many as there are folds
+FEWEST_CASES = 5  # one per fold
 
 
 def run_demo(folder: Path, cases: int = 20, seed: int = 0, device: str | None = None) -> Path:
     """Simulate a release and run convert, plan, split, three short trainers on one fold, and compare.
 
-    Everything is kept in `folder`: the release, nnU-Net's three folders, the table and the pictures.
+    `folder` keeps the release, nnU-Net's three folders, the table and the pictures.
 
     Args:
-        folder: must be new or empty.
-        cases: simulated patients; a fifth of them is held out.
-        seed: of the simulation.
-        device: cpu, cuda or mps; by default cuda where there is one, else cpu.
+        folder: a new or empty folder.
+        cases: number of simulated patients. The demo holds out a fifth of them.
+        seed: seed of the simulation.
+        device: cpu, cuda or mps. The default is cuda if the machine has it, else cpu.
 
     Returns:
         The folder of the table and the pictures.
 
     Raises:
-        InputError: the folder is in use or cannot be written, too few cases, a device that is not there, or a command
-            failed.
+        InputError: the folder is not empty or cannot be written, `cases` is too small, the device is missing, or a
+            command fails.
     """
     if cases < FEWEST_CASES:
-        raise InputError(f"{cases} cases are too few for {FEWEST_CASES} folds; give --cases {FEWEST_CASES} or more")
+        raise InputError(f"{cases} cases are too few for {FEWEST_CASES} folds. Give --cases {FEWEST_CASES} or more")
     device = device_here(device)
     started = time.monotonic()
     with made_folder(folder, "FOLDER"):
@@ -63,30 +63,30 @@ def run_demo(folder: Path, cases: int = 20, seed: int = 0, device: str | None = 
 
 
 def nnunet_environment(folder: Path) -> dict[str, str]:
-    """Environment variables that put nnU-Net's folders into `folder` and our trainers within its reach."""
+    """Return environment variables that put nnU-Net's folders into `folder` and let nnU-Net find our trainers."""
     processes = str(default_processes())
     folders = {f"nnUNet_{part}": str(folder / f"nnUNet_{part}") for part in ("raw", "preprocessed", "results")}
     for path in folders.values():
         Path(path).mkdir(parents=True, exist_ok=True)
     return {
-        "nnUNet_def_n_proc": processes,  # every worker imports torch: more than processors only costs time
+        "nnUNet_def_n_proc": processes,  # every worker imports torch, so more workers than processors only cost time
         "nnUNet_n_proc_DA": processes,
         **os.environ,
         **folders,
         "nnUNet_extTrainer": str(catalogue_folder("trainers")),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
-        "PYTHONUNBUFFERED": "1",  # so that progress shows in a log file too
-        "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",  # of libraries, at every worker's start
+        "PYTHONUNBUFFERED": "1",  # show progress in a log file too
+        "PYTHONWARNINGS": "ignore::FutureWarning,ignore::DeprecationWarning",  # libraries print these in every worker
     }
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    """Print a command as the user would type it, and run it.
+    """Print a command as a user types it, and run it.
 
     Raises:
-        InputError: it failed.
+        InputError: the command fails.
     """
     print(f"\n$ {shlex.join(command)}", flush=True)
     status = subprocess.run(command, env=environment, check=False).returncode
     if status:
-        raise InputError(f"`{shlex.join(command)}` ended with status {status}; its last lines above say why")
+        raise InputError(f"`{shlex.join(command)}` failed with status {status}. Its last lines above give the reason")

@@ -1,4 +1,4 @@
-"""`benchmark -o`: all that a device decides, written to one folder as Markdown and JSON."""
+"""`benchmark -o`: measure everything that depends on the device, and write it to one folder as Markdown and JSON."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from segan_nnunet.outputs import check_room, made_folder
 
 DATASET_ID = "15"
 NNUNET_PLANS = "nnUNetPlans_check"
-NAMES = re.compile(r"simulated|(performance|trainings)\.(md|json)|comparison_.+")  # of what it writes
+NAMES = re.compile(r"simulated|(performance|trainings)\.(md|json)|comparison_.+")  # of the files written here
 GRIDS = {  # plans: trainers, the baseline last
     "SegANPlans": ("SegAN2000", "Softmax2000"),
     NNUNET_PLANS: ("Beside2000", "Without2000"),
@@ -34,15 +34,16 @@ GRIDS = {  # plans: trainers, the baseline last
 
 @dataclass(frozen=True)
 class Size:
-    """How large everything is.
+    """The sizes of the measurements and trainings.
 
     Attributes:
-        workload: of the steps.
-        steps: timed steps of each candidate.
-        seconds: for which each loader is watched.
-        cases: simulated.
-        width, batch_size: of the networks in the trainings.
-        suffix: of the trainers' names.
+        workload: workload of the timed steps.
+        steps: timed steps per candidate.
+        seconds: measured time per loader.
+        cases: number of simulated cases.
+        width: width of the networks in the trainings.
+        batch_size: batch size of the trainings.
+        suffix: suffix of the trainers' names.
     """
 
     workload: bench.Workload
@@ -59,23 +60,23 @@ SMALL = Size(bench.Workload((64, 64), 4, 8), steps=3, seconds=2, cases=5, width=
 
 
 def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Path | None:
-    """Measure steps, loaders and inference on a device, and train on a simulated cohort there.
+    """Measure steps, loaders and inference on a device, and train on a simulated cohort on it.
 
     Args:
-        folder: without files of an earlier call, and made where it is missing; gets performance.md and trainings.md,
-            the same as JSON, and the comparisons with their pictures.
+        folder: folder without files of an earlier call; created if it is missing. It gets performance.md and
+            trainings.md, the same as JSON, and the comparisons with their pictures.
         device: cuda or cpu.
-        small: sizes that two cores do in a few minutes, instead of the paper's.
+        small: whether to use small sizes, which take two cores a few minutes, instead of the paper's.
 
     Returns:
-        The folder; None where the device is not there, which is no error: a sentence says so.
+        The folder, or None if the device is missing. That is not an error: the command prints it.
 
     Raises:
-        InputError: the folder holds files of these names or cannot be written; or a part failed, and the other parts
-            are there.
+        InputError: the folder holds files with these names or cannot be written, or a part fails. The other parts are
+            then written.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        print("There is no CUDA GPU here, so nothing was run. `-device cpu` runs what a CPU can show of it.")
+        print("This machine has no CUDA GPU, so no check was run. `-device cpu` runs the checks that work on a CPU.")
         return None
     device_here(device)
     with made_folder(folder):
@@ -92,32 +93,33 @@ def check_device(folder: Path, device: str = "cuda", small: bool = False) -> Pat
     for name, part in parts.items():
         begun = time.monotonic()
         try:
-            text, found = part()
-        except Exception:  # the other parts are worth having: all that failed is told at the end
+            text, measurements = part()
+        except Exception:  # run the other parts, and report all failures at the end
             traceback.print_exc()
             failed.append(name)
             continue
         minutes = (time.monotonic() - begun) / 60
         machine = machine_of(device)
-        said = f"{machine['name']}, torch {machine['torch']}, {machine['cores']} cores, in {minutes:.1f} minutes."
-        (folder / f"{name}.md").write_text(f"{said}\n\n{text}")
-        (folder / f"{name}.json").write_text(json.dumps({"machine": machine, "minutes": minutes, **found}, indent=1))
+        heading = f"{machine['name']}, torch {machine['torch']}, {machine['cores']} cores, in {minutes:.1f} minutes."
+        (folder / f"{name}.md").write_text(f"{heading}\n\n{text}")
+        record = {"machine": machine, "minutes": minutes, **measurements}
+        (folder / f"{name}.json").write_text(json.dumps(record, indent=1))
         print(text, flush=True)
     if failed:
-        raise InputError(f"failed: {' and '.join(failed)}; the errors are above. What else was measured is in {folder}")
-    print(f"All of it is in {folder}")
+        raise InputError(f"failed: {' and '.join(failed)}. The errors are above. The other results are in {folder}")
+    print(f"All results are in {folder}")
     return folder
 
 
 def machine_of(device: str) -> dict[str, Any]:
-    """The machine, in words and numbers."""
+    """Return the names and versions of the device and of torch, and the number of cores."""
     name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
     return {"device": device, "name": name, "torch": torch.__version__, "cuda": torch.version.cuda,
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}  # fmt: skip
 
 
 def performance(size: Size) -> tuple[str, dict[str, Any]]:
-    """The benchmark's tables: steps, loaders, inference."""
+    """Return the benchmark's tables of steps, loaders and inference as Markdown, and their values."""
     workload = size.workload
     candidates = (*CANDIDATES, *(VARIANTS if workload.device == "cuda" else ()))
     rows = bench.benchmark(workload, size.steps, candidates)
@@ -125,17 +127,20 @@ def performance(size: Size) -> tuple[str, dict[str, Any]]:
     loaders = bench.pipeline(workload, seconds=size.seconds)
     predicted = bench.inference(workload, size.steps)
     text = [bench.step_table(workload, rows), bench.pipeline_lines(workload, loaders, rows)]
-    found = {
+    measurements = {
         "workload": asdict(workload),
         "steps": [{**asdict(row), "median": row.median, "floor": row.floor} for row in rows],
-        "loaders": [asdict(one) for one in loaders],
-        "inference": [{**asdict(one), "median": one.median} for one in predicted],
+        "loaders": [asdict(loader) for loader in loaders],
+        "inference": [{**asdict(row), "median": row.median} for row in predicted],
     }
-    return "\n".join([*text, bench.inference_table(predicted)]), found
+    return "\n".join([*text, bench.inference_table(predicted)]), measurements
 
 
 def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, dict[str, Any]]:
-    """Train two pairs on a simulated cohort: on a GPU all at once, since none fills it; on a CPU two at once."""
+    """Train and compare two pairs of trainers on a simulated cohort. Return the tables and the times.
+
+    All four trainings run at once on a GPU, because one does not fill it. On a CPU two run at once.
+    """
     release = simulate_release(work, size.cases, seed=0)
     environment = nnunet_environment(work)
     environment["nnUNet_extTrainer"] = os.pathsep.join(
@@ -144,8 +149,8 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     run(["segan_nnunet", "convert", "brats2015", str(release), "-d", DATASET_ID], environment)
     sizes = ["--width", str(size.width), "--batch-size", str(size.batch_size)]
     run(["segan_nnunet", "plan", "-d", DATASET_ID, *sizes], environment)
-    own = ["--network", "nnunet", "--width", str(max(1, size.width // 2)), "--batch-size", str(size.batch_size)]
-    run(["segan_nnunet", "plan", "-d", DATASET_ID, *own, "--plans-name", NNUNET_PLANS], environment)
+    nnunet = ["--network", "nnunet", "--width", str(max(1, size.width // 2)), "--batch-size", str(size.batch_size)]
+    run(["segan_nnunet", "plan", "-d", DATASET_ID, *nnunet, "--plans-name", NNUNET_PLANS], environment)
     run(["segan_nnunet", "split", "-d", DATASET_ID], environment)
     jobs = [(plans, name + size.suffix) for plans, names in GRIDS.items() for name in names]
     at_once = len(jobs) if device == "cuda" else 2
@@ -167,6 +172,6 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
         run([*compare, "--baseline", trainers[-1], "-o", str(output)], environment)
         tables[plans] = table = (output / "table1.md").read_text()
         text.append(table)
-    taken = dict(zip((name for _, name in jobs), seconds, strict=True))
-    lines = [f"- {name}: {time:.0f} s, with its start and the validation of its fold" for name, time in taken.items()]
-    return "\n".join([*text, *lines]) + "\n", {"seconds": taken, "tables": tables}
+    times = dict(zip((name for _, name in jobs), seconds, strict=True))
+    lines = [f"- {name}: {time:.0f} s, including start and validation of its fold" for name, time in times.items()]
+    return "\n".join([*text, *lines]) + "\n", {"seconds": times, "tables": tables}

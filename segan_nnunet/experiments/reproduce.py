@@ -1,4 +1,4 @@
-"""`reproduce`: the paper, from BRATS 2015's files to Table 1, with the ablations of Figure 2."""
+"""`reproduce`: set up the paper's experiment: Table 1 and the ablations of Figure 2, from the files of BRATS 2015."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,8 +17,8 @@ from segan_nnunet.grid.jobs import Grid
 from segan_nnunet.models.configurations import PAPER_WIDTH
 from segan_nnunet.models.plans import SEGAN_PLANS, plan
 
-# Table 1's two methods (SegAN recommended and as published), Figure 2's ablations (Section 3.1) and nnU-Net's loss on
-# the same network, with the paper's only augmentation, the random crop
+# Table 1's two methods (with SegAN as recommended and as published), Figure 2's ablations (Section 3.1) and nnU-Net's
+# loss on the same network, all with the paper's only augmentation, the random crop
 TRAINERS = (
     "SegANTrainer_PaperDA",
     "SegANTrainer_asPublished_PaperDA",
@@ -44,18 +44,18 @@ def paper_grid(
     num_gpus: int = 1,
     trainers: Sequence[str] = (),
 ) -> Grid:
-    """Convert, split and plan BRATS 2015 as far as that is not done, and return the grid of the paper's trainings.
+    """Convert, split and plan BRATS 2015 unless that is done, and return the grid of the paper's trainings.
 
     Args:
-        source: the folder into which the release was unpacked.
-        dataset_id: nnU-Net's number for the dataset, new or of an earlier call.
-        folds: of a cross-validation; by default the paper's holdout, 9:1 for each grade.
-        short: the trainers' short variants, on the demo's narrow network: a trial, not the paper's result.
+        source: the folder of the unpacked release.
+        dataset_id: nnU-Net's number for the dataset, new or from an earlier call.
+        folds: number of folds of a cross-validation. The default is the paper's holdout, 9:1 for each grade.
+        short: whether to train short variants on the demo's narrow network. This is a trial, not the paper's result.
         device, num_gpus: as for `nnUNetv2_train`.
-        trainers: by default `TRAINERS`, with `_short` where that is wanted.
+        trainers: names of the trainers. The default is `TRAINERS`, with `_short` if `short` is True.
 
     Raises:
-        InputError: a trainer or a folder is missing, or the data break a rule; found before the long work begins.
+        InputError: a trainer or a folder is missing, or the data break a rule. All checks precede the trainings.
     """
     trainers = trainers or paper_trainers(short)
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
@@ -65,7 +65,7 @@ def paper_grid(
     try:
         print(write_splits(dataset_id, folds or 1, scheme="kfold" if folds else "holdout").to_string(index=False))
     except InputError as error:
-        raise InputError(f"{error} Here that is --folds 5; splits of an earlier call stay as they are.") from error
+        raise InputError(f"{error} Here the option is --folds 5. Splits of an earlier call do not change.") from error
     width, batch_size = (SHORT_WIDTH, SHORT_BATCH_SIZE) if short else (PAPER_WIDTH, None)
     print(plan(dataset_id, [CONFIGURATION], width, batch_size))
     grid = make_grid(dataset_id, trainers, [SEGAN_PLANS], None, CONFIGURATION, device, num_gpus)
@@ -74,12 +74,12 @@ def paper_grid(
 
 
 def paper_trainers(short: bool) -> list[str]:
-    """Names of the trainers that reproduce the paper."""
+    """Return the names of the trainers that reproduce the paper."""
     return [name + SHORT if short else name for name in TRAINERS]
 
 
 def convert_once(source: Path, dataset_id: int) -> None:
-    """Convert BRATS 2015, unless an earlier call did.
+    """Convert BRATS 2015, unless an earlier call has converted it.
 
     Raises:
         InputError: the id belongs to another dataset, or the data break a rule.
@@ -87,9 +87,9 @@ def convert_once(source: Path, dataset_id: int) -> None:
     release = load_release(RELEASE)
     folder = nnunet_folder("nnUNet_raw") / f"Dataset{dataset_id:03d}_{release.name}"
     if (folder / CASE_TABLE).is_file():
-        print(f"{folder} is there already and is taken as it is")
+        print(f"{folder} already exists and is used without changes")
         return
     if taken := [path for path in existing_datasets(dataset_id) if path.name != folder.name]:
         raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d")
-    made = convert(release, source, dataset_id)
-    print(f"{made.folder}: {len(made.training)} training cases")
+    dataset = convert(release, source, dataset_id)
+    print(f"{dataset.folder}: {len(dataset.training)} training cases")

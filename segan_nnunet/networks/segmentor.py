@@ -14,13 +14,13 @@ PAPER_FEATURES = (64, 128, 256, 512)
 
 
 class Decoder(nn.Module):
-    """Blocks of resize x2, Conv 3x3, BatchNorm, ReLU, each followed by the skip of its size; then resize and Conv 3x3.
+    """Blocks of resize x2, Conv 3x3, BatchNorm, ReLU, each joined with the skip of its size; then resize and Conv 3x3.
 
-    Figure 1 does not say whether a skip is added or concatenated. It is concatenated, as in the U-net that the paper
-    follows and in the authors' released code, which also resizes bilinearly.
+    Figure 1 does not show whether skips are added or concatenated. Here they are concatenated, as in U-net, which the
+    paper follows, and in the authors' released code, which also resizes bilinearly.
     """
 
-    deep_supervision = False  # nnU-Net sets it on every network's decoder; this one has a single output
+    deep_supervision = False  # nnU-Net sets this attribute on every decoder; this decoder has a single output
 
     def __init__(self, features_per_stage: Sequence[int], num_classes: int, conv_op: type[nn.Module]) -> None:
         super().__init__()
@@ -38,11 +38,11 @@ class Decoder(nn.Module):
             )
             channels = 2 * features  # with the skip
         self.stages = nn.ModuleList(stages)
-        # nnU-Net leaves keys with ".seg_layers." out of pretrained weights: the number of regions may differ there
+        # nnU-Net skips keys with ".seg_layers." in pretrained weights, because the number of regions may differ
         self.seg_layers = nn.ModuleList([conv_op(channels, num_classes, kernel_size=3, padding=1)])
 
     def forward(self, skips: list[Tensor]) -> Tensor:
-        """Map the encoder's outputs, the largest first, to logits of twice the largest's size."""
+        """Map the encoder's outputs, the largest first, to logits of twice the size of the largest."""
         x = skips[-1]
         for stage, skip in zip(self.stages, reversed(skips[:-1]), strict=True):
             x = torch.cat((stage(self.resize(x)), skip), dim=1)
@@ -56,19 +56,19 @@ class Decoder(nn.Module):
 class Segmentor(nn.Module):
     """Figure 1's fully convolutional encoder-decoder, four blocks down and four up, for 2-D and 3-D.
 
-    Shapes: (B, input_channels, *S) -> logits (B, num_classes, *S). No final nonlinearity: nnU-Net applies the sigmoid
-    (regions) or softmax (labels). A size that is not a multiple of 16 (2 to the number of stages) is padded with zeros
-    at its end inside and the output is cropped, so every image size is accepted.
+    Shapes: (B, input_channels, *S) -> logits (B, num_classes, *S). The network has no final nonlinearity: nnU-Net
+    applies the sigmoid (regions) or softmax (labels). It accepts every image size: it pads each axis with zeros at the
+    end to a multiple of 16 (2 to the number of stages), and crops the output.
 
     Args:
         input_channels: number of image channels.
         num_classes: number of output maps.
         conv_op: nn.Conv2d or nn.Conv3d.
-        features_per_stage: feature maps of the encoder's blocks; the paper's by default.
-        deep_supervision: must be False; the network has one output.
+        features_per_stage: feature maps of the encoder's blocks. The default is the paper's.
+        deep_supervision: must be False, because the network has one output.
 
     Raises:
-        InputError: deep supervision is asked for.
+        InputError: deep_supervision is True.
     """
 
     def __init__(
@@ -103,5 +103,5 @@ class Segmentor(nn.Module):
 
     @staticmethod
     def initialize(module: nn.Module) -> None:
-        """Draw the weights of one module; nnU-Net applies this to a new network."""
+        """Draw the weights of one module. nnU-Net applies this function to a new network."""
         initialize_weights(module)

@@ -1,4 +1,4 @@
-"""Critics beside another loss: their gradient is added to the other's, at a fixed fraction of its size.
+"""Add the critics' gradient to the gradient of another loss, at a fixed fraction of its norm.
 
 B batch, R output channels, *S space.
 """
@@ -14,20 +14,20 @@ from torch import distributed as dist
 class AddedGradient(torch.autograd.Function):
     """The identity. Its backward pass adds λ·a to the incoming gradient g, with λ = fraction · ‖g‖ / ‖a‖.
 
-    So the network minimises a sum of two losses whose gradients at its output have a fixed ratio of norms, whatever the
-    units of the losses. The backward pass computes λ, so no second backward pass is needed. A loss that is scaled for
-    float16 scales the added gradient too.
+    So the network minimises a sum of two losses. Their gradients at its output have a fixed ratio of norms, for any
+    units of the losses. The backward pass computes λ, so no second backward pass is needed. If the loss is scaled for
+    float16, the added gradient is scaled too.
     """
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:  # Any: torch's own
-        """Return the output. Its gradient will get the added one.
+        """Return the output. The backward pass adds λ·a to its gradient.
 
         Args:
-            output: of the network, (B, R, *S).
-            added: a, the gradient to be added, of the same shape; 0 where it is not finite.
-            fraction: ‖λa‖ / ‖g‖; 0 leaves the gradient exactly as it comes in.
-            weight: a scalar tensor that λ is written into.
+            output: output of the network, (B, R, *S).
+            added: a, the gradient to add, of the same shape. Values that are not finite count as 0.
+            fraction: ‖λa‖ / ‖g‖. At 0 the gradient does not change at all.
+            weight: scalar tensor that receives λ.
         """
         ctx.save_for_backward(added)
         ctx.fraction, ctx.weight = fraction, weight
@@ -35,29 +35,30 @@ class AddedGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *incoming: Tensor) -> tuple[Tensor | None, ...]:
-        """Add λ·a."""
+        """Return g + λ·a."""
         (gradient,) = incoming
         (added,) = ctx.saved_tensors
         if ctx.fraction == 0:
             return gradient, None, None, None
         added = torch.nan_to_num(added.float(), 0.0, 0.0, 0.0)
-        own = norm(added).clamp_min(torch.finfo(torch.float32).tiny)
-        size = ctx.fraction * norm(gradient)
-        ctx.weight.copy_(size / own)
-        return gradient + (size * (added / own)).to(gradient.dtype), None, None, None  # in this order nothing overflows
+        added_norm = norm(added).clamp_min(torch.finfo(torch.float32).tiny)
+        new_norm = ctx.fraction * norm(gradient)
+        ctx.weight.copy_(new_norm / added_norm)
+        scaled = new_norm * (added / added_norm)  # this order avoids overflow
+        return gradient + scaled.to(gradient.dtype), None, None, None
 
 
 def add_gradient(output: Tensor, added: Tensor, fraction: float, weight: Tensor) -> Tensor:
-    """Return the output with `AddedGradient` attached. Args: as its forward."""
+    """Return the output with `AddedGradient` attached. Args: as for `AddedGradient.forward`."""
     return cast(Tensor, AddedGradient.apply(output, added, fraction, weight))
 
 
 class LossBeside(nn.Module):
-    """nnU-Net's loss. The critics see the full-resolution output before it.
+    """nnU-Net's loss, with a hook that passes the full-resolution output to the critics first.
 
     Args:
-        loss: nnU-Net's, with deep supervision or without. Its value is returned as it is.
-        play: maps that output and its target to the output that the loss gets.
+        loss: nnU-Net's loss, with or without deep supervision. Its value does not change.
+        play: maps the full-resolution output and its target to the output that the loss gets.
     """
 
     def __init__(self, loss: nn.Module, play: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -73,7 +74,7 @@ class LossBeside(nn.Module):
 
 
 def norm(values: Tensor) -> Tensor:
-    """Return the L2 norm in float32, in DDP over the values of all processes."""
+    """Return the L2 norm in float32. In DDP it covers the values of all processes."""
     size = torch.linalg.vector_norm(values, dtype=torch.float32)
     if dist.is_available() and dist.is_initialized():
         size = size.square()

@@ -1,4 +1,4 @@
-"""From nnU-Net's logits and targets to the label maps that mask the image.
+"""Convert nnU-Net's logits and targets to the label maps that mask the image.
 
 B batch, R label maps (regions, or foreground labels), *S space.
 """
@@ -20,7 +20,7 @@ class LabelSpace:
     Attributes:
         has_regions: whether the dataset has regions.
         num_maps: R.
-        ignore_label: the value of voxels that do not count, or None.
+        ignore_label: the label value of ignored voxels, or None.
     """
 
     has_regions: bool
@@ -46,13 +46,13 @@ class LabelSpace:
         return (target == values).float()
 
     def valid(self, target: Tensor) -> Tensor | None:
-        """Return the mask (B, 1, *S) of the voxels that count, or None if all do."""
+        """Return the mask (B, 1, *S) of the voxels that are not ignored, or None if none is ignored."""
         if self.ignore_label is None:
             return None
         return (target[:, -1:] == 0).float() if self.has_regions else (target != self.ignore_label).float()
 
     def label_maps(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return S(x) and y, both (B, R, *S). They are 0 at ignored voxels, which then give no player a gradient."""
+        """Return S(x) and y, both (B, R, *S). They are 0 at ignored voxels, so these add nothing to any gradient."""
         predicted, truth = self.probabilities(logits), self.masks(target)
         valid = self.valid(target)
         return (predicted, truth) if valid is None else (predicted * valid, truth * valid)

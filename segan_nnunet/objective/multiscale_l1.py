@@ -22,7 +22,7 @@ Distances = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
 def rescale_intensities(image: Tensor, lowest: float = LOWEST_INTENSITY) -> Tensor:
-    """Map each channel of each sample linearly onto [lowest, 1]: what the critic sees as the image.
+    """Map each channel of each sample linearly onto [lowest, 1]. The critic sees this image.
 
     The paper takes its images from a compact range "such as [0, 1]" (footnote 1). Where an image is 0, a mask has no
     effect (x∘p = 0 for every p), and S learns nothing. nnU-Net's background is the darkest value of a channel unless it
@@ -30,7 +30,7 @@ def rescale_intensities(image: Tensor, lowest: float = LOWEST_INTENSITY) -> Tens
 
     Args:
         image: (B, C, *S), any range. A constant channel becomes `lowest`.
-        lowest: value of the darkest voxel, 0 <= lowest < 1. The paper's example is 0, with the fault above.
+        lowest: value of the darkest voxel, 0 <= lowest < 1. The paper's example is 0, with the disadvantage above.
     """
     dims = tuple(range(2, image.ndim))
     image = image.float()
@@ -50,8 +50,8 @@ def mask_image(image: Tensor, masks: Tensor) -> Tensor:
 def layer_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
     """Return the terms of Eq. 3 as published: mean |f_i − f'_i| of each layer, float32 of shape (L,).
 
-    Their mean is ℓ_mae. Range [0, inf); 0 if and only if the features are equal. A layer with small features hardly
-    counts, and a critic that enlarges its features enlarges its distance.
+    Their mean is ℓ_mae. Range [0, inf); 0 if and only if the features are equal. A layer with small features has
+    little weight, and a critic that enlarges its features enlarges its distance.
 
     Args:
         features, other: f_C of two masked images, one tensor per layer.
@@ -62,13 +62,13 @@ def layer_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tens
 def relative_distances(features: Sequence[Tensor], other: Sequence[Tensor], divisor_gradient: float = 1.0) -> Tensor:
     """Return the terms of Eq. 3, each relative to the features that it compares: r = Σ|f_i − f'_i| / Σ(|f_i| + |f'_i|).
 
-    Range [0, 1] for any weights of the critic, since |a − b| <= |a| + |b|; so is their mean, the loss. 0 if and only if
-    the features are equal; 1 if no feature is active in both images. Layers with small and with large features count
-    alike, and a critic gains nothing by enlarging its features. For a label map alone, without image and critic, this
-    is the soft Dice distance 1 − 2Σpy / Σ(p + y).
+    The range of each term, and of their mean, is [0, 1] for any weights of the critic, since |a − b| <= |a| + |b|. The
+    distance is 0 if and only if the features are equal, and 1 if no feature is active in both images. Layers with small
+    and with large features have the same weight, and a critic gains nothing by enlarging its features. For a label map
+    alone, without image and critic, this is the soft Dice distance 1 − 2Σpy / Σ(p + y).
 
-    The sums are over the whole batch, in DDP over the batches of all processes. Most slices of a brain have no tumour,
-    and such a slice alone has a distance of 1 however little S predicts in it.
+    The sums are over the whole batch, and in DDP over the batches of all processes. Most slices of a brain contain no
+    tumour. The distance of such a slice alone is 1, however little S predicts in it.
 
     Args:
         features, other: as for `layer_distances`.
@@ -91,19 +91,19 @@ def relative_distances(features: Sequence[Tensor], other: Sequence[Tensor], divi
 def absolute_sum(values: Tensor) -> Tensor:
     """Return Σ|v|, a scalar in float32.
 
-    The sum is in float32 also under autocast: a mean over 10^7 features has gradients that float16 cannot hold. The
-    differences stay in the features' own precision. A norm replaces `l1_loss`, whose backward pass copies all features
-    in float32 and in another memory format (docs/performance.md).
+    The sum is in float32 under autocast too: a mean over 10^7 features has gradients that float16 cannot hold. The
+    differences stay in the precision of the features. This uses a norm instead of `l1_loss`, whose backward pass copies
+    all features in float32 and in another memory format (docs/performance.md).
     """
     return torch.linalg.vector_norm(values, 1, dtype=torch.float32)
 
 
 class CriticDistance(nn.Module):
-    """ℓ_mae of one critic, which sees the image masked by its regions: by one (S3-3C), or by all, concatenated (S3-1C).
+    """ℓ_mae of one critic. It sees the image masked by one region (S3-3C), or by all regions, concatenated (S3-1C).
 
     Args:
         critic: maps masked images (B, G·C, *S) to the features f_C of L layers.
-        distances: the terms of Eq. 3.
+        distances: maps the features of two masked images to the terms of Eq. 3.
     """
 
     def __init__(self, critic: nn.Module, distances: Distances = relative_distances) -> None:
@@ -114,7 +114,7 @@ class CriticDistance(nn.Module):
     def forward(self, image: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
         """Return the terms of Eq. 3, float32 of shape (L,).
 
-        Prediction and truth pass the critic one after the other, each with batch statistics of its own.
+        Prediction and truth pass the critic one after the other, so each has its own batch statistics.
 
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.
@@ -128,11 +128,11 @@ class CriticDistance(nn.Module):
 class Critics(nn.Module):
     """C: the critics of all regions.
 
-    They are a plain list: one grouped convolution for all of them was slower. The regions are cut out here and not in
-    the critics, so that critics of one shape are one graph to torch.compile.
+    They are a plain list, because one grouped convolution for all critics was slower. This class selects the regions,
+    so that torch.compile makes one graph for all critics of one shape.
 
     Args:
-        critics: each maps (image, S(x), y) of its regions to distances (L,): a `CriticDistance`, or another module.
+        critics: modules that map (image, S(x), y) of their regions to distances (L,), such as `CriticDistance`.
         region_groups: the indices of each critic's regions, by the critic's name.
         layers: the numbers of the L layers, for the log.
     """
@@ -154,7 +154,7 @@ class Critics(nn.Module):
         """Return the terms of Eq. 3 of all critics, float32 of shape (K, L).
 
         Their mean is L of Eq. 2, averaged over the layers, the batch and the critics (Section 3.1). Validation calls
-        this; a training step calls one critic after the other.
+        this method. A training step calls the critics one after the other.
 
         Args:
             image: (B, C, *S), as `rescale_intensities` returns it.
@@ -165,7 +165,7 @@ class Critics(nn.Module):
         return torch.stack([critic(image, *of_its_regions) for critic, *of_its_regions in maps])
 
     def views(self, maps: Tensor) -> list[Tensor]:
-        """Return the label maps (B, R, *S) of each critic's regions, (B, G, *S); views where they are neighbours."""
+        """Return the label maps of each critic's regions, (B, G, *S). They are views if the regions are adjacent."""
         return [
             maps[:, group[0] : group[-1] + 1] if group == list(range(group[0], group[-1] + 1)) else maps[:, group]
             for group in self.region_groups.values()

@@ -1,8 +1,8 @@
-"""The paper's softmax baseline on nested regions.
+"""The softmax loss of the paper's baseline, on nested regions.
 
-BRATS regions nest, whole ⊃ core ⊃ enhancing. R nested regions, the outermost first, are R + 1 exclusive classes: class
-0 is background, class k is in the first k regions and in no other. With the background's logit fixed at 0, R class
-logits z_1..z_R make a softmax over them all, and region r is the union of the classes k >= r.
+BRATS regions nest: whole ⊃ core ⊃ enhancing. R nested regions, the outermost first, define R + 1 exclusive classes.
+Class 0 is background, and a voxel of class k is in the first k regions only. The background's logit is fixed at 0, so R
+class logits z_1..z_R define a softmax over all classes. Region r is the union of the classes k >= r.
 
 B batch, R regions, *S space.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segan_nnunet.errors import InputError
 
-SMALLEST_GAP = 1e-6  # between two nested logits, below which float32 cannot tell them apart
+SMALLEST_GAP = 1e-6  # float32 cannot distinguish two nested logits that are closer
 
 
 def nesting_order(regions: Sequence[Collection[int]], names: Sequence[str]) -> list[int]:
@@ -24,27 +24,27 @@ def nesting_order(regions: Sequence[Collection[int]], names: Sequence[str]) -> l
 
     Args:
         regions: label values of each region.
-        names: their names, for the error.
+        names: names of the regions, for the error message.
 
     Raises:
-        InputError: two regions of which neither contains the other, with their names.
+        InputError: two regions do not nest. The message names them.
     """
     order = sorted(range(len(regions)), key=lambda index: -len(set(regions[index])))
     for outer, inner in zip(order, order[1:], strict=False):
         if not set(regions[inner]) < set(regions[outer]):
             raise InputError(
                 f"the softmax baseline needs regions that nest, but '{names[inner]}' {sorted(regions[inner])} is not "
-                f"a proper part of '{names[outer]}' {sorted(regions[outer])}. Leave one of them out of the dataset's "
+                f"a proper part of '{names[outer]}' {sorted(regions[outer])}. Remove one of them from the dataset's "
                 "labels, or train with SegANTrainer, whose regions are independent."
             )
     return order
 
 
 def region_logits(class_logits: Tensor) -> Tensor:
-    """Logits of the regions' probabilities, outermost region first.
+    """Return the logits of the regions' probabilities, the outermost region first.
 
     P(region r) = Σ_{k>=r} exp z_k / (1 + Σ_k exp z_k); its logit is log Σ_{k>=r} exp z_k − log(1 + Σ_{k<r} exp z_k).
-    Nested by construction: the logits do not increase from one region to the next.
+    They are nested by construction: the logits do not increase from one region to the next.
 
     Args:
         class_logits: z, (B, R, *S), any float type.
@@ -53,16 +53,16 @@ def region_logits(class_logits: Tensor) -> Tensor:
         (B, R, *S), float32.
     """
     logits = class_logits.float().unbind(1)  # R of (B, *S)
-    # sums of a few terms one after the other: eight times as fast as logcumsumexp, forward and backward
+    # a loop over a few terms: eight times as fast as logcumsumexp, forward and backward
     inside = list(accumulate(reversed(logits), torch.logaddexp))[::-1]  # log Σ_{k>=r} exp z_k
     outside = accumulate(logits[:-1], torch.logaddexp, initial=torch.zeros_like(logits[0]))  # log (1 + Σ_{k<r} exp z_k)
     return torch.stack([i - o for i, o in zip(inside, outside, strict=True)], dim=1)
 
 
 def class_log_probabilities(nested_logits: Tensor) -> Tensor:
-    """Log probabilities of the R + 1 exclusive classes from the logits of the nested regions.
+    """Return the log probabilities of the R + 1 exclusive classes from the logits of the nested regions.
 
-    P(class k) = σ(l_k) − σ(l_{k+1}), with σ(l_0) = 1 and σ(l_{R+1}) = 0, in the form that does not cancel:
+    P(class k) = σ(l_k) − σ(l_{k+1}), with σ(l_0) = 1 and σ(l_{R+1}) = 0, in a form without cancellation:
     σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)).
 
     Args:
@@ -79,22 +79,22 @@ def class_log_probabilities(nested_logits: Tensor) -> Tensor:
 
 
 def class_cross_entropy(class_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Softmax cross-entropy −mean log P(true class), a scalar in [0, inf), for training; in float32.
+    """Return the softmax cross-entropy −mean log P(true class), a float32 scalar in [0, inf), for training.
 
     Args:
-        class_logits: z, (B, R, *S), as `region_logits` takes them; the background's is 0.
+        class_logits: z, (B, R, *S), as for `region_logits`. The background's logit is 0.
         masks: true masks of the regions, the outermost first, (B, R, *S) of 0 and 1.
-        valid: (B, 1, *S) of 0 and 1, the voxels that count; all by default.
+        valid: (B, 1, *S), 0 at ignored voxels and 1 elsewhere. By default none is ignored.
     """
     with_background = F.pad(class_logits.float(), (0, 0) * (class_logits.ndim - 2) + (1, 0))
     return mean_over_valid(F.cross_entropy(with_background, class_of(masks), reduction="none"), valid)
 
 
 def nested_cross_entropy(nested_logits: Tensor, masks: Tensor, valid: Tensor | None = None) -> Tensor:
-    """The same number from the regions' logits, for validation, where the network answers in regions.
+    """Return the same cross-entropy from the regions' logits, for validation, where the network returns regions.
 
-    Two regions' logits that float32 cannot tell apart leave the class between them with a probability of about 1e-6 at
-    the least: the number is then too small, and has no gradient. So nothing is trained on it.
+    If float32 cannot distinguish two regions' logits, the class between them gets a probability of at least about 1e-6.
+    The loss is then too small and has no gradient, so training uses `class_cross_entropy` instead.
 
     Args:
         nested_logits: (B, R, *S), outermost region first.
@@ -104,24 +104,24 @@ def nested_cross_entropy(nested_logits: Tensor, masks: Tensor, valid: Tensor | N
 
 
 def class_of(masks: Tensor) -> Tensor:
-    """The true class of each voxel, (B, *S): the number of regions around it."""
+    """Return the true class of each voxel, (B, *S): the number of regions that contain it."""
     return masks.sum(1).long()
 
 
 def mean_over_valid(loss: Tensor, valid: Tensor | None) -> Tensor:
-    """The mean of a loss (B, *S) over the voxels that count."""
+    """Return the mean of a loss (B, *S) over the voxels that are not ignored."""
     if valid is None:
         return loss.mean()
     return (loss * valid[:, 0]).sum() / valid.sum().clamp_min(1)
 
 
 def label_cross_entropy(logits: Tensor, target: Tensor, ignore_label: int | None = None) -> Tensor:
-    """Softmax cross-entropy over plain labels, a scalar in [0, inf); in float32.
+    """Return the softmax cross-entropy over plain labels, a float32 scalar in [0, inf).
 
     Args:
         logits: (B, classes, *S), background first.
         target: label values (B, 1, *S).
-        ignore_label: the value of voxels that count nowhere.
+        ignore_label: the label value of ignored voxels, or None.
     """
     true_class = target[:, 0].long()
     if ignore_label is None:

@@ -1,4 +1,4 @@
-"""The objective of the authors' released code, which differs from the paper's."""
+"""The objective of the authors' released code. It differs from the paper's."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,15 @@ from torch import Tensor
 
 from segan_nnunet.objective.multiscale_l1 import absolute_sum
 
-SMOOTHING = 1e-5  # 0/0 where a map is empty in both counts as agreement
+SMOOTHING = 1e-5  # two empty maps agree: their Dice is 1, not 0/0
 
 
 def concatenated_distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
     """Return the terms of one mean over the features of all layers, concatenated and scaled.
 
-    Layer i weighs by its number of features N_i and by a scale s_i of 1 for the masked image and the first block, 2 for
-    the blocks between, 4 for the last: L · s_i Σ|f_i − f'_i| / Σ_j N_j. The mean over the L terms is the code's loss.
+    The term of layer i is L · s_i Σ|f_i − f'_i| / Σ_j N_j. N_j is the number of features of layer j. The scale s_i is 1
+    for the masked image and the first block, 2 for the blocks between, and 4 for the last block. The mean over the L
+    terms is the loss of the released code.
 
     Args:
         features, other: as for `layer_distances`.

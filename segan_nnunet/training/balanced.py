@@ -1,4 +1,4 @@
-"""A dial between sensitivity and precision: how much a missed voxel weighs beside a false one."""
+"""Trade sensitivity for precision: set the weight of a missed voxel relative to a false one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,10 @@ from segan_nnunet.training.segan import AdversarialTrainer, WithCritics
 
 
 class BalancedErrors(AdversarialTrainer):
-    """To put in front of a trainer: S gets less of the gradient through the divisor of the relative distances r.
+    """A mixin that reduces the gradient that S gets through the divisor of the relative distances r.
 
-    Without it a missed voxel weighs (1 + r) / (1 − r) times as much as a false one. The critics' phase is unchanged.
+    Put it in front of a trainer: `class Mine(BalancedErrors, SegANTrainer)`. Without it a missed voxel weighs
+    (1 + r) / (1 − r) times as much as a false one. The critics' phase is unchanged.
 
     Attributes:
         divisor_gradient: 0 gives missed and false voxels the same weight; 1 changes nothing.
@@ -25,7 +26,7 @@ class BalancedErrors(AdversarialTrainer):
 
     @contextmanager
     def balanced(self) -> Iterator[None]:
-        """Let the critics compare with less gradient through the divisor.
+        """Reduce the gradient through the divisor of the critics' distances inside this context.
 
         Raises:
             InputError: the trainer's distances have no divisor.
@@ -33,7 +34,7 @@ class BalancedErrors(AdversarialTrainer):
         if type(self).distances is not WithCritics.distances:
             raise InputError(
                 f"{type(self).__name__} sets divisor_gradient, but its distances are not relative_distances and have "
-                "no divisor. Take BalancedErrors out"
+                "no divisor. Remove BalancedErrors from its base classes"
             )
         critics = [critic for critic in self.critic.critics if isinstance(critic, CriticDistance)]
         before = [critic.distances for critic in critics]
@@ -46,15 +47,15 @@ class BalancedErrors(AdversarialTrainer):
                 critic.distances = distances
 
     def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """Train S as usual, by the balanced distances."""
+        """Train S with the balanced distances."""
         with self.balanced():
             return super().segmentor_phase(image, predicted, truth)
 
     def measure_layer_shares(self, image: Tensor, predicted: Tensor, truth: Tensor) -> None:
-        """Measure the layers' shares of the gradient that S gets."""
+        """Measure each layer's share of the gradient that S gets from the balanced distances."""
         with self.balanced():
             super().measure_layer_shares(image, predicted, truth)
 
     def objective(self) -> dict[str, Any]:
-        """Add the dial."""
+        """Add `divisor_gradient` to the record."""
         return {**super().objective(), "divisor_gradient": self.divisor_gradient}

@@ -21,9 +21,9 @@ from segan_nnunet.training.recipe import PaperTrainer
 class NestedSoftmax(nn.Module):
     """A network with R class logits that returns the logits of R nested regions.
 
-    nnU-Net applies the sigmoid to them, and gets for each region the summed probability of its classes. With plain
-    labels nnU-Net applies the softmax, and the outputs stay as they are. They also stay in training: the loss takes the
-    class logits, which give an exact gradient.
+    nnU-Net applies the sigmoid to them. The result is the summed probability of the classes of each region. With plain
+    labels nnU-Net applies the softmax, and this class does not change the outputs. In training the network returns the
+    class logits, because they give the loss an exact gradient.
 
     Args:
         network: maps (B, C, *S) to class logits (B, R, *S); the background's logit is 0.
@@ -35,13 +35,13 @@ class NestedSoftmax(nn.Module):
     def __init__(self, network: nn.Module, num_outputs: int) -> None:
         super().__init__()
         self.network = network
-        # The place of each region in the nesting, 0 for the outermost; all -1 with plain labels. It is a buffer and so
-        # travels with the weights: nnU-Net builds the network for prediction without knowing the labels. The flag
-        # `nested` spares the forward pass a look at the buffer, which would wait for the GPU.
+        # The rank of each region in the nesting, 0 for the outermost; all -1 with plain labels. It is a buffer, so
+        # checkpoints contain it: nnU-Net does not pass the labels when it builds the network for prediction. The flag
+        # `nested` holds the same fact on the CPU: reading the buffer in the forward pass would wait for the GPU.
         self.register_buffer("nesting_rank", torch.arange(num_outputs))
         self.nested = True
         self.register_load_state_dict_post_hook(lambda module, _: module.read_rank())
-        # weights are saved under the planned network's own keys, so that any trainer can start from them
+        # save the weights under the planned network's keys, so that any trainer can start from them
         self.register_state_dict_post_hook(rename_to_planned)
         self.register_load_state_dict_pre_hook(rename_from_planned)
 
@@ -61,9 +61,10 @@ class NestedSoftmax(nn.Module):
         self.nested = bool((self.nesting_rank >= 0).all())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (B, C, *S) to logits (B, R, *S): in training of the classes, the outermost region's first.
+        """Map images (B, C, *S) to logits (B, R, *S).
 
-        In evaluation of the regions, in the dataset's order, or of the labels.
+        In training these are class logits, the class of the outermost region first. In evaluation they are region
+        logits in the dataset's order, or label logits.
         """
         logits = self.network(x)
         return region_logits(logits)[:, self.nesting_rank] if self.nested and not self.training else logits
@@ -76,7 +77,7 @@ def rename_to_planned(module: nn.Module, state: dict[str, Tensor], prefix: str, 
 
 
 def rename_from_planned(module: nn.Module, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
-    """Rename the weights of a state dict to the keys of the wrapper; those of early checkpoints have these keys."""
+    """Rename the weights of a state dict to the keys of the wrapper. Early checkpoints already use these keys."""
     planned = [key for key in state if key.startswith(prefix) and key != f"{prefix}nesting_rank"]
     if not all(key.startswith(f"{prefix}network.") for key in planned):
         for key in planned:
@@ -84,9 +85,7 @@ def rename_from_planned(module: nn.Module, state: dict[str, Tensor], prefix: str
 
 
 class SoftmaxLoss(nn.Module):
-    """Softmax cross-entropy in the form that nnU-Net calls.
-
-    Over the plain labels, or over the exclusive classes of nested regions.
+    """Softmax cross-entropy over plain labels, or over the exclusive classes of nested regions, as nnU-Net calls it.
 
     Args:
         label_space: the dataset's label maps.
@@ -98,7 +97,7 @@ class SoftmaxLoss(nn.Module):
         super().__init__()
         self.label_space = label_space
         self.order = order
-        self.returns_classes = lambda: network.training  # a function, so that the network is no part of the loss
+        self.returns_classes = lambda: network.training  # a function: a module here would become a submodule
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss for logits (B, R, *S) and nnU-Net's target."""
@@ -113,7 +112,7 @@ class SoftmaxLoss(nn.Module):
 class SoftmaxTrainer(PaperTrainer):
     """Trains the planned network with softmax cross-entropy: over the labels, or the classes of nested regions.
 
-    Same optimiser, schedule, batches and evaluation as the adversarial trainer: only the objective differs.
+    Optimiser, schedule, batches and evaluation are those of the adversarial trainer. Only the objective differs.
     """
 
     @staticmethod
@@ -134,7 +133,7 @@ class SoftmaxTrainer(PaperTrainer):
         """Return the indices of the dataset's regions, the outermost first; None with plain labels.
 
         Raises:
-            InputError: regions that do not nest.
+            InputError: the regions do not nest.
         """
         if not self.label_manager.has_regions:
             return None
@@ -144,13 +143,13 @@ class SoftmaxTrainer(PaperTrainer):
         return nesting_order(regions, self.map_names())
 
     def objective(self) -> dict[str, Any]:
-        """Add how the regions nest."""
+        """Add the nesting order of the regions."""
         return {**super().objective(), "region_order": self.region_order()}
 
     def _build_loss(self) -> SoftmaxLoss:
         return SoftmaxLoss(LabelSpace.of(self.label_manager), self.region_order(), self.network)
 
     def on_train_start(self) -> None:
-        """Tell the network how the regions nest. Pretrained weights may have brought the nesting of another dataset."""
+        """Set the nesting order in the network. Pretrained weights may contain the order of another dataset."""
         super().on_train_start()
         cast(NestedSoftmax, self.bare(self.network)).set_order(self.region_order())

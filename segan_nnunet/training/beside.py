@@ -1,4 +1,4 @@
-"""nnU-Net's own training with critics beside its own loss."""
+"""nnU-Net's own training with critics beside its loss."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ class CriticBesideTrainer(WithCritics):
     Attributes:
         critic_fraction: norm of the critics' gradient at the output, divided by that of nnU-Net's loss.
         critic_fades: whether the fraction falls to 0 in a straight line over the epochs.
-        critic_from: share of the epochs after which the critics begin. Before, the training is nnU-Net's.
+        critic_from: share of the epochs after which the critics begin. Until then the training is nnU-Net's.
     """
 
     critic_fraction = 1.0
@@ -40,22 +40,22 @@ class CriticBesideTrainer(WithCritics):
         return self.critic_fraction * ((1 - progress) / (1 - self.critic_from) if self.critic_fades else 1)
 
     def _build_loss(self) -> LossBeside:
-        """Return nnU-Net's loss, with the critics beside it, and make a place for λ."""
+        """Return nnU-Net's loss with the critics beside it. Allocate the tensor that holds λ."""
         self.critic_weight = torch.full((), math.nan, device=self.device)
         return LossBeside(super()._build_loss(), self.play)
 
     def build_critic(self) -> Critics:
-        """Build C without touching the random numbers of nnU-Net's training."""
+        """Build C without using up random numbers of nnU-Net's training."""
         with torch.random.fork_rng():
             return super().build_critic()
 
     def objective(self) -> dict[str, Any]:
-        """Add the critics' share."""
+        """Add the settings of the critics' fraction."""
         shares = ("critic_fraction", "critic_fades", "critic_from")
         return {**super().objective(), **{name: getattr(self, name) for name in shares}}
 
     def fill_log(self, epochs: int) -> None:
-        """Log λ too."""
+        """Add λ to the keys of the log."""
         super().fill_log(epochs)
         values = self.logger.local_logger.my_fantastic_logging.setdefault("critic_weights", [])
         values += [math.nan] * (epochs - len(values))
@@ -66,7 +66,7 @@ class CriticBesideTrainer(WithCritics):
         self.fraction = self.fraction_at(self.current_epoch / self.num_epochs)
 
     def train_step(self, batch: dict) -> dict[str, Any]:
-        """Take nnU-Net's step. Where it computes its loss, the critics take theirs (`play`)."""
+        """Take nnU-Net's step. The critics take theirs when nnU-Net computes its loss (`play`)."""
         self.image, self.played = batch["data"], {}
         step = {**super().train_step(batch), "cases": list(batch.get("keys", ()))}
         if not self.played:
@@ -75,16 +75,18 @@ class CriticBesideTrainer(WithCritics):
         return {**step, **self.played, "critic_weight": self.critic_weight.item() / scale}
 
     def play(self, output: Tensor, target: Tensor) -> Tensor:
-        """Train the critics. Return S's output with their gradient attached, which nnU-Net's backward pass takes to S.
+        """Train the critics. Return S's output with their gradient attached.
+
+        nnU-Net's backward pass takes this gradient to S.
 
         Args:
             output: logits (B, R, *S).
-            target: nnU-Net's.
+            target: nnU-Net's target at full resolution.
         """
         if self.fraction == 0 or not torch.is_grad_enabled():
             return output
         image = self.image.to(self.device, non_blocking=True)[:, : self.num_images()]
-        with torch.autocast(self.device.type, enabled=False):  # nnU-Net's; the critics have their own
+        with torch.autocast(self.device.type, enabled=False):  # without nnU-Net's autocast; the critics use their own
             image = rescale_intensities(image, self.lowest_intensity)
             logits = output.detach().float().requires_grad_()
             predicted, truth = self.label_space.label_maps(logits, target)
@@ -100,7 +102,7 @@ class CriticBesideTrainer(WithCritics):
         return add_gradient(output, logits.grad, self.fraction, self.critic_weight)
 
     def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
-        """Log λ, the mean over the epoch's steps."""
+        """Log the mean of λ over the epoch's steps."""
         super().on_train_epoch_end(train_outputs)
         weights = [output["critic_weight"] for output in train_outputs if "critic_weight" in output]
         self.logger.log("critic_weights", sum(weights) / len(weights) if weights else math.nan, self.current_epoch)

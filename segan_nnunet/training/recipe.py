@@ -1,4 +1,4 @@
-"""What SegAN and its baselines share (Section 2.3): RMSProp at 2e-5, one output of full size."""
+"""The settings that SegAN and its baselines share (Section 2.3): RMSProp at 2e-5, one output of full size."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ class PlayerOptimizer(ResumableTrainer):
 
     def optimizer_for(self, module: nn.Module, initial_lr: float) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """Return the optimiser and the learning rate schedule of one player."""
-        # as a group: a critic of layer 0 alone has no weights, and torch refuses an empty list of them
+        # a group, because torch refuses an empty list: a critic of layer 0 alone has no weights
         group: list[dict[str, Any]] = [{"params": list(module.parameters())}]
         optimizer = self.optimizer_class(group, lr=initial_lr, **self.optimizer_settings)  # type: ignore[call-arg]  # torch's base class has no lr
         return optimizer, PolyLRScheduler(optimizer, initial_lr, self.num_epochs, self.lr_decay_exponent)
@@ -51,15 +51,15 @@ class PaperTrainer(PlayerOptimizer):
         return self.optimizer_for(self.network, self.initial_lr)
 
     def _build_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """Return nnU-Net's loss, in float32 whatever the network's precision: it has sums over the whole batch."""
+        """Return nnU-Net's loss in float32 at any precision of the network, because it sums over the whole batch."""
         return InFloat32(super()._build_loss())
 
     def _do_i_compile(self) -> bool:
-        """Compile as nnU-Net does, except in DDP with batch norm: torch breaks graphs where it is synchronised."""
+        """Compile as nnU-Net does, except in DDP with batch norm: torch breaks the graph at synchronised batch norm."""
         return super()._do_i_compile() and not (self.is_ddp and has_batch_norm(self.network))
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
-        """Leave a network without deep supervision alone: it may have no such switch."""
+        """Do nothing for a network without deep supervision: it may have no such switch."""
         if self.enable_deep_supervision:
             super().set_deep_supervision_enabled(enabled)
 
@@ -75,7 +75,7 @@ class PaperTrainer(PlayerOptimizer):
 
 
 class InFloat32(nn.Module):
-    """A loss of logits in float32."""
+    """A loss that takes logits in float32."""
 
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()

@@ -143,7 +143,7 @@ class WithCritics(PlayerOptimizer, RunWithCritics):
         truth: Tensor,
         scaler: torch.amp.GradScaler | None,
     ) -> Tensor:
-        """Go back through sign · Eq. 2, averaged over the critics. Return the distances, (K, L).
+        """Backpropagate sign · Eq. 2, averaged over the critics. Return the distances, (K, L).
 
         The critics run one after the other, so that the memory of one critic is enough.
         """

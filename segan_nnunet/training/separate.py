@@ -1,4 +1,4 @@
-"""S1-1C of Section 3.1: a segmentor and a critic for each region, trained side by side."""
+"""S1-1C of Section 3.1: one segmentor and one critic per region."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from segan_nnunet.training.segan import AdversarialTrainer
 
 
 class SeparateTrainer(AdversarialTrainer):
-    """Trains one planned network of a single output per region, each against the critic of its region."""
+    """Trains one segmentor per region, each with one output and against the critic of its region."""
 
     @staticmethod
     def build_network_architecture(
@@ -32,10 +32,10 @@ class SeparateTrainer(AdversarialTrainer):
 
 
 class SeparateSegmentors(nn.Module):
-    """Networks of one output each, side by side.
+    """Networks with one output each, whose outputs are concatenated.
 
-    They share nothing, so that no region's gradient reaches another region's segmentor. (With plain labels the softmax
-    over all outputs, which nnU-Net applies, couples them again.)
+    They share no weights, so no region's gradient reaches another region's segmentor. With plain labels nnU-Net applies
+    a softmax over all outputs, which couples them again.
 
     Shapes: (B, C, *S) -> logits (B, number of segmentors, *S).
 
@@ -48,7 +48,7 @@ class SeparateSegmentors(nn.Module):
         self.segmentors = nn.ModuleList(segmentors)
 
     def planned_networks(self) -> list[nn.Module]:
-        """The networks that nnU-Net planned, which pretrained weights are for."""
+        """Return the networks that nnU-Net planned, which take pretrained weights."""
         return list(self.segmentors)
 
     def forward(self, x: Tensor) -> Tensor:

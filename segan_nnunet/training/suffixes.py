@@ -1,6 +1,6 @@
-"""Trainers by the suffixes of their names: SegANTrainer_PaperDA, SegANTrainer_short, SegANTrainer_50epochs_seed3.
+"""Compose trainers from the suffixes of their names, such as SegANTrainer_PaperDA or SegANTrainer_50epochs_seed3.
 
-`composed_trainer` makes them, so that no combination needs a class of its own.
+`composed_trainer` makes the class when nnU-Net asks for the name, so combinations are not declared as classes.
 """
 
 import random
@@ -24,19 +24,20 @@ from segan_nnunet.training.run.trainer import ResumableTrainer
 
 
 class PaperAugmentation(nnUNetTrainerNoDA):
-    """Random crops of the planned patch and nothing else (Section 3). Inference does not mirror either.
+    """The paper's augmentation (Section 3): random crops of the planned patch, without mirroring in inference.
 
-    The crops are random everywhere: nnU-Net's oversampling of foreground is off.
+    The crops are uniform over the image: nnU-Net's oversampling of foreground is off.
     """
 
     oversample_foreground_percent = 0.0
 
 
 class ShortSchedule:
-    """600 steps, for laptops, the demo and tests.
+    """A schedule of 600 steps for laptops, the demo and tests.
 
-    The paper's learning rate needs the paper's number of steps: 2e-5 learns nothing useful within 400 steps. So S has
-    1e-3 with a decay, which calms the end of a short training. The critics keep the paper's rate, which fits its clamp.
+    The paper's learning rate needs the paper's number of steps: at 2e-5 a training learns nothing useful in 400 steps.
+    So S has a rate of 1e-3, with a decay that stabilises the end of a short training. The critics keep the paper's
+    rate, which fits their clamp.
     """
 
     initial_lr = 1e-3
@@ -47,22 +48,22 @@ class ShortSchedule:
 
 
 class Seeded(nnunet.nnUNetTrainer):
-    """To put in front of any trainer: its weights, its sampling of patches and its augmentation come from `seed`.
+    """A mixin in front of any trainer that draws weights, patches and augmentation from `seed`.
 
-    With nnUNet_n_proc_DA=0 and one thread a training repeats bit for bit. Several augmentation processes deliver their
-    batches in an order of their own.
+    With nnUNet_n_proc_DA=0 and one thread, a training repeats bit for bit. With several augmentation processes the
+    order of the batches varies.
     """
 
     seed: ClassVar[int]
 
     def initialize(self) -> None:
         """Draw the weights from the seed, the same in all processes of DDP."""
-        respect_omp_num_threads(self.device)  # of nnU-Net's own trainers too
+        respect_omp_num_threads(self.device)  # also for nnU-Net's own trainers
         seed_everything(self.seed)
         super().initialize()
 
     def get_dataloaders(self) -> Any:
-        """Draw patches and augmentation from the seed, the process and the epoch, so that none repeats another's."""
+        """Seed patches and augmentation by the seed, the process and the epoch, so that no two of these repeat."""
         states = np.random.SeedSequence((self.seed, self.local_rank, self.current_epoch))
         seed_everything(int(states.generate_state(1)[0]))
         with seeded_workers(states):
@@ -73,7 +74,7 @@ def seed_everything(seed: int) -> None:
     """Seed all random generators of this process."""
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)  # CUDA's too
+    torch.manual_seed(seed)  # this seeds CUDA too
 
 
 @contextmanager
@@ -89,85 +90,86 @@ def seeded_workers(states: np.random.SeedSequence) -> Iterator[None]:
         yield
 
 
-def composed_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer]:
+def composed_trainer(name: str, catalogue: Mapping[str, Any]) -> type[nnUNetTrainer]:
     """Make the trainer `BASE[_PaperDA][_short][_50epochs][_seed3]`, for the `__getattr__` of a catalogue.
 
     Args:
-        name: the trainer that nnU-Net looks for.
-        ideas: the trainers of the catalogue. One that has a suffix in its own name is taken as it is, such as a base
-            trainer with a short schedule of its own.
+        name: name of the trainer that nnU-Net looks for.
+        catalogue: the base trainers by name. A declared name may include a suffix. That class is then used as it is,
+            for example a base trainer with its own short schedule.
 
     Raises:
-        AttributeError: the name has none of the suffixes, or there is no such idea; nnU-Net then looks elsewhere.
-        InputError: the suffixes are in another order.
+        AttributeError: the name has no suffix, or its base trainer does not exist. nnU-Net then looks elsewhere.
+        InputError: the suffixes are in another order, or the name has two seeds or no epoch.
     """
-    if not TOKENS.search(name):  # as of most names that nnU-Net, or Python itself, asks a module for
+    if not TOKENS.search(name):  # true for most names that nnU-Net or Python looks up in a module
         raise AttributeError(f"there is no trainer {name}")
     print_refusals()
-    if name in users_declarations():
-        raise AttributeError(f"{name} is a trainer of the user's own")
+    if name in user_trainers():
+        raise AttributeError(f"{name} is declared in a folder of the user")
     base, seed = unseeded(name)
     if unseeded(base)[1] is not None:
-        raise InputError(f"{name} has two seeds, and a training has one")
+        raise InputError(f"{name} has two seeds. Remove one of them")
     if seed is not None:
-        trainer = with_suffixes(base, ideas) or anywhere(base, name)
+        trainer = with_suffixes(base, catalogue) or nnunet_trainer(base, name)
         return type(name, (Seeded, trainer), {"seed": seed, "__module__": trainer.__module__})
-    if (composed := with_suffixes(name, ideas)) is not None:
+    if (composed := with_suffixes(name, catalogue)) is not None:
         return composed
-    if (ordered := in_order(name, [*ideas, *users_declarations()])) != name:
-        raise InputError(f"the suffixes {', '.join(SUFFIXES)} stand in this order: {ordered}, not {name}")
+    if (ordered := in_order(name, [*catalogue, *user_trainers()])) != name:
+        raise InputError(f"{name} has its suffixes in the wrong order ({', '.join(SUFFIXES)}). Use {ordered}")
     raise AttributeError(f"there is no trainer {name}")
 
 
-def users_declarations() -> set[str]:
-    """Return the names of the classes in the user's own folders of nnUNet_extTrainer."""
+def user_trainers() -> set[str]:
+    """Return the names of the classes that the user declares in folders of nnUNet_extTrainer."""
     folders = [folder for folder in named_folders() if folder != catalogue_folder("trainers")]
     return {name for folder in folders for name in declared_classes(folder)}
 
 
-def with_suffixes(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
-    """Return the trainer of a name without a seed, of the catalogue or of the user; None if there is none."""
-    if name in ideas:
-        return ideas[name]
-    said = parts(name)
-    if TOKENS.search(said.idea):  # suffixes in another order, or two of a kind
+def with_suffixes(name: str, catalogue: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
+    """Return the catalogue's or the user's trainer for a name without a seed, or None if it does not exist."""
+    if name in catalogue:
+        return catalogue[name]
+    base, augmentation, length, _ = trainer_name = parts(name)
+    if TOKENS.search(base):  # suffixes in another order, or two of a kind
         return None
-    if said.epochs == 0:
-        raise InputError(f"{name} would train for no epoch")
-    declared = base_trainer(said.idea + said.length, ideas)
-    settings = {"num_epochs": said.epochs} if said.epochs and not declared else {}
-    is_short = said.length.startswith("_short")
+    if trainer_name.epochs == 0:
+        raise InputError(f"{name} would train for no epoch. Give a number of epochs from 1 on")
+    declared = base_trainer(base + length, catalogue)
+    settings = {"num_epochs": trainer_name.epochs} if trainer_name.epochs and not declared else {}
+    is_short = length.startswith("_short")
     if is_short and not declared:
-        declared = base_trainer(f"{said.idea}_short", ideas)
-    trainer = declared or base_trainer(said.idea, ideas)
-    if trainer is None or not (said.augmentation or said.length):
+        declared = base_trainer(f"{base}_short", catalogue)
+    trainer = declared or base_trainer(base, catalogue)
+    if trainer is None or not (augmentation or length):
         return None
     mixins: list[type] = [ShortSchedule] if is_short and not declared else []
-    mixins += [PaperAugmentation] if said.augmentation else []
+    mixins += [PaperAugmentation] if augmentation else []
     return type(name, (*mixins, trainer), {"__module__": trainer.__module__, **settings})
 
 
-def base_trainer(name: str, ideas: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
-    """Return the catalogue's trainer of a name, or the user's if it is made from one of ours; None if there is none.
+def base_trainer(name: str, catalogue: Mapping[str, Any]) -> type[nnUNetTrainer] | None:
+    """Return the declared trainer with a name, from the catalogue or from a folder of the user, or None.
 
-    Suffixes set attributes that only our trainers read.
+    A trainer of the user must be a subclass of a trainer of this package: other trainers ignore the attributes that
+    suffixes set.
     """
-    if name in ideas:
-        return ideas[name]
-    if name not in users_declarations():
+    if name in catalogue:
+        return catalogue[name]
+    if name not in user_trainers():
         return None
-    own = anywhere(name, name)
-    return own if issubclass(own, ResumableTrainer) else None
+    trainer = nnunet_trainer(name, name)
+    return trainer if issubclass(trainer, ResumableTrainer) else None
 
 
-def anywhere(base: str, name: str) -> type[nnUNetTrainer]:
-    """Return the trainer that nnU-Net finds, among its own and the user's.
+def nnunet_trainer(base: str, name: str) -> type[nnUNetTrainer]:
+    """Return the trainer that nnU-Net finds under the name `base`, among its own trainers and the user's.
 
     Raises:
-        AttributeError: it finds none.
-        InputError: a file of the user's cannot be imported.
+        AttributeError: nnU-Net finds no such trainer.
+        InputError: a file of the user cannot be imported.
     """
     try:
         return find_trainer(base)
     except NoTrainerError as error:
-        raise AttributeError(f"there is no trainer {base}, of which {name} would be a seed") from error
+        raise AttributeError(f"there is no trainer {base} for {name}") from error

@@ -1,7 +1,7 @@
 """Print the tables of this study from its scores: python studies/beside/analysis.py
 
-scores.csv, beside this file, has one row per part of the study, trainer, seed and case: the mean over the three regions
-of each of four scores, and the number of false lesions.
+scores.csv, in the folder of this file, has one row per part of the study, trainer, seed and case. A row has the mean of
+four scores over the three regions, and the number of false lesions.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ NO_CRITICS = "DiceCE_1000"
 
 
 class Pair(NamedTuple):
-    """The chosen trainer against another one.
+    """A comparison of the chosen trainer with another trainer.
 
     Attributes:
-        title: what is compared.
+        title: title of the comparison.
         scores: rows of scores.csv.
         other: name of the other trainer.
     """
@@ -60,7 +60,7 @@ def main() -> None:
     for part, title in PARTS.items():
         print(f"{title}\n\n{means_table(table[table['part'] == part])}\n")
     print(f"{chosen} minus the other trainer\n\n{differences_table(chosen, pairs)}\n")
-    print("The same sites' patients of folds 2 to 4, on which nothing was chosen\n")
+    print("The same sites, only patients of folds 2 to 4, which the choice did not use\n")
     print(differences_table(chosen, [pair._replace(scores=unseen) for pair in pairs[:3]]))
 
 
@@ -81,18 +81,21 @@ def differences(scores: pd.DataFrame, trainer: str, other: str, score: Score) ->
 
 
 def differences_table(trainer: str, pairs: Sequence[Pair]) -> str:
-    """Return the mean differences with intervals over seeds and cases; p is of Dice, over cases, seeds averaged."""
+    """Return the mean differences with intervals over seeds and cases.
+
+    p tests the Dice, averaged over seeds, over the cases.
+    """
     p = [wilcoxon(differences(pair.scores, trainer, pair.other, DICE).mean(axis=0))[0] for pair in pairs]
     rows = [
         "| comparison | score | difference | 95 % | by seed | p | Holm | ahead in |",
         "| --- | --- | ---: | --- | --- | ---: | ---: | --- |",
     ]
-    for pair, own, corrected in zip(pairs, p, holm(p), strict=True):
+    for pair, uncorrected, corrected in zip(pairs, p, holm(p), strict=True):
         for score in SCORES:
             values = differences(pair.scores, trainer, pair.other, score)
             low, high = estimate(values).interval(score.low - score.high, score.high - score.low)
             by_seed = ", ".join(f"{mean:+.3f}" for mean in values.mean(axis=1))
-            tests = f"{own:.4f} | {corrected:.4f}" if score is DICE else " | "
+            tests = f"{uncorrected:.4f} | {corrected:.4f}" if score is DICE else " | "
             by_case = values.mean(axis=0)
             ahead = (by_case > 0 if score.higher_is_better else by_case < 0).sum()
             rows.append(

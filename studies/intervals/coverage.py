@@ -1,8 +1,8 @@
-"""Coverage and width of intervals of a mean, by simulation: python studies/intervals/coverage.py [OUTPUT.csv]
+"""Simulate coverage and width of intervals of a mean: python studies/intervals/coverage.py [OUTPUT.csv]
 
-Every candidate sees the same samples. A row of the output is one distribution, sample size and candidate:
+All candidates use the same samples. The output has one row per distribution, sample size and candidate:
 
-coverage    share of samples whose interval holds the true mean (nominal: .95)
+coverage    share of samples whose interval contains the true mean (nominal: .95)
 low, high   share of samples whose interval lies above, or below, the true mean (nominal: .025 each)
 width       median over the samples of the interval's width, divided by BCa's width on the same sample
 outside     share of samples whose interval leaves the range of the score
@@ -36,9 +36,9 @@ class Scores:
     """A distribution of scores.
 
     Attributes:
-        draw: samples of a shape.
-        mean: the true one.
-        low, high: range in which the score is defined.
+        draw: function that draws samples of a given shape.
+        mean: the true mean.
+        low, high: range of the score.
     """
 
     draw: Callable[[np.random.Generator, tuple[int, int]], Values]
@@ -53,7 +53,7 @@ def beta(a: float, b: float) -> Scores:
 
 
 def with_failures(rate: float, value: float, other: Scores, high: float) -> Scores:
-    """Return a distribution in which a share of the cases has one value, such as a penalty."""
+    """Return a distribution in which a share of the cases has the same value, such as a penalty."""
 
     def draw(random: np.random.Generator, shape: tuple[int, int]) -> Values:
         return np.where(random.random(shape) < rate, value, other.draw(random, shape))
@@ -93,12 +93,12 @@ def student_t(values: Values, scores: Scores) -> Ends:
 
 
 def ours(values: Values, scores: Scores) -> Ends:
-    """Return the product's interval: Student's, on the scale on which the score has no ends."""
+    """Return the interval of `compare`: Student's, on the scale on which the score is unbounded."""
     return np.array([mean_interval(sample, scores.low, scores.high) for sample in values]).T
 
 
 def expanded_confidence(number: int) -> float:
-    """Return the confidence at which a bootstrap is as wide as Student's interval (Hesterberg 2015, section 5.3)."""
+    """Return the confidence that makes a bootstrap as wide as Student's interval (Hesterberg 2015, section 5.3)."""
     return float(2 * stats.norm.cdf(np.sqrt(number / (number - 1)) * t_quantile(number - 1)) - 1)
 
 
@@ -107,17 +107,17 @@ def scipy_bootstrap(method: str, expanded: bool = False) -> Interval:
 
     def interval(values: Values, scores: Scores) -> Ends:
         level = expanded_confidence(values.shape[1]) if expanded else CONFIDENCE
-        found = stats.bootstrap(
+        result = stats.bootstrap(
             (values,), np.mean, axis=1, confidence_level=level, n_resamples=RESAMPLES, method=method, batch=200,
             rng=np.random.default_rng(SEED),
         )  # fmt: skip
-        return np.array(found.confidence_interval)
+        return np.array(result.confidence_interval)
 
     return interval
 
 
 def studentised(on_scale: bool) -> Interval:
-    """Return the studentised bootstrap: of the mean itself, or on the scale on which the score has no ends."""
+    """Return the studentised bootstrap of the mean, on the score's scale or on the scale without bounds."""
 
     def interval(values: Values, scores: Scores) -> Ends:
         to_scale, slope, back = scale_of(scores) if on_scale else scale_of(UNBOUNDED)
@@ -142,7 +142,7 @@ def studentised(on_scale: bool) -> Interval:
 
 
 def scale_of(scores: Scores) -> tuple[Function, Function, Function]:
-    """Return the scale without ends, its derivative and its inverse."""
+    """Return the scale without bounds, its derivative and its inverse."""
     low, high = scores.low, scores.high
     if np.isinf(low):
         return (lambda mean: mean), np.ones_like, (lambda scaled: scaled)
@@ -176,9 +176,9 @@ def simulate() -> pd.DataFrame:
         for number in SIZES:
             values = scores.draw(np.random.default_rng([SEED, number]), (SAMPLES, number))
             values = values[np.ptp(values, axis=1) > 0]
-            found = {candidate: interval(values, scores) for candidate, interval in CANDIDATES.items()}
-            widths = {candidate: high - low for candidate, (low, high) in found.items()}
-            for candidate, (low, high) in found.items():
+            ends = {candidate: interval(values, scores) for candidate, interval in CANDIDATES.items()}
+            widths = {candidate: high - low for candidate, (low, high) in ends.items()}
+            for candidate, (low, high) in ends.items():
                 rows.append(
                     {
                         "distribution": name,
@@ -196,7 +196,7 @@ def simulate() -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Render coverage, in brackets the width as a multiple of BCa's, and how many intervals leave the range."""
+    """Return a table of coverage, width relative to BCa's (in brackets), and share of intervals outside the range."""
     lines = ["| scores | units | " + " | ".join(CANDIDATES) + " |", "| --- | ---: |" + " ---: |" * len(CANDIDATES)]
     for (name, number), part in table.groupby(["distribution", "units"], sort=False):
         cells = [
@@ -208,7 +208,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    made = simulate()
+    table = simulate()
     if len(sys.argv) > 1:
-        made.round(4).to_csv(sys.argv[1], index=False)
-    print(markdown(made))
+        table.round(4).to_csv(sys.argv[1], index=False)
+    print(markdown(table))

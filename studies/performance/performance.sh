@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tables of docs/performance.md, on a machine with nothing else to do: about ten minutes on two cores.
+# Print the tables of docs/performance.md. Run it on an idle machine: about ten minutes on two cores.
 set -eu
 segan_nnunet benchmark "$@"
 segan_nnunet benchmark --regions 1 6 --steps-only "$@"

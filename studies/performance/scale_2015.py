@@ -1,11 +1,11 @@
-"""Scale of `convert`: 274 cases of BRATS 2015 in full size; prints its time, what it adds to the disk, and its memory.
+"""Measure `convert` on 274 cases of BRATS 2015 in full size: its time, the disk space that it adds, and its memory.
 
 usage: python studies/performance/scale_2015.py FOLDER TRUTH.nii.gz
-    FOLDER  new
+    FOLDER  a new folder
     TRUTH   any real truth, 240x240x155
 
-The truths are the given one, compressed. The images are sparse files in full size: a header, a few voxels of each
-case's own, and a hole; the converter reads them to their end like any others.
+All truths are copies of TRUTH, compressed. The images are sparse files of full size: a header, a few voxels that differ
+between cases, and a hole. The converter reads them to the end, as it reads all images.
 """
 
 import os
@@ -31,14 +31,14 @@ HEADER = (
 
 
 def write_release(folder: Path, truth: sitk.Image) -> None:
-    """Write the release."""
+    """Write the release into a folder, with the same truth for all cases."""
     release = load_release("brats2015")
 
-    def words(values: tuple[float, ...]) -> str:
+    def join(values: tuple[float, ...]) -> str:
         return " ".join(f"{value:g}" for value in values)
 
     header = HEADER.format(
-        direction=words(truth.GetDirection()), origin=words(truth.GetOrigin()), spacing=words(truth.GetSpacing())
+        direction=join(truth.GetDirection()), origin=join(truth.GetOrigin()), spacing=join(truth.GetSpacing())
     ).encode()
     compressed = folder / "truth.mha"
     folder.mkdir(parents=True)
@@ -61,12 +61,12 @@ def write_release(folder: Path, truth: sitk.Image) -> None:
 
 
 def size_on_disk(folder: Path) -> int:
-    """Bytes that a folder takes up, links not followed."""
+    """Return the disk space of a folder in bytes, without following links."""
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 def main() -> None:
-    """Write the release, convert it, and print the figures."""
+    """Write the release, convert it, and print the measurements."""
     folder, truth = Path(sys.argv[1]), sitk.Cast(sitk.ReadImage(sys.argv[2]), sitk.sitkInt16)
     if truth.GetSize() != SIZE:
         raise SystemExit(f"{sys.argv[2]} has the size {truth.GetSize()}, not {SIZE}")

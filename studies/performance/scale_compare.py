@@ -1,10 +1,10 @@
-"""Scale of `compare`: how fast it measures beside nnU-Net's evaluation, and what 1,000 cases of six methods take.
+"""Time `compare` against nnU-Net's evaluation, and the statistics of 1,000 cases and six methods.
 
 usage: python studies/performance/scale_compare.py FOLDER TRUTH.nii.gz [CASES]
-    FOLDER  new
+    FOLDER  a new folder
     TRUTH   any real truth, 240x240x155
 
-The references are the given truth shifted by some voxels, the predictions are those with their borders displaced.
+The references are TRUTH, shifted by some voxels. The predictions are the references with displaced borders.
 """
 
 import json
@@ -36,7 +36,7 @@ REGIONS = {"whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4], "enhancing tumo
 
 
 def displaced(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Displace the labels smoothly by some voxels."""
+    """Return the labels, displaced by a smooth field of some voxels."""
     coarse = random.normal(size=(3, *(size // 8 + 1 for size in labels.shape)))
     field = [gaussian_filter(part, 1.5) * 40 for part in coarse]
     grid = np.indices(labels.shape)
@@ -47,10 +47,10 @@ def displaced(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def write_cases(folder: Path, truth: sitk.Image, number: int) -> None:
-    """Write references, predictions, and what nnU-Net wants to know of them."""
+    """Write references, predictions, and the JSON files that nnU-Net's evaluation needs."""
     labels = sitk.GetArrayFromImage(truth).astype(np.uint8)
     random = np.random.default_rng(0)
-    prediction = displaced(labels, random)  # one displacement: it is the reading and measuring that is timed
+    prediction = displaced(labels, random)  # one displacement for all cases: only reading and measuring are timed
     for part in ("references", "predictions"):
         (folder / part).mkdir(parents=True)
     for index in range(number):
@@ -70,46 +70,46 @@ def write_cases(folder: Path, truth: sitk.Image, number: int) -> None:
 
 
 def processor_seconds() -> float:
-    """Seconds on a processor, of this process and of those that it started: tells a busy machine from a slow one."""
+    """Return the processor time of this process and its children, in s. On a busy machine it is far below wall time."""
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def timed(what: str, number: int, command: list[str]) -> None:
+def time_command(title: str, number: int, command: list[str]) -> None:
     """Run a command and print its throughput."""
     started, cpu = time.monotonic(), processor_seconds()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    report(what, number, time.monotonic() - started, processor_seconds() - cpu)
+    report(title, number, time.monotonic() - started, processor_seconds() - cpu)
 
 
-def report(what: str, number: int, seconds: float, cpu: float) -> None:
+def report(title: str, number: int, seconds: float, cpu: float) -> None:
     """Print a throughput."""
     rate = f"{number / seconds:.2f} cases per second, {cpu / number:.2f} s of processor time per case"
-    print(f"{what}: {number} cases in {seconds:.0f} s, {rate}", flush=True)
+    print(f"{title}: {number} cases in {seconds:.0f} s, {rate}", flush=True)
 
 
 def measuring(folder: Path, number: int) -> None:
     """Time nnU-Net's evaluation, our measuring, and the whole command."""
     references, predictions = folder / "references", folder / "predictions"
     nnunet = ["nnUNetv2_evaluate_folder", str(references), str(predictions), "-djfile", str(folder / "dataset.json")]
-    timed(
+    time_command(
         "nnUNetv2_evaluate_folder", number, [*nnunet, "-pfile", str(folder / "plans.json"), "-np", str(PROCESSES)]
     )  # fmt: skip
     names = sorted(path.name for path in references.iterdir())
     cases = [Case(name.split(".")[0], references / name, {"method": predictions / name}) for name in names]
-    for what, lesions in (("HD95 and NSD included", Lesions.NONE), ("lesions of 2023 too", Lesions.BRATS_2023)):
+    for definitions, lesions in (("HD95 and NSD included", Lesions.NONE), ("lesions of 2023 too", Lesions.BRATS_2023)):
         started, cpu = time.monotonic(), processor_seconds()
         measure(cases, read_labelling(folder / "dataset.json"), PROCESSES, Measures(lesions=lesions))
         seconds = time.monotonic() - started
-        report(f"our measuring, {what}", number, seconds, processor_seconds() - cpu)
+        report(f"our measuring, {definitions}", number, seconds, processor_seconds() - cpu)
     ours = [sys.executable, "-m", "segan_nnunet", "compare", "--predictions", f"method={predictions}", "--reference"]
-    timed(
+    time_command(
         "segan_nnunet compare, with statistics, pictures and report", number,
         [*ours, str(references), "-np", str(PROCESSES), "-o", str(folder / "comparison")],
     )  # fmt: skip
 
 
 def statistics(folder: Path) -> None:
-    """Time everything that follows from the scores of many cases and methods."""
+    """Time tables, statistics, pictures and report for the scores of many cases and methods."""
     labelling = read_labelling(folder / "dataset.json")
     file = folder / "references" / "case_000.nii.gz"
     ids = [f"case_{index:04d}" for index in range(MANY_CASES)]
@@ -119,25 +119,25 @@ def statistics(folder: Path) -> None:
     rows = []
     for region, voxels in (("whole tumor", 90_000), ("tumor core", 30_000), ("enhancing tumor", 15_000)):
         sizes = random.lognormal(np.log(voxels), 0.5, MANY_CASES)
-        hard = random.beta(8, 2, MANY_CASES)  # what is found of a case, by everyone
+        hard = random.beta(8, 2, MANY_CASES)  # mean share of each case that the methods find
         for index, method in enumerate(methods):
-            found = np.clip(hard + random.normal(0.005 * index, 0.03, MANY_CASES), 0, 1)
-            tp = (sizes * found).astype(int)
+            share = np.clip(hard + random.normal(0.005 * index, 0.03, MANY_CASES), 0, 1)
+            tp = (sizes * share).astype(int)
             table = {"method": method.name, "case": ids, "region": region, "TP": tp, "FN": sizes.astype(int) - tp}
             table |= {"FP": (sizes * 0.1 * random.random(MANY_CASES)).astype(int), "TN": 8_000_000}
-            table |= {"surface_distance_mm": 30 * (1 - found), "voxel_ml": 0.001, "diagonal_mm": 373.1}
+            table |= {"surface_distance_mm": 30 * (1 - share), "voxel_ml": 0.001, "diagonal_mm": 373.1}
             rows.append(pd.DataFrame(table))
     compared = MethodsOnCases(methods, dict.fromkeys(ids, file), labelling, "synthetic scores", grades=grades)
     started, cpu = time.monotonic(), time.process_time()
     scores = compared.complete(add_scores(pd.concat(rows, ignore_index=True), EmptyPolicy.NNUNET))
     write_comparison(compared, scores, folder / "many", Settings())
     seconds, cpu = time.monotonic() - started, time.process_time() - cpu
-    what = f"tables, statistics, pictures, report of {MANY_CASES} cases x {METHODS} methods"
-    print(f"{what}: {seconds:.0f} s, {cpu:.0f} s of them on the processor", flush=True)
+    title = f"tables, statistics, pictures, report of {MANY_CASES} cases x {METHODS} methods"
+    print(f"{title}: {seconds:.0f} s, with {cpu:.0f} s of processor time", flush=True)
 
 
 def main() -> None:
-    """Write the cases and print the figures."""
+    """Write the cases and print the measurements."""
     folder, truth = Path(sys.argv[1]), sitk.ReadImage(sys.argv[2])
     number = int(sys.argv[3]) if len(sys.argv) > 3 else CASES
     print(

@@ -1,4 +1,4 @@
-"""How long commands take until they do something: medians of five, in turns.
+"""Time the start of commands: medians of five runs, in turns.
 
 usage: python studies/performance/start_up.py
 """
@@ -24,8 +24,8 @@ COMMANDS = {
     "segan_nnunet trainer-folder": [str(BIN / "segan_nnunet"), "trainer-folder"],
     "segan_nnunet convert --list": [str(BIN / "segan_nnunet"), "convert", "--list"],
     "import torch": [sys.executable, "-c", "import torch"],
-    "what nnUNetv2_train imports, with nnU-Net's trainer found": [sys.executable, "-c", FIND.format("nnUNetTrainer")],
-    "the same, with SegANTrainer found": [sys.executable, "-c", FIND.format("SegANTrainer")],
+    "imports of nnUNetv2_train and search for nnUNetTrainer": [sys.executable, "-c", FIND.format("nnUNetTrainer")],
+    "imports of nnUNetv2_train and search for SegANTrainer": [sys.executable, "-c", FIND.format("SegANTrainer")],
 }
 
 environment = {**os.environ, "nnUNet_extTrainer": str(catalogue_folder("trainers"))}
@@ -34,7 +34,7 @@ for repetition in range(REPETITIONS + 1):
     for name, command in COMMANDS.items():
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True, env=environment)
-        if repetition:  # the first reads the files from the disk
+        if repetition:  # the first run reads the files from the disk
             seconds[name].append(time.perf_counter() - started)
 print("| command | s, median | fastest–slowest |\n| --- | ---: | ---: |")
 for name, times in seconds.items():

@@ -1,4 +1,4 @@
-"""What each measure of docs/performance.md is worth: our step with it taken back, in turns with the step as it is.
+"""Time our step without each optimisation of docs/performance.md, in turns with the complete step.
 
 usage: python studies/performance/step_changes.py [BATCH]
 """
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segan_nnunet.experiments.benchmark import Workload
-from segan_nnunet.experiments.benchmark.candidates import build, take_ordinary_format
+from segan_nnunet.experiments.benchmark.candidates import build, use_default_format
 from segan_nnunet.experiments.benchmark.steps import step_seconds, tensor_memory
 from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer
@@ -22,7 +22,7 @@ STEPS = 7
 
 
 class Unbounded(AdversarialTrainer):
-    """The game before its critics were bounded: mean absolute distances, RMSProp."""
+    """SegANTrainer with mean absolute distances and RMSProp, as before the critics were bounded."""
 
     distances = staticmethod(layer_distances)
     optimizer_class = torch.optim.RMSprop
@@ -30,35 +30,35 @@ class Unbounded(AdversarialTrainer):
 
 
 class L1Losses(AdversarialTrainer):
-    """The distances by l1_loss of float32 copies of the features."""
+    """SegANTrainer with distances from l1_loss of float32 copies of the features."""
 
     @staticmethod
     def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-        """Relative distances, as they were computed first."""
+        """Return the relative distances, computed with l1_loss."""
         pairs = [(a.float(), b.float()) for a, b in zip(features, other, strict=True)]
         return torch.stack([F.l1_loss(a, b) / (a.abs().mean() + b.abs().mean()) for a, b in pairs])
 
 
 class OrdinaryFormat(AdversarialTrainer):
-    """Channels first in memory."""
+    """SegANTrainer with channels first in memory."""
 
     def initialize(self) -> None:
-        """Undo what the encoders do."""
+        """Use PyTorch's default memory format in the encoders."""
         super().initialize()
-        take_ordinary_format(self.network, self.critic)
+        use_default_format(self.network, self.critic)
 
 
 class Float32(AdversarialTrainer):
-    """No autocast."""
+    """SegANTrainer without autocast."""
 
     def initialize(self) -> None:
-        """Leave autocast out."""
+        """Switch autocast off."""
         super().initialize()
         self.autocast_dtype = None
 
 
 class SegmentorTwice(AdversarialTrainer):
-    """S(x) is computed again for the segmentor's phase, as in the authors' loop."""
+    """SegANTrainer that computes S(x) again for the segmentor's phase, as in the authors' loop."""
 
     def segmentor_phase(self, image: Tensor, predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Add the cost of a second forward pass."""
@@ -68,13 +68,13 @@ class SegmentorTwice(AdversarialTrainer):
 
 
 class Foreach(AdversarialTrainer):
-    """All parameters of an optimiser in one call."""
+    """SegANTrainer whose optimisers update all parameters in one call."""
 
     optimizer_settings = {**AdversarialTrainer.optimizer_settings, "foreach": True}
 
 
 class Compiled(AdversarialTrainer):
-    """Both players through torch.compile, which nnU-Net uses on GPUs alone."""
+    """SegANTrainer with both players compiled. nnU-Net uses torch.compile on GPUs only."""
 
     def initialize(self) -> None:
         """Compile them in place."""

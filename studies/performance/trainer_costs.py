@@ -1,6 +1,6 @@
-"""The cost of every trainer's step in docs/trainers.md: python studies/performance/trainer_costs.py
+"""Print the cost of each trainer's step for docs/trainers.md: python studies/performance/trainer_costs.py
 
-Operations are counted, not timed: they are the same on every machine, and in proportion to the batch.
+This counts operations. Their number is the same on every machine, and proportional to the batch size.
 """
 
 from segan_nnunet.catalogues import load_trainers

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Three folds of four training and two validation patients, both short trainers, on six real BRATS 2015 patients.
+# Train both short trainers on six real BRATS 2015 patients: three folds of four training and two validation patients.
 # usage: studies/softmax_twin/six_patients.sh SOURCE OUTPUT      SOURCE: brats_2013_pat0001_1/ ... ; OUTPUT: a new folder
 set -eu
 source=$1

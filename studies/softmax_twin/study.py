@@ -1,9 +1,9 @@
-"""Run the whole study of protocol.md: data, choice, comparison. Given again after an interruption, it goes on.
+"""Run the whole study of protocol.md: data, choice, comparison. After an interruption, the same command continues.
 
 usage: python studies/softmax_twin/study.py BRATS2018 BRATS2015 OUTPUT
     BRATS2018   MICCAI_BraTS_2018_Data_Training of the twenty patients
-    BRATS2015   the six patients: brats_2013_pat0001_1/ ...
-    OUTPUT      a folder: nnU-Net's three folders, the comparisons choice/, long/, adversary/, six/, and results.md
+    BRATS2015   folder of the six patients: brats_2013_pat0001_1/ ...
+    OUTPUT      folder for nnU-Net's three folders, the comparisons choice/, long/, adversary/, six/, and results.md
 """
 
 import json
@@ -35,7 +35,7 @@ SMALL = ("--patch-size", "96", "80", "--width", "16", "--batch-size", "8")
 
 
 def main(brats2018: str, brats2015: str, output: str) -> None:
-    """Run what is missing of the study, and write results.md."""
+    """Run the missing parts of the study, and write results.md."""
     out = Path(output).resolve()
     start = time.monotonic()
     set_environment(out)
@@ -78,23 +78,23 @@ def main(brats2018: str, brats2015: str, output: str) -> None:
 
 
 def set_environment(out: Path) -> None:
-    """Put nnU-Net's folders into OUTPUT, and the study's trainers beside the catalogue's."""
+    """Set nnU-Net's folders to OUTPUT, and add the study's trainers to nnUNet_extTrainer."""
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (out / name).mkdir(parents=True, exist_ok=True)
         os.environ[name] = str(out / name)
     os.environ["nnUNet_extTrainer"] = os.pathsep.join(map(str, (catalogue_folder("trainers"), HERE / "trainers")))
     os.environ["nnUNet_def_n_proc"] = "2"
-    os.environ["nnUNet_n_proc_DA"] = "1"  # two trainings run at a time
+    os.environ["nnUNet_n_proc_DA"] = "1"  # two trainings run at once
 
 
 def run(*command: str) -> None:
-    """Run one of our commands; stop the study where it fails."""
+    """Run a command of segan_nnunet. If it fails, stop the study."""
     print("segan_nnunet", *command, flush=True)
     subprocess.run([sys.executable, "-m", "segan_nnunet", *command], check=True)
 
 
 def prepare(dataset: str, out: Path, source: list[str], folds: int) -> None:
-    """Convert, plan at half resolution, preprocess, and split, unless it was done."""
+    """Convert, plan at half resolution, preprocess and split, unless this is done."""
     if list((out / "nnUNet_preprocessed").glob(f"Dataset0{dataset}_*/splits_final.json")):
         return
     if not list((out / "nnUNet_raw").glob(f"Dataset0{dataset}_*")):
@@ -104,47 +104,47 @@ def prepare(dataset: str, out: Path, source: list[str], folds: int) -> None:
 
 
 def train(dataset: str, trainers: Sequence[str], *options: str) -> None:
-    """Train what is missing of a grid, two at a time."""
+    """Train the missing jobs of a grid, two at once."""
     run("crossval", "-d", dataset, "-tr", *trainers, "-p", PLANS, *options, "--jobs", "2", "-device", "cpu")
 
 
 def compare(dataset: str, trainers: list[str], folder: Path, *options: str) -> Path:
-    """Compare under BraTS's policy, in which every case has every score; return the table of cases."""
+    """Compare with BraTS's policy for empty masks, which defines every score. Return the table of cases."""
     run("compare", "-d", dataset, "-tr", *trainers, "-p", PLANS, *options, "--empty", "brats", "-o", str(folder))
     return folder / "cases.csv"
 
 
 def scores(cases: Path) -> pd.DataFrame:
-    """Read Dice and HD95 of each method and case, as means over regions (and seeds, by compare)."""
+    """Read the mean Dice and HD95 over regions of each method and case. `compare` has averaged the seeds."""
     columns = [DICE.column, HD95.column]
     return pd.read_csv(cases).groupby(["method", "case"], sort=False)[columns].mean()
 
 
-def best(found: pd.DataFrame, trainers: Iterable[str]) -> str:
+def best(table: pd.DataFrame, trainers: Iterable[str]) -> str:
     """Return the name, without its length, of the trainer with the highest mean Dice."""
-    return max(trainers, key=lambda name: found.loc[name, DICE.column].mean()).removesuffix("_600")
+    return max(trainers, key=lambda name: table.loc[name, DICE.column].mean()).removesuffix("_600")
 
 
-def means_table(found: pd.DataFrame) -> str:
-    """Return mean Dice and HD95 of each trainer over its cases."""
+def means_table(table: pd.DataFrame) -> str:
+    """Return the mean Dice and HD95 of each trainer over its cases."""
     rows = ["| trainer | cases | mean Dice | HD95 (mm) |", "| --- | ---: | ---: | ---: |"]
-    for trainer, of_trainer in found.groupby("method", sort=False):
+    for trainer, of_trainer in table.groupby("method", sort=False):
         dice, distance = of_trainer[DICE.column].mean(), of_trainer[HD95.column].mean()
         rows.append(f"| {trainer} | {len(of_trainer)} | {dice:.3f} | {distance:.1f} |")
     return "\n".join(rows)
 
 
 def validation_cases(out: Path, fold: int) -> list[str]:
-    """Return the twenty patients' validation cases of a fold."""
+    """Return the validation cases of a fold of the twenty patients."""
     (path,) = (out / "nnUNet_preprocessed").glob(f"Dataset0{TWENTY}_*/splits_final.json")
     return json.loads(path.read_text())[fold]["val"]
 
 
-def differences_table(found: pd.DataFrame, trainer: str, other: str) -> str:
-    """Return the paired differences over cases, with Wilcoxon's p and, of ten cases or more, the 95 % interval."""
+def differences_table(table: pd.DataFrame, trainer: str, other: str) -> str:
+    """Return the paired differences over cases with Wilcoxon's p and, for ten or more cases, the 95 % interval."""
     rows = [f"| {trainer} − {other} | mean | 95 % | p | cases won |", "| --- | ---: | --- | ---: | ---: |"]
     for score in (DICE, HD95):
-        pairs = (found.loc[trainer, score.column] - found.loc[other, score.column]).to_numpy()
+        pairs = (table.loc[trainer, score.column] - table.loc[other, score.column]).to_numpy()
         low, high = mean_interval(pairs, score.low - score.high, score.high - score.low)
         interval = "–" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}"
         won = (pairs > 0 if score.higher_is_better else pairs < 0).sum()
@@ -156,17 +156,17 @@ def differences_table(found: pd.DataFrame, trainer: str, other: str) -> str:
 
 def logs(out: Path, trainer: str) -> dict[str, list[dict]]:
     """Return nnU-Net's logs of a trainer's trainings, by the trainer's name with its seed."""
-    found: dict[str, list[dict]] = defaultdict(list)
+    by_trainer: dict[str, list[dict]] = defaultdict(list)
     for path in sorted(
         (out / "nnUNet_results").glob(f"Dataset0{TWENTY}_*/{trainer}_seed*/fold_*/checkpoint_final.pth")
     ):
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
-        found[path.parents[1].name.split("__")[0]].append(checkpoint["logging"])
-    return found
+        by_trainer[path.parents[1].name.split("__")[0]].append(checkpoint["logging"])
+    return by_trainer
 
 
 def curves_table(out: Path, trainers: list[str]) -> str:
-    """Return best and last pseudo Dice of each seed, averaged over folds; and the largest fall of one training."""
+    """Return the best and last pseudo Dice of each seed, averaged over folds, and the largest fall in one fold."""
     rows = [
         "| seed | best epoch | last epoch | fall | largest fall of one fold |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -181,7 +181,7 @@ def curves_table(out: Path, trainers: list[str]) -> str:
 
 
 def shares_table(out: Path, trainer: str) -> str:
-    """Return each layer's mean share of the gradient at S(x): mean and smallest over the trainings."""
+    """Return each layer's share of the gradient at S(x): mean and minimum over the trainings."""
     shares = np.array(
         [
             np.mean(log["gradient_share_per_layer"], axis=0)
@@ -190,8 +190,8 @@ def shares_table(out: Path, trainer: str) -> str:
         ]
     )  # (trainings, layers)
     rows = ["| layer | mean share | smallest of a training |", "| ---: | ---: | ---: |"]
-    for layer, of in enumerate(shares.T):
-        rows.append(f"| {layer} | {of.mean():.1%} | {of.min():.1%} |")
+    for layer, of_layer in enumerate(shares.T):
+        rows.append(f"| {layer} | {of_layer.mean():.1%} | {of_layer.min():.1%} |")
     return "\n".join(rows)
 
 

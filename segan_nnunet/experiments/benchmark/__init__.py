@@ -1,6 +1,6 @@
-"""`benchmark`: what a training step costs, beside its floor, the authors' loop, and nnU-Net's own step.
+"""`benchmark`: measure the cost of a training step against its floor, the authors' loop and nnU-Net's own step.
 
-Everything is measured in one run, the candidates taking turns, so that a machine's drift falls on all of them alike.
+One run measures all candidates in turns, so a drift of the machine affects all of them equally.
 """
 
 from segan_nnunet.experiments.benchmark.inference import inference

@@ -1,4 +1,4 @@
-"""The trainers that are compared, ready to step on plans made for a workload."""
+"""Build the trainers that the benchmark compares, with plans made for a workload."""
 
 import io
 import os
@@ -24,26 +24,26 @@ DATA = "preprocessed"
 
 
 class AuthorsLoop(AdversarialTrainer):
-    """A plain transcription of the authors' released loop, with a critic per region as in the paper.
+    """The authors' released loop, transcribed without optimisation, with one critic per region as in the paper.
 
-    The segmentor runs twice a step, nothing is frozen, everything is float32, every parameter of a critic is clamped,
-    and tensors have PyTorch's ordinary memory format.
+    The segmentor runs twice per step, no player is frozen, the precision is float32, all parameters of a critic are
+    clamped, and tensors have PyTorch's default memory format.
     """
 
     critic_batch_norm_clamp = AdversarialTrainer.critic_clamp
 
     def initialize(self) -> None:
-        """Build both players as they did."""
+        """Build both players in PyTorch's default memory format."""
         super().initialize()
-        take_ordinary_format(self.network, self.critic)
+        use_default_format(self.network, self.critic)
 
     @staticmethod
-    def compile_is_asked_for() -> bool:
-        """Leave it wholly eager, as they ran it."""
+    def compile_is_requested() -> bool:
+        """Return False: the authors ran their loop in eager mode."""
         return False
 
     def train_step(self, batch: dict) -> dict[str, Any]:
-        """One round, as they play it."""
+        """Train the critics and then the segmentor, as in the released loop."""
         image, target = batch["data"].to(self.device), batch["target"].to(self.device).float()
         seen = rescale_intensities(image)
         self.critic.zero_grad()
@@ -58,7 +58,7 @@ class AuthorsLoop(AdversarialTrainer):
         return {"loss": loss.detach()}
 
     def distance(self, seen: Tensor, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Eq. 2, over all critics."""
+        """Return Eq. 2, averaged over all critics, a scalar."""
         distances = []
         for region, part in enumerate(self.critic.critics):
             critic = part.get_submodule("critic")
@@ -68,7 +68,7 @@ class AuthorsLoop(AdversarialTrainer):
         return torch.stack(distances).mean()
 
     def difference(self, one: Tensor, other: Tensor) -> Tensor:
-        """Return the term of Eq. 3 of one layer's two feature maps, a scalar."""
+        """Return the term of Eq. 3 for one layer's features of both masked images, a scalar."""
         return (one - other).abs().mean()
 
 
@@ -76,31 +76,31 @@ class Float32(AdversarialTrainer):
     """SegANTrainer in the precision of the authors' loop."""
 
     def initialize(self) -> None:
-        """Leave autocast out."""
+        """Switch autocast off."""
         self.autocast_dtype = None
         super().initialize()
 
 
 class Compiled(AdversarialTrainer):
-    """SegANTrainer as with nnUNet_compile=true."""
+    """SegANTrainer with both players compiled, as with nnUNet_compile=true."""
 
     @staticmethod
-    def compile_is_asked_for() -> bool:
-        """Compile both players."""
+    def compile_is_requested() -> bool:
+        """Return True: compile both players."""
         return True
 
 
 class CompiledBeside(CriticBesideTrainer):
-    """nnUNetTrainerSegAN as with nnUNet_compile=true: its critics compiled too."""
+    """nnUNetTrainerSegAN with compiled critics, as with nnUNet_compile=true."""
 
-    compile_is_asked_for = staticmethod(Compiled.compile_is_asked_for)
+    compile_is_requested = staticmethod(Compiled.compile_is_requested)
 
 
 class WeightsChannelsLast(AdversarialTrainer):
-    """SegANTrainer whose weights, too, have their channels last in memory, as its activations do."""
+    """SegANTrainer with weights in the channels-last memory format, which its activations already have."""
 
     def initialize(self) -> None:
-        """Bring them into that order."""
+        """Convert the weights to the channels-last format."""
         super().initialize()
         dimension = len(self.configuration_manager.patch_size)
         order = torch.channels_last if dimension == 2 else torch.channels_last_3d
@@ -108,8 +108,8 @@ class WeightsChannelsLast(AdversarialTrainer):
             player.to(memory_format=order)
 
 
-def take_ordinary_format(*players: nn.Module) -> None:
-    """Undo what our networks do for speed: PyTorch's ordinary memory format, channels first."""
+def use_default_format(*players: nn.Module) -> None:
+    """Make the encoders keep PyTorch's default memory format, channels first."""
     for player in players:
         for module in player.modules():
             if isinstance(module, Encoder):
@@ -134,7 +134,7 @@ VARIANTS: dict[str, type[nnUNetTrainer]] = {
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Set variables, and give them back as they were."""
+    """Set environment variables inside this context, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -146,7 +146,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 @contextmanager
 def nnunet_folders() -> Iterator[Path]:
-    """nnU-Net's three folders, all of them one temporary folder; yields that of the preprocessed cases, empty."""
+    """Set nnU-Net's three folders to one temporary folder. Yield the empty folder of the preprocessed cases."""
     with (
         tempfile.TemporaryDirectory() as folder,
         environment(nnUNet_raw=folder, nnUNet_preprocessed=folder, nnUNet_results=folder),
@@ -157,39 +157,40 @@ def nnunet_folders() -> Iterator[Path]:
 
 
 def build(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
-    """A trainer, ready to step."""
+    """Return an initialized trainer for the workload."""
     with nnunet_folders() as cases:
-        (cases / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
+        (cases / "case.b2nd").touch()  # nnU-Net infers the data format from a file's name
         return initialized(trainer, workload)
 
 
 def initialized(trainer: type[nnUNetTrainer], workload: Workload) -> Any:
-    """A trainer on plans made for the workload, within `nnunet_folders` that hold a case."""
+    """Return an initialized trainer. Call this inside `nnunet_folders` with at least one case."""
     with redirect_stdout(io.StringIO()):
-        made: Any = trainer(
-            make_plans(workload, own=not issubclass(trainer, PaperTrainer)),
+        candidate: Any = trainer(
+            make_plans(workload, nnunet_network=not issubclass(trainer, PaperTrainer)),
             "benchmark",
             "all",
             workload.dataset_json(),
             torch.device(workload.device),
         )
-        made.initialize()
-    made.log_file = os.devnull
-    made.network.train()
-    if isinstance(made, CriticBesideTrainer):
-        made.fraction = made.critic_fraction
-    if isinstance(made, WithCritics):
-        made.critic.train()
-        made.layer_shares = torch.zeros(len(made.critic.layers))  # an epoch's first step, which measures them, is past
-    return made
+        candidate.initialize()
+    candidate.log_file = os.devnull
+    candidate.network.train()
+    if isinstance(candidate, CriticBesideTrainer):
+        candidate.fraction = candidate.critic_fraction
+    if isinstance(candidate, WithCritics):
+        candidate.critic.train()
+        # skip the measurement of an epoch's first step
+        candidate.layer_shares = torch.zeros(len(candidate.critic.layers))
+    return candidate
 
 
-def make_plans(workload: Workload, own: bool) -> dict[str, Any]:
-    """Plans for the workload.
+def make_plans(workload: Workload, nnunet_network: bool) -> dict[str, Any]:
+    """Return plans for the workload.
 
     Args:
-        workload: decides patch, batch and width.
-        own: the network that nnU-Net plans, instead of Figure 1's.
+        workload: sets patch, batch and width.
+        nnunet_network: whether to plan nnU-Net's network instead of Figure 1's.
     """
     planned = {
         "data_identifier": DATA,
@@ -197,7 +198,7 @@ def make_plans(workload: Workload, own: bool) -> dict[str, Any]:
         "batch_size": workload.batch,
         "use_mask_for_norm": [False] * workload.channels,
     }
-    if own:
+    if nnunet_network:
         dimension, features = len(workload.patch), planned_features(workload.patch)
         configuration = {**planned, "architecture": nnunet_architecture(dimension, features), "batch_dice": True}
     else:
@@ -213,7 +214,7 @@ def make_plans(workload: Workload, own: bool) -> dict[str, Any]:
 def planned_features(patch: Sequence[int]) -> list[int]:
     """Return the features per stage that nnU-Net plans for isotropic voxels.
 
-    The planner halves the patch while 4 voxels are left, and doubles the features up to a limit.
+    The planner halves the patch as long as at least 4 voxels remain, and doubles the features up to a limit.
     """
     halvings = 0
     while all(size % 2 ** (halvings + 1) == 0 and size / 2 ** (halvings + 1) >= 4 for size in patch):
@@ -223,12 +224,12 @@ def planned_features(patch: Sequence[int]) -> list[int]:
 
 
 def nnunet_architecture(dimension: int, features: Sequence[int], convolutions: int = 2) -> dict[str, Any]:
-    """Return the entry of nnU-Net's plans that describes its plain network for isotropic voxels.
+    """Return the entry of nnU-Net's plans that describes its plain U-Net for isotropic voxels.
 
     Args:
         dimension: 2 or 3.
-        features: per stage; each stage but the first halves the patch.
-        convolutions: per stage.
+        features: feature maps per stage. Each stage after the first halves the patch.
+        convolutions: number of convolutions per stage.
     """
     stages = len(features)
     return {
@@ -254,7 +255,7 @@ def nnunet_architecture(dimension: int, features: Sequence[int], convolutions: i
 
 
 def precision(trainer: Any) -> torch.dtype:
-    """The precision in which a trainer's convolutions run."""
+    """Return the precision of a trainer's convolutions."""
     if isinstance(trainer, AuthorsLoop):
         return torch.float32
     if isinstance(trainer, (AdversarialTrainer, SoftmaxTrainer)):
@@ -263,9 +264,9 @@ def precision(trainer: Any) -> torch.dtype:
 
 
 def batch_for(trainer: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
-    """The batch as a trainer's loader gives it.
+    """Return the batch in the form that a trainer's loader gives.
 
-    With deep supervision the truth comes in several sizes; for a GPU it lies in pinned memory.
+    With deep supervision it has the truth in several sizes. For a GPU these are in pinned memory.
     """
     if not trainer.enable_deep_supervision:
         return dict(batch)

@@ -1,4 +1,4 @@
-"""Whether inference with our trainers' networks costs what it costs with a stock trainer's."""
+"""Time inference with the networks of our trainers and of a stock trainer."""
 
 import io
 from contextlib import redirect_stdout
@@ -23,11 +23,11 @@ TRAINERS: dict[str, type[nnUNetTrainer]] = {
 
 
 def inference(workload: Workload, repetitions: int = 7) -> list[Timed]:
-    """Time nnU-Net's sliding window over one case, with Figure 1's segmentor as each trainer builds it, in turns.
+    """Time nnU-Net's sliding window over one case, with Figure 1's segmentor from each trainer in turns.
 
     Args:
-        workload: decides patch, width, channels and regions. The case has a few slices, or the size of one patch.
-        repetitions: timed runs of each, after one that warms up.
+        workload: sets patch, width, channels and regions. The case has a few slices (2-D) or is one patch (3-D).
+        repetitions: timed runs per trainer, after one warm-up run.
     """
     depth = () if len(workload.patch) == 3 else (SLICES,)
     image = torch.randn(workload.channels, *depth, *workload.patch)
@@ -35,23 +35,25 @@ def inference(workload: Workload, repetitions: int = 7) -> list[Timed]:
         predictors = {name: predictor(trainer, workload) for name, trainer in TRAINERS.items()}
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for repetition in range(repetitions + 1):
-        for name, one in predictors.items():
+        for name, one_predictor in predictors.items():
             with redirect_stdout(io.StringIO()):
-                taken = seconds_of(partial(one.predict_sliding_window_return_logits, image), workload.device)
+                run_seconds = seconds_of(
+                    partial(one_predictor.predict_sliding_window_return_logits, image), workload.device
+                )
             if repetition:
-                seconds[name].append(taken)
+                seconds[name].append(run_seconds)
     return [Timed(name, times) for name, times in seconds.items()]
 
 
 def predictor(trainer: type[nnUNetTrainer], workload: Workload) -> nnUNetPredictor:
-    """nnU-Net's predictor with the network that a trainer builds."""
-    manager = PlansManager(make_plans(workload, own=False))
+    """Return nnU-Net's predictor with the network that a trainer builds."""
+    manager = PlansManager(make_plans(workload, nnunet_network=False))
     configuration = manager.get_configuration("benchmark")
     network = trainer.build_network_architecture(
         manager, configuration, workload.channels, workload.regions, enable_deep_supervision=False
     )
-    made = nnUNetPredictor(device=torch.device(workload.device), allow_tqdm=False)
-    made.manual_initialization(
+    nnunet_predictor = nnUNetPredictor(device=torch.device(workload.device), allow_tqdm=False)
+    nnunet_predictor.manual_initialization(
         network.to(workload.device), manager, configuration, None, workload.dataset_json(), trainer.__name__, (0, 1)
     )
-    return made
+    return nnunet_predictor

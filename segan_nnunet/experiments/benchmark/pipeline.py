@@ -1,4 +1,4 @@
-"""How many training images per second nnU-Net's loaders make."""
+"""Measure how many training images per second nnU-Net's loaders produce."""
 
 import io
 import time
@@ -15,12 +15,12 @@ from segan_nnunet.experiments.benchmark.candidates import environment, initializ
 from segan_nnunet.experiments.benchmark.workload import Workload
 from segan_nnunet.training import AdversarialTrainer, PaperAugmentation
 
-CASE_SHAPE = (138, 172, 140)  # voxels of a BRATS case after nnU-Net has cropped it to the brain, about
+CASE_SHAPE = (138, 172, 140)  # typical size in voxels of a BRATS case after nnU-Net has cropped it to the brain
 CASES = 4
 
 
 class WithPaperAugmentation(PaperAugmentation, AdversarialTrainer):
-    """The paper's random crops alone."""
+    """SegANTrainer with the paper's random crops as its only augmentation."""
 
 
 AUGMENTATIONS = {"nnU-Net's augmentation": AdversarialTrainer, "the paper's random crops": WithPaperAugmentation}
@@ -28,12 +28,12 @@ AUGMENTATIONS = {"nnU-Net's augmentation": AdversarialTrainer, "the paper's rand
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One way of loading.
+    """The measured throughput of a loader.
 
     Attributes:
-        augmentation: in words.
-        processes: that load and augment.
-        images_per_second: with nothing else running.
+        augmentation: name of the augmentation.
+        processes: number of processes that load and augment.
+        images_per_second: throughput while no training runs.
     """
 
     augmentation: str
@@ -41,27 +41,28 @@ class Pipeline:
     images_per_second: float
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the augmentation and the number of processes."""
         return f"{self.augmentation}, {self.processes} processes"
 
 
 def pipeline(workload: Workload, processes: int | None = None, seconds: float = 20) -> list[Pipeline]:
-    """Time nnU-Net's loaders on cases of BRATS' size, with nnU-Net's augmentation and with the paper's.
+    """Time nnU-Net's loaders on cases of the size of BRATS, with nnU-Net's augmentation and with the paper's.
 
     Args:
-        workload: decides patch, batch, channels and regions.
-        processes: that load and augment; by default nnUNet_n_proc_DA, or one per processor.
-        seconds: how long each is watched, after the batches that were ready at the start are used up.
+        workload: sets patch, batch, channels and regions.
+        processes: number of processes that load and augment. The default is nnUNet_n_proc_DA, or one per processor.
+        seconds: measured time per loader, after the batches that were ready at the start are used up.
     """
     processes = processes or number_variable(AUGMENTERS, 0) or usable_cores()
-    found = []
+    measured = []
     with nnunet_folders() as cases, environment(**{AUGMENTERS: str(processes)}):
         write_cases(cases, workload)
         for augmentation, trainer in AUGMENTATIONS.items():
             with redirect_stdout(io.StringIO()):
                 loader, validation = initialized(trainer, workload).get_dataloaders()
             try:
-                for _ in range(max(6, processes) + processes):  # what nnU-Net keeps ready, and what is being made
+                # the batches that nnU-Net keeps ready, and those in production
+                for _ in range(max(6, processes) + processes):
                     next(loader)
                 started, batches = time.perf_counter(), 0
                 while batches < processes or time.perf_counter() - started < seconds:
@@ -71,12 +72,12 @@ def pipeline(workload: Workload, processes: int | None = None, seconds: float = 
             finally:
                 loader._finish()
                 validation._finish()
-            found.append(Pipeline(augmentation, processes, rate))
-    return found
+            measured.append(Pipeline(augmentation, processes, rate))
+    return measured
 
 
 def write_cases(folder: Path, workload: Workload) -> None:
-    """Write preprocessed cases of noise around nested balls, as nnU-Net's preprocessor does."""
+    """Write preprocessed cases of noise around nested balls, in the format of nnU-Net's preprocessor."""
     random = np.random.default_rng(0)
     middle = np.array(CASE_SHAPE).reshape(3, 1, 1, 1) / 2
     distance = np.sqrt(((np.indices(CASE_SHAPE) - middle) ** 2).sum(0))

@@ -1,4 +1,4 @@
-"""Time, operations and memory of training steps."""
+"""Measure time, operations and memory of training steps."""
 
 import gc
 import multiprocessing
@@ -21,19 +21,19 @@ from segan_nnunet.experiments.benchmark.candidates import CANDIDATES, VARIANTS, 
 from segan_nnunet.experiments.benchmark.timing import Timed, seconds_of
 from segan_nnunet.experiments.benchmark.workload import Workload
 
-WARM_UP = 3  # steps: torch.compile compiles in the first two, cuDNN looks for its fastest algorithms
+WARM_UP = 3  # steps: torch.compile compiles in the first two, and cuDNN chooses its fastest algorithms
 
 
 @dataclass(frozen=True)
 class Measured(Timed):
-    """One candidate's step.
+    """The measured cost of one candidate's step.
 
     Attributes:
-        flop: floating-point operations of one step, forward and backward, of convolutions and matrix products.
-        tensor_mib: the most that tensors hold during a step: both players, their optimisers' states, the batch, and
-            what the step allocates; the same in every run. On a GPU as its allocator counts.
-        process_mib: the most by which the process grows for all of it, libraries' own buffers included; it scatters.
-            None on a GPU.
+        flop: floating-point operations of the convolutions and matrix products in one step, forward and backward.
+        tensor_mib: peak memory of all tensors during a step: both players, their optimisers' states, the batch and the
+            step's own allocations. It is the same in every run. On a GPU it is the allocator's peak.
+        process_mib: peak growth of the process, including the libraries' buffers. It varies between runs. None on a
+            GPU.
         rate: operations per second that this device attains in the candidate's precision.
     """
 
@@ -44,19 +44,19 @@ class Measured(Timed):
 
     @property
     def floor(self) -> float:
-        """Time that the operations alone would take at the device's attainable rate, in s."""
+        """Return the time of the operations alone at the device's attainable rate, in s."""
         return self.flop / self.rate
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A candidate that is warmed up.
+    """A candidate after its warm-up.
 
     Attributes:
-        trainer: ready to step.
-        batch: as its loader gives it.
-        flop: of one step.
-        held: bytes of the GPU's memory that it keeps between two steps; 0 on a CPU.
+        trainer: the initialized trainer.
+        batch: a batch in the form that its loader gives.
+        flop: floating-point operations of one step.
+        held: GPU memory in bytes that the trainer holds between two steps; 0 on a CPU.
     """
 
     trainer: Any
@@ -69,8 +69,8 @@ def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tu
     """Time the steps of the candidates in turns, count their operations, and measure their memory.
 
     Args:
-        workload: what they are given.
-        steps: timed steps of each, after those that warm up.
+        workload: the data and sizes for all candidates.
+        steps: timed steps per candidate, after the warm-up steps.
         candidates: names in CANDIDATES or VARIANTS.
     """
     if workload.device == "cuda":
@@ -101,41 +101,41 @@ def benchmark(workload: Workload, steps: int = 7, candidates: Sequence[str] = tu
 
 
 def prepare(name: str, workload: Workload, batch: dict[str, Tensor]) -> Ready:
-    """Build a candidate, count its operations, and let it compile and choose algorithms outside the timed steps."""
+    """Build a candidate, count its operations, and run warm-up steps, in which it compiles and chooses algorithms."""
     before = allocated(workload.device)
     trainer = build({**CANDIDATES, **VARIANTS}[name], workload)
-    own = batch_for(trainer, batch)
-    with torch.compiler.set_stance("force_eager"):  # what is compiled is not counted
-        flop = operations(trainer, own)
+    trainer_batch = batch_for(trainer, batch)
+    with torch.compiler.set_stance("force_eager"):  # torch does not count compiled operations
+        flop = operations(trainer, trainer_batch)
     for _ in range(WARM_UP if workload.device == "cuda" else 0):
-        trainer.train_step(own)
-    return Ready(trainer, own, flop, allocated(workload.device) - before)
+        trainer.train_step(trainer_batch)
+    return Ready(trainer, trainer_batch, flop, allocated(workload.device) - before)
 
 
 def allocated(device: str) -> int:
-    """Bytes that tensors hold on a GPU; 0 for a CPU, which does not count."""
+    """Return the memory of all tensors on a GPU in bytes, or 0 for a CPU, where torch does not count it."""
     return torch.cuda.memory_allocated() if device == "cuda" else 0
 
 
 def operations(trainer: Any, batch: dict[str, Any]) -> int:
-    """Floating-point operations of one step, by torch's counter: of convolutions and matrix products."""
+    """Return the floating-point operations of one step. torch counts convolutions and matrix products."""
     with FlopCounterMode(display=False) as counter:
         trainer.train_step(batch)
     return counter.get_total_flops()
 
 
 def step_seconds(trainer: Any, batch: dict[str, Any]) -> float:
-    """Time of one step, in s."""
+    """Return the time of one step, in s."""
     return seconds_of(lambda: trainer.train_step(batch), trainer.device.type)
 
 
 def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7) -> float:
-    """Operations per second of a large convolution, forward and backward, in a precision: the best of some.
+    """Return the best operations per second of a large convolution, forward and backward, in a precision.
 
-    Of either memory format, whichever is faster.
+    This is the best of several repetitions in both memory formats.
     """
     dimension = len(workload.patch)
-    batch = 4 if workload.device == "cpu" else 64  # enough to fill it
+    batch = 4 if workload.device == "cpu" else 64  # enough to use the whole device
     convolution = (nn.Conv2d if dimension == 2 else nn.Conv3d)(256, 256, 3, padding=1).to(workload.device, dtype)
     side = 48 if dimension == 2 else 16
     image = torch.randn(batch, 256, *[side] * dimension, device=workload.device, dtype=dtype)
@@ -154,11 +154,11 @@ def attainable_rate(workload: Workload, dtype: torch.dtype, repetitions: int = 7
 
 
 def tensor_memory(trainer: Any, batch: dict[str, Any], held: int = 0) -> float:
-    """The most that tensors hold during a step, in MiB.
+    """Return the peak memory of all tensors during a step, in MiB.
 
     Args:
-        trainer, batch: of the step.
-        held: bytes of a GPU's memory between two steps; on a CPU they are counted here.
+        trainer, batch: trainer and batch of the step.
+        held: GPU memory in bytes that the trainer holds between two steps. On a CPU this function computes it.
     """
     if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -168,11 +168,11 @@ def tensor_memory(trainer: Any, batch: dict[str, Any], held: int = 0) -> float:
     players = (trainer.network, getattr(trainer, "critic", nn.Module()))
     optimizers = {trainer.optimizer, getattr(trainer, "critic_optimizer", trainer.optimizer)}
     for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)  # the profiler does not see what was there before it go
+        optimizer.zero_grad(set_to_none=True)  # the profiler does not record that older tensors are freed
     lasting = [*batch.values(), *(value for player in players for value in player.state_dict().values())]
     lasting += [value for one in optimizers for state in one.state.values() for value in state.values()]
     tensors = [part for value in lasting for part in (value if isinstance(value, list) else [value])]
-    held = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())  # nnU-Net's networks list some twice
+    held = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())  # nnU-Net lists some tensors twice
     with without_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         trainer.train_step(batch)
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -182,42 +182,42 @@ def tensor_memory(trainer: Any, batch: dict[str, Any], held: int = 0) -> float:
 
 @contextmanager
 def without_stderr() -> Iterator[None]:
-    """Keep back what libraries print themselves: torch's profiler misses tools and devices that nobody asked for."""
+    """Discard stderr, also of C libraries: torch's profiler warns about tools and devices that are not needed here."""
     sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 def process_memory(name: str, workload: Workload) -> float:
-    """Memory of a second step beyond what the process held before the first, in MiB; in a process of its own."""
+    """Return the growth of a new process over two steps of a candidate, in MiB."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(step_memory, (name, workload))
 
 
 def step_memory(name: str, workload: Workload) -> float:
-    """Measure this process, to which a small step first brings the libraries' own memory."""
+    """Return the growth of this process over two steps, in MiB. A small step first loads the libraries' own memory."""
     candidate = {**CANDIDATES, **VARIANTS}[name]
     small = replace(workload, batch=2, width=4, patch=(32,) * len(workload.patch))
     warm_up = build(candidate, small)
     warm_up.train_step(batch_for(warm_up, small.make_batch()))
     batch = workload.make_batch()
     trainer = build(candidate, workload)
-    before = most_memory()
+    before = peak_memory()
     for _ in range(2):
         trainer.train_step(batch_for(trainer, batch))
-    return (most_memory() - before) / 2**20
+    return (peak_memory() - before) / 2**20
 
 
-def most_memory() -> int:
-    """The most memory that this process has held, in bytes.
+def peak_memory() -> int:
+    """Return the peak memory of this process, in bytes.
 
-    From /proc where there is one: getrusage also counts what the parent held before it started this process.
+    Use /proc if it exists: getrusage also counts the memory of the parent before it started this process.
     """
     status = Path("/proc/self/status")
     if status.is_file():

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown."""
+"""Format the measurements as Markdown."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from segan_nnunet.experiments.benchmark.workload import Workload
 
 
 def step_table(workload: Workload, rows: Sequence[Measured]) -> str:
-    """The table of steps: times, operations, floors and memory, and each row's ratio to the first."""
+    """Return the table of steps: times, operations, floors, memory, and the ratio of each row to the first."""
     with_process = all(row.process_mib is not None for row in rows)
     heads = ["s, median", "fastest–slowest", "times faster than the first", "Gflop", "floor, s", "of the floor's rate"]
     heads += ["memory of tensors, MiB", *["of the process"] * with_process]
@@ -34,34 +34,34 @@ def step_table(workload: Workload, rows: Sequence[Measured]) -> str:
 
 
 def in_seconds(time: float) -> str:
-    """A time, with digits enough for a GPU."""
+    """Return a time in s, with four decimals below 0.1 s."""
     return f"{time:.3f}" if time >= 0.1 else f"{time:.4f}"
 
 
-def pipeline_lines(workload: Workload, found: Sequence[Pipeline], rows: Sequence[Measured]) -> str:
-    """How many images per second the loaders make, beside what the steps consume, and which of the two waits."""
-    lines = [f"- nnU-Net's loader, {one}: {one.images_per_second:.1f} images per second" for one in found]
+def pipeline_lines(workload: Workload, loaders: Sequence[Pipeline], rows: Sequence[Measured]) -> str:
+    """Return the throughput of the loaders and of the steps as a list, and say which of the two is the limit."""
+    lines = [f"- nnU-Net's loader, {loader}: {loader.images_per_second:.1f} images per second" for loader in loaders]
     consumed = {row.name: workload.batch / row.median for row in rows}
     rates = ", ".join(f"{name} {rate:.1f}" for name, rate in consumed.items())
-    lines.append(f"- consumed per second, with nothing beside it: {rates}")
+    lines.append(f"- images consumed per second, while nothing else runs: {rates}")
     fastest = max(consumed, key=lambda name: consumed[name])
-    for one in found:
-        needed = math.ceil(consumed[fastest] * one.processes / one.images_per_second)
-        limit = "loader" if needed > one.processes else "step"
+    for loader in loaders:
+        needed = math.ceil(consumed[fastest] * loader.processes / loader.images_per_second)
+        limit = "loader" if needed > loader.processes else "step"
         lines.append(
-            f"- {one.augmentation}: the {limit} is the limit; the fastest of these steps ({fastest}) is kept busy by "
-            f"{needed} process{'es' * (needed > 1)} (nnUNet_n_proc_DA={needed})"
+            f"- {loader.augmentation}: the {limit} is the limit; the fastest of these steps ({fastest}) is kept busy "
+            f"by {needed} process{'es' * (needed > 1)} (nnUNet_n_proc_DA={needed})"
         )
     return "\n".join(lines) + "\n"
 
 
-def inference_table(found: Sequence[Timed]) -> str:
-    """Time of inference with each trainer's network, and its ratio to the first."""
+def inference_table(rows: Sequence[Timed]) -> str:
+    """Return the table of inference times with each trainer's network, and their ratios to the first."""
     lines = [
         "| network as built by | s, median | fastest–slowest | times the first's |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for one in found:
-        spread = f"{in_seconds(min(one.seconds))}–{in_seconds(max(one.seconds))}"
-        lines.append(f"| {one.name} | {in_seconds(one.median)} | {spread} | {one.median / found[0].median:.2f} |")
+    for row in rows:
+        spread = f"{in_seconds(min(row.seconds))}–{in_seconds(max(row.seconds))}"
+        lines.append(f"| {row.name} | {in_seconds(row.median)} | {spread} | {row.median / rows[0].median:.2f} |")
     return "\n".join(lines) + "\n"

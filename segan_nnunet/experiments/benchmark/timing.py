@@ -1,4 +1,4 @@
-"""How long something takes, on a CPU or a GPU."""
+"""Time an action on a CPU or a GPU."""
 
 import statistics
 import time
@@ -11,11 +11,11 @@ import torch
 
 @dataclass(frozen=True)
 class Timed:
-    """What was timed several times.
+    """Repeated times of one candidate.
 
     Attributes:
-        name: of what was timed.
-        seconds: of each time.
+        name: name of the candidate.
+        seconds: time of each repetition, in s.
     """
 
     name: str
@@ -23,12 +23,12 @@ class Timed:
 
     @property
     def median(self) -> float:
-        """Median time, in s."""
+        """Return the median time, in s."""
         return statistics.median(self.seconds)
 
 
 def seconds_of(action: Callable[[], Any], device: str) -> float:
-    """Time of one action, in s, with all that it leaves to a GPU."""
+    """Return the time of one action, in s, including its work on a GPU."""
     wait(device)
     started = time.perf_counter()
     action()
@@ -37,6 +37,6 @@ def seconds_of(action: Callable[[], Any], device: str) -> float:
 
 
 def wait(device: str) -> None:
-    """Let a GPU finish what it was given."""
+    """Wait until a GPU has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""What every candidate is given to do."""
+"""The data and sizes that every candidate gets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +9,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Workload:
-    """Images of noise, nested regions.
+    """Images of noise with nested regions.
 
     Attributes:
         patch: voxels per axis, two or three.
         batch: samples per step.
         width: feature maps of Figure 1's first block.
-        channels, regions: of the images, and of the truth.
+        channels: number of image channels.
+        regions: number of nested regions.
         device: cpu or cuda.
     """
 
@@ -27,13 +28,13 @@ class Workload:
     device: str = "cpu"
 
     def __str__(self) -> str:
-        """In words, for the table."""
+        """Return the workload as a heading for the table."""
         patch = "x".join(map(str, self.patch))
         regions = f"{self.regions} region" + "s" * (self.regions != 1)
         return f"{patch}, batch {self.batch}, width {self.width}, {self.channels} channels, {regions}, {self.device}"
 
     def dataset_json(self) -> dict[str, Any]:
-        """The dataset as nnU-Net describes it: region k is all labels from k on."""
+        """Return the content of dataset.json. Region k holds all labels from k on."""
         values = list(range(1, self.regions + 1))
         return {
             "channel_names": {str(channel): f"channel {channel}" for channel in range(self.channels)},
@@ -43,9 +44,9 @@ class Workload:
         }
 
     def make_batch(self) -> dict[str, Tensor]:
-        """Images of noise and nested masks, as nnU-Net's loader gives them: for a GPU in pinned memory."""
+        """Return images of noise and nested masks in the form of nnU-Net's loader, for a GPU in pinned memory."""
         generator = torch.Generator().manual_seed(0)
         data = torch.randn(self.batch, self.channels, *self.patch, generator=generator)
         depth = torch.randint(0, self.regions + 1, (self.batch, 1, *self.patch), generator=generator)
-        made = {"data": data, "target": torch.cat([depth > region for region in range(self.regions)], 1)}
-        return {key: value.pin_memory() for key, value in made.items()} if self.device == "cuda" else made
+        batch = {"data": data, "target": torch.cat([depth > region for region in range(self.regions)], 1)}
+        return {key: value.pin_memory() for key, value in batch.items()} if self.device == "cuda" else batch

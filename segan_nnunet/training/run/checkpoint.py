@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or not there, and that hold nothing but tensors and plain values."""
+"""Write checkpoints atomically, with tensors and plain Python values only; restore the random states."""
 
 import contextlib
 import io
@@ -20,10 +20,10 @@ from segan_nnunet.errors import REMEDIES, InputError, system_error
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint under a temporary name, flush it to the disk, and rename it.
 
-    Killed at any moment, the file `path` holds either the old checkpoint or the new one.
+    If the process is killed at any moment, the file `path` holds either the old checkpoint or the new one.
 
     Raises:
-        InputError: the system refuses: the disk is full, for instance. The old checkpoint stays.
+        InputError: the system cannot write, for example because the disk is full. The old checkpoint stays.
     """
     try:
         replace_atomically(checkpoint, path)
@@ -31,45 +31,45 @@ def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
         refusal = system_error(error)
         if refusal is None:
             raise
-        remedy = REMEDIES.get(refusal.errno or 0, "put that right")
+        remedy = REMEDIES.get(refusal.errno or 0, "correct that")
         raise InputError(
-            f"{path} cannot be written: {refusal.strerror or refusal}. What was saved before is whole: {remedy}, and "
-            "continue the training with --c, or with the same crossval"
+            f"{path} cannot be written: {refusal.strerror or refusal}. The previous checkpoint is intact: {remedy}, "
+            "and continue the training with --c, or with the same crossval"
         ) from error
 
 
 def replace_atomically(checkpoint: dict[str, Any], path: Path) -> None:
-    """Do what `save_atomically` says; nothing half-written stays behind."""
+    """Write a checkpoint under a temporary name and rename it. On an error, delete the temporary file."""
     for stale in path.parent.glob(".*.pth.*"):
-        stale.unlink()  # of a process killed while writing; one training writes into a folder at a time
+        stale.unlink()  # left by a process killed while writing; only one training writes into a folder at a time
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
-            torch.save(plain(checkpoint), file)
+            torch.save(without_numpy(checkpoint), file)
             file.flush()
             os.fsync(file.fileno())
             usual_mode(Path(file.name))
             os.replace(file.name, path)
         except BaseException:
-            with contextlib.suppress(OSError):  # the first error is the one to be told
+            with contextlib.suppress(OSError):  # report the first error, not this one
                 os.unlink(file.name)
             raise
 
 
-def plain(value: Any) -> Any:
-    """Turn NumPy's scalars and arrays, at any depth, into numbers and tensors, which load with weights_only=True."""
+def without_numpy(value: Any) -> Any:
+    """Replace NumPy scalars and arrays, at any depth, by numbers and tensors, which load with weights_only=True."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.astype(np.int64) if value.dtype.kind == "u" else value.copy())
     if isinstance(value, dict):
-        return type(value)((plain(key), plain(entry)) for key, entry in value.items())
+        return type(value)((without_numpy(key), without_numpy(entry)) for key, entry in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value)(plain(entry) for entry in value)
+        return type(value)(without_numpy(entry) for entry in value)
     return value
 
 
 def read_buffer(buffer: io.BytesIO) -> dict[str, Any]:
-    """Read back a checkpoint that nnU-Net has written into memory."""
+    """Read a checkpoint that nnU-Net has written into memory."""
     buffer.seek(0)
     # weights_only=False: this process wrote it a moment ago, and nnU-Net's log holds NumPy's scalars
     return torch.load(buffer, map_location="cpu", weights_only=False)
@@ -80,12 +80,12 @@ def check_same_weights(player: str, saved: Mapping[str, torch.Tensor] | None, mo
 
     Args:
         player: segmentor or critic.
-        saved: its weights in the checkpoint; None where there are none.
+        saved: its weights in the checkpoint, or None if the checkpoint has none.
         module: its network.
         path: of the checkpoint.
 
     Raises:
-        InputError: they have not.
+        InputError: a name or a shape differs.
     """
     if saved is None:
         return
@@ -94,14 +94,14 @@ def check_same_weights(player: str, saved: Mapping[str, torch.Tensor] | None, mo
     if differing := [name for name in {**now, **then} if then.get(name) != now.get(name)]:
         first = differing[0]
         raise InputError(
-            f"{path} holds another {player} than its trainer builds now: {len(differing)} of its weights differ, the "
-            f"first {first}, of shape {then.get(first, 'none')} there and {now.get(first, 'none')} now. Undo what was "
-            "changed in the trainer, give the changed trainer a name of its own, or remove the fold to train it anew"
+            f"{path} holds another {player} than its trainer builds now: {len(differing)} of its weights differ. The "
+            f"first is {first}, of shape {then.get(first, 'none')} there and {now.get(first, 'none')} now. Undo the "
+            "change to the trainer, give the changed trainer a name of its own, or delete the fold to retrain it"
         )
 
 
 def optimizer_of(checkpoint: dict[str, Any]) -> str | None:
-    """The class of the segmentor's optimiser; for nnU-Net's own checkpoints, which do not say it, by its settings."""
+    """Return the class of the segmentor's optimiser, inferred from its settings in nnU-Net's own checkpoints."""
     settings = checkpoint["optimizer_state"]["param_groups"][0]
     return checkpoint.get("optimizer_class") or ("SGD" if {"momentum", "nesterov"} <= set(settings) else None)
 
@@ -117,7 +117,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Put all random generators back to the given states; CUDA's only on as many devices as there were."""
+    """Restore the states of all random generators. Restore CUDA's only if the number of devices is the same."""
     random.setstate(states["python"])
     algorithm, keys, *rest = states["numpy"]
     np.random.set_state((algorithm, np.asarray(keys, dtype=np.uint32), *rest))

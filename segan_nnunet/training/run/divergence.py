@@ -1,4 +1,4 @@
-"""A training that has diverged is stopped before it overwrites its last good checkpoint."""
+"""Stop a diverged training before it overwrites its last good checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LOSSES = {"loss": "segmentor", "critic_loss": "critic"}  # of a step's output: the player who minimises it
+LOSSES = {"loss": "segmentor", "critic_loss": "critic"}  # key of a step's output: the player who minimises this loss
 
 
 class TrainingDivergedError(RuntimeError):
@@ -15,15 +15,15 @@ class TrainingDivergedError(RuntimeError):
 
 
 def check_losses(outputs: Sequence[Mapping[str, Any]], epoch: int, phase: str) -> None:
-    """Check the losses of an epoch's steps.
+    """Check that the losses of an epoch's steps are finite.
 
     Args:
-        outputs: what `train_step` or `validation_step` returned; with `cases`, the ids of the batch, where known.
+        outputs: dictionaries from `train_step` or `validation_step`. `cases`, if present, holds the ids of the batch.
         epoch: number of the epoch, from 0.
         phase: training or validation.
 
     Raises:
-        TrainingDivergedError: a loss is not finite; with the player, the epoch, the step, its cases, and the remedy.
+        TrainingDivergedError: a loss is not finite. The message names the player, epoch, step, cases and remedy.
     """
     for step, output in enumerate(outputs):
         for key, player in LOSSES.items():
@@ -31,21 +31,21 @@ def check_losses(outputs: Sequence[Mapping[str, Any]], epoch: int, phase: str) -
                 cases = ", ".join(dict.fromkeys(map(str, output.get("cases", ())))) or "unknown"
                 raise TrainingDivergedError(
                     f"the {player}'s {phase} loss became {float(output[key])} in epoch {epoch}, step {step}, on a "
-                    f"batch of cases {cases}. The last good checkpoint was kept. If those images hold NaN or infinity, "
-                    "convert and preprocess them anew; otherwise lower the learning rate (initial_lr of a subclass), "
+                    f"batch of cases {cases}. The last good checkpoint was kept. If these images hold NaN or infinity, "
+                    "convert and preprocess them again. Otherwise lower the learning rate (initial_lr of a subclass), "
                     "and continue with --c."
                 )
 
 
 def check_weights(weights: Mapping[str, Mapping[str, Any]], epoch: int) -> None:
-    """Check the weights that a checkpoint is about to hold.
+    """Check that the weights of a checkpoint are finite before it is written.
 
     Args:
         weights: state dict by player.
         epoch: number of the epoch, from 0.
 
     Raises:
-        TrainingDivergedError: one is not finite; with the player and the epoch.
+        TrainingDivergedError: a weight is not finite. The message names the player and the epoch.
     """
     for player, state in weights.items():
         for name, value in state.items():

@@ -1,4 +1,4 @@
-"""What nnU-Net's log holds of the game, by key, one value per epoch. K critics, L layers."""
+"""Entries of the game in nnU-Net's log: one value per key and epoch. K critics, L layers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,24 +11,24 @@ from torch import Tensor
 from segan_nnunet.errors import InputError
 
 
-def nothing(critics: int, layers: int) -> dict[str, Any]:
-    """The keys, with what stands for an epoch that was not measured."""
+def unmeasured_entries(critics: int, layers: int) -> dict[str, Any]:
+    """Return the entries of an epoch that was not measured: NaN for every key."""
     return entries(torch.full((1 + critics * layers + layers,), math.nan), critics, layers)
 
 
 def epoch_means(outputs: Sequence[Mapping[str, Any]], shares: Tensor) -> Tensor:
-    """Means over an epoch's steps, (1 + K·L + L,): of the critics' loss, of the distances, and the layers' shares.
+    """Return the critics' mean loss, the mean distances and the layers' shares of an epoch, (1 + K·L + L,).
 
     Args:
-        outputs: of the steps, with the arrays `critic_loss`, a scalar, and `distances`, (K, L).
-        shares: of the layers in the gradient at S(x), (L,).
+        outputs: one per step, with the arrays `critic_loss`, a scalar, and `distances`, (K, L).
+        shares: each layer's share of the gradient at S(x), (L,).
     """
     steps = np.array([[output["critic_loss"], *output["distances"].ravel()] for output in outputs])
     return torch.cat([torch.from_numpy(steps.mean(0)).to(shares), shares])
 
 
 def entries(means: Tensor, critics: int, layers: int) -> dict[str, Any]:
-    """An epoch's entries of the log, by key, from `epoch_means`."""
+    """Return an epoch's entries of the log, by key, from the vector of `epoch_means`."""
     critic_loss, distances, shares = means.cpu().split([1, critics * layers, layers])
     by_critic = distances.view(critics, layers)
     return {
@@ -40,37 +40,37 @@ def entries(means: Tensor, critics: int, layers: int) -> dict[str, Any]:
 
 
 def check_same_layers(log: Mapping[str, Sequence[Any]], layers: Sequence[int]) -> None:
-    """Check that the log of a checkpoint is of as many critic layers as are compared now.
+    """Check that the log of a checkpoint has as many critic layers as are compared now.
 
-    Checkpoints of earlier versions say nothing else of their layers.
+    Checkpoints of earlier versions record nothing else about their layers.
 
     Raises:
-        InputError: it is of more or fewer.
+        InputError: the numbers of layers differ.
     """
     before = log.get("distance_per_layer")
     if before and len(before[-1]) != len(layers):
         raise InputError(
             f"the critics of the checkpoint compare {len(before[-1])} layers, and critic_layers names {len(layers)} "
-            "now. Undo the change to continue this training, give the changed trainer a name of its own, or remove the "
+            "now. Undo the change to continue this training, give the changed trainer a name of its own, or delete the "
             "fold"
         )
 
 
 def layer_gradients(distances: Tensor, maps: Tensor) -> Tensor:
-    """Gradients at S(x) of each layer's distance, (L, B, R, *S): what each layer tells the segmentor.
+    """Return the gradient of each layer's distance at S(x), (L, B, R, *S).
 
     Args:
-        distances: of one critic, (L,); their graph stays.
+        distances: of one critic, (L,). Their graph is kept.
         maps: S(x), (B, R, *S).
     """
     return torch.stack([torch.autograd.grad(distance, maps, retain_graph=True)[0] for distance in distances])
 
 
 def gradient_shares(gradients: Tensor) -> Tensor:
-    """Share of each layer in what the segmentor is told: its gradient's L2 norm by the sum of all layers' norms, (L,).
+    """Return the L2 norm of each layer's gradient, divided by the sum of all layers' norms, (L,).
 
     Args:
-        gradients: at S(x), (L, B, R, *S), of all critics together.
+        gradients: at S(x), (L, B, R, *S), summed over the critics.
     """
     norms = gradients.flatten(1).norm(dim=1, dtype=torch.float32)
     return norms / norms.sum().clamp_min(torch.finfo(torch.float32).tiny)

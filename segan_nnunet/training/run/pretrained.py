@@ -1,4 +1,4 @@
-"""`-pretrained_weights` between any two trainers, whatever they wrap around the planned network, and any labels."""
+"""Load `-pretrained_weights` from a checkpoint of any trainer and any labels."""
 
 import re
 from collections.abc import Mapping
@@ -9,38 +9,38 @@ from torch import Tensor, nn
 from segan_nnunet.errors import InputError
 from segan_nnunet.folds.checkpoint import read_checkpoint
 
-OUTPUT_LAYERS = ".seg_layers."  # in the keys that nnU-Net leaves out too: their number of maps is the labels'
-NESTING = "nesting_rank"  # of the softmax baseline, whose other keys began with "network." in earlier checkpoints
-SEGMENTOR = re.compile(r"segmentors\.(\d+)\.")  # begins every key of S1-1C
+OUTPUT_LAYERS = ".seg_layers."  # in keys that nnU-Net skips too: the number of maps depends on the labels
+NESTING = "nesting_rank"  # of the softmax baseline; in earlier checkpoints its other keys begin with "network."
+SEGMENTOR = re.compile(r"segmentors\.(\d+)\.")  # prefix of every key of S1-1C
 
 
 def load_pretrained_weights(network: nn.Module, path: Path) -> None:
-    """Load all but the output layers from a checkpoint of any trainer.
+    """Load all weights except those of the output layers from a checkpoint of any trainer.
 
-    Trainers differ in what they wrap around the planned network: the softmax baseline the nesting of the regions,
-    S1-1C one network per region. The weights go from planned network to planned network, by their numbers. A network
-    whose number the checkpoint does not have starts from the checkpoint's first.
+    Trainers wrap the planned network in different ways: the softmax baseline adds the nesting of the regions, and S1-1C
+    has one network per region. Each planned network gets the weights of the planned network with the same number. If
+    the checkpoint has no such number, the network gets the weights of the checkpoint's first network.
 
     Args:
-        network: the trainer's.
-        path: of a checkpoint.
+        network: the network of the trainer.
+        path: path of the checkpoint.
 
     Raises:
-        InputError: the file is missing, damaged or no checkpoint, or its planned network is another.
+        InputError: the file is missing, damaged or not a checkpoint, or its planned network is different.
     """
     sources = planned_weights(read_checkpoint(path)["network_weights"])
     targets = network.planned_networks() if hasattr(network, "planned_networks") else [network]  # type: ignore[operator]
     loaded = []
     for number, target in enumerate(targets):
-        weights, own = sources[number if number < len(sources) else 0], target.state_dict()
-        check_weights_fit(weights, own, path)
-        loaded.append({key: value if OUTPUT_LAYERS in key else weights[key] for key, value in own.items()})
+        weights, new_weights = sources[number if number < len(sources) else 0], target.state_dict()
+        check_weights_fit(weights, new_weights, path)
+        loaded.append({key: new if OUTPUT_LAYERS in key else weights[key] for key, new in new_weights.items()})
     for target, weights in zip(targets, loaded, strict=True):
         target.load_state_dict(weights)
 
 
 def planned_weights(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Take the planned networks' weights out of a trainer's network: one, or one per region of S1-1C."""
+    """Return the weights of each planned network in a trainer's network. S1-1C has one per region, all others one."""
     if NESTING in weights:
         return [{key.removeprefix("network."): value for key, value in weights.items() if key != NESTING}]
     of_segmentor: dict[int, dict[str, Tensor]] = {}
@@ -51,28 +51,30 @@ def planned_weights(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     return [of_segmentor[number] for number in sorted(of_segmentor)]
 
 
-def check_weights_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
-    """Check that weights have every layer but the output's, of the same shape.
+def check_weights_fit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Check that weights have every layer of a network, except the output layers, with the same shape.
 
     Raises:
-        InputError: they have not; with the first difference, and with what it means.
+        InputError: a layer is missing or has another shape. The message names the first difference and its cause.
     """
     remedy = (
-        "Plan this dataset with the network of those plans (as nnUNetv2_move_plans_between_datasets does), or leave "
-        "-pretrained_weights out"
+        "Plan this dataset with the checkpoint's network (as nnUNetv2_move_plans_between_datasets does), or omit "
+        "-pretrained_weights"
     )
-    first_layer = next((key for key, value in own.items() if value.ndim > 2), None)  # (features, channels, *kernel)
-    for key, value in own.items():
+    first_layer = next((key for key, value in expected.items() if value.ndim > 2), None)  # (features, channels, ...)
+    for key, value in expected.items():
         if OUTPUT_LAYERS in key:
             continue
         if key not in weights:
             raise InputError(f"{path} is of another network: it has no {key}. {remedy}")
-        theirs, ours = tuple(weights[key].shape), tuple(value.shape)
-        if theirs == ours:
+        shape, expected_shape = tuple(weights[key].shape), tuple(value.shape)
+        if shape == expected_shape:
             continue
-        if key == first_layer and (theirs[0], *theirs[2:]) == (ours[0], *ours[2:]):
+        if key == first_layer and (shape[0], *shape[2:]) == (expected_shape[0], *expected_shape[2:]):
             raise InputError(
-                f"{path} was trained on images of {theirs[1]} channels, and this dataset has {ours[1]}. Convert the "
-                "dataset with the same channels, or leave -pretrained_weights out"
+                f"{path} was trained on images of {shape[1]} channels, and this dataset has {expected_shape[1]}. "
+                "Convert the dataset with the same channels, or omit -pretrained_weights"
             )
-        raise InputError(f"{path} is of another network: its {key} is {theirs}, and here it is {ours}. {remedy}")
+        raise InputError(
+            f"{path} is of another network: its {key} has the shape {shape}, not {expected_shape}. {remedy}"
+        )

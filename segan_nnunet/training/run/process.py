@@ -1,4 +1,4 @@
-"""What a process of nnUNetv2_train needs: its precision, its threads, and how it prints a refusal."""
+"""Set up a process of nnUNetv2_train: its precision, its threads, and how it prints errors."""
 
 import sys
 from types import TracebackType
@@ -11,9 +11,9 @@ from segan_nnunet.errors import describe, has_remedy
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
-    """Return the precision in which a device trains fastest without harm, or None for float32 throughout.
+    """Return the precision for autocast on a device, or None for float32 throughout.
 
-    CUDA: bfloat16 where it is native, else float16 as nnU-Net has it. CPU: bfloat16 where the processor has
+    CUDA: bfloat16 if the GPU supports it natively, else float16, as in nnU-Net. CPU: bfloat16 if the processor has
     instructions for it. mps: float32.
     """
     if device.type == "cuda":
@@ -27,26 +27,26 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def respect_omp_num_threads(device: torch.device) -> None:
-    """Give torch as many threads as OMP_NUM_THREADS says, where it is set and the training is on the CPU.
+    """Set the number of torch's threads to OMP_NUM_THREADS, if it is set and the training runs on the CPU.
 
-    nnU-Net takes as many as the machine has cores. Of two trainings at once on one machine, each then waits for the
-    other's threads: SegAN's steps took four to five times as long as with a core for each.
+    nnU-Net uses as many threads as the machine has cores. Two trainings on one machine then wait for each other's
+    threads: SegAN's steps took four to five times as long as with one core for each training.
     """
     if device.type == "cpu" and (wanted := omp_threads()):
         torch.set_num_threads(wanted)
 
 
 def print_refusals() -> None:
-    """Print an error with a remedy that ends this process as one message, and every other error as before."""
-    print_others = sys.excepthook
-    if print_others.__module__ == __name__:
+    """Print an error that ends this process as one message if it has a remedy. Print other errors as before."""
+    previous_hook = sys.excepthook
+    if previous_hook.__module__ == __name__:
         return
 
     def print_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if has_remedy(error):
-            # with the name of the class: scripts look for it in the output of nnUNetv2_train
+            # include the class name: scripts search for it in the output of nnUNetv2_train
             print(f"segan_nnunet: {kind.__name__}: {describe(error)}", file=sys.stderr)
         else:
-            print_others(kind, error, traceback)
+            previous_hook(kind, error, traceback)
 
     sys.excepthook = print_error

@@ -1,4 +1,4 @@
-"""What one sees of a training: a line per epoch, and a picture of the game."""
+"""Report a training: one line per epoch, and a picture of the game."""
 
 import contextlib
 import math
@@ -11,16 +11,16 @@ from segan_nnunet.data.progress import seconds_left
 
 
 def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
-    """One line on the last epoch: both players' losses, validation Dice per region, time taken and time left.
+    """Return one line on the last epoch: both players' losses, validation Dice per region, time taken and time left.
 
     Args:
-        log: nnU-Net's local log, one value per epoch and key; `critic_losses` only where there is a critic, NaN before
-            it begins.
-        num_epochs: epochs of the whole training.
+        log: nnU-Net's local log, one value per epoch and key. `critic_losses` exists only for trainers with critics,
+            and is NaN before the critics begin.
+        num_epochs: number of epochs of the whole training.
     """
     epoch = len(log["epoch_end_timestamps"])
     critic, distances = "", ""
-    if not math.isnan(log.get("critic_losses", [math.nan])[-1]):  # there is a critic, and it has begun
+    if not math.isnan(log.get("critic_losses", [math.nan])[-1]):  # the trainer has critics, and they have begun
         critic = f"  critic loss {log['critic_losses'][-1]:.4f}"
         critic += f"  its weight {log['critic_weights'][-1]:.3g}" if "critic_weights" in log else ""
         distances = "".join(
@@ -39,30 +39,30 @@ def epoch_line(log: Mapping[str, Sequence[Any]], num_epochs: int) -> str:
     )
 
 
-def draw_or_say(draw: Callable[[], None], path: Path, say: Callable[[str], None]) -> None:
-    """Draw a picture; if it cannot be written, say so and leave none: no training ends for a picture.
+def draw_or_report(draw: Callable[[], None], path: Path, report: Callable[[str], None]) -> None:
+    """Draw a picture. If it cannot be written, report that and continue the training without it.
 
     Args:
         draw: writes the picture.
-        path: of the picture.
-        say: prints a line.
+        path: path of the picture.
+        report: prints a line.
     """
     try:
         draw()
     except OSError as error:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)  # it may be half-written
-        say(f"{path} cannot be written: {error.strerror or error}. The training goes on without this picture")
+        report(f"{path} cannot be written: {error.strerror or error}. The training continues without this picture")
 
 
 def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: Sequence[str], path: Path) -> None:
-    """Draw both players' losses, the distance per layer and per region, and what each layer tells the segmentor.
+    """Draw both players' losses, the distances per layer and per region, and each layer's share of the gradient.
 
     Args:
         log: nnU-Net's local log.
-        layers: the critics' layers, as `distance_per_layer` and `gradient_share_per_layer` have them.
-        regions: names of the critics, as `distance_per_region` has them.
-        path: of the PNG.
+        layers: the critics' layers, in the order of `distance_per_layer` and `gradient_share_per_layer`.
+        regions: names of the critics, in the order of `distance_per_region`.
+        path: path of the PNG.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -70,7 +70,7 @@ def plot_game(log: Mapping[str, Sequence[Any]], layers: Sequence[int], regions: 
 
     epochs = range(1, len(log["critic_losses"]) + 1)
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # nnU-Net's progress.png leaves very large letters behind
+        matplotlib.rcdefaults()  # nnU-Net's progress.png sets a very large font
         figure = Figure(figsize=(9, 12), layout="constrained")
         players, *distances, shares = figure.subplots(4, 1, sharex=True)
         players.plot(epochs, log["train_losses"], color="#0072B2", marker=".", label="segmentor minimises L")

@@ -1,4 +1,4 @@
-"""What all our trainers share, the paper's and those with nnU-Net's own recipe."""
+"""The base class of all trainers of this package, with the paper's recipe or with nnU-Net's."""
 
 import io
 from collections.abc import Callable
@@ -27,19 +27,20 @@ from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.pretrained import load_pretrained_weights
 from segan_nnunet.training.run.process import autocast_dtype, print_refusals, respect_omp_num_threads
-from segan_nnunet.training.run.progress import draw_or_say, epoch_line
+from segan_nnunet.training.run.progress import draw_or_report, epoch_line
 
-WEIGHTS = {"segmentor": "network_weights", "critic": "critic_weights"}  # of the players, in a checkpoint
+# player: key of its weights in a checkpoint
+WEIGHTS = {"segmentor": "network_weights", "critic": "critic_weights"}
 
 
 class ResumableTrainer(nnUNetTrainer):
-    """nnU-Net's trainer with settings as class attributes, and checkpoints that survive a kill and go on bit for bit.
+    """nnU-Net's trainer with settings as class attributes and atomic checkpoints that resume bit for bit.
 
-    A variant is a subclass with other attributes. nnU-Net sets most settings on the instance, in its __init__; here
-    a class attribute of the same name wins, so that a variant needs no __init__ of its own.
+    A variant is a subclass with other attributes. nnU-Net sets most settings on the instance, in its __init__. Here a
+    class attribute of the same name overrides them, so a variant needs no __init__.
 
     Attributes:
-        trains_cascades: whether the second stage of a cascade may be trained.
+        trains_cascades: whether this trainer can train the second stage of a cascade.
     """
 
     SETTINGS: ClassVar[tuple[str, ...]] = (
@@ -74,44 +75,44 @@ class ResumableTrainer(nnUNetTrainer):
         self.split: tuple[list[str], list[str]] | None = None
         self.recorded_objective: dict[str, Any] | None = None
         self.logger.plot_progress_png = partial(self.draw_progress, self.logger.plot_progress_png)
-        # nnU-Net has no hook for -pretrained_weights. It calls this function where they are asked for
+        # nnU-Net has no hook for -pretrained_weights. It calls this function if the option is given
         run_training.load_pretrained_weights = self.load_pretrained_weights
 
     def check_stage(self) -> None:
         """Check that this trainer can train the configuration.
 
         Raises:
-            InputError: it is the second stage of a cascade, and `trains_cascades` is False.
+            InputError: the configuration is the second stage of a cascade, and `trains_cascades` is False.
         """
         if self.is_cascaded and not self.trains_cascades:
             raise InputError(
                 f"{self.configuration_name} is the second stage of a cascade, which {type(self).__name__} does not "
-                "train: its critics would look at the first stage's answer as if it were an image. Train 3d_fullres "
+                "train: its critics would treat the first stage's output as an image. Train 3d_fullres "
                 "or 3d_lowres, or the cascade with nnU-Net's own trainers."
             )
 
     def draw_progress(self, draw: Callable[[str], None], folder: str) -> None:
-        """Draw nnU-Net's picture of an epoch, if it can be written."""
-        draw_or_say(lambda: draw(folder), Path(folder) / "progress.png", self.print_to_log_file)
+        """Draw nnU-Net's picture of the progress. Report a picture that cannot be written."""
+        draw_or_report(lambda: draw(folder), Path(folder) / "progress.png", self.print_to_log_file)
 
     def print_to_log_file(self, *args: Any, **options: Any) -> None:
-        """Print and log; nnU-Net bears a log that cannot be written, and here what is printed may fail as well."""
-        with suppress(OSError):  # printed into a file on a full disk, or to a terminal that was closed
+        """Print and log. nnU-Net ignores a log that cannot be written. Ignore a print that fails, too."""
+        with suppress(OSError):  # the output is a file on a full disk, or a closed terminal
             super().print_to_log_file(*args, **options)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The precision in which this device trains."""
+        """Return the autocast context for this device's precision."""
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
     def map_names(self) -> list[str]:
-        """Names of the label maps, in their order: regions as dataset.json lists them, plain labels by value."""
+        """Return the names of the label maps: regions in the order of dataset.json, plain labels by value."""
         values = {name: v for name, v in self.label_manager.label_dict.items() if name not in ("background", "ignore")}
         return list(values) if self.label_manager.has_regions else sorted(values, key=lambda name: values[name])
 
     def on_train_start(self) -> None:
-        """Check the data, and remember on which cases this training is: the file may change while it runs.
+        """Check the data, and record the cases of this training: the split file may change during the training.
 
         Raises:
             InputError: the preprocessed data are of other plans, or the split breaks a rule.
@@ -121,45 +122,45 @@ class ResumableTrainer(nnUNetTrainer):
         self.check_split()
         super().on_train_start()
         self.split = self.split_now()
-        self.fold_record()  # the objective is that of the beginning
+        self.fold_record()  # record the objective as it is at the start
 
     def on_epoch_start(self) -> None:
-        """After a resume, let the random numbers go on where they were: nnU-Net draws some to start its loaders."""
+        """Restore the random states after a resume. nnU-Net draws random numbers when it starts its loaders."""
         if self.saved_random_states is not None:
             checkpoints.restore_random_states(self.saved_random_states)
             self.saved_random_states = None
         super().on_epoch_start()
 
     def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
-        """Stop a training that has diverged."""
+        """Stop the training if a training loss is not finite."""
         check_losses(train_outputs, self.current_epoch, "training")
         super().on_train_epoch_end(train_outputs)
 
     def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
-        """Stop a training that has diverged."""
+        """Stop the training if a validation loss is not finite."""
         check_losses(val_outputs, self.current_epoch, "validation")
         super().on_validation_epoch_end(val_outputs)
 
     def on_epoch_end(self) -> None:
-        """Report the epoch in one line, after nnU-Net has logged and saved it."""
+        """Print one line about the epoch after nnU-Net has logged and saved it."""
         super().on_epoch_end()
         self.print_to_log_file(epoch_line(self.logger.get_checkpoint(), self.num_epochs))
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """Validate as nnU-Net does."""
+        """Validate as nnU-Net does, after removing predictions of other cases."""
         if self.local_rank == 0 and (split := self.split or self.split_now()):
             self.remove_other_predictions(set(split[1]))
         super().perform_actual_validation(save_probabilities)
 
     def remove_other_predictions(self, cases: set[str]) -> None:
-        """Remove predictions of an earlier training of this fold on another split: nnU-Net would score them too."""
+        """Remove the predictions of an earlier training on another split. nnU-Net would score them too."""
         ending = self.dataset_json["file_ending"]
         for path in (Path(self.output_folder) / "validation").glob(f"*{ending}"):
             if path.name.removesuffix(ending) not in cases:
                 path.unlink()
 
     def plugin_state(self) -> dict[str, Any]:
-        """What nnU-Net's checkpoint lacks and `--c` needs."""
+        """Return the entries that `--c` needs and nnU-Net's checkpoint lacks."""
         return {
             "random_states": checkpoints.random_states(),
             "optimizer_class": type(self.optimizer).__name__,
@@ -167,7 +168,7 @@ class ResumableTrainer(nnUNetTrainer):
         }
 
     def fold_record(self) -> FoldRecord:
-        """Return what this training rests on; cases and objective as they were when this process began to train."""
+        """Return the record of this training. Cases and objective are those from when this process began to train."""
         train, val = self.split or self.split_now() or (None, None)
         if self.recorded_objective is None:
             self.recorded_objective = self.objective()
@@ -180,9 +181,9 @@ class ResumableTrainer(nnUNetTrainer):
         )
 
     def objective(self) -> dict[str, Any]:
-        """What defines the objective, by name: with another one of these a training is not continued.
+        """Return the values that define the objective, by name. A training continues only with the same values.
 
-        A trainer with further settings adds them. Learning rates and lengths are no part of it.
+        A trainer with more settings adds them. Learning rates and numbers of epochs do not belong to the objective.
         """
         return {
             "enable_deep_supervision": self.enable_deep_supervision,
@@ -191,12 +192,12 @@ class ResumableTrainer(nnUNetTrainer):
         }
 
     def loss_on_probe(self) -> Tensor:
-        """The value of the loss on a fixed output and target."""
+        """Return the loss of a fixed output and target, a scalar."""
         dimension, was_training = len(self.configuration_manager.patch_size), self.network.training
         heads = self.label_manager.num_segmentation_heads
         output = self.probe(heads)
         target = objective_record.probe_target(self.label_manager, dimension, self.device)
-        self.network.train()  # some losses ask in which mode the network answers
+        self.network.train()  # some losses depend on the mode of the network
         try:
             if not self.enable_deep_supervision:
                 return self.loss(output, target)
@@ -206,45 +207,45 @@ class ResumableTrainer(nnUNetTrainer):
             self.network.train(was_training)
 
     def probe(self, *shape: int, seed: int = 0) -> Tensor:
-        """Return fixed values, (B, *shape, *S), on which a function of the objective is recorded."""
+        """Return the fixed values, (B, *shape, *S), on which functions of the objective are recorded."""
         dimension = len(self.configuration_manager.patch_size)
         return objective_record.probe(*shape, dimension=dimension, device=self.device, seed=seed)
 
     def do_split(self) -> tuple[list[str], list[str]]:
-        """Split as nnU-Net does, from a file that breaks no rule.
+        """Split as nnU-Net does, after checking the split file.
 
         Raises:
-            InputError: it breaks one.
+            InputError: the file breaks a rule.
         """
         self.check_split()
         return super().do_split()
 
     def check_split(self) -> None:
-        """Check splits_final.json, if there is one and it counts.
+        """Check splits_final.json, unless the fold is `all`, which does not use it.
 
         Raises:
-            InputError: it breaks a rule.
+            InputError: the file breaks a rule.
         """
         if self.fold != "all":
             cases = preprocessed_cases(Path(self.preprocessed_dataset_folder))
             read_splits(Path(self.preprocessed_dataset_folder_base), cases)
 
     def split_now(self) -> tuple[list[str], list[str]] | None:
-        """Training and validation cases as nnU-Net would take them now; None where it has not made its split yet."""
+        """Return the current training and validation cases, or None if nnU-Net has not made its split yet."""
         splits = Path(self.preprocessed_dataset_folder_base) / SPLITS_FILE
         return self.do_split() if splits.is_file() or self.fold == "all" else None
 
     def load_plugin_state(self, checkpoint: dict[str, Any]) -> None:
-        """Restore what `plugin_state` saved; of several processes each goes on with random numbers of its own."""
+        """Restore the entries of `plugin_state`. In DDP each process keeps its own random numbers."""
         if not self.is_ddp:
             self.saved_random_states = checkpoint["random_states"]
 
     def players(self) -> dict[str, nn.Module]:
-        """The networks that are trained, by the names of `WEIGHTS`."""
+        """Return the networks that are trained, by the names in `WEIGHTS`."""
         return {"segmentor": self.bare(self.network)}
 
     def save_checkpoint(self, filename: str) -> None:
-        """Write nnU-Net's checkpoint with our additions, atomically."""
+        """Write nnU-Net's checkpoint with the entries of `plugin_state`, atomically."""
         buffer = io.BytesIO()
         super().save_checkpoint(buffer)
         if buffer.tell() == 0:  # checkpoints are disabled, or another process of DDP writes them
@@ -254,12 +255,11 @@ class ResumableTrainer(nnUNetTrainer):
         checkpoints.save_atomically(checkpoint, Path(filename))
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
-        """Restore a training of the same trainer from a file; nnU-Net's own method reads no other form either.
+        """Restore a training of the same trainer from a file.
 
         Raises:
-            InputError: the file is missing or damaged, lacks what this trainer needs to go on, as an exported model
-                does, or was written under another optimiser, whose state means something else, or rests on other
-                cases, plans or another objective, or holds other networks.
+            InputError: the file is missing or damaged, or lacks entries that this trainer needs (an exported model
+                does), or has another optimiser, other cases, other plans, another objective or other networks.
         """
         path = Path(filename_or_checkpoint)
         checkpoint = read_checkpoint(path)
@@ -267,21 +267,22 @@ class ResumableTrainer(nnUNetTrainer):
             raise InputError(describe_exported(path))
         if not self.was_initialized:
             self.initialize()  # which may change the configuration
-        written, own = checkpoints.optimizer_of(checkpoint), type(self.optimizer).__name__
-        if written != own:
+        saved_optimizer, optimizer = checkpoints.optimizer_of(checkpoint), type(self.optimizer).__name__
+        if saved_optimizer != optimizer:
             raise InputError(
-                f"{path} was written {f'under {written}' if written else 'by an earlier version of this package'}, and "
-                f"{type(self).__name__} trains with {own}: the one cannot continue the other. To start from its "
-                "weights use -pretrained_weights instead of --c; nnUNetv2_predict reads it as before."
+                f"{path} was written "
+                f"{f'with {saved_optimizer}' if saved_optimizer else 'by an earlier version of this package'}, and "
+                f"{type(self).__name__} trains with {optimizer}: a training cannot change its optimiser. To start from "
+                "its weights, use -pretrained_weights instead of --c. nnUNetv2_predict still reads this checkpoint."
             )
-        then = FoldRecord.in_checkpoint(checkpoint)
-        check_fold(path, Purpose.CONTINUE, self.fold_record(), then)
+        saved_record = FoldRecord.in_checkpoint(checkpoint)
+        check_fold(path, Purpose.CONTINUE, self.fold_record(), saved_record)
         for player, module in self.players().items():
             checkpoints.check_same_weights(player, checkpoint.get(WEIGHTS[player]), module, path)
-        if not then.objective:
+        if not saved_record.objective:
             self.print_to_log_file(
-                f"{path.name} has no record of its objective, as those of earlier versions: it is taken to be that of "
-                f"{type(self).__name__} now."
+                f"{path.name} has no record of its objective, because an earlier version wrote it. The training "
+                f"continues with the current objective of {type(self).__name__}."
             )
         super().load_checkpoint(str(path))
         try:
@@ -289,16 +290,16 @@ class ResumableTrainer(nnUNetTrainer):
         except KeyError as error:
             raise InputError(
                 f"{path} was written by {checkpoint.get('trainer_name')} and lacks {error}, without which "
-                f"{type(self).__name__} cannot continue. To start from its weights use -pretrained_weights "
+                f"{type(self).__name__} cannot continue. To start from its weights, use -pretrained_weights "
                 "instead of --c."
             ) from error
 
     def load_pretrained_weights(self, network: nn.Module, path: str, verbose: bool = False) -> None:
-        """Start from the weights of a checkpoint, in nnU-Net's place: of any trainer and any labels."""
+        """Load the weights of a checkpoint of any trainer and any labels, in place of nnU-Net's function."""
         load_pretrained_weights(self.bare(network), Path(path))
-        self.print_to_log_file(f"Starts from the weights of {path}; the output layers begin anew.")
+        self.print_to_log_file(f"The training starts from the weights of {path}, except for new output layers.")
 
     def bare(self, module: nn.Module) -> nn.Module:
-        """A module without DDP and torch.compile around it: the one whose weights are saved."""
+        """Return a module without the wrappers of DDP and torch.compile: the module whose weights are saved."""
         module = module.module if isinstance(module, DistributedDataParallel) else module
         return module._orig_mod if isinstance(module, OptimizedModule) else module

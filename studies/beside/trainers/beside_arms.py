@@ -1,37 +1,37 @@
 """The arms of the study of critics beside nnU-Net's loss (protocol.md): NAME_1000, NAME_1400 and so on.
 
-The arm Beside_late was Beside in the last three of ten epochs, from the checkpoint of DiceCE_1000 after the seventh.
+The arm Beside_late trained Beside for the last three of ten epochs, from DiceCE_1000's checkpoint after epoch seven.
 """
 
 from segan_nnunet.training import CriticBesideTrainer, ResumableTrainer
 
 
 class DiceCE(ResumableTrainer):
-    """nnU-Net's own training, with checkpoints after every epoch."""
+    """nnU-Net's own training with a checkpoint after every epoch."""
 
 
 class Beside(CriticBesideTrainer):
-    """Bounded critics beside nnU-Net's loss, their gradient 0.3 of its at the output, in every step."""
+    """Bounded critics beside nnU-Net's loss. Their gradient at the output has 0.3 of its norm in every step."""
 
     critic_fraction = 0.3
     critic_fades = False
 
 
 class Beside_full(Beside):
-    """Their gradient as large as nnU-Net's."""
+    """Beside with a gradient of the same norm as nnU-Net's."""
 
     critic_fraction = 1.0
 
 
 class Beside_decays(Beside):
-    """Their gradient falls from nnU-Net's size to nothing, in a straight line."""
+    """Beside with a gradient that falls linearly from the norm of nnU-Net's gradient to 0."""
 
     critic_fraction = 1.0
     critic_fades = True
 
 
 class Schedule:
-    """Epochs of 100 steps, and no mirroring at inference, which would take as long as a fifth of the training."""
+    """Epochs of 100 steps. Inference does not mirror, which would take a fifth of the training's time."""
 
     num_iterations_per_epoch = 100
     num_val_iterations_per_epoch = 4
@@ -39,9 +39,9 @@ class Schedule:
     inference_allowed_mirroring_axes: tuple[int, ...] | None
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """Without mirroring."""
+        """Validate without mirroring."""
         self.inference_allowed_mirroring_axes = None
-        super().perform_actual_validation(save_probabilities)  # type: ignore[misc]  # of the trainer behind this
+        super().perform_actual_validation(save_probabilities)  # type: ignore[misc]  # a trainer follows in the bases
 
 
 for arm in (DiceCE, Beside, Beside_full, Beside_decays):

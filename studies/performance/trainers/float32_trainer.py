@@ -1,4 +1,4 @@
-"""The trainer of ../precision.sh: SegANTrainer without autocast. Suffixes such as _short_seed3 go behind its name."""
+"""The trainer of ../precision.sh: SegANTrainer without autocast. Its name takes suffixes such as _short_seed3."""
 
 from segan_trainers import SegANTrainer
 
@@ -7,6 +7,6 @@ class SegANTrainer_float32(SegANTrainer):
     """SegANTrainer in float32 on every device."""
 
     def initialize(self) -> None:
-        """Leave autocast out."""
+        """Switch autocast off."""
         super().initialize()
         self.autocast_dtype = None

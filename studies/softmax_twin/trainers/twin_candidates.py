@@ -1,4 +1,4 @@
-"""The candidates of the study (protocol.md): NAME_600, NAME_1000 and NAME_2400, by their number of steps."""
+"""The candidates of the study (protocol.md): NAME_600, NAME_1000 and NAME_2400, with that number of steps."""
 
 import math
 from typing import Any, ClassVar
@@ -12,17 +12,17 @@ from segan_nnunet.training import AdversarialTrainer, ShortSchedule, SoftmaxTrai
 
 
 class SegAN(ShortSchedule, AdversarialTrainer):
-    """SegANTrainer_short: relative distances, the critics at the paper's rate."""
+    """SegANTrainer_short: relative distances, and the paper's rate for the critics."""
 
 
 class SegAN_critic1e4(SegAN):
-    """The critics five times as fast."""
+    """SegAN with five times the rate of the critics."""
 
     critic_initial_lr = 1e-4
 
 
 class SegAN_Eq3(SegAN):
-    """Eq. 3's distances as they stand."""
+    """SegAN with Eq. 3's distances as published."""
 
     distances = staticmethod(layer_distances)
 
@@ -35,13 +35,13 @@ class Softmax(ShortSchedule, SoftmaxTrainer):
 
 
 class Softmax_lr3e3(Softmax):
-    """Three times as fast."""
+    """Softmax with three times the rate."""
 
     initial_lr = 3e-3
 
 
 class Softmax_lr3e4(Softmax):
-    """Three times as slow."""
+    """Softmax with a third of the rate (rounded)."""
 
     initial_lr = 3e-4
 
@@ -50,7 +50,7 @@ class Softmax_lr3e4(Softmax):
 
 
 class SegAN_before(SegAN_Eq3):
-    """The critics' parameters in no compact set, at the segmentor's rate, and both players' first step ten times it."""
+    """SegAN_Eq3 with unbounded batch norm in the critics, the segmentor's rate, and torch's RMSprop."""
 
     critic_batch_norm_clamp = math.inf
     critic_batch_norm_eps = 1e-5
@@ -60,19 +60,19 @@ class SegAN_before(SegAN_Eq3):
 
 
 class SegAN_frozen(SegAN):
-    """The critics as they were drawn: what is left of SegAN without its adversary."""
+    """SegAN without its adversary: the critics keep their initial weights."""
 
     critic_learns = False
 
 
 class SegAN_Eq3_frozen(SegAN_Eq3):
-    """The same for Eq. 3's distances."""
+    """SegAN_Eq3 whose critics keep their initial weights."""
 
     critic_learns = False
 
 
 class LongSchedule(ShortSchedule):
-    """1,000 steps: epochs twice as long, validated on five times as many slices."""
+    """1,000 steps: epochs are twice as long and validate on five times as many slices."""
 
     num_epochs = 10
     num_iterations_per_epoch = 100
