@@ -1,7 +1,7 @@
 """95 % intervals of a mean and a median over units, and the units that dominate a mean.
 
 The interval of a mean is Student's, on a scale on which the score has no ends: it stays inside the score's range by
-construction. `studies/intervals` compares it with the bootstraps (docs/decisions/13_intervals.md).
+construction. `studies/intervals` compares it with the bootstraps (docs/decisions.md, 13).
 """
 
 from functools import lru_cache
