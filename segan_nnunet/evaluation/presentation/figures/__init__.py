@@ -21,8 +21,9 @@ CAPTIONS = {
     "figure2": "Mean Dice by region with its 95 % interval (the paper's Figure 2). A dash stands for a mean "
     "that is not defined.",
     "distributions": "Dice and HD95 of every case. Each point is a case, the bar is the median, and the line spans the "
-    "quartiles. The axis of distances is logarithmic where some values are much larger than the others. A case "
-    "without a defined score has no point.",
+    "quartiles. A hollow point is a failure: the method missed the region, or predicted one that does not exist. The "
+    "axis of distances is logarithmic where some values are much larger than the others. A case without a defined "
+    "score has no point.",
     "figure3": "The best, the median and the worst case by mean Dice (the paper's Figure 3): T1c and T2 where both "
     "exist, the reference, and each method. The slice is the one with the largest reference.",
     "volumes": "Agreement of volumes (Bland and Altman). The solid line is the mean difference, and the dashed lines "
