@@ -119,8 +119,9 @@ def draw_column(
     size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # few points hide no bar, many would
     heights = axes.yaxis.get_transform().transform(values)  # as they are on the paper
     axes.scatter(
-        place + sideways(heights), values, s=size, c=np.where(failed, "white", colour), marker=marker, alpha=0.75,
-        edgecolors=colour, linewidths=np.where(failed, 1.0, 0.0).tolist(), zorder=zorder, rasterized=len(values) > MOST_MARKED,
+        place + sideways(heights), values, s=size, marker=marker, alpha=0.75, c=np.where(failed, "white", colour),
+        edgecolors=colour, linewidths=failed.astype(float).tolist(), zorder=zorder,
+        rasterized=len(values) > MOST_MARKED,
     )  # fmt: skip
     if len(values):
         low, middle, high = np.percentile(values, (25, 50, 75))
