@@ -71,17 +71,17 @@ def name_scores(tests: pd.DataFrame, rows: pd.Series, scores: Sequence[Score]) -
     is_primary, found = (tests["family"] == PRIMARY).all(), (tests["verdict"][rows] != "").any()
     named = []
     for score in scores:
-        of_score = tests[rows & (tests["score"] == score.column)]
-        everywhere = len(of_score) == (tests["score"] == score.column).sum()
+        in_score = tests["score"] == score.column
+        of_score = tests[rows & in_score]
         regions = list(of_score["region"])
         if found and is_primary:
             differences = zip(regions, of_score["difference"], strict=True)
             regions = [f"{region} ({signed(difference, score.decimals)})" for region, difference in differences]
-        elif everywhere and len(regions) > 1:
+        elif len(regions) == in_score.sum() > 1:
             regions = ["all regions"]
         if regions and (found or is_primary):
             named.append(f"{score.title} of {listed(regions)}")
-        elif regions and everywhere:
+        elif regions and not (tests["verdict"][in_score] != "").any():
             named.append(score.title)
     return ("; " if found or is_primary else ", ").join(named)
 

@@ -33,7 +33,7 @@ from segan_nnunet.evaluation.presentation.table import TRAINING, Table, ranking_
 from segan_nnunet.evaluation.scores.scores import SCORES, Score
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
-from segan_nnunet.evaluation.statistics.sentences import family_note, sentences
+from segan_nnunet.evaluation.statistics.sentences import amount, family_note, sentences
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
@@ -61,15 +61,12 @@ def write_report(
     """
     compared, tests, summary = conclusions.compared, conclusions.tests, conclusions.summary
     shown_scores, ranking = conclusions.shown_scores, conclusions.ranking
-    is_primary = tests["family"] == PRIMARY
     strata = list(summary["stratum"].unique())  # all cases first
 
     def words_and_rows(stratum: str, primary: bool) -> tuple[list[str], Mapping[str, list[list[str]]]]:
-        chosen = tests[(tests["stratum"] == stratum) & (is_primary == primary)]
-        return (
-            sentences(tests, conclusions.regions, stratum, primary, shown_scores),
-            comparison_rows(chosen, shown_scores),
-        )
+        rows = tests[(tests["stratum"] == stratum) & ((tests["family"] == PRIMARY) == primary)]
+        words = sentences(rows, conclusions.regions, stratum, primary, shown_scores)
+        return words, comparison_rows(rows, shown_scores)
 
     folder = files(__package__)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -77,6 +74,7 @@ def write_report(
     page = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
     text = page.render(
         title=compared.title,
+        cases=amount(conclusions.means["case"].nunique(), "case"),
         names=name_methods(list(compared.methods)),
         conclusion=conclusion(conclusions),
         style=(folder / "report.css").read_text(encoding="utf-8"),
