@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from segan_nnunet.evaluation.methods.training import TrainingLog
-from segan_nnunet.evaluation.presentation.figures import bars, points, ranking, style, text, volumes
+from segan_nnunet.evaluation.presentation.figures import bars, layout, points, ranking, style, text, volumes
 from segan_nnunet.evaluation.presentation.figures.bars import figure2
 from segan_nnunet.evaluation.presentation.figures.curves import training_curves
 from segan_nnunet.evaluation.presentation.figures.overlays import figure3
@@ -151,10 +151,10 @@ def test_an_installed_font_is_used_where_the_usual_one_lacks_a_character() -> No
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "figure3", "training_curves"])
 def test_many_regions_make_no_endless_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (bars, points, volumes):
+    for module in (layout, volumes):
         monkeypatch.setattr(module, "HIGHEST", 10)  # a quarter of it, to be fast
     figure = draw(name, ["A", "B"], [f"organ {n}" for n in range(117)])
-    assert figure.get_figwidth() <= style.WIDEST + 0.5
+    assert figure.get_figwidth() <= layout.WIDEST + 0.5
     assert figure.get_figheight() <= 10 * 1.2
     # bars of .35 inches and so on: 5 rows of 15 regions; 2 of 6, each of two scores; 2 of 5, each of two methods
     shown = {"figure2": 75, "distributions": 12, "volumes": 10}.get(name, 10)
@@ -164,9 +164,9 @@ def test_many_regions_make_no_endless_picture(name: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("regions", [1, 30, 117])
 @pytest.mark.parametrize("methods", [1, 12, 40])
 def test_bars_of_any_number_have_their_rows(methods: int, regions: int) -> None:
-    across = style.per_row(regions, bars.GAP + bars.NARROWEST_BAR * methods, style.WIDEST - bars.AXIS)
+    across = layout.per_row(regions, bars.GAP + bars.NARROWEST_BAR * methods, layout.WIDEST - bars.AXIS)
     assert 1 <= across <= regions
-    assert across == 1 or across * (bars.GAP + bars.NARROWEST_BAR * methods) <= style.WIDEST - bars.AXIS
+    assert across == 1 or across * (bars.GAP + bars.NARROWEST_BAR * methods) <= layout.WIDEST - bars.AXIS
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "ranking"])
@@ -174,7 +174,7 @@ def test_many_methods_are_numbered_and_the_rest_is_named(name: str, monkeypatch:
     for module in (bars, points, ranking):
         monkeypatch.setattr(module, "MOST_METHODS", 10)
     figure = draw(name, [f"M{n}" for n in range(12)], ["core"])
-    assert figure.get_figwidth() <= style.WIDEST + 0.5
+    assert figure.get_figwidth() <= layout.WIDEST + 0.5
     assert "10 of 12 methods" in figure.get_supxlabel()
     if name != "ranking":  # its rows have the names
         assert figure.legends[0].get_texts()[9].get_text() == "10: M9"

@@ -22,6 +22,7 @@ from segan_nnunet.evaluation.presentation.figures.volumes import limits_of_agree
 from segan_nnunet.evaluation.presentation.report.page import case_list_data
 from segan_nnunet.evaluation.presentation.report.slices import data_url, sheet, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import (
+    NO_IMAGE,
     ShownCase,
     chosen_cases,
     largest_slice,
@@ -83,6 +84,14 @@ def test_outlines_are_drawn_in_the_paper_s_colours() -> None:
     assert axes[3].get_title() == "M\nDice 1.00 –"
 
 
+def test_a_case_without_images_has_no_panels_of_them() -> None:
+    alone = replace(shown_case(), images={NO_IMAGE: np.zeros((10, 10, 10))})
+    axes = figure3([alone], REGIONS).axes
+    assert [a.get_title() for a in axes] == ["best: a\nreference, slice 2", "M\nDice 1.00 –"]
+    drawn = figure3([shown_case(), alone], REGIONS).axes
+    assert [len(a.images) for a in drawn] == [1] * 6, "two modalities of one case, reference and method of both"
+
+
 def test_the_border_of_a_voxel_is_its_four_edges() -> None:
     mask = np.zeros((3, 4), bool)
     mask[0, 2] = True  # at y = 0, x = 2, on the volume's border
@@ -105,8 +114,12 @@ def test_bars_have_the_height_of_the_means() -> None:
 
 def test_every_case_is_a_point_at_its_value() -> None:
     values = [0.2, 0.4, 0.4, 0.9]
-    axes = distributions(scores_of({"A": values, "B": [0.5] * 4}), ["tumor core"], TABLE_1[:1]).axes[0]
+    scores = scores_of({"A": values, "B": [0.5] * 4}).assign(prediction_ml=1.0, reference_ml=1.0)
+    scores.loc[(scores["method"] == "A") & (scores["case"] == "c3"), "prediction_ml"] = 0.0
+    axes = distributions(scores, ["tumor core"], TABLE_1[:1]).axes[0]
     first, second = (np.asarray(points.get_offsets()) for points in axes.collections)
+    hollow = [np.asarray(points.get_linewidth()) > 0 for points in axes.collections]
+    assert list(first[hollow[0], 1]) == [0.9] and not hollow[1].any(), "what was missed is hollow"
     np.testing.assert_allclose(np.sort(first[:, 1]), values)
     assert len(np.unique(second[:, 0])) == 4, "equal cases lie side by side"
     assert axes.get_title() == "tumor core"

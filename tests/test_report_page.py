@@ -1,15 +1,20 @@
 """The report in a real browser: one file that loads nothing but what one opens, slices, list and keyboard."""
 
+import html
 import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from segan_nnunet.comparison import compare
-from tests.hand_made_results import NAME, cubes, validate, write_dataset
+from segan_nnunet.evaluation.methods.methods_on_cases import Folders
+from segan_nnunet.evaluation.scores.definitions import Lesions, Measures
+from segan_nnunet.evaluation.settings import Settings
+from tests.hand_made_results import NAME, cubes, validate, write_dataset, write_folder
 
 PROBE = """
 <script>
@@ -88,6 +93,54 @@ window.addEventListener("DOMContentLoaded", probe);
 """
 
 
+LAYOUT = """
+<script>
+async function measure() {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  document.querySelectorAll("details").forEach((closed) => { closed.open = true; });
+  const page = document.documentElement;
+  const lines = (cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return new Set([...range.getClientRects()].map((box) => Math.round(box.bottom))).size;
+  };
+  const numbers = [...document.querySelectorAll("td:not(:first-child):not(.words)")];
+  const broken = numbers.filter((cell) => /^[\\d−+]/.test(cell.textContent) && lines(cell) > 1 &&
+    !cell.textContent.includes("without"));
+  const cut = [...document.querySelectorAll("td:first-child")].filter((cell) => cell.scrollWidth > cell.clientWidth);
+  const box = document.getElementById("lesion_scores").parentElement;
+  const set = (id, value) => {
+    document.getElementById(id).value = value;
+    document.getElementById(id).dispatchEvent(new Event("input"));
+  };
+  set("list-score", "Missed lesions");
+  const heads = [...document.querySelectorAll("h1, h2")].map((head) => head.textContent);
+  const result = {
+    width: page.clientWidth, wide: page.scrollWidth, cells: numbers.length, heads,
+    lesions: box.scrollWidth - box.clientWidth,
+    broken: broken.map((cell) => cell.textContent), cut: cut.map((cell) => cell.textContent),
+    conclusion: [...document.querySelectorAll("#conclusion li")].map((line) => line.textContent),
+    below: document.getElementById("conclusion").getBoundingClientRect().top + scrollY,
+    text: document.body.innerText,
+    missed: [...document.querySelectorAll("#case-list tbody tr")]
+      .map((row) => [...row.cells].slice(-2).map((cell) => cell.textContent).join(" ")),
+  };
+  parent.postMessage(JSON.stringify(result), "*");
+}
+window.addEventListener("DOMContentLoaded", measure);
+</script>
+"""
+FRAME = """<body style="margin: 0"><script>
+addEventListener("message", (event) => {
+  const result = document.createElement("pre");
+  result.id = "result";
+  result.textContent = event.data;
+  document.body.append(result);
+});
+</script><iframe src="PAGE" style="border: 0; width: WIDTHpx; height: 900px"></iframe></body>
+"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on four cases and two methods; one of them misses a core. Three of the cases are in the page."""
@@ -113,7 +166,7 @@ def test_the_page_is_one_file_that_loads_nothing(page: Path) -> None:
     assert not re.search(r"https?://|@import|url\(", text)
     for part in (
         "Table 1",
-        "Statistics in words",
+        "Conclusion",
         "after Holm",
         "Primary endpoint",
         "policy nnunet",
@@ -125,21 +178,30 @@ def test_the_page_is_one_file_that_loads_nothing(page: Path) -> None:
     assert "nnUNetv2_train 1 2d 0 -tr SegAN -p SegANPlans" in text, "how the predictions were made"
 
 
-def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -> None:
+def open_in_browser(page: Path, tmp_path: Path) -> dict[str, Any]:
+    """Open a page in Chromium, and return the JSON that a script wrote into its element `result`."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not browser:
         pytest.skip("no chromium to open the report in: apt-get install chromium")
-    probed = tmp_path / "probed.html"
-    probed.write_text(page.read_text(encoding="utf-8").replace("<head>", "<head>" + PROBE, 1), encoding="utf-8")
-    shutil.copytree(page.parent / "report_cases", tmp_path / "report_cases")
     command = [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000",
-        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probed.as_uri(),
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     dom = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
-    found = re.search(r'<pre id="result">(.*?)</pre>', dom)
-    assert found, "the viewer did not become ready"
-    result = json.loads(found.group(1))
+    found = re.search(r'<pre id="result">(.*?)</pre>', dom, re.DOTALL)
+    assert found, "the page did not become ready"
+    return json.loads(html.unescape(found.group(1)))
+
+
+def with_script(page: Path, script: str, copy: Path) -> Path:
+    """Write a copy of a report that runs a script."""
+    copy.write_text(page.read_text(encoding="utf-8").replace("<head>", "<head>" + script, 1), encoding="utf-8")
+    return copy
+
+
+def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -> None:
+    shutil.copytree(page.parent / "report_cases", tmp_path / "report_cases")
+    result = open_in_browser(with_script(page, PROBE, tmp_path / "probed.html"), tmp_path)
     assert result["said"] == [], "no script failed"
     assert result["loaded"] == []
     assert result["written"]["R"] < 0.1 < 0.9 < result["written"]["L"], "the patient's right is on the left"
@@ -167,3 +229,44 @@ def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -
     zoom = result["size"][0] / 10
     assert steps["reference"]["yellow"] == pytest.approx(2 * 18 * zoom, rel=0.02)
     assert steps["reference"]["blue"] == pytest.approx(2 * 12 * zoom, rel=0.02)
+
+
+METHODS = ["SegANTrainer (SegANPlans)", "UNetSoftmaxTrainer (SegANPlans)", "nnUNetTrainer (nnUNetPlans)"]
+
+
+@pytest.fixture(scope="module")
+def folders_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on twelve cases without images: three methods, lesions, spread. The second method misses a case."""
+    folder = tmp_path_factory.mktemp("folders")
+    cases = [f"BraTS-GLI-{number:05d}-000" for number in range(12)]
+    sides = {case: 3 + number % 3 for number, case in enumerate(cases)}
+    truth = write_folder(folder / "truth", {case: cubes(side + 1, side) for case, side in sides.items()})
+    predictions = {}
+    for name, less in zip(METHODS, (0, 1, 1), strict=True):
+        masks = {case: cubes(side + 1 - less, side - less) for case, side in sides.items()}
+        if name == METHODS[1]:
+            masks[cases[0]] = cubes()
+        predictions[name] = write_folder(folder / name, masks)
+    settings = Settings(measures=Measures(lesions=Lesions.BRATS_2023), spread=True, processes=1)
+    compare(output=folder / "out", folders=Folders(predictions, truth), settings=settings)
+    return folder / "out" / "report.html"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_report_fits_a_phone_and_a_screen(folders_page: Path, width: int, tmp_path: Path) -> None:
+    """The page itself never moves sideways; its conclusion comes first, and no number is broken across lines."""
+    probed = with_script(folders_page, LAYOUT, tmp_path / "probed.html")
+    frame = tmp_path / "frame.html"
+    frame.write_text(FRAME.replace("PAGE", probed.as_uri()).replace("WIDTH", str(width)), encoding="utf-8")
+    result = open_in_browser(frame, tmp_path)
+    assert result["wide"] <= result["width"] <= width
+    assert result["cells"] > 500 and result["broken"] == [] and result["cut"] == []
+    assert result["heads"][:2] == [f"Comparison of {METHODS[0]}, {METHODS[1]} and {METHODS[2]}", "Conclusion"]
+    assert len(result["conclusion"]) == 3 and result["below"] < 900, "seen without scrolling"
+    assert "This rests on 12 cases, which are few" in result["conclusion"][2]
+    if width == 1280:
+        assert result["lesions"] == 0, "the widest table fits"
+    assert "HD95 (mm)" in result["text"] and "_mm" not in result["text"]
+    assert "Mean ranks, from the best: SegANTrainer (SegANPlans) 1.00" in result["text"]
+    assert "no image found, slice" not in result["text"]
+    assert result["missed"] == ["1 0", *["0 0"] * 11], "lesions of each case, as whole numbers"

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from segan_nnunet.evaluation.presentation.report.rows import COMPARISON_HEAD, comparison_rows, two_digits
 from segan_nnunet.evaluation.presentation.table_notes import scatter_notes
 from segan_nnunet.evaluation.scores.scores import SCORES
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
 from segan_nnunet.evaluation.statistics.intervals import mean_interval
 from segan_nnunet.evaluation.statistics.paired import OF_UNITS, ONE_TRAINING, paired_tests, significant
 from segan_nnunet.evaluation.statistics.seed_level import estimate
-from segan_nnunet.evaluation.statistics.sentences import sentences
 from segan_nnunet.evaluation.statistics.summary import summarise
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
@@ -123,9 +123,10 @@ def test_a_difference_of_one_seed_is_none_and_one_of_all_seeds_is_found() -> Non
 
 def test_the_probability_of_a_false_claim_stands_beside_the_claim() -> None:
     tests = paired_tests(seeded_scores(PLANTED), "B")
-    assert "P(A is not better) = " in sentences(tests, ["whole"])[0]
-    worse = tests[tests["score"] == "Dice"].assign(difference=-0.1)
-    assert "P(B is not better) = " in sentences(worse, ["whole"])[0]
+    rows = comparison_rows(tests, SCORES)["A compared with B"]
+    claims = [row[COMPARISON_HEAD.index("P(false claim)")] for row in rows]
+    assert claims == [two_digits(claim) for claim in tests["false_claim"]]
+    assert [two_digits(p) for p in (0.0123, 0.00004, np.nan)] == ["0.012", "< 0.0001", "–"]
 
 
 def test_the_interval_of_a_mean_is_wider_where_its_seeds_scatter() -> None:

@@ -1,6 +1,7 @@
 """What follows from the scores of a comparison: everything that its tables, pictures and report show."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -11,38 +12,24 @@ from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means, with_seed
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.equivalence import add_equivalence
 from segan_nnunet.evaluation.statistics.paired import paired_tests
+from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, Ranking, rank
 from segan_nnunet.evaluation.statistics.summary import missed_and_false, summarise
 from segan_nnunet.evaluation.statistics.training_cost import add_cost_ratios, training_costs
 
 
 @dataclass(frozen=True)
 class Conclusions:
-    """Scores of methods on cases, and what follows from them.
+    """Scores of methods on cases, and what follows from them, each computed when it is first asked for.
 
     Attributes:
         compared: the methods and the cases.
-        settings: how they were compared.
-        tables: the scores by table.
-        scores: one row per method, seed, case and region.
-        means: the same, averaged over the seeds.
-        seeds: the mean of each seed over the cases, as `scores_of_seeds` returns it.
-        costs: of the trainings, as `training_costs` returns them.
-        summary: as `summarise` returns it.
-        tests: as `paired_tests` returns them; with tests of equivalence where there is a margin, and with ratios of
-            cost where costs are known.
-        missed: as `missed_and_false` returns it.
+        scores: one row per method, seed, case and region, as `MethodsOnCases.complete` returns them.
+        settings: how to compare.
     """
 
     compared: MethodsOnCases
-    settings: Settings
-    tables: list[ScoreTable]
     scores: pd.DataFrame
-    means: pd.DataFrame
-    seeds: pd.DataFrame
-    costs: pd.DataFrame
-    summary: pd.DataFrame
-    tests: pd.DataFrame
-    missed: pd.DataFrame
+    settings: Settings
 
     @property
     def baseline(self) -> str:
@@ -54,44 +41,62 @@ class Conclusions:
         """Names of the regions."""
         return list(self.compared.labelling.regions)
 
+    @cached_property
+    def tables(self) -> list[ScoreTable]:
+        """The scores by table."""
+        return score_tables(self.settings.measures, self.scores.columns)
+
     @property
     def shown_scores(self) -> list[Score]:
         """The scores of all tables."""
         return [score for table in self.tables for score in table.scores]
 
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """The scores, averaged over the seeds."""
+        return seed_means(self.scores)
 
-def conclude(compared: MethodsOnCases, scores: pd.DataFrame, settings: Settings) -> Conclusions:
-    """Draw the conclusions from scores.
+    @cached_property
+    def seeds(self) -> pd.DataFrame:
+        """The mean of each seed over the cases, as `scores_of_seeds` returns it."""
+        return scores_of_seeds(self.scores)
 
-    Args:
-        compared: the methods and the cases.
-        scores: as `MethodsOnCases.complete` returns them.
-        settings: how to compare.
-    """
-    tables = score_tables(settings.measures, scores.columns)
-    costs = training_costs(compared.predictions)
-    tests = paired_tests(
-        scores,
-        settings.baseline or next(iter(compared.methods)),
-        settings.all_pairs,
-        {table.name: table.scores for table in tables},
-        settings.primary,
-    )
-    if settings.margin:
-        shown = [score for table in tables for score in table.scores]
-        tests = add_equivalence(tests, settings.margin, shown, settings.primary)
-    return Conclusions(
-        compared,
-        settings,
-        tables,
-        scores,
-        seed_means(scores),
-        scores_of_seeds(scores),
-        costs,
-        summarise(scores, [score for table in tables for score in table.scores]),
-        add_cost_ratios(tests, costs) if len(costs) else tests,
-        missed_and_false(scores),
-    )
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """What the trainings cost, as `training_costs` returns it."""
+        return training_costs(self.compared.predictions)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Means and medians, as `summarise` returns them."""
+        return summarise(self.scores, self.shown_scores)
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """Comparisons, as `paired_tests` returns them.
+
+        They have tests of equivalence if there is a margin, and ratios of cost if costs are known.
+        """
+        tests = paired_tests(
+            self.scores,
+            self.baseline,
+            self.settings.all_pairs,
+            {table.name: table.scores for table in self.tables},
+            self.settings.primary,
+        )
+        if self.settings.margin:
+            tests = add_equivalence(tests, self.settings.margin, self.shown_scores, self.settings.primary)
+        return add_cost_ratios(tests, self.costs) if len(self.costs) else tests
+
+    @cached_property
+    def missed(self) -> pd.DataFrame:
+        """Missed and false regions, as `missed_and_false` returns them."""
+        return missed_and_false(self.scores)
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The ranking of the methods; None of fewer than `FEWEST_METHODS`."""
+        return rank(self.scores) if len(self.compared.methods) >= FEWEST_METHODS else None
 
 
 def scores_of_seeds(scores: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from segan_nnunet.data.progress import progress_bar
-from segan_nnunet.evaluation.conclusions import Conclusions, conclude
+from segan_nnunet.evaluation.conclusions import Conclusions
 from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.presentation import figures
 from segan_nnunet.evaluation.presentation.report.page import write_report
@@ -22,7 +22,6 @@ from segan_nnunet.evaluation.scores.scores import TABLE_1
 from segan_nnunet.evaluation.scores.seeds import has_seeds
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
-from segan_nnunet.evaluation.statistics.ranking import FEWEST_METHODS, rank
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES, missed_and_false, missed_note, strata
 from segan_nnunet.evaluation.statistics.training_cost import EQUAL, cost_column, cost_notes, equal_time
 
@@ -61,7 +60,7 @@ def write_comparison(compared: MethodsOnCases, scores: pd.DataFrame, folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     regions = compared.labelling.regions
     with progress_bar("statistics and pictures", STEPS) as advance:
-        conclusions = conclude(compared, scores, settings)
+        conclusions = Conclusions(compared, scores, settings)
         means = conclusions.means
         advance()
         tables = build_tables(conclusions)
@@ -69,8 +68,7 @@ def write_comparison(compared: MethodsOnCases, scores: pd.DataFrame, folder: Pat
         advance()
         drawn = figures.draw_statistics(means, conclusions.summary, list(regions), folder)
         drawn += figures.draw_equivalence(conclusions.tests, conclusions.shown_scores, folder)
-        if len(compared.methods) >= FEWEST_METHODS:
-            ranking = rank(scores)
+        if ranking := conclusions.ranking:
             files += [folder / "ranking.csv", folder / "ranking.md"]
             ranking.table.to_csv(files[-2], index=False)
             files[-1].write_text(ranking_markdown(ranking), encoding="utf-8")

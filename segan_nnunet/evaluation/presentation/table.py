@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_position
-from segan_nnunet.evaluation.presentation.table_notes import MARKS, score_notes
+from segan_nnunet.evaluation.presentation.table_notes import MARKS, dominance_notes, score_notes
 from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.paired import DISAGREE, PRIMARY
 from segan_nnunet.evaluation.statistics.ranking import Ranking
@@ -55,6 +55,8 @@ class Table:
         rows: the methods, then the published rows.
         notes: sentences to stand below.
         training: what each method's training cost, the last column; without any there is no such column.
+        stratum: all cases, or a grade.
+        dominated: further notes, on means that few cases dominate.
     """
 
     title: str
@@ -63,6 +65,13 @@ class Table:
     rows: Sequence[Row]
     notes: Sequence[str] = field(default_factory=tuple)
     training: Mapping[str, str] = field(default_factory=dict)
+    stratum: str = ALL_CASES
+    dominated: Sequence[str] = ()
+
+    @property
+    def all_notes(self) -> list[str]:
+        """The notes and those on means that few cases dominate."""
+        return [*self.notes, *self.dominated]
 
 
 def build_table(
@@ -122,17 +131,23 @@ def build_table(
     if published:
         table_rows += published_rows(scores, regions)
     if spread:
-        notes = [*notes, "Mean ± standard deviation; below it the median [quartiles]."]
+        notes = [*notes, "Mean ± standard deviation (SD); below it the median [quartiles]."]
     notes = [*notes, *score_notes(of_stratum, tests, scores, regions, published)]
-    return Table(title, scores, regions, table_rows, notes, training or {})
+    dominated = dominance_notes(of_stratum, scores, regions)
+    return Table(title, scores, regions, table_rows, notes, training or {}, stratum, dominated)
 
 
 def mean_text(row: pd.Series, score: Score, spread: bool = False) -> str:
-    """Return a mean, with its standard deviation if the spread is asked for and there is one."""
+    """Return a mean, with its standard deviation if the spread is asked for and there is one.
+
+    That of a distance, a volume or a count is not written as ±, which would reach below 0.
+    """
     if np.isnan(row["mean"]):
         return UNDEFINED
-    text = f"{row['mean']:.{score.decimals}f}"
-    return f"{text} ± {row['sd']:.{score.decimals}f}" if spread and not np.isnan(row["sd"]) else text
+    mean, sd = (f"{row[name]:.{score.decimals}f}" for name in ("mean", "sd"))
+    if not spread or np.isnan(row["sd"]):
+        return mean
+    return f"{mean} ± {sd}" if np.isfinite(score.high) else f"{mean} (SD {sd})"
 
 
 def median_text(row: pd.Series, score: Score) -> str:
@@ -172,7 +187,7 @@ def markdown(table: Table) -> str:
         cells = [(f"**{cell.text}**" if cell.best else cell.text) + cell.mark for cell in row.cells]
         cells += [table.training.get(row.method, "")] if table.training else []
         rows.append([escape_markdown(row.method), *cells])
-    return "\n".join([*pipes(["Method", *map(escape_markdown, columns)], rows), "", *table.notes]) + "\n"
+    return "\n".join([*pipes(["Method", *map(escape_markdown, columns)], rows), "", *table.all_notes]) + "\n"
 
 
 def pipes(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -219,7 +234,7 @@ def latex(table: Table, caption: str, label: str) -> str:
         method = "{}" * row.method.startswith(("[", "*")) + escape_latex(row.method)
         lines.append(" & ".join([method, *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}"]
-    lines += [r"\par\smallskip\footnotesize " + escape_latex(" ".join(table.notes)), r"\end{table}"]
+    lines += [r"\par\smallskip\footnotesize " + escape_latex(" ".join(table.all_notes)), r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
@@ -237,7 +252,16 @@ def escape_latex(text: str) -> str:
 
 def ranking_markdown(ranking: Ranking) -> str:
     """Render as Markdown: a table of ranks and places, a matrix of p, and how to read them."""
-    names = [escape_markdown(method) for method in ranking.methods]
+    tables = [
+        "\n".join(pipes([*map(escape_markdown, head)], [[escape_markdown(name), *cells] for name, *cells in rows]))
+        for head, rows in ranking_tables(ranking)
+    ]
+    return "\n\n".join([*tables, *ranking.notes]) + "\n"
+
+
+def ranking_tables(ranking: Ranking) -> list[tuple[list[str], list[list[str]]]]:
+    """Return head and rows of the table of ranks and places, and of the matrix of p."""
+    names = list(ranking.methods)
     ranks = [
         [name, f"{mean:.2f}", UNDEFINED if np.isnan(low) else f"{low:.2f} to {high:.2f}", *map("{:.0%}".format, places)]
         for name, mean, (low, high), places in zip(
@@ -246,8 +270,7 @@ def ranking_markdown(ranking: Ranking) -> str:
     ]
     heads = ["Method", "Mean rank", "95 % interval", *(f"Place {place + 1}" for place in range(len(names)))]
     pairs = [[name, *row] for name, row in zip(names, pair_texts(ranking), strict=True)]
-    tables = ["\n".join(pipes(head, rows)) for head, rows in ((heads, ranks), (["p after Holm", *names], pairs))]
-    return "\n\n".join([*tables, *ranking.notes]) + "\n"
+    return [(heads, ranks), (["p after Holm", *names], pairs)]
 
 
 def pair_texts(ranking: Ranking) -> list[list[str]]:

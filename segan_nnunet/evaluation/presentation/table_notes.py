@@ -11,7 +11,7 @@ from segan_nnunet.evaluation.conclusions import Conclusions
 from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.presentation.published_rows import SOURCE
 from segan_nnunet.evaluation.scores.scores import DICE, Score
-from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, with_seeds
+from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, single_trainings
 from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, OF_SEEDS, OF_UNITS, ONE_TRAINING, WORSE
 from segan_nnunet.evaluation.statistics.sentences import USUALLY, equivalence_notes, few_units
 
@@ -107,17 +107,16 @@ def named_patients(compared: MethodsOnCases) -> set[str]:
 
 def training_notes(scores: pd.DataFrame) -> list[str]:
     """Say which methods stand for a single training, and what that means for intervals and tests."""
-    seeds = with_seeds(scores).groupby("method", sort=False)["seed"].nunique()
-    single = [str(method) for method in seeds.index[seeds == 1]]
-    if len(seeds) < 2 or not single:
+    single, number = single_trainings(scores), scores["method"].nunique()
+    if number < 2 or not single:
         return []
-    names = "Every method" if len(single) == len(seeds) else ", ".join(single)
+    names = "Every method" if len(single) == number else ", ".join(single)
     notes = [
         f"{names} stand{'s' if ', ' not in names else ''} for one training per fold, or for predictions of one origin. "
         "A comparison of two such methods is about these trainings, not about the methods: another seed may give "
         "another result."
     ]
-    if len(single) < len(seeds):
+    if len(single) < number:
         notes.append(
             "Where one of two compared methods has several seeds, their variance stands for the single training of the "
             "other method too."
@@ -134,7 +133,7 @@ def unfinished_notes(compared: MethodsOnCases) -> list[str]:
 def score_notes(
     summary: pd.DataFrame, tests: pd.DataFrame, scores: Sequence[Score], regions: Sequence[str], published: bool
 ) -> list[str]:
-    """Say what the marks mean, where fewer cases counted, and which means a few cases dominate."""
+    """Say what the marks mean, and where fewer cases counted."""
     notes = []
     if len(tests):
         kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
@@ -159,7 +158,7 @@ def score_notes(
     ]
     if fewer:
         notes.append("Cases that counted, where not all did: " + "; ".join(fewer) + ".")
-    return notes + dominance_notes(summary, scores, regions)
+    return notes
 
 
 def dominance_notes(summary: pd.DataFrame, scores: Sequence[Score], regions: Sequence[str]) -> list[str]:

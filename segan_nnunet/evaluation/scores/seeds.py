@@ -40,6 +40,12 @@ def has_seeds(scores: pd.DataFrame) -> bool:
     return bool((with_seeds(scores)["seed"] != UNSEEDED).any())
 
 
+def single_trainings(scores: pd.DataFrame) -> list[str]:
+    """Return the methods that stand for a single training, in the order of the table."""
+    numbers = with_seeds(scores).groupby("method", sort=False)["seed"].nunique()
+    return [str(method) for method in numbers.index[numbers == 1]]
+
+
 def numbers_of_seeds(scores: pd.DataFrame) -> dict[str, list[int]]:
     """Return the seeds of each method that is a mean over seeds, in the order of the table."""
     seeded = with_seeds(scores)

@@ -5,13 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1, Score
+from segan_nnunet.evaluation.scores.scores import SCORES, Score
 from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_SHOWN, NOT_WORSE
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
-from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, OF_UNITS, PRIMARY, WORSE, significant
+from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 FEW_UNITS = 20
+EQUIVALENCE_WORDS = {  # the other method; the margin
+    AS_GOOD: "is as good as {} within {}",
+    NOT_WORSE: "is not worse than {} by more than {}",
+    NOT_SHOWN: "is not shown to be as good as {} within {}",
+}
 USUALLY = "is usually better and sometimes fails"
 
 
@@ -22,75 +27,50 @@ def sentences(
     primary: bool = True,
     scores: Sequence[Score] = SCORES,
 ) -> list[str]:
-    """Say each comparison in words.
+    """Say in which scores and regions two methods differ, one text per pair.
 
     Args:
         tests: as `paired_tests` returns it.
         regions: the regions to write about.
         stratum: all cases, or a grade.
-        primary: the comparisons of the primary endpoint; else the exploratory ones of Table 1.
+        primary: the comparisons of the primary endpoint, with their mean differences; else the exploratory ones.
         scores: all scores in `tests`, for their titles and directions.
     """
-    by_column = {score.column: score for score in scores}
-    in_table_1 = tests["score"].isin([score.column for score in TABLE_1])
-    wanted = (tests["family"] == PRIMARY) if primary else (tests["family"] != PRIMARY) & in_table_1
-    chosen = tests[(tests["stratum"] == stratum) & wanted & tests["region"].isin(regions)]
-    return [sentence(row, by_column[row.score]) for row in chosen.itertuples()]
+    wanted = (tests["family"] == PRIMARY) == primary
+    chosen = tests[wanted & (tests["stratum"] == stratum) & tests["region"].isin(regions)]
+    pairs = chosen.groupby(["method", "baseline"], sort=False)
+    return [
+        f"{method} {'. It '.join([*clauses(of_pair, scores), *equivalence_clauses(of_pair, scores)])}."
+        for (method, _), of_pair in pairs
+    ]
 
 
-def sentence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
-    """Say one comparison in words."""
-    subject = f"{score.title} of the {row.region}"
-    if not row.pairs:
-        return f"{subject}: no case defines it for both {row.method} and {row.baseline}."
-    # the method that the ranks favour first, so that "better" and "worse" read alike in both directions
-    usual, other = (
-        (row.method, row.baseline) if (row.effect > 0) == score.higher_is_better else (row.baseline, row.method)
-    )
-    if row.verdict == DISAGREE:
-        verdict = (
-            f"{row.method} and {row.baseline} differ significantly, but ranks and mean disagree: the ranks favour "
-            f"{usual}, the mean favours {other}, so {usual} {USUALLY}"
-        )
-    elif row.verdict:
-        verdict = f"{row.method} is significantly {row.verdict} than {row.baseline}"
-    else:
-        verdict = f"{row.method} does not differ significantly from {row.baseline}"
-    unit = score.decimals
-    interval = ""
-    if not np.isnan(row.difference_low):
-        interval = f", 95 % interval {row.difference_low:+.{unit}f} to {row.difference_high:+.{unit}f}"
-        if (row.difference_low > 0 or row.difference_high < 0) != bool(row.verdict):
-            # of the mean of one comparison, where the test is of ranks and of all comparisons
-            interval += ", not corrected" + (", of the mean and not of the ranks" if row.test == OF_UNITS else "")
-    better = row.method if (row.difference > 0) == score.higher_is_better else row.baseline
-    claim = "" if np.isnan(row.false_claim) else f"; P({better} is not better) = {row.false_claim:.2g}"
-    return (
-        f"{subject}: {verdict} (mean difference {row.difference:+.{unit}f}{interval}; p = {row.p:.2g}, "
-        f"{row.p_holm:.2g} after Holm; rank-biserial {row.effect:+.2f}; {amount(row.pairs, 'pair')}{claim})."
-        f"{dominated(row, score)}{equivalence(row, score)}"
-    )
+def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+    """Say of one pair in which regions the method is as good as the other within the margin, or not worse.
+
+    Args:
+        tests: of one pair of methods; without the columns of `add_equivalence` there is nothing to say.
+        scores: all scores in `tests`.
+    """
+    if "equivalence" not in tests:
+        return []
+    texts = []
+    for score in scores:
+        for verdict, words in EQUIVALENCE_WORDS.items():
+            rows = tests[(tests["score"] == score.column) & (tests["equivalence"] == verdict)]
+            if len(rows):
+                regions = [f"{row['region']} ({interval90(row, score)})" for _, row in rows.iterrows()]
+                claim = words.format(rows["baseline"].iloc[0], f"{rows['margin'].iloc[0]:g} {score.title}")
+                texts.append(f"{claim} in {listed(regions)}")
+    return texts
 
 
-def equivalence(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
-    """Say whether a method is as good as another within the margin; empty where that is not tested."""
-    if not getattr(row, "equivalence", ""):
-        return ""
-    margin = f"{row.margin:g} {score.title}"
-    claim = {
-        AS_GOOD: f"{row.method} is as good as {row.baseline} within {margin}",
-        NOT_WORSE: f"{row.method} is not worse than {row.baseline} by more than {margin}",
-    }.get(
-        row.equivalence,
-        f"It is not shown that {row.method} is as good as {row.baseline} within {margin}, or not worse by more",
-    )
-    if np.isnan(row.difference_low90):
-        return f" {claim} (fewer than {FEWEST} units have no 90 % interval)."
-    unit = score.decimals
-    return (
-        f" {claim} (90 % interval {row.difference_low90:+.{unit}f} to {row.difference_high90:+.{unit}f}; after Holm "
-        f"p = {row.p_equivalence_holm:.2g} of equivalence, {row.p_noninferiority_holm:.2g} of non-inferiority)."
-    )
+def interval90(row: pd.Series, score: Score) -> str:
+    """Return the 90 % interval of a difference in words."""
+    if np.isnan(row["difference_low90"]):
+        return f"fewer than {FEWEST} units have no 90 % interval"
+    low, high = (signed(row[end], score.decimals) for end in ("difference_low90", "difference_high90"))
+    return f"90 % interval {low} to {high}"
 
 
 def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> list[str]:
@@ -117,18 +97,64 @@ def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> 
     ]
 
 
-def dominated(row, score: Score) -> str:  # type: ignore[no-untyped-def]  # a row of itertuples has no type
-    """Say that one or two units dominate a mean difference; empty where none do."""
-    if not row.dominated_by:
-        return ""
-    median = f"the median difference is {row.median_difference:+.{score.decimals}f}"
-    if not np.isnan(row.median_low):
-        median += f" [{row.median_low:+.{score.decimals}f}, {row.median_high:+.{score.decimals}f}]"
-    return (
-        f" {row.dominated_by} dominate{'' if ', ' in row.dominated_by else 's'} this mean: without "
-        f"{'them' if ', ' in row.dominated_by else 'it'} the mean difference would be "
-        f"{row.difference_without:+.{score.decimals}f}; {median}."
-    )
+def clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+    """Say of one pair where the method is better or worse, where ranks and mean disagree, and where nothing is found.
+
+    Args:
+        tests: of one pair of methods, of the primary endpoint or exploratory.
+        scores: all scores in `tests`.
+    """
+    method, baseline = tests.iloc[0][["method", "baseline"]]
+    verdict, undefined = tests["verdict"], tests["pairs"] == 0
+    lower = tests["score"].isin([score.column for score in scores if not score.higher_is_better])
+    ranks_favour = np.where((tests["effect"] > 0) != lower, method, baseline)
+    disagree = f"differs significantly from {{}}, but ranks and mean disagree, because {{usual}} {USUALLY}, in"
+    kinds = {
+        "is significantly better than {} in": verdict == BETTER,
+        "is significantly worse than {} in": verdict == WORSE,
+        **{
+            disagree.replace("{usual}", usual): (verdict == DISAGREE) & (ranks_favour == usual)
+            for usual in (method, baseline)
+        },
+        "does not differ significantly from {} in": (verdict == "") & ~undefined,
+        "has no case in common with {} that defines": undefined,
+    }
+    named = {words: name_scores(tests, rows, scores) for words, rows in kinds.items()}
+    found = [f"{words} {names}" for words, names in named.items() if names]
+    return [words.replace("{}", "it" if number else baseline, 1) for number, words in enumerate(found)]
+
+
+def name_scores(tests: pd.DataFrame, rows: pd.Series, scores: Sequence[Score]) -> str:
+    """Name the scores and regions of some rows of one pair, those of the primary endpoint with differences.
+
+    Of exploratory scores without a finding only those are named that have none in any region.
+    """
+    is_primary, found = (tests["family"] == PRIMARY).all(), (tests["verdict"][rows] != "").any()
+    named = []
+    for score in scores:
+        in_score = tests["score"] == score.column
+        of_score = tests[rows & in_score]
+        regions = list(of_score["region"])
+        if found and is_primary:
+            differences = zip(regions, of_score["difference"], strict=True)
+            regions = [f"{region} ({signed(difference, score.decimals)})" for region, difference in differences]
+        elif len(regions) == in_score.sum() > 1:
+            regions = ["all regions"]
+        if regions and (found or is_primary):
+            named.append(f"{score.title} of {listed(regions)}")
+        elif regions and not (tests["verdict"][in_score] != "").any():
+            named.append(score.title)
+    return ("; " if found or is_primary else ", ").join(named)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as `A, B and C`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def signed(value: float, decimals: int) -> str:
+    """Return a difference with its sign; a dash where it is undefined."""
+    return "–" if np.isnan(value) else f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:

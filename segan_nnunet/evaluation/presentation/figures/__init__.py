@@ -22,8 +22,9 @@ CAPTIONS = {
     "figure2": "Mean Dice by region with its 95 % interval (the paper's Figure 2). A dash stands for a mean "
     "that is not defined.",
     "distributions": "Dice and HD95 of every case. Each point is a case, the bar is the median, and the line spans the "
-    "quartiles. The axis of distances is logarithmic where some values are much larger than the others. A case "
-    "without a defined score has no point.",
+    "quartiles. A hollow point is a failure: the method missed the region, or predicted one that does not exist. The "
+    "axis of distances is logarithmic where some values are much larger than the others. A case without a defined "
+    "score has no point.",
     "equivalence": "Differences of the primary endpoint with their 90 % intervals. The band is the margin. A point is "
     "filled where the method is as good as the other within it, light where it is not worse, and empty where neither "
     "is shown, after Holm's correction.",

@@ -6,20 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from segan_nnunet.evaluation.presentation.figures.style import (
-    HIGHEST,
+from segan_nnunet.evaluation.presentation.figures.layout import (
     MOST_METHODS,
-    NUMBERED,
     WIDEST,
-    add_legend,
-    add_notes,
+    arrange,
     choose_first,
-    house_style,
-    looks,
-    numbered,
-    per_row,
+    finish,
+    tallest,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
+from segan_nnunet.evaluation.presentation.figures.style import NUMBERED, house_style, looks, numbered
+from segan_nnunet.evaluation.presentation.figures.text import wrap
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 GROUP_WIDTH = 0.8  # of the distance between two regions
@@ -41,28 +37,21 @@ def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stra
     """
     rows = summary[(summary["score"] == score) & (summary["stratum"] == stratum)].set_index(["method", "region"])
     methods, notes = choose_first(list(rows.index.unique("method")), MOST_METHODS, "methods")
-    across = per_row(len(regions), GAP + NARROWEST_BAR * len(methods), WIDEST - AXIS)
-    height = 2.6 if across >= len(regions) else 2.0
-    regions, left_out = choose_first(regions, across * int(HIGHEST // height), "regions")
-    lines = [regions[start : start + across] for start in range(0, len(regions), across)]
-    group = min(1.5 * GAP + BAR * len(methods), (WIDEST - AXIS) / across)  # inches from region to region
-    with house_style([*methods, *regions]):
-        group = max(group, (4.5 - AXIS) / across)
-        names = {region: wrap(region, group * 0.95, NAME_SIZE) for region in regions}
-        heights = [height + max(measure_height(names[region], NAME_SIZE) for region in line) for line in lines]
-        figure = Figure(figsize=(AXIS + group * across, sum(heights) + 0.2), layout="constrained")
-        for axes, line in zip(
-            figure.subplots(len(lines), squeeze=False, height_ratios=heights)[:, 0], lines, strict=True
-        ):
-            draw_groups(axes, rows, methods, line, group)
-            axes.set_xticks(range(len(line)), [names[region] for region in line])
-            axes.set(xlim=(-0.5, across - 0.5), ylabel=f"{score}, mean and\n95 % interval")
-        handles = [
-            Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch, _ in looks(methods).values()
-        ]
-        add_legend(figure, dict(zip(numbered(methods), handles, strict=True)))
-        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *regions])])
-    return figure
+    shown = arrange(regions, GAP + NARROWEST_BAR * len(methods), 2.0, AXIS)
+    height = 2.6 if len(shown.rows) == 1 else 2.0
+    group = min(1.5 * GAP + BAR * len(methods), (WIDEST - AXIS) / shown.across)  # inches from region to region
+    with house_style(drawn := [*methods, *shown.names]):
+        group = max(group, (4.5 - AXIS) / shown.across)
+        names = {region: wrap(region, group * 0.95, NAME_SIZE) for region in shown.names}
+        heights = [height + tallest([names[region] for region in row], NAME_SIZE) for row in shown.rows]
+        figure = Figure(figsize=(AXIS + group * shown.across, sum(heights) + 0.2), layout="constrained")
+        panels = figure.subplots(len(heights), squeeze=False, height_ratios=heights)[:, 0]
+        for axes, row in zip(panels, shown.rows, strict=True):
+            draw_groups(axes, rows, methods, row, group)
+            axes.set_xticks(range(len(row)), [names[region] for region in row])
+            axes.set(xlim=(-0.5, shown.across - 0.5), ylabel=f"{score}, mean and\n95 % interval")
+        bars = [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch, _ in looks(methods).values()]
+        return finish(figure, dict(zip(numbered(methods), bars, strict=True)), [*notes, *shown.notes], drawn)
 
 
 def draw_groups(axes: Axes, rows: pd.DataFrame, methods: list[str], regions: list[str], group: float) -> None:

@@ -9,18 +9,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from segan_nnunet.evaluation.methods.training import TrainingLog
-from segan_nnunet.evaluation.presentation.figures.style import (
-    HIGHEST,
-    MOST_METHODS,
-    REGION_COLOURS,
+from segan_nnunet.evaluation.presentation.figures.layout import (
     WIDEST,
-    add_legend,
-    add_notes,
+    arrange,
     choose_first,
-    house_style,
-    per_row,
+    finish,
+    wrap_titles,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
+from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, house_style
 
 # thin lines of the paper's yellow, and of white, cannot be seen on white
 DARKER = [{"#FFE000": "#B8A000", "#FFFFFF": "#777777"}.get(colour, colour) for colour in REGION_COLOURS]
@@ -37,31 +33,23 @@ def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence
         logs: of each method's folds.
         regions: in nnU-Net's order.
     """
-    across = per_row(min(len(logs), MOST_METHODS), NARROWEST, WIDEST - AXIS)
-    methods, notes = choose_first(list(logs), across * int(HIGHEST // HEIGHT), "methods", "the checkpoints have")
+    columns = arrange(list(logs), NARROWEST, HEIGHT, AXIS, "methods", "the checkpoints have")
     coloured, left_out = choose_first(regions, len(DARKER), "regions", "the checkpoints have")
-    blocks = [methods[start : start + across] for start in range(0, len(methods), across)]
-    with house_style([*methods, *coloured]):
-        width = min(PANEL, (WIDEST - AXIS) / across)
-        titles = {method: wrap(method, width - 0.3, TITLE_SIZE) for method in methods}
-        tallest = max(measure_height(title, TITLE_SIZE) for title in titles.values())
-        figure = Figure(figsize=(width * across + AXIS, (HEIGHT + tallest) * len(blocks)), layout="constrained")
-        panels = figure.subplots(2 * len(blocks), across, squeeze=False)
-        for start, block in enumerate(blocks):
-            above, below = panels[2 * start : 2 * start + 2]
-            for upper, lower, method in zip(above, below, block, strict=False):
-                draw_training(upper, lower, logs[method], len(coloured))
-                upper.set_title(titles[method])
-            above[0].set_ylabel("pseudo Dice")
-            below[0].set_ylabel("loss")
-        for axes in panels[-2:, len(blocks[-1]) :].flat:
-            axes.remove()
+    with house_style(names := [*columns.names, *coloured]):
+        width = min(PANEL, (WIDEST - AXIS) / columns.across)
+        titles, above = wrap_titles(columns.names, width - 0.3, TITLE_SIZE)
+        height = (HEIGHT + above) * len(columns.rows)
+        figure, panels = columns.panels(width * columns.across + AXIS, height, 2)
+        for upper, lower, method in zip(panels[::2].flat, panels[1::2].flat, columns.names, strict=False):
+            draw_training(upper, lower, logs[method], len(coloured))
+            upper.set_title(titles[method])
+        for kind, label in enumerate(("pseudo Dice", "loss")):
+            for axes in panels[kind::2, 0]:
+                axes.set_ylabel(label)
         handles = {name: Line2D([], [], color=colour) for name, colour in zip(coloured, DARKER, strict=False)}
         handles["training loss"] = Line2D([], [], color="black", linestyle="-")
         handles["validation loss"] = Line2D([], [], color="black", linestyle="--")
-        add_legend(figure, handles)
-        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *coloured])])
-    return figure
+        return finish(figure, handles, [*columns.notes, *left_out], names)
 
 
 def draw_training(above: Axes, below: Axes, folds: Sequence[TrainingLog], regions: int) -> None:

@@ -6,14 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segan_nnunet.evaluation.presentation.figures.style import (
-    HIGHEST,
-    METHOD_COLOURS,
-    add_notes,
-    choose_first,
-    house_style,
-)
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, measure_width, wrap
+from segan_nnunet.evaluation.presentation.figures.layout import HIGHEST, choose_first, finish, tallest
+from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, house_style
+from segan_nnunet.evaluation.presentation.figures.text import measure_width, wrap
 from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_WORSE
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
@@ -45,7 +40,7 @@ def equivalence_figure(tests: pd.DataFrame, scores: Sequence[Score]) -> Figure |
     places = {name: place for place, name in enumerate(names)}
     with house_style(names):
         labels = [wrap(name, LABEL, LABEL_SIZE) for name in names]
-        row = max(ROW, *(measure_height(label, LABEL_SIZE) + 0.1 for label in labels))
+        row = max(ROW, tallest(labels, LABEL_SIZE) + 0.1)
         width = PANEL + max(measure_width(label, LABEL_SIZE) for label in labels)
         figure = Figure(figsize=(width, (row * len(names) + AXIS) * number), layout="constrained")
         panels = figure.subplots(number, squeeze=False)[:, 0]
@@ -53,8 +48,7 @@ def equivalence_figure(tests: pd.DataFrame, scores: Sequence[Score]) -> Figure |
             draw_rows(axes, part[part["name"].isin(names)], places)
             axes.set_yticks(range(len(names)), labels, fontsize=LABEL_SIZE)
             axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=f"{titles[column]}, difference of means, 90 % interval")
-        add_notes(figure, [*notes, *escape_notes(names)])
-    return figure
+        return finish(figure, {}, notes, names)
 
 
 def draw_rows(axes: Axes, part: pd.DataFrame, places: Mapping[str, int]) -> None:

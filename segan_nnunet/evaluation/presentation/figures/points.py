@@ -10,30 +10,25 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import (
-    HIGHEST,
-    MOST_MARKED,
+from segan_nnunet.evaluation.presentation.figures.layout import (
     MOST_METHODS,
-    NUMBERED,
     WIDEST,
-    add_legend,
-    add_notes,
+    arrange,
     choose_first,
-    house_style,
-    looks,
-    numbered,
-    per_row,
+    finish,
+    tallest,
+    wrap_titles,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
+from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, NUMBERED, house_style, looks, numbered
 from segan_nnunet.evaluation.scores.scores import Score
 
 SPREAD = 0.30  # half the width of a column of points
 BINS = 40  # heights among which points are spread side by side
-COLUMN, NARROWEST_COLUMN, AXIS = 0.42, 0.22, 0.7  # inches
+COLUMN, NARROWEST_COLUMN, HEIGHT, AXIS = 0.42, 0.22, 2.3, 0.7  # inches
 TITLE_SIZE = 9  # points
 # a distance axis is logarithmic where its largest value is so many times as large as its lower quartile, or as 1 mm;
 # the upper quartile and the median are themselves far out where one of two methods fails
-FAR_OUT = 10
+FAR_OUT = 4
 LOGARITHMIC = "\nlogarithmic above 1 mm"
 TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
@@ -41,43 +36,35 @@ TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[Score]) -> Figure:
     """Draw each score's distribution over the cases, one panel per region, one column of points per method.
 
-    Many regions go into several rows for each score. The panels of one score have one axis.
+    A point is hollow where the method missed the region, or predicted a region that does not exist. Many regions go
+    into several rows for each score. The panels of one score have one axis.
 
     Args:
-        scores: one row per method, case and region.
+        scores: one row per method, case and region, with prediction_ml and reference_ml.
         regions: the panels of a score.
         shown: the scores, one below the other.
     """
     methods, notes = choose_first(list(scores["method"].unique()), MOST_METHODS, "methods")
-    across = per_row(len(regions), max(1.6, 0.5 + NARROWEST_COLUMN * len(methods)), WIDEST - AXIS)
-    regions, left_out = choose_first(regions, across * int(HIGHEST // (2.3 * len(shown))), "regions")
-    blocks = [regions[start : start + across] for start in range(0, len(regions), across)]
-    drawn = scores[scores["method"].isin(methods) & scores["region"].isin(regions)]
-    with house_style([*methods, *regions]):
-        width = min(max(2.2, 0.5 + COLUMN * len(methods)), (WIDEST - AXIS) / across)
-        titles = {region: wrap(region, width - 0.2, TITLE_SIZE) for region in regions}
-        height = 2.3 * len(shown) * len(blocks) + sum(
-            max(measure_height(titles[region], TITLE_SIZE) for region in block) for block in blocks
-        )
-        figure = Figure(figsize=(width * across + AXIS, height + 0.1), layout="constrained")
-        panels = figure.subplots(len(blocks) * len(shown), across, squeeze=False)
+    columns = arrange(regions, max(1.6, 0.5 + NARROWEST_COLUMN * len(methods)), HEIGHT * len(shown), AXIS)
+    drawn = scores[scores["method"].isin(methods) & scores["region"].isin(columns.names)]
+    with house_style(names := [*methods, *columns.names]):
+        width = min(max(2.2, 0.5 + COLUMN * len(methods)), (WIDEST - AXIS) / columns.across)
+        titles, _ = wrap_titles(columns.names, width - 0.2, TITLE_SIZE)
+        above = [tallest([titles[region] for region in row], TITLE_SIZE) for row in columns.rows]
+        height = HEIGHT * len(shown) * len(columns.rows) + sum(above) + 0.1
+        figure, panels = columns.panels(width * columns.across + AXIS, height, len(shown))
         for row, score in enumerate(shown):
             of_score = panels[row :: len(shown)]
             share_axis(of_score, drawn[score.column].to_numpy(float), score)
-            for line, block in zip(of_score, blocks, strict=True):
-                for axes, region in zip(line, block, strict=False):
-                    if row == 0:
-                        axes.set_title(titles[region])
-                    draw_panel(axes, drawn[drawn["region"] == region], methods, score.column)
-                for axes in line[len(block) :]:
-                    axes.remove()
-        handles = [
-            Line2D([], [], color=colour, marker=marker, linestyle="", markersize=4.5)
-            for colour, _, marker in looks(methods).values()
-        ]
-        add_legend(figure, dict(zip(numbered(methods), handles, strict=True)))
-        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *regions])])
-    return figure
+            for axes, region in zip(of_score.flat, columns.names, strict=False):
+                if row == 0:
+                    axes.set_title(titles[region])
+                draw_panel(axes, drawn[drawn["region"] == region], methods, score.column)
+        handles = {
+            name: Line2D([], [], color=colour, marker=marker, linestyle="", markersize=4.5)
+            for name, (colour, _, marker) in zip(numbered(methods), looks(methods).values(), strict=True)
+        }
+        return finish(figure, handles, [*notes, *columns.notes], names)
 
 
 def share_axis(panels: NDArray, values: NDArray[np.float64], score: Score) -> None:
@@ -112,10 +99,10 @@ def draw_panel(axes: Axes, of_region: pd.DataFrame, methods: Sequence[str], colu
     """Draw the cases of one region, a column of points per method."""
     defined = False
     for place, (method, (colour, _, marker)) in enumerate(looks(methods).items()):
-        values = of_region.loc[of_region["method"] == method, column].to_numpy(float)
-        values = values[np.isfinite(values)]
-        draw_column(axes, place, values, colour, marker)
-        defined |= values.size > 0
+        rows = of_region[(of_region["method"] == method) & np.isfinite(of_region[column])]
+        failed = (rows["prediction_ml"] == 0) != (rows["reference_ml"] == 0)
+        draw_column(axes, place, rows[column].to_numpy(float), failed.to_numpy(), colour, marker)
+        defined |= len(rows) > 0
     if not defined:
         axes.text(0.5, 0.5, "defined in no case", ha="center", va="center", transform=axes.transAxes, fontsize=8)
     places = list(range(len(methods))) if len(methods) >= NUMBERED else []
@@ -125,13 +112,16 @@ def draw_panel(axes: Axes, of_region: pd.DataFrame, methods: Sequence[str], colu
     axes.grid(axis="y")
 
 
-def draw_column(axes: Axes, place: int, values: NDArray[np.float64], colour: str, marker: str) -> None:
-    """Draw the cases of one method, their quartiles as a line and their median as a bar."""
+def draw_column(
+    axes: Axes, place: int, values: NDArray[np.float64], failed: NDArray[np.bool_], colour: str, marker: str
+) -> None:
+    """Draw the cases of one method, failed ones hollow, their quartiles as a line and their median as a bar."""
     size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # few points hide no bar, many would
     heights = axes.yaxis.get_transform().transform(values)  # as they are on the paper
     axes.scatter(
-        place + sideways(heights), values, s=size, color=colour, marker=marker, alpha=0.75, linewidths=0,
-        zorder=zorder, rasterized=len(values) > MOST_MARKED,
+        place + sideways(heights), values, s=size, marker=marker, alpha=0.75, c=np.where(failed, "white", colour),
+        edgecolors=colour, linewidths=failed.astype(float).tolist(), zorder=zorder,
+        rasterized=len(values) > MOST_MARKED,
     )  # fmt: skip
     if len(values):
         low, middle, high = np.percentile(values, (25, 50, 75))

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, add_legend, house_style
+from segan_nnunet.evaluation.presentation.figures.layout import finish
+from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, house_style
 
 TITLES = {"difference": "to find a difference", "equivalence": "to show equivalence"}
 # dashes of numbers of seeds, in points
@@ -44,8 +45,7 @@ def power_figure(curves: pd.DataFrame, wanted: float, score: str) -> Figure:
             f"{number} seed{'s' if number > 1 else ''}": Line2D([], [], color="black", linestyle=styles[number])
             for number in seeds
         }
-        add_legend(figure, handles)
-    return figure
+        return finish(figure, handles, [], [score])
 
 
 def arrange(axes: Axes, title: str, patients: list[int]) -> None:

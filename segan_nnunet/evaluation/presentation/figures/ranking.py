@@ -6,15 +6,16 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import (
-    METHOD_COLOURS,
+from segan_nnunet.evaluation.presentation.figures.layout import (
     MOST_METHODS,
     WIDEST,
-    add_notes,
     choose_first,
-    house_style,
+    finish,
+    tallest,
+    wrap_titles,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, measure_width, wrap
+from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, house_style
+from segan_nnunet.evaluation.presentation.figures.text import measure_width, wrap
 from segan_nnunet.evaluation.presentation.table import pair_texts
 from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.ranking import Ranking
@@ -41,25 +42,22 @@ def ranking_figure(ranking: Ranking) -> Figure:
         cell = (WIDEST - beside - AXIS) / (2 * number)
         stacked = cell < NARROWEST
         cell = min(WIDEST_CELL, cell * 2 if stacked else cell)
-        wide, high = cell * number, max(0.36, *(measure_height(label, LABEL_SIZE) + 0.1 for label in labels)) * number
+        wide, high = cell * number, max(0.36, tallest(labels, LABEL_SIZE) + 0.1) * number
         matrices = (2, 1) if stacked else (1, 2)
-        titles = [wrap(title, wide, TITLE_SIZE) for title in (PLACES, PAIRS)]
-        above = max(measure_height(title, TITLE_SIZE) for title in titles) + 0.7
-        figure = Figure(
-            figsize=(beside + matrices[1] * wide + AXIS, matrices[0] * (high + above)), layout="constrained"
-        )
+        titles, above = wrap_titles((PLACES, PAIRS), wide, TITLE_SIZE)
+        inches = beside + matrices[1] * wide + AXIS, matrices[0] * (high + above + 0.7)
+        figure = Figure(figsize=inches, layout="constrained")
         left, right = figure.subplots(*matrices)
         size = min(7, cell * 72 / 3.9)  # points, in which "<.001§" fits into its cell
         draw_cells(left, places, [[f"{share:.0%}" if share else "" for share in row] for row in places], size)
-        left.set(title=titles[0], xlabel="place")
+        left.set(title=titles[PLACES], xlabel="place")
         left.set_yticks(np.arange(number) + 0.5, labels, fontsize=LABEL_SIZE)
         significant = np.where(np.isnan(p_holm), 0.0, np.where(p_holm < ALPHA, 0.8, 0.1))
         texts = [row[:number] for row in pair_texts(ranking)[:number]]
         draw_cells(right, significant, texts, size)
-        right.set(title=titles[1], xlabel=wrap("in the order of the mean ranks", wide, TITLE_SIZE))
+        right.set(title=titles[PAIRS], xlabel=wrap("in the order of the mean ranks", wide, TITLE_SIZE))
         right.set_yticks(np.arange(number) + 0.5, [str(place + 1) for place in range(number)])
-        add_notes(figure, [*notes, *escape_notes(methods)])
-    return figure
+        return finish(figure, {}, notes, methods)
 
 
 def draw_cells(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]], size: float) -> None:

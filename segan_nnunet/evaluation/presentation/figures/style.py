@@ -1,24 +1,16 @@
 """How all pictures look: in print, on the screen, and to the colour-blind."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from segan_nnunet.evaluation.presentation.figures.text import (
-    PRINT_DPI,
-    choose_fonts,
-    measure_height,
-    measure_width,
-    wrap,
-)
+from segan_nnunet.evaluation.presentation.figures.text import PRINT_DPI, choose_fonts
 
 # Okabe and Ito's palette, told apart by the colour-blind; the hatches tell bars apart in black and white
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
@@ -29,12 +21,8 @@ REGION_COLOURS = (  # the paper's yellow, blue, red; then others
 )  # fmt: skip
 FORMATS = (".png", ".pdf")
 MOST_MARKED = 200  # points that a PDF keeps as shapes; more are drawn as one picture
-
-# inches: the width fills the report's page; matplotlib cannot write pictures of 65,536 pixels, and nobody reads them
-WIDEST, HIGHEST = 11.0, 40.0
-MOST_METHODS = 40
 NUMBERED = len(METHOD_COLOURS) + 1  # from so many methods on they have numbers, because their colours repeat
-LEGEND_SIZE, NOTE_SIZE = 8, 7  # points
+LEGEND_SIZE = 8  # points
 
 SCREEN_DPI = 96
 SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of all its settings
@@ -58,7 +46,7 @@ SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of al
 
 
 def region_colours(regions: Sequence[str]) -> dict[str, str]:
-    """Colour of each region; they repeat after ten."""
+    """Return the colour of each region; they repeat after ten."""
     return {name: REGION_COLOURS[index % len(REGION_COLOURS)] for index, name in enumerate(regions)}
 
 
@@ -97,7 +85,7 @@ def renderer_of(figure: Figure) -> RendererAgg:
 
 
 def looks(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Colour, hatch and marker of each method. All three repeat after eight, their combination after 64."""
+    """Return colour, hatch and marker of each method. All three repeat after eight, their combination after 64."""
     return {
         method: tuple(
             options[(index + turn * (index // len(options))) % len(options)]
@@ -108,45 +96,7 @@ def looks(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
 
 
 def numbered(methods: Sequence[str]) -> list[str]:
-    """Names for the legend: with numbers where there are more methods than colours."""
+    """Return the names for the legend: with numbers where there are more methods than colours."""
     if len(methods) < NUMBERED:
         return list(methods)
     return [f"{number}: {method}" for number, method in enumerate(methods, start=1)]
-
-
-def add_legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
-    """Add a legend above the panels: wrapped names, in as many columns as fit. The figure grows by its height."""
-    room = figure.get_figwidth() - 0.2
-    names = [wrap(name, min(4.5, room - 0.6), LEGEND_SIZE) for name in handles]
-    columns = int(room // (max(measure_width(name, LEGEND_SIZE) for name in names) + 0.65))
-    # a label that begins with _ would be left out of the legend, so the names come afterwards
-    legend = figure.legend(
-        list(handles.values()), [str(number) for number in range(len(names))], loc="outside upper center",
-        ncols=min(max(columns, 1), len(names)), columnspacing=1.2,
-    )  # fmt: skip
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set(text=name, linespacing=1.0)
-    figure.set_figheight(figure.get_figheight() + legend.get_window_extent(renderer_of(figure)).height / figure.dpi)
-
-
-def add_notes(figure: Figure, notes: Sequence[str]) -> None:
-    """Write what a reader must know of a picture below it. The figure grows by its height."""
-    if notes:
-        text = "\n".join(wrap(note, figure.get_figwidth() - 0.2, NOTE_SIZE) for note in notes)
-        figure.supxlabel(text, x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
-        figure.set_figheight(figure.get_figheight() + measure_height(text, NOTE_SIZE) + 0.1)
-
-
-def choose_first(
-    names: Sequence[str], most: int, kind: str, where: str = "table1.csv and cases.csv have"
-) -> tuple[list[str], list[str]]:
-    """Choose the names that a picture has room for, and say in a note what it leaves out."""
-    most = max(most, 1)
-    left_out = [f"The first {most} of {len(names)} {kind} are drawn; {where} all."] if len(names) > most else []
-    return list(names[:most]), left_out
-
-
-def per_row(number: int, least_width: float, room: float) -> int:
-    """Return how many panels to put side by side: as few rows as possible, all about equally full."""
-    most = max(1, int(room // least_width))
-    return ceil(number / ceil(number / most))

@@ -9,17 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from segan_nnunet.evaluation.presentation.figures.style import (
+from segan_nnunet.evaluation.presentation.figures.layout import (
     HIGHEST,
-    MOST_MARKED,
     WIDEST,
-    add_notes,
+    arrange,
     choose_first,
-    house_style,
-    looks,
-    per_row,
+    finish,
+    wrap_titles,
 )
-from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, wrap
+from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, house_style, looks
 
 LIMIT = 1.96  # standard deviations: 95 % of normal differences
 HEIGHT, NARROWEST, AXIS = 1.9, 2.0, 0.5  # inches
@@ -27,7 +25,7 @@ TITLE_SIZE, NAME_SIZE = 8, 7  # points
 
 
 def limits_of_agreement(differences: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Bland and Altman's lower limit, bias and upper limit: mean ∓ 1.96 sample standard deviations."""
+    """Return Bland and Altman's lower limit, bias and upper limit: mean ∓ 1.96 sample standard deviations."""
     bias = float(np.mean(differences))
     spread = LIMIT * float(np.std(differences, ddof=1)) if len(differences) > 1 else float("nan")
     return bias - spread, bias, bias + spread
@@ -42,38 +40,28 @@ def volume_agreement(scores: pd.DataFrame, regions: Sequence[str]) -> Figure:
         scores: one row per method, case and region, with prediction_ml and reference_ml.
         regions: columns of panels.
     """
-    most_rows = int(HIGHEST // HEIGHT)
-    methods, notes = choose_first(list(scores["method"].unique()), most_rows, "methods")
-    across = per_row(len(regions), NARROWEST, WIDEST - AXIS)
-    regions, left_out = choose_first(regions, across * (most_rows // len(methods)), "regions")
-    blocks = [regions[start : start + across] for start in range(0, len(regions), across)]
-    with house_style([*methods, *regions]):
-        width = min(2.5, (WIDEST - AXIS) / across)
-        titles = {region: wrap(region, width - 0.2, TITLE_SIZE) for region in regions}
-        names = {method: wrap(method, HEIGHT - 0.3, NAME_SIZE) for method in methods}
-        tallest = max(measure_height(title, TITLE_SIZE) for title in titles.values())
-        beside = max(measure_height(name, NAME_SIZE) for name in names.values())  # of text that is turned
-        size = (width * across + AXIS + beside, (HEIGHT + tallest) * len(blocks) * len(methods) + 0.3)
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(len(blocks) * len(methods), across, squeeze=False)
-        for start, block in enumerate(blocks):
-            for column, region in enumerate(block):
-                of_region = scores[scores["region"] == region]
-                above = panels[start * len(methods), column]
-                for row, (method, (colour, _, marker)) in enumerate(looks(methods).items(), start * len(methods)):
-                    axes = panels[row, column]
-                    if axes is not above:
-                        axes.sharex(above)
-                        axes.sharey(above)
-                    draw_panel(axes, of_region[of_region["method"] == method], colour, marker, titles[region])
-                    axes.tick_params(labelbottom=row == (start + 1) * len(methods) - 1)
-                    if column == 0:
-                        axes.set_ylabel(f"{names[method]}\npredicted − reference (ml)", fontsize=NAME_SIZE)
-                axes.set_xlabel("mean of both volumes (ml)", fontsize=8)
-        for axes in panels[-len(methods) :, len(blocks[-1]) :].flat:
-            axes.remove()
-        add_notes(figure, [*notes, *left_out, *escape_notes([*methods, *regions])])
-    return figure
+    methods, notes = choose_first(list(scores["method"].unique()), int(HIGHEST // HEIGHT), "methods")
+    columns = arrange(regions, NARROWEST, HEIGHT * len(methods), AXIS)
+    with house_style(drawn := [*methods, *columns.names]):
+        width = min(2.5, (WIDEST - AXIS) / columns.across)
+        titles, above = wrap_titles(columns.names, width - 0.2, TITLE_SIZE)
+        names, beside = wrap_titles(methods, HEIGHT - 0.3, NAME_SIZE)  # turned
+        height = (HEIGHT + above) * len(columns.rows) * len(methods) + 0.3
+        figure, panels = columns.panels(width * columns.across + AXIS + beside, height, len(methods))
+        for number, region in enumerate(columns.names):
+            row, column = divmod(number, columns.across)
+            of_region = scores[scores["region"] == region]
+            below = panels[row * len(methods) : (row + 1) * len(methods), column]
+            for axes, (method, (colour, _, marker)) in zip(below, looks(methods).items(), strict=True):
+                if axes is not below[0]:
+                    axes.sharex(below[0])
+                    axes.sharey(below[0])
+                draw_panel(axes, of_region[of_region["method"] == method], colour, marker, titles[region])
+                axes.tick_params(labelbottom=axes is below[-1])
+                if column == 0:
+                    axes.set_ylabel(f"{names[method]}\npredicted − reference (ml)", fontsize=NAME_SIZE)
+            below[-1].set_xlabel("mean of both volumes (ml)", fontsize=8)
+        return finish(figure, {}, [*notes, *columns.notes], drawn)
 
 
 def draw_panel(axes: Axes, cases: pd.DataFrame, colour: str, marker: str, title: str) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -13,20 +14,30 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from PIL import Image
 
 from segan_nnunet.evaluation.conclusions import Conclusions
+from segan_nnunet.evaluation.presentation.conclusion import conclusion, name_methods, ranking_sentence
 from segan_nnunet.evaluation.presentation.figures import CAPTIONS
 from segan_nnunet.evaluation.presentation.figures.style import PRINT_DPI, SCREEN_DPI
+from segan_nnunet.evaluation.presentation.report.rows import (
+    COMPARISON_HEAD,
+    SUMMARY_HEAD,
+    comparison_rows,
+    summary_rows,
+)
 from segan_nnunet.evaluation.presentation.report.slices import CASES_FOLDER, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
-from segan_nnunet.evaluation.presentation.table import TRAINING, Table
-from segan_nnunet.evaluation.scores.scores import SCORES
+from segan_nnunet.evaluation.presentation.table import TRAINING, Table, ranking_tables
+from segan_nnunet.evaluation.scores.scores import SCORES, Score
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
-from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note, sentences
+from segan_nnunet.evaluation.statistics.paired import PRIMARY
+from segan_nnunet.evaluation.statistics.sentences import amount, family_note, sentences
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
+NARROW = 9  # columns of a table; with more it is turned, so that it fits a page
 RANDOM = f"places in the ranking: {RESAMPLES} resamples, seed {SEED}; nothing else in the comparison is random"
 
 
@@ -48,26 +59,41 @@ def write_report(
         others: names of further cases that the viewer can open, from files beside the page.
         pictures: files that were drawn; those in PNG are shown.
     """
-    compared, tests = conclusions.compared, conclusions.tests
-    regions, shown_scores = conclusions.regions, conclusions.shown_scores
-    strata = [ALL_CASES] + sorted(set(tests["stratum"]) - {ALL_CASES}) if len(tests) else []
+    compared, tests, summary = conclusions.compared, conclusions.tests, conclusions.summary
+    shown_scores, ranking = conclusions.shown_scores, conclusions.ranking
+    strata = list(summary["stratum"].unique())  # all cases first
+
+    def words_and_rows(stratum: str, primary: bool) -> tuple[list[str], Mapping[str, list[list[str]]]]:
+        rows = tests[(tests["stratum"] == stratum) & ((tests["family"] == PRIMARY) == primary)]
+        words = sentences(rows, conclusions.regions, stratum, primary, shown_scores)
+        return words, comparison_rows(rows, shown_scores)
+
     folder = files(__package__)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["breakable"] = breakable
     page = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
     text = page.render(
         title=compared.title,
+        cases=amount(conclusions.means["case"].nunique(), "case"),
+        names=name_methods(list(compared.methods)),
+        conclusion=conclusion(conclusions),
         style=(folder / "report.css").read_text(encoding="utf-8"),
         viewer=(folder / "viewer.js").read_text(encoding="utf-8"),
         tables=tables,
+        strata=strata,
+        narrow=NARROW,
         training=TRAINING,
-        family=family_note(tests, shown_scores) if strata else "",
-        counted=count_findings(tests) if strata else "",
-        primary=sentences(tests, regions, ALL_CASES, True, shown_scores) if strata else [],
-        exploratory={stratum: sentences(tests, regions, stratum, False, shown_scores) for stratum in strata},
-        intervals=intervals(conclusions.summary),
+        family=family_note(tests, shown_scores) if len(tests) else "",
+        primary=words_and_rows(ALL_CASES, True),
+        exploratory={stratum: words_and_rows(stratum, False) for stratum in strata},
+        comparison_head=COMPARISON_HEAD,
+        summaries={name: summary_rows(summary[summary["stratum"] == name], shown_scores) for name in strata},
+        summary_head=SUMMARY_HEAD,
+        ranking=ranking_tables(ranking) if ranking else [],
+        ranking_notes=[ranking_sentence(ranking), *ranking.notes] if ranking else [],
         pictures=[(CAPTIONS[file.stem], *embed(file)) for file in pictures if file.suffix == ".png"],
         case_list=(folder / "case_list.js").read_text(encoding="utf-8"),
-        case_data=as_json(case_list_data(conclusions.means)),
+        case_data=as_json(case_list_data(conclusions.means, shown_scores)),
         data=as_json(viewer_data(shown, compared.labelling.regions)),
         shown={case.case_id: f"{case.case_id} ({case.rank})" for case in shown},
         others=others,
@@ -89,11 +115,12 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
+def case_list_data(scores: pd.DataFrame, shown: Sequence[Score] = SCORES) -> dict[str, Any]:
     """Return everything that the list of cases, which sorts and filters, needs, fit for JSON.
 
     Args:
         scores: one row per method, case and region; fold and grade where they are known.
+        shown: the scores to list.
 
     Returns:
         methods, regions, scores (title and decimals of each), about (names of what is known of a case), cases (each its
@@ -104,38 +131,33 @@ def case_list_data(scores: pd.DataFrame) -> dict[str, Any]:
     about = [name for name in ("fold", "grade") if name in of_case and of_case[name].replace("", pd.NA).notna().any()]
     known = of_case[about].astype("string").fillna("")
     values = []
-    for score in SCORES:
+    for score in shown:
         table = scores.pivot(index="case", columns=["region", "method"], values=score.column).round(score.decimals)
         parts = (table[region][methods] for region in regions)
         values.append([part.astype(object).where(np.isfinite(part), None).to_numpy().tolist() for part in parts])
     return {
         "methods": methods,
         "regions": regions,
-        "scores": [{"title": score.title, "decimals": score.decimals} for score in SCORES],
+        "scores": [{"title": score.title, "decimals": decimals(scores[score.column], score)} for score in shown],
         "about": about,
         "cases": [[case, *row] for case, row in zip(of_case.index, known.to_numpy().tolist(), strict=True)],
         "values": values,
     }
 
 
+def decimals(values: pd.Series, score: Score) -> int:
+    """Return the decimals that a list of cases shows: none where all values are whole, such as numbers of lesions."""
+    return 0 if (values.dropna() % 1 == 0).all() else score.decimals
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that a narrow column may break where its words begin, as in UNet|Softmax|Trainer."""
+    return Markup("<wbr>").join(re.split(r"(?<=[A-Za-z]{4})(?=[A-Z][a-z])|(?<=[_/-])", name))
+
+
 def as_json(data: Mapping[str, Any]) -> str:
     """Return data as text in which "<" cannot end the script that holds it."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def intervals(summary: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return rows of the table of means and medians with their intervals, as text."""
-    rows = []
-    for row in summary.itertuples():
-        mean = f"{row.mean:.3f} [{row.mean_low:.3f}, {row.mean_high:.3f}]"
-        median = f"{row.median:.3f} [{row.median_low:.3f}, {row.median_high:.3f}]"
-        rows.append((row.stratum, row.method, row.score, row.region, str(row.cases), *blank_nan(mean, median)))
-    return rows
-
-
-def blank_nan(*texts: str) -> list[str]:
-    """Write undefined numbers as a dash."""
-    return [text.replace("[nan, nan]", "").replace("nan", "–") for text in texts]
 
 
 def embed(picture: Path) -> tuple[str, int]:

@@ -171,6 +171,7 @@
     const kept = chosen.images[modality.value] ? modality.value : chosen.shown;
     modality.replaceChildren(...Object.keys(chosen.images).map((name) => new Option(name, name)));
     modality.value = kept;
+    modality.closest("fieldset").hidden = modality.options.length < 2;
     element("slice").max = chosen.depth - 1;
     element("slice").value = chosen.start;
     element("outlines").replaceChildren();

@@ -1,0 +1,95 @@
+"""Write the conclusion of a comparison: three sentences that a reader sees first."""
+
+from segan_nnunet.evaluation.conclusions import Conclusions
+from segan_nnunet.evaluation.presentation.table import mean_text
+from segan_nnunet.evaluation.presentation.table_notes import counted
+from segan_nnunet.evaluation.scores.seeds import single_trainings
+from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
+from segan_nnunet.evaluation.statistics.ranking import Ranking
+from segan_nnunet.evaluation.statistics.sentences import FEW_UNITS, clauses, count_findings, equivalence_clauses, listed
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+
+MOST_PAIRS = 3  # of methods that the conclusion names one by one
+MOST_NAMES = 3
+
+
+def name_methods(methods: list[str]) -> str:
+    """Return the names of the methods; of many, the first ones and the number of the others."""
+    if len(methods) <= MOST_NAMES + 1:
+        return listed(methods)
+    return listed([*methods[:MOST_NAMES], f"{len(methods) - MOST_NAMES} other methods"])
+
+
+def conclusion(conclusions: Conclusions) -> list[str]:
+    """Return three sentences: the primary endpoint, the exploratory scores, and what the result rests on."""
+    return [primary_sentence(conclusions), exploratory_sentence(conclusions), basis_sentence(conclusions)]
+
+
+def primary_sentence(conclusions: Conclusions) -> str:
+    """Say which methods differ in the primary endpoint; of a single method its mean scores."""
+    tests = conclusions.tests
+    if not len(tests):
+        return mean_sentence(conclusions)
+    pairs = tests[tests["family"] == PRIMARY].groupby(["method", "baseline"], sort=False)
+    if len(pairs) > MOST_PAIRS:
+        return count_findings(tests)
+    shown = conclusions.shown_scores
+    each = [
+        f"{name} {', and '.join([*clauses(rows, shown), *equivalence_clauses(rows, shown)])}"
+        for (name, _), rows in pairs
+    ]
+    return f"Primary endpoint: {'; '.join(each)}."
+
+
+def mean_sentence(conclusions: Conclusions) -> str:
+    """Say the means of a single method in the primary endpoint."""
+    summary = conclusions.summary[conclusions.summary["stratum"] == ALL_CASES]
+    means = [
+        f"{score.title} of {row['region']} {mean_text(row, score)}"
+        for score in conclusions.shown_scores
+        for _, row in summary[summary["score"] == score.column].iterrows()
+        if score.column in conclusions.settings.primary
+    ]
+    return f"Means of {conclusions.baseline}: {', '.join(means)}."
+
+
+def exploratory_sentence(conclusions: Conclusions) -> str:
+    """Say in which other scores methods differ in all cases."""
+    tests = conclusions.tests
+    if not len(tests):
+        return "There is only one method, so nothing is compared."
+    rows = tests[(tests["family"] != PRIMARY) & (tests["stratum"] == ALL_CASES)]
+    found = rows[significant(rows)]
+    number = f"{len(found) or 'None'} of the {len(rows)} exploratory comparisons"
+    if found.empty or found.groupby(["method", "baseline"]).ngroups > MOST_PAIRS:
+        return f"{number} {'is' if len(found) < 2 else 'are'} significant."
+    titles = {score.column: score.title for score in conclusions.shown_scores}
+    words = {BETTER: "is better than", WORSE: "is worse than", DISAGREE: f"differs ({DISAGREE}) from"}
+    each = [
+        f"{method} {words[verdict]} {baseline} in {listed(list(of_kind['score'].map(titles).unique()))}"
+        for (method, baseline, verdict), of_kind in found.groupby(["method", "baseline", "verdict"], sort=False)
+    ]
+    return f"{number} {'is' if len(found) < 2 else 'are'} significant: {'; '.join(each)}."
+
+
+def basis_sentence(conclusions: Conclusions) -> str:
+    """Say on how many cases, patients and trainings the result rests."""
+    means = conclusions.means
+    patients = means["patient"].nunique()
+    text = f"This rests on {counted(means['case'].nunique(), patients)}"
+    text += ", which are few" if patients < FEW_UNITS else ""
+    if single := single_trainings(conclusions.scores):
+        text += f", and on one training (or one set of predictions) of {name_methods(single)}"
+    return f"{text}."
+
+
+def ranking_sentence(ranking: Ranking) -> str:
+    """Say the order of the methods, and which neighbours in it differ significantly."""
+    order = [f"{name} {mean:.2f}" for name, mean in zip(ranking.methods, ranking.mean_ranks, strict=True)]
+    pairs = list(zip(ranking.methods, ranking.methods[1:], ranking.p_holm.diagonal(1), strict=False))
+    apart = [f"{better} and {worse}" for better, worse, p in pairs if p < ALPHA]
+    close = [f"{better} and {worse}" for better, worse, p in pairs if not p < ALPHA]
+    each = [
+        f"{listed(names)} {words}" for names, words in ((apart, "differ significantly"), (close, "do not")) if names
+    ]
+    return f"Mean ranks, from the best: {', '.join(order)}. Of neighbours, {'; '.join(each)}."
