@@ -21,10 +21,10 @@ def panoptic_quality(shared: NDArray[np.int64], of_nothing: float) -> dict[str, 
     Args:
         shared: voxels that each component of the reference (rows) shares with each of the prediction (columns); row and
             column 0 are the voxels in no component.
-        of_nothing: PQ and RQ of two masks without a component.
+        of_nothing: all three where neither mask has a component.
 
     Returns:
-        PQ, SQ and RQ; SQ is NaN where nothing matches, and PQ and RQ are 0 where that leaves components unmatched.
+        PQ, SQ and RQ; where there are components and none match, PQ and RQ are 0 and SQ is NaN.
     """
     overlap = shared[1:, 1:]
     rows, columns = overlap.nonzero()
@@ -32,8 +32,9 @@ def panoptic_quality(shared: NDArray[np.int64], of_nothing: float) -> dict[str, 
     iou = inside / (shared.sum(axis=1)[1:][rows] + shared.sum(axis=0)[1:][columns] - inside)
     matched = iou[iou > LEAST_IOU]
     components = sum(overlap.shape)
+    if not components:
+        return {"PQ": of_nothing, "SQ": of_nothing, "RQ": of_nothing}
     if not len(matched):
-        quality = 0.0 if components else of_nothing
-        return {"PQ": quality, "SQ": float("nan"), "RQ": quality}
+        return {"PQ": 0.0, "SQ": float("nan"), "RQ": 0.0}
     segmentation, recognition = float(matched.mean()), 2 * len(matched) / components
     return {"PQ": segmentation * recognition, "SQ": segmentation, "RQ": recognition}

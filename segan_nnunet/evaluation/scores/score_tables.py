@@ -27,8 +27,8 @@ VOLUME_WORDS = (
 DETECTION_WORDS = (
     "Lesion F1: 2 found / (2 found + missed + false), of the lesions in the lesion-wise scores. PQ = SQ · RQ, the "
     "panoptic quality, of the components (26 neighbours) of both masks; none is grown or left out. Components match "
-    "where their IoU is greater than 0.5. SQ: the mean IoU of the matches, left out where nothing matches. RQ: 2 "
-    "matches / (components of both masks)."
+    "where their IoU is greater than 0.5. SQ: the mean IoU of the matches, left out where components exist and none "
+    "match. RQ: 2 matches / (components of both masks). Without any lesion or component they are as lesion-wise Dice."
 )
 
 

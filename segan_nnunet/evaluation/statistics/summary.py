@@ -122,7 +122,7 @@ def missed_and_false(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def pooled_f1_note(scores: pd.DataFrame) -> str:
-    """Give F1 of the lesions of all cases together, where the table has its mean over the cases.
+    """Give F1 of the lesions of all cases together, for each method and each region that has lesions.
 
     Args:
         scores: one row per method, seed, case and region, with LesionsFound, LesionsMissed, LesionsFalse.
@@ -130,7 +130,7 @@ def pooled_f1_note(scores: pd.DataFrame) -> str:
     counts = scores.groupby(["method", "region"], sort=False)[["LesionsFound", "LesionsMissed", "LesionsFalse"]].sum()
     pooled = 2 * counts["LesionsFound"] / (counts.sum(axis=1) + counts["LesionsFound"])
     each = [
-        f"{method}: " + ", ".join(f"{region} {value:.3f}" for (_, region), value in of_method.items())
+        f"{method}: " + ", ".join(f"{region} {value:.3f}" for (_, region), value in of_method.dropna().items())
         for method, of_method in pooled.groupby("method", sort=False)
     ]
     return f"Lesion F1 of the lesions of all cases together: {'; '.join(each)}."
