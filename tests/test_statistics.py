@@ -13,7 +13,7 @@ from segan_nnunet.evaluation.statistics import paired as statistics
 from segan_nnunet.evaluation.statistics.intervals import mean_interval, median_interval
 from segan_nnunet.evaluation.statistics.paired import paired_tests, wilcoxon
 from segan_nnunet.evaluation.statistics.sentences import count_findings, few_units, sentences, smallest_p
-from segan_nnunet.evaluation.statistics.summary import strata, summarise
+from segan_nnunet.evaluation.statistics.summary import pooled_f1_note, strata, summarise
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
@@ -92,6 +92,13 @@ def test_rounding_errors_make_and_break_no_ties() -> None:
     assert len(np.unique(np.abs(differences))) > len(np.unique(np.abs(voxels))), "they differ by rounding errors"
     assert wilcoxon(differences) == wilcoxon(voxels.astype(float))
     assert wilcoxon(np.array([1e-17, -1e-16, 0.0])) == (1.0, 0.0)
+
+
+def test_pooled_f1_by_hand() -> None:
+    counts = {"LesionsFound": [1, 3, 0], "LesionsMissed": [1, 0, 0], "LesionsFalse": [0, 3, 0]}
+    table = pd.DataFrame({"method": "A", "case": ["a", "b", "a"], "region": ["whole", "whole", "core"], **counts})
+    assert pooled_f1_note(table).endswith("together: A: whole 0.667.")  # 2 * 4 / (2 * 4 + 1 + 3), no lesion in the core
+    assert pooled_f1_note(table[2:]).endswith("together: no case has a lesion.")
 
 
 def test_holm_by_hand() -> None:

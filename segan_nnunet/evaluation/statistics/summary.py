@@ -130,10 +130,10 @@ def pooled_f1_note(scores: pd.DataFrame) -> str:
     counts = scores.groupby(["method", "region"], sort=False)[["LesionsFound", "LesionsMissed", "LesionsFalse"]].sum()
     pooled = 2 * counts["LesionsFound"] / (counts.sum(axis=1) + counts["LesionsFound"])
     each = [
-        f"{method}: " + ", ".join(f"{region} {value:.3f}" for (_, region), value in of_method.dropna().items())
-        for method, of_method in pooled.groupby("method", sort=False)
+        f"{method}: " + ", ".join(f"{region} {value:.3f}" for (_, region), value in of_method.items())
+        for method, of_method in pooled.dropna().groupby("method", sort=False)
     ]
-    return f"Lesion F1 of the lesions of all cases together: {'; '.join(each)}."
+    return f"Lesion F1 of the lesions of all cases together: {'; '.join(each) or 'no case has a lesion'}."
 
 
 def missed_note(counts: pd.DataFrame) -> str:
