@@ -9,7 +9,7 @@ from scipy import stats
 
 from segan_nnunet.evaluation.presentation.report.rows import comparison_rows
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
-from segan_nnunet.evaluation.scores.scores import FURTHER, HD95, SCORES, TABLE_1
+from segan_nnunet.evaluation.scores.scores import FURTHER, HD95, SCORES, TABLE_1, VOLUMES
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED
 from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, ONE_TRAINING, WORSE, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import rank
@@ -59,7 +59,8 @@ def test_every_significant_result_names_its_direction() -> None:
     base = np.linspace(0.5, 0.9, 20)
     scores = scores_of({"base": base, "up": base + 0.02, "down": base - 0.02, "same": base[::-1]})
     tests = paired_tests(scores, "base").set_index(["method", "score"])["verdict"]
-    for score in SCORES:
+    assert not {score.column for score in VOLUMES} & set(tests.index.get_level_values("score")), "without direction"
+    for score in TABLE_1 + FURTHER:
         assert tests["up", score.column] == BETTER and tests["down", score.column] == WORSE
         assert tests["same", score.column] == ""
     said = " ".join(sentences(paired_tests(scores, "base"), ["whole"]))

@@ -94,7 +94,7 @@ def test_empty_policy_brats_counts_every_case(validated: Path) -> None:
     assert table.loc[("UNet", "Precision", "tumor core"), "mean"] == pytest.approx((1 + 0) / 2)
     diagonal = np.sqrt(3 * 10**2)
     assert table.loc[("UNet", "HD95_mm", "tumor core"), "mean"] == pytest.approx((0 + diagonal) / 2)
-    assert "policy brats" in made.table and "HD95 is the diagonal of the volume" in made.table
+    assert "policy brats" in made.table and "HD95 and ASSD are the diagonal of the volume" in made.table
 
 
 @pytest.mark.usefixtures("tables_only")

@@ -213,6 +213,10 @@ def test_compare_writes_the_table_and_names_the_definitions(tmp_path: Path) -> N
     assert "HD95 (pooled): " in (tmp_path / "out" / "further_scores.md").read_text()
     assert "NSD 2 mm whole tumor" in (tmp_path / "out" / "surface_scores.md").read_text()
     summary = pd.read_csv(tmp_path / "out" / "table1.csv").set_index(["method", "score", "region"])
+    # case a finds its one lesion; b finds one and invents one
+    assert summary.loc[("A", "LesionF1", "whole tumor"), "mean"] == pytest.approx((1 + 2 / 3) / 2)
+    detection = (tmp_path / "out" / "detection_scores.md").read_text()
+    assert "all cases together: A: whole tumor 0.800; B: whole tumor 1.000." in detection, "2 * 2 / (2 * 2 + 0 + 1)"
     of = {score: summary.loc[("A", score, "whole tumor"), "mean"] for score in ("LesionDice", "LesionsFalse")}
     assert of == {"LesionDice": pytest.approx((250 / 375 + 1 / 2) / 2), "LesionsFalse": 1 / 2}
     cases = pd.read_csv(tmp_path / "out" / "cases.csv")

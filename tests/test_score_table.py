@@ -11,7 +11,7 @@ import pytest
 
 from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_position
 from segan_nnunet.evaluation.presentation.table import Table, build_table, escape_latex, latex, markdown
-from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1
+from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1, VOLUMES
 from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.hand_made_scores import REGIONS, scores_of
@@ -32,8 +32,11 @@ def test_the_best_is_bold_whether_high_or_low_is_good() -> None:
     assert lines[2] == "| A |" + " 0.250 |" * 9
     assert lines[3] == "| B |" + " **0.750** |" * 9
     first, second = markdown(further).splitlines()[2:4]
-    assert first == "| A |" + " 0.2500 |" * 3 + " **0.25** |" * 6, "specificity is good when high, distances when low"
-    assert second == "| B |" + " **0.7500** |" * 3 + " 0.75 |" * 6
+    assert first == "| A |" + " 0.2500 |" * 3 + " **0.25** |" * 9, "specificity is good when high, distances when low"
+    assert second == "| B |" + " **0.7500** |" * 3 + " 0.75 |" * 9
+    scores = scores_of({"A": [0.25, 0.25], "B": [0.75, 0.75]})
+    volumes = build_table("Volumes", summarise(scores), paired_tests(scores, "A"), VOLUMES, REGIONS)
+    assert "**" not in markdown(volumes), "a signed difference is good near 0"
 
 
 def test_a_significant_difference_is_marked_and_explained() -> None:

@@ -14,6 +14,8 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.measurement import Case, measure, measure_case
 from segan_nnunet.evaluation.scores.scores import (
+    FURTHER,
+    VOLUMES,
     add_scores,
     confusion_matrix,
     dice,
@@ -137,6 +139,8 @@ def test_all_scores_of_a_case_by_geometry(case: Case) -> None:
     assert small["prediction_ml"] == pytest.approx(8 * 6 / 1000)  # voxels of 6 mm³
     assert small["reference_ml"] == pytest.approx(64 * 6 / 1000)
     assert small["VolumeDifference_ml"] == pytest.approx(56 * 6 / 1000)
+    assert small["SignedVolumeDifference_ml"] == pytest.approx(-56 * 6 / 1000)
+    assert small["RelativeVolumeDifference"] == pytest.approx((8 - 64) / 64)
     # the cube of 4 has 56 surface voxels; from its far corner the nearest voxel of the cube of 2 is 2 steps along each
     # axis away, sqrt(4² + 2² + 6²); 3 of 56 voxels may be left out, and more than those share the farthest x and z
     assert math.hypot(4, 6) <= small["HD95_mm"] <= math.hypot(4, 2, 6)
@@ -162,8 +166,11 @@ def test_empty_masks_under_both_policies(case: Case) -> None:
         assert brats.loc[row, "HD95_mm"] == pytest.approx(diagonal)
     # what is not empty is the same under both, and so are specificity and volumes everywhere
     assert brats.loc[("small", "whole"), overlaps].tolist() == left_out.loc[("small", "whole"), overlaps].tolist()
-    for column in ("Specificity", "VolumeDifference_ml"):
-        assert brats[column].tolist() == left_out[column].tolist()
+    for column in ("Specificity", *(score.column for score in (FURTHER[-1], *VOLUMES))):
+        np.testing.assert_array_equal(brats[column], left_out[column])
+    assert brats["RelativeVolumeDifference"].isna().tolist() == [region == "core" for _, region in brats.index]
+    assert brats.loc[one_prediction, "RelativeVolumeDifference"] == -1
+    assert brats.loc[one_reference, "SignedVolumeDifference_ml"] == pytest.approx(1 * 6 / 1000)
     assert left_out.loc[one_prediction, "VolumeDifference_ml"] == pytest.approx(64 * 6 / 1000)
 
 

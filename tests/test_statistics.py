@@ -13,7 +13,7 @@ from segan_nnunet.evaluation.statistics import paired as statistics
 from segan_nnunet.evaluation.statistics.intervals import mean_interval, median_interval
 from segan_nnunet.evaluation.statistics.paired import paired_tests, wilcoxon
 from segan_nnunet.evaluation.statistics.sentences import count_findings, few_units, sentences, smallest_p
-from segan_nnunet.evaluation.statistics.summary import strata, summarise
+from segan_nnunet.evaluation.statistics.summary import pooled_f1_note, strata, summarise
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
@@ -94,6 +94,13 @@ def test_rounding_errors_make_and_break_no_ties() -> None:
     assert wilcoxon(np.array([1e-17, -1e-16, 0.0])) == (1.0, 0.0)
 
 
+def test_pooled_f1_by_hand() -> None:
+    counts = {"LesionsFound": [1, 3, 0], "LesionsMissed": [1, 0, 0], "LesionsFalse": [0, 3, 0]}
+    table = pd.DataFrame({"method": "A", "case": ["a", "b", "a"], "region": ["whole", "whole", "core"], **counts})
+    assert pooled_f1_note(table).endswith("together: A: whole 0.667.")  # 2 * 4 / (2 * 4 + 1 + 3), no lesion in the core
+    assert pooled_f1_note(table[2:]).endswith("together: no case has a lesion.")
+
+
 def test_holm_by_hand() -> None:
     """The p of one family, sorted: times their number, times one fewer and so on, never falling."""
     random = np.random.default_rng(4)
@@ -101,6 +108,7 @@ def test_holm_by_hand() -> None:
     table = scores_of({"base": base, "A": base + random.normal(0.02, 0.05, 30), "B": base + random.normal(0, 0.05, 30)})
     tests = paired_tests(table, "base")
     families = {"primary": 2 * 1, "exploratory: table1, all": 2 * 2, "exploratory: further_scores, all": 2 * 3}
+    families |= {"exploratory: ASSD, all": 2 * 1}  # so that p of the scores beside it stays
     assert tests["family"].value_counts().to_dict() == families
     for name, number in families.items():
         family = tests[tests["family"] == name].sort_values("p")

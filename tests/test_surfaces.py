@@ -112,6 +112,31 @@ def test_an_element_touches_the_surface_voxel_that_it_names() -> None:
         assert steps.min() == 0 and steps.max() == 1
 
 
+def test_assd_pools_the_distances_of_both_surfaces() -> None:
+    # 5 of 41 voxels lie 1 ... 5 steps from the shorter line, all others of 41 + 36 on the other line
+    for spacing in ((1, 1, 1), (7, 4, 2.5)):
+        for masks in ((line(41), line(36)), (line(36), line(41))):
+            found = surface_scores(MaskPair(*masks, spacing), Measures())["ASSD_mm"]
+            assert found == pytest.approx(15 * spacing[2] / 77)
+    assert math.isnan(surface_scores(MaskPair(line(0), line(9), (1, 1, 1)), Measures())["ASSD_mm"])
+
+
+def test_assd_agrees_with_monai() -> None:
+    metrics = pytest.importorskip("monai.metrics", reason="MONAI is installed with the `test` extra")
+    import torch
+
+    for seed, spacing in PAIRS:
+        masks = boxes(seed), boxes(seed + 5)
+        tensors = [torch.from_numpy(mask)[None, None].float() for mask in masks]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of MONAI about itself
+            theirs = metrics.compute_average_surface_distance(
+                *tensors, include_background=True, symmetric=True, spacing=list(spacing)
+            )
+        ours = surface_scores(MaskPair(*masks, spacing), Measures())["ASSD_mm"]
+        assert ours == pytest.approx(float(theirs), rel=1e-5)
+
+
 def test_nsd_is_the_share_of_both_surfaces_that_is_near_enough() -> None:
     # all voxels of a line are surface: 36 of 41 and 36 of 36 lie on the other, the next is 2.5 mm away
     found = surface_scores(MaskPair(line(41), line(36), (7, 4, 2.5)), Measures(nsd_mm=(0, 2.5, 100)))
@@ -139,13 +164,15 @@ def test_nsd_agrees_with_monai() -> None:
 @pytest.mark.parametrize("policy", EmptyPolicy)
 def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
     rows = [
-        {"TP": 0, "FP": predicted, "FN": true, "TN": 9, "surface_distance_mm": math.nan, "NSD_1mm": math.nan}
+        {"TP": 0, "FP": predicted, "FN": true, "TN": 9}
+        | dict.fromkeys(("surface_distance_mm", "ASSD_mm", "NSD_1mm"), math.nan)
         for true, predicted in ((0, 0), (0, 3), (5, 0))  # both empty, only the reference, only the prediction
     ]
     scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0), policy)
     for name, column in (("HD95", "HD95_mm"), ("NSD", "NSD_1mm"), *((name, name) for name in ("Dice", "Precision"))):
         expected = [42 if value == "diagonal" else value for value in RULES[policy][name]]
         np.testing.assert_array_equal(scores[column], expected)
+    np.testing.assert_array_equal(scores["ASSD_mm"], scores["HD95_mm"])
     assert f"policy {policy}:" in policy.describe()
 
 
@@ -155,6 +182,6 @@ def test_policies_of_the_challenges() -> None:
     assert newest["Dice"] == (LEFT_OUT, 0, 0) and newest["HD95"] == (LEFT_OUT, 373, 373)
     assert EmptyPolicy.BRATS_2023.describe() == (
         "Empty masks, policy brats2023: where both masks are empty, Dice, Precision, Sensitivity and NSD are 1, HD95 "
-        "is 0 mm; where only the reference is empty and where only the prediction is empty, Dice, Precision, "
-        "Sensitivity and NSD are 0, HD95 is 374 mm."
+        "and ASSD are 0 mm; where only the reference is empty and where only the prediction is empty, Dice, Precision, "
+        "Sensitivity and NSD are 0, HD95 and ASSD are 374 mm."
     )

@@ -17,18 +17,18 @@ from segan_nnunet.evaluation.presentation.report.slices import CASES_FOLDER, wri
 from segan_nnunet.evaluation.presentation.shown_cases import chosen_cases, load_case, ranked_cases
 from segan_nnunet.evaluation.presentation.table import Table, build_table, latex, markdown, ranking_markdown
 from segan_nnunet.evaluation.presentation.table_notes import comparison_notes
-from segan_nnunet.evaluation.scores.score_tables import ScoreTable
+from segan_nnunet.evaluation.scores.score_tables import DETECTION, ScoreTable, table_names
 from segan_nnunet.evaluation.scores.scores import TABLE_1
 from segan_nnunet.evaluation.scores.seeds import has_seeds
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
-from segan_nnunet.evaluation.statistics.summary import ALL_CASES, missed_and_false, missed_note, strata
+from segan_nnunet.evaluation.statistics.summary import ALL_CASES, missed_and_false, missed_note, pooled_f1_note, strata
 from segan_nnunet.evaluation.statistics.training_cost import EQUAL, cost_column, cost_notes, equal_time
 
 CASE_COLUMNS = ("method", "fold", "grade", "patient", "case", "region", "TP", "FP", "FN", "TN")
 # what `compare` writes
 OURS = re.compile(
-    r"(table1|further_scores|surface_scores|lesion_scores)(_.+)?\.(md|tex|csv)"
+    rf"({'|'.join(table_names())})(_.+)?\.(md|tex|csv)"
     r"|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
     r"|(figure2|figure3|distributions|equivalence|ranking|volumes|training_curves)\.(png|pdf)"
     rf"|{CASES_FOLDER}"
@@ -180,9 +180,10 @@ def build_tables(conclusions: Conclusions) -> dict[str, Table]:
         notes += [missed_note(missed_and_false(part)), *cost_notes(conclusions.costs, conclusions.baseline)]
         for table in conclusions.tables:
             is_table_1 = table.scores is TABLE_1
+            own = [*table.definitions, *([pooled_f1_note(part)] if table.name == DETECTION else [])]
             tables[f"{table.name}{suffix}"] = build_table(
                 f"{table.title}, grade {grade}" if grade else table.title,
-                summary, tests, table.scores, conclusions.regions, [*table.definitions, *notes], stratum,
+                summary, tests, table.scores, conclusions.regions, [*own, *notes], stratum,
                 settings.published and not grade and is_table_1, settings.spread, training if is_table_1 else {},
             )  # fmt: skip
     for number, group in enumerate(equal_time_groups(conclusions), start=1):

@@ -159,7 +159,9 @@ def median_text(row: pd.Series, score: Score) -> str:
 
 
 def best_of(means: Sequence[float], score: Score) -> float:
-    """Return the best mean; NaN where none is defined."""
+    """Return the best mean; NaN where none is defined, or where neither high nor low values are good."""
+    if score.higher_is_better is None:
+        return np.nan
     defined = [mean for mean in means if not np.isnan(mean)]
     return (max if score.higher_is_better else min)(defined, default=np.nan)
 

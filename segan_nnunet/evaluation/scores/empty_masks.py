@@ -29,7 +29,7 @@ class EmptyPolicy(TextEnum):
         situations_of: dict[str, list[str]] = {}
         for number, situation in enumerate(SITUATIONS):
             scores_of: dict[str, list[str]] = {}
-            for score, values in RULES[self].items():
+            for score, values in rules_of(self).items():
                 scores_of.setdefault(describe_value(score, values[number]), []).append(score)
             values_in_words = [
                 f"{names(scores)} {'are' if len(scores) > 1 else 'is'} {text}" for text, scores in scores_of.items()
@@ -88,7 +88,14 @@ RULES = {
     },
 }
 
+FOLLOWS = {"ASSD": "HD95"}  # scores whose empty masks are those of another score
+
 REMARKS = {EmptyPolicy.NNUNET: " An empty prediction of a region that is there so fails in every score."}
+
+
+def rules_of(policy: EmptyPolicy) -> dict[str, Empty]:
+    """Return what empty masks score under a policy, by score."""
+    return RULES[policy] | {score: RULES[policy][other] for score, other in FOLLOWS.items()}
 
 
 def describe_value(score: str, value: Value) -> str:
@@ -97,7 +104,7 @@ def describe_value(score: str, value: Value) -> str:
         return "the diagonal of the volume"
     if math.isnan(value):
         return "left out"
-    return f"{value:g} mm" if score == "HD95" else f"{value:g}"
+    return f"{value:g} mm" if FOLLOWS.get(score, score) == "HD95" else f"{value:g}"
 
 
 def names(scores: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
 from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
+from segan_nnunet.evaluation.scores.detection import lesion_f1, panoptic_quality
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, nsd_column, surface_scores
 
 
@@ -33,7 +34,8 @@ def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] =
 
     Returns:
         LesionDice and LesionNSD_0.5mm (or whatever the tolerances are) in [0, 1], LesionHD95_mm, LesionsFound,
-        LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components).
+        LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components);
+        LesionF1 of these counts; PQ, SQ and RQ of the components as they are, none grown or left out.
     """
     pair = components(masks.prediction, masks.reference, rule)
     matches = one_to_one(pair.shared) if rule.one_to_one else together(pair.touching)
@@ -54,7 +56,15 @@ def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] =
             means[column] = total / (len(scores) + failures)
         else:
             means[column] = perfect if rule.nothing_is_perfect else float("nan")
-    return {**means, "LesionsFound": len(scores), "LesionsMissed": missed, "LesionsFalse": false}
+    of_nothing = 1.0 if rule.nothing_is_perfect else float("nan")
+    return {
+        **means,
+        "LesionsFound": len(scores),
+        "LesionsMissed": missed,
+        "LesionsFalse": false,
+        "LesionF1": lesion_f1(len(scores), missed, false, of_nothing),
+        **panoptic_quality(shared_by_components(masks.reference, pair, rule), of_nothing),
+    }
 
 
 def components(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], rule: LesionRule) -> Components:
@@ -71,6 +81,14 @@ def components(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], rule
     lesions = reach * reference  # voxels of one grown component are one lesion
     touching = shared_voxels(reach, predicted, shape)[1:, 1:] > 0
     return Components(lesions, predicted, shared_voxels(lesions, predicted, shape), touching)
+
+
+def shared_by_components(reference: NDArray[np.bool_], pair: Components, rule: LesionRule) -> NDArray[np.int64]:
+    """Count the voxels that each component of the reference, not grown, shares with each predicted one."""
+    if not rule.dilation:  # the lesions are these components
+        return pair.shared
+    plain, number = label(reference, np.ones((3,) * reference.ndim))
+    return shared_voxels(plain, pair.predicted, (1 + number, pair.shared.shape[1]))
 
 
 def shared_voxels(first: NDArray, second: NDArray, shape: tuple[int, int]) -> NDArray[np.int64]:

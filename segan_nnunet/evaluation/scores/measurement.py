@@ -135,8 +135,8 @@ def measure(
 
     Returns:
         One row per case, method and region, in the order of the cases: method, case, region, TP, FP, FN, TN,
-        surface_distance_mm (HD95), NSD at each tolerance, what `lesion_scores` returns where it is asked for, voxel_ml,
-        diagonal_mm, reference, prediction.
+        surface_distance_mm (HD95), ASSD_mm, NSD at each tolerance, what `lesion_scores` returns where it is asked for,
+        voxel_ml, diagonal_mm, reference, prediction.
 
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.

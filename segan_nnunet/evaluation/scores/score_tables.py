@@ -4,8 +4,32 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.definitions import NSD_WORDS, Measures
-from segan_nnunet.evaluation.scores.scores import TABLE_1, Score, further_scores, lesion_wise_scores, nsd_scores
+from segan_nnunet.evaluation.scores.definitions import NSD_WORDS, Lesions, Measures
+from segan_nnunet.evaluation.scores.scores import (
+    TABLE_1,
+    VOLUMES,
+    Score,
+    detection_scores,
+    further_scores,
+    lesion_wise_scores,
+    nsd_scores,
+)
+
+DETECTION = "detection_scores"
+ASSD_WORDS = (
+    "ASSD: the mean distance of all surface voxels of both masks from the other's surface, as MONAI and Metrics "
+    "Reloaded have it."
+)
+VOLUME_WORDS = (
+    "Signed volume difference: prediction minus reference. Relative: this difference divided by the reference; left "
+    "out where the reference is empty. Values near 0 are good, so no mean is bold, and nothing is tested."
+)
+DETECTION_WORDS = (
+    "Lesion F1: 2 found / (2 found + missed + false), of the lesions in the lesion-wise scores. PQ = SQ · RQ, the "
+    "panoptic quality, of the components (26 neighbours) of both masks; none is grown or left out. Components match "
+    "where their IoU is greater than 0.5. SQ: the mean IoU of the matches, left out where components exist and none "
+    "match. RQ: 2 matches / (components of both masks). Without any lesion or component they are as lesion-wise Dice."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +59,8 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
     hd95 = f"HD95 ({measures.hd95}): {measures.hd95.describe()}."
     tables = [
         ScoreTable("table1", "Table 1", TABLE_1),
-        ScoreTable("further_scores", "Further scores", further_scores(measures), [hd95]),
+        ScoreTable("further_scores", "Further scores", further_scores(measures), [hd95, ASSD_WORDS]),
+        ScoreTable("volume_scores", "Volumes", VOLUMES, [VOLUME_WORDS]),
         ScoreTable("surface_scores", "Surface scores", nsd_scores(measures), [NSD_WORDS[measures.nsd_by_mask]]),
         ScoreTable(
             "lesion_scores",
@@ -43,12 +68,18 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
             lesion_wise_scores(measures),
             [measures.lesion_rule.describe()] if measures.lesion_rule else [],
         ),
+        ScoreTable(DETECTION, "Detection of lesions", detection_scores(measures), [DETECTION_WORDS]),
     ]
     return [
         table
         for table in tables
         if table.scores and (measured is None or {score.column for score in table.scores} <= set(measured))
     ]
+
+
+def table_names() -> list[str]:
+    """Return the names of all tables that a comparison can have."""
+    return [table.name for table in score_tables(Measures(lesions=Lesions.BRATS_2026))]
 
 
 def primary_columns(measures: Measures, names: Sequence[str]) -> list[str]:
@@ -59,9 +90,10 @@ def primary_columns(measures: Measures, names: Sequence[str]) -> list[str]:
         names: of the scores as a user writes them: columns with or without unit, in upper or lower case.
 
     Raises:
-        InputError: a score is not measured.
+        InputError: a score is not measured, or is not tested.
     """
-    columns = [score.column for table in score_tables(measures) for score in table.scores]
+    scores = [score for table in score_tables(measures) for score in table.scores]
+    columns = [score.column for score in scores if score.higher_is_better is not None]
     by_name = {column.removesuffix("_mm").removesuffix("_ml").casefold(): column for column in columns}
     by_name |= {column.casefold(): column for column in columns}
     if unknown := [name for name in names if name.casefold() not in by_name]:

@@ -4,7 +4,7 @@ P is the predicted region, T the reference (truth). TP, FP, FN, TN count the vox
 in neither; voxels with the ignored label count nowhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.evaluation.scores.definitions import Measures
-from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, EmptyPolicy, rules_of
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
@@ -21,33 +21,91 @@ MOST_LOOKED_UP = 1 << 16  # label value up to which a table of all values is sma
 
 @dataclass(frozen=True)
 class Score:
-    """A score.
+    """A score. To add one, add a row to one of the tuples below: it becomes a column of that table and of cases.csv.
 
     Attributes:
         column: its name in tables of scores.
         title: with its unit.
-        higher_is_better: whether high values are good.
+        higher_is_better: whether high values are good; None where neither high nor low values are, as of a signed
+            difference. Such a score is shown and not tested.
         decimals: to show.
         low, high: range in which it is defined.
+        formula: its values from a table of measurements, as `add_scores` takes it; None where `measure` returns the
+            column itself.
+        family: of Holm's correction; by default the scores of a table are one. A score that joins a table later has
+            its own, so that p of the others stays.
     """
 
     column: str
     title: str
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     decimals: int = 3
     low: float = 0.0
     high: float = 1.0
+    formula: Callable[[pd.DataFrame], pd.Series] | None = None
+    family: str = ""
 
 
-DICE = Score("Dice", "Dice")
-HD95 = Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf)
-TABLE_1 = (DICE, Score("Precision", "Precision"), Score("Sensitivity", "Sensitivity"))
-FURTHER = (
-    Score("Specificity", "Specificity", decimals=4),
-    HD95,
-    Score("VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2, high=np.inf),
+def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
+    """Dice = 2|P ∩ T| / (|P| + |T|) (Eq. 14), in [0, 1]; NaN where both are empty."""
+    return ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def precision(tp: pd.Series, fp: pd.Series) -> pd.Series:
+    """Precision = |P ∩ T| / |P|, in [0, 1]; NaN where the prediction is empty."""
+    return ratio(tp, tp + fp)
+
+
+def sensitivity(tp: pd.Series, fn: pd.Series) -> pd.Series:
+    """Sensitivity = |P ∩ T| / |T|, in [0, 1]; NaN where the reference is empty."""
+    return ratio(tp, tp + fn)
+
+
+def specificity(tn: pd.Series, fp: pd.Series) -> pd.Series:
+    """Specificity = TN / (TN + FP), in [0, 1]; NaN where the reference fills the volume."""
+    return ratio(tn, tn + fp)
+
+
+def relative_volume_difference(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
+    """(|P| - |T|) / |T|, at least -1; NaN where the reference is empty."""
+    return ratio(fp - fn, tp + fn)
+
+
+def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
+    """Divide; NaN where the denominator is 0."""
+    return numerator / denominator.where(denominator > 0, np.nan)
+
+
+DICE = Score("Dice", "Dice", formula=lambda of: dice(of["TP"], of["FP"], of["FN"]))
+HD95 = Score(
+    "HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf,
+    formula=lambda of: of["surface_distance_mm"],
+)  # fmt: skip
+TABLE_1 = (
+    DICE,
+    Score("Precision", "Precision", formula=lambda of: precision(of["TP"], of["FP"])),
+    Score("Sensitivity", "Sensitivity", formula=lambda of: sensitivity(of["TP"], of["FN"])),
 )
-SCORES = TABLE_1 + FURTHER
+FURTHER = (
+    Score("Specificity", "Specificity", decimals=4, formula=lambda of: specificity(of["TN"], of["FP"])),
+    HD95,
+    Score("ASSD_mm", "ASSD (mm)", higher_is_better=False, decimals=2, high=np.inf, family="ASSD"),
+    Score(
+        "VolumeDifference_ml", "Volume difference (ml)", higher_is_better=False, decimals=2, high=np.inf,
+        formula=lambda of: (of["FP"] - of["FN"]).abs() * of["voxel_ml"],
+    ),
+)  # fmt: skip
+VOLUMES = (
+    Score(
+        "SignedVolumeDifference_ml", "Signed volume difference (ml)", higher_is_better=None, decimals=2, low=-np.inf,
+        high=np.inf, formula=lambda of: (of["FP"] - of["FN"]) * of["voxel_ml"],
+    ),
+    Score(
+        "RelativeVolumeDifference", "Relative volume difference", higher_is_better=None, low=-1, high=np.inf,
+        formula=lambda of: relative_volume_difference(of["TP"], of["FP"], of["FN"]),
+    ),
+)  # fmt: skip
+SCORES = TABLE_1 + FURTHER + VOLUMES  # of every comparison
 
 
 def further_scores(measures: Measures) -> tuple[Score, ...]:
@@ -80,29 +138,11 @@ def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
     )
 
 
-def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
-    """Dice = 2|P ∩ T| / (|P| + |T|) (Eq. 14), in [0, 1]; NaN where both are empty."""
-    return ratio(2 * tp, 2 * tp + fp + fn)
-
-
-def precision(tp: pd.Series, fp: pd.Series) -> pd.Series:
-    """Precision = |P ∩ T| / |P|, in [0, 1]; NaN where the prediction is empty."""
-    return ratio(tp, tp + fp)
-
-
-def sensitivity(tp: pd.Series, fn: pd.Series) -> pd.Series:
-    """Sensitivity = |P ∩ T| / |T|, in [0, 1]; NaN where the reference is empty."""
-    return ratio(tp, tp + fn)
-
-
-def specificity(tn: pd.Series, fp: pd.Series) -> pd.Series:
-    """Specificity = TN / (TN + FP), in [0, 1]; NaN where the reference fills the volume."""
-    return ratio(tn, tn + fp)
-
-
-def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    """Divide; NaN where the denominator is 0."""
-    return numerator / denominator.where(denominator > 0, np.nan)
+def detection_scores(measures: Measures) -> tuple[Score, ...]:
+    """Return F1 of the lesions and the panoptic quality; none where no lesions are asked for."""
+    if measures.lesion_rule is None:
+        return ()
+    return Score("LesionF1", "Lesion F1"), Score("PQ", "PQ"), Score("SQ", "SQ"), Score("RQ", "RQ")
 
 
 def confusion_matrix(reference: NDArray, prediction: NDArray, values: Sequence[int]) -> NDArray[np.int64]:
@@ -151,23 +191,18 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
 
     Args:
         measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
-            is empty), voxel_ml and diagonal_mm (of the volume); NSD where it was measured.
+            is empty), voxel_ml and diagonal_mm (of the volume); ASSD and NSD where they were measured.
         policy: what empty masks score.
     """
-    tp, fp, fn, tn = (measured[count] for count in ("TP", "FP", "FN", "TN"))
+    tp, fp, fn = (measured[count] for count in ("TP", "FP", "FN"))
     scores = measured.assign(
-        Dice=dice(tp, fp, fn),
-        Precision=precision(tp, fp),
-        Sensitivity=sensitivity(tp, fn),
-        Specificity=specificity(tn, fp),
-        HD95_mm=measured["surface_distance_mm"],
+        **{score.column: score.formula(measured) for score in SCORES if score.formula},
         prediction_ml=(tp + fp) * measured["voxel_ml"],
         reference_ml=(tp + fn) * measured["voxel_ml"],
-        VolumeDifference_ml=(fp - fn).abs() * measured["voxel_ml"],
     )
     no_prediction, no_reference = tp + fp == 0, tp + fn == 0
     situations = (no_prediction & no_reference, no_reference & ~no_prediction, no_prediction & ~no_reference)
-    for score, values in RULES[policy].items():
+    for score, values in rules_of(policy).items():
         for column in scores.filter(regex=f"^{score}(_|$)"):  # with its unit or tolerance
             for situation, value in zip(situations, values, strict=True):
                 scores.loc[situation, column] = measured.loc[situation, "diagonal_mm"] if value == DIAGONAL else value

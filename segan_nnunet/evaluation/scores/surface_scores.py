@@ -1,4 +1,4 @@
-"""Distances between the surfaces of two masks, and the scores that are made of them: HD95 and NSD.
+"""Distances between the surfaces of two masks, and the scores that are made of them: HD95, ASSD and NSD.
 
 Nearest neighbours between the surfaces are faster than distance maps of the whole box.
 """
@@ -75,7 +75,7 @@ class Part(NamedTuple):
 
 
 def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None) -> dict[str, float]:
-    """Return HD95 and NSD of two masks, or of parts of them as if these were masks of their own.
+    """Return HD95, ASSD and NSD of two masks, or of parts of them as if these were masks of their own.
 
     Args:
         masks: the prediction and its reference.
@@ -83,10 +83,11 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
         part: of the masks; all of them by default.
 
     Returns:
-        HD95_mm, and NSD_0.5mm or whatever the tolerances are; NaN where either mask is empty.
+        HD95_mm, ASSD_mm (the mean distance of all surface voxels of both masks from the other's surface), and NSD_0.5mm
+        or whatever the tolerances are; NaN where either mask is empty.
     """
     if not all(len(voxels) for voxels in masks.voxels):
-        return dict.fromkeys(["HD95_mm", *map(nsd_column, measures.nsd_mm)], float("nan"))
+        return dict.fromkeys(["HD95_mm", "ASSD_mm", *map(nsd_column, measures.nsd_mm)], float("nan"))
     part = part or Part(*(np.ones(len(voxels), bool) for voxels in masks.voxels))
     forth, back = directed = [distances_mm(masks, part, *direction) for direction in THERE_AND_BACK]
     if measures.hd95 is Hd95.SURFACE:
@@ -99,7 +100,7 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
     else:
         distance = float(max(np.percentile(forth, PERCENTILE), np.percentile(back, PERCENTILE)))
     shares = {nsd_column(tolerance): nsd(forth, back, tolerance, measures.nsd_by_mask) for tolerance in measures.nsd_mm}
-    return {"HD95_mm": distance, **shares}
+    return {"HD95_mm": distance, "ASSD_mm": float(np.concatenate([forth, back]).mean()), **shares}
 
 
 def distances_mm(masks: MaskPair, part: Part, first: int, second: int) -> NDArray[np.float64]:

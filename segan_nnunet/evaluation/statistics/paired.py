@@ -85,7 +85,8 @@ def paired_tests(
     The test is Wilcoxon's over units; where one of the two methods has several seeds, the test over seeds and units of
     `seed_level`. Holm's correction holds the chance of any false finding at 5 % within a family. The primary endpoint
     is one family: all its comparisons in all cases. Every other comparison is exploratory; the exploratory comparisons
-    of one table and stratum are corrected together.
+    of one table and stratum are corrected together, those of a score with a family of its own by themselves. A score
+    without a good direction is not tested.
 
     Args:
         scores: one row per method, seed, case and region; without `seed` each method is a single training.
@@ -115,10 +116,11 @@ def paired_tests(
     rows = []
     for stratum, part in strata(scores).items():
         patients = patients_of(part)
-        for table, score in ((name, score) for name, chosen in tables.items() for score in chosen):
+        tested = ((name, s) for name, chosen in tables.items() for s in chosen if s.higher_is_better is not None)
+        for table, score in tested:
             by_case = by_method_and_seed(part, score.column)
             is_primary = score.column in primary and stratum == ALL_CASES
-            family = PRIMARY if is_primary else f"exploratory: {table}, {stratum}"
+            family = PRIMARY if is_primary else f"exploratory: {score.family or table}, {stratum}"
             for method, other in against:
                 for region in part["region"].unique():
                     units = paired_units(by_case[method, region], by_case[other, region], patients)

@@ -121,6 +121,21 @@ def missed_and_false(scores: pd.DataFrame) -> pd.DataFrame:
     return order.merge(means.reset_index(), how="left").astype({"present": int, "absent": int})
 
 
+def pooled_f1_note(scores: pd.DataFrame) -> str:
+    """Give F1 of the lesions of all cases together, for each method and each region that has lesions.
+
+    Args:
+        scores: one row per method, seed, case and region, with LesionsFound, LesionsMissed, LesionsFalse.
+    """
+    counts = scores.groupby(["method", "region"], sort=False)[["LesionsFound", "LesionsMissed", "LesionsFalse"]].sum()
+    pooled = 2 * counts["LesionsFound"] / (counts.sum(axis=1) + counts["LesionsFound"])
+    each = [
+        f"{method}: " + ", ".join(f"{region} {value:.3f}" for (_, region), value in of_method.items())
+        for method, of_method in pooled.dropna().groupby("method", sort=False)
+    ]
+    return f"Lesion F1 of the lesions of all cases together: {'; '.join(each) or 'no case has a lesion'}."
+
+
 def missed_note(counts: pd.DataFrame) -> str:
     """Say which method missed a region, or predicted one that does not exist, and in how many cases."""
     counted = []
