@@ -46,8 +46,8 @@ def test_the_conclusion_of_two_methods_is_three_sentences(tmp_path: Path) -> Non
         f"Primary endpoint: B is significantly worse than A in Dice of whole tumor (−{1 - WHOLE:.3f}) and tumor core "
         f"(−{1 - CORE:.3f})."
     )
-    # two regions of two other scores of Table 1, three further ones, NSD at two tolerances, and seven of lesions
-    assert "of the 28 exploratory comparisons are significant: B is worse than A in Sensitivity, HD95 (mm)" in second
+    # two regions of two other scores of Table 1, four further ones, NSD at two tolerances, seven of lesions, four of detection
+    assert "of the 38 exploratory comparisons are significant: B is worse than A in Sensitivity, HD95 (mm)" in second
     assert third == "This rests on 12 cases, which are few, and on one training (or one set of predictions) of A and B."
 
 
@@ -72,7 +72,11 @@ def test_words_name_every_score_once_per_pair(tmp_path: Path) -> None:
     assert len(said) == 1 and said[0].startswith("B is significantly worse than A in Sensitivity of all regions; ")
     worse, rest = said[0].split(". It does not differ significantly from it in ")
     assert "HD95 (mm) of all regions" in worse and "Lesion-wise Dice of all regions" in worse
-    assert rest == "Precision, Specificity, Found lesions, Missed lesions, False lesions."
+    # the core's IoU is below 0.5, so that no lesion is matched and SQ is undefined
+    assert rest == (
+        "Precision, Specificity, Found lesions, Missed lesions, False lesions, Lesion F1. It has no case in common "
+        "with it that defines SQ."
+    )
 
 
 def test_the_ranking_in_words(tmp_path: Path) -> None:
