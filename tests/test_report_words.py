@@ -46,7 +46,7 @@ def test_the_conclusion_of_two_methods_is_three_sentences(tmp_path: Path) -> Non
         f"Primary endpoint: B is significantly worse than A in Dice of whole tumor (−{1 - WHOLE:.3f}) and tumor core "
         f"(−{1 - CORE:.3f})."
     )
-    # two regions of two other scores of Table 1, four further ones, NSD at two tolerances, seven of lesions, four of detection
+    # two regions each: two other scores of Table 1, four further ones, NSD twice, seven of lesions, four of detection
     assert "of the 38 exploratory comparisons are significant: B is worse than A in Sensitivity, HD95 (mm)" in second
     assert third == "This rests on 12 cases, which are few, and on one training (or one set of predictions) of A and B."
 
