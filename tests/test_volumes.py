@@ -150,7 +150,7 @@ def test_other_voxel_centres_are_another_grid(other: VoxelGrid) -> None:
 def test_a_header_s_rounding_is_forgiven_and_nnunet_s_tolerance_is_its_own() -> None:
     rounded = VoxelGrid(GRID.size, (1.0005, 2.0, 3.0), GRID.origin, GRID.direction)
     assert Volume(Path("a"), VOXELS, GRID).on(rounded) is not None
-    assert not GRID.is_nnunet_s(rounded) and GRID.is_nnunet_s(GRID)
+    assert not GRID.matches_nnunet_grid(rounded) and GRID.matches_nnunet_grid(GRID)
 
 
 def test_labels_moved_by_a_rounding_are_whole_again() -> None:

@@ -133,7 +133,7 @@ def nnunet_takes(volume: Volume, grid: VoxelGrid) -> bool:
     further_axes = (
         volume.path.suffix.lower() == ".nii" and len(nibabel.Nifti1Image.from_filename(volume.path).shape) > 3
     )
-    return volume.grid.is_nnunet_s(grid) and not further_axes
+    return volume.grid.matches_nnunet_grid(grid) and not further_axes
 
 
 def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:
