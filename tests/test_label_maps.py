@@ -79,7 +79,7 @@ def test_what_is_no_label_map_is_called_what_it_is(tmp_path: Path, volume: np.nd
 def test_channels_are_to_be_merged(tmp_path: Path) -> None:
     for name, shape in (("last.nii.gz", (*SIZE, 3)), ("first.nii.gz", (3, *SIZE))):
         nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), np.eye(4)), tmp_path / name)
-        with pytest.raises(InputError, match=f"{name} has 4 dimensions.*merge a channel per region into one label"):
+        with pytest.raises(InputError, match=f"{name} has 4 dimensions.*Merge a channel per region into one label"):
             read_labels(tmp_path / name, BRATS)
     vectors = sitk.GetImageFromArray(np.ones((*SIZE[::-1], 3), np.uint8), isVector=True)
     sitk.WriteImage(vectors, str(tmp_path / "layers.seg.nrrd"))

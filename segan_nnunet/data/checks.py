@@ -17,7 +17,7 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import available_releases, load_release
 from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
-from segan_nnunet.data.volumes.label_maps import distinct_values, listed, what_they_are
+from segan_nnunet.data.volumes.label_maps import describe_values, distinct_values, list_values
 
 
 @dataclass
@@ -166,16 +166,16 @@ def image_problems(volume: NDArray, name: str, path: Path) -> list[str]:
 def truth_problems(values: NDArray, path: Path, release: Release) -> list[str]:
     """List what is wrong with a truth's different values."""
     known = {0, *release.labels.values()}
-    looks_like = what_they_are(values, len(known))
+    looks_like = describe_values(values, len(known))
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
         odd = values[~(values == np.round(values))]  # NaN too
-        return [f"truth has values that are not whole, {listed(odd)}; was it interpolated? {looks_like}: {path}"]
+        return [f"truth has values that are not whole, {list_values(odd)}; was it interpolated? {looks_like}: {path}"]
     unexpected = np.array([value for value in values if value not in known])
     if not unexpected.size:
         return []
     fits = ", ".join(releases_with_values(values)) or "no release"
     return [
-        f"truth has the values {listed(unexpected)}, which {release.title} does not know (it has "
+        f"truth has the values {list_values(unexpected)}, which {release.title} does not know (it has "
         f"{', '.join(map(str, sorted(known)))}); its values would fit {fits}"
         f"{'. ' if looks_like else ''}{looks_like}: {path}"
     ]

@@ -18,7 +18,7 @@ from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import available_releases, load_release
-from segan_nnunet.data.volumes import VoxelGrid, read_on, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError, first_lines
 from segan_nnunet.outputs import made_folder
 
@@ -242,7 +242,7 @@ def write_dataset(
                 if as_it_is and name not in report.rewrite_images:
                     copied |= place(source, target, options.copy)
                 else:
-                    write_volume(read_on(source, report.grid, volume), report.grid, target)
+                    write_volume(read_volume(source, volume).on_or_as_stored(report.grid), report.grid, target)
                     copied = True
             if case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
@@ -285,7 +285,7 @@ def place(source: Path, target: Path, copy: bool) -> bool:
 
 def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], grid: VoxelGrid) -> None:
     """Write a truth with other values, as small integers, on its image's grid and in its order of axes."""
-    values = whole_numbers(read_on(source, grid))
+    values = whole_numbers(read_volume(source).on_or_as_stored(grid))
     labels = np.zeros(values.shape, np.min_scalar_type(max(mapping.values())))
     for value, index in mapping.items():
         labels[values == value] = index

@@ -1,6 +1,6 @@
 from segan_nnunet.data.volumes.grid import Volume, VoxelGrid
 from segan_nnunet.data.volumes.label_maps import read_labels
-from segan_nnunet.data.volumes.reading import read_grid, read_on, read_volume, write_volume
+from segan_nnunet.data.volumes.reading import read_grid, read_volume, write_volume
 from segan_nnunet.data.volumes.whole_files import VolumeError
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "VoxelGrid",
     "read_grid",
     "read_labels",
-    "read_on",
     "read_volume",
     "write_volume",
 ]
