@@ -36,7 +36,7 @@ def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_f
     (case / "swi.mha").touch()
     (case.parent / "brats_tcia_pat999_0001" / "VSD").mkdir(parents=True)
     made = convert(load_release("brats2015"), release_2015, 15)
-    assert made.strangers == [case / "swi.mha"]
+    assert made.unmatched_files == [case / "swi.mha"]
     assert made.without_cases == [case.parent / "brats_tcia_pat999_0001"]
 
 
@@ -61,7 +61,7 @@ def test_nifti_is_found_compressed_or_not_in_any_case(tmp_path: Path, nnunet_fol
             write_volume(path, values)
             path.rename(path.with_name(f"{case}_{part}{ending}"))
     made = convert(load_release("brats2021"), tmp_path / "release", 21)
-    assert len(made.training) == 4 and not made.strangers
+    assert len(made.training) == 4 and not made.unmatched_files
     assert {path.name[15:] for path in (made.folder / "imagesTr").iterdir()} == {f"_000{n}.nii.gz" for n in range(3)}
     np.testing.assert_array_equal(
         read_volume(made.folder / "imagesTr" / "BraTS2021_00003_0000.nii.gz").voxels, VALUES.astype(np.int16) + 3
