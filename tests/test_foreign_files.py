@@ -86,7 +86,7 @@ def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders
     for more, said in (
         ({"regions_class_order": ["1"]}, "`regions_class_order` should be a list of 1 label values"),
         ({"regions_class_order": [1], "channel_names": {"1": "T1", "2": "T2"}}, "numbers 1, 2, and should count from"),
-        ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` is .*should be cases with"),
+        ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` .*should be cases with"),
     ):
         write_described(path, **(parts | more))
         with pytest.raises(InputError, match=said):

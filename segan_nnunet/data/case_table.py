@@ -61,7 +61,7 @@ def read_cases(path: Path) -> pd.DataFrame:
     table = pd.DataFrame(text.rows, columns=text.columns, dtype=str).rename(columns=names)
     if lacking := [column for column in ("case", "patient") if column not in table]:
         raise InputError(
-            f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}. Add the column, or rename one"
+            f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}. Add it, or rename a column"
         )
     table = table[table["case"] != ""]
     if len(repeated := table["case"][table["case"].map(composed).duplicated()]):

@@ -109,7 +109,10 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
             continue
         first = first or (name, volume.grid)
         problems += grid_problems(volume, name, *first, geometry_from_image)
-        if not nnunet_takes(volume, first[1]):
+        # nnU-Net reads .nii with nibabel, which keeps further axes of one voxel
+        is_nii = path.suffix.lower() == ".nii"
+        has_further_axes = is_nii and len(nibabel.Nifti1Image.from_filename(path).shape) > 3
+        if has_further_axes or not volume.grid.matches_nnunet_grid(first[1]):
             report.rewritten.add(name)
         if name == TRUTH:
             values = distinct_values(whole_numbers(volume.voxels))
@@ -128,14 +131,6 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
             report.digests.append(digest)
     report.grid = first and first[1]
     return report
-
-
-def nnunet_takes(volume: Volume, grid: VoxelGrid) -> bool:
-    """Return whether nnU-Net takes a file as it is, beside a file on this grid."""
-    # nnU-Net reads .nii with nibabel, which keeps further axes of one voxel
-    is_nii = volume.path.suffix.lower() == ".nii"
-    has_further_axes = is_nii and len(nibabel.Nifti1Image.from_filename(volume.path).shape) > 3
-    return volume.grid.matches_nnunet_grid(grid) and not has_further_axes
 
 
 def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:

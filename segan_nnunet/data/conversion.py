@@ -129,6 +129,7 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
     training = [case.case_id for case in cases if case.truth]
     values = [reports[case_id].values for case_id in training]
     all_values = set().union(*values)
+    fitting = [other for other in releases_with(all_values) if len(other.labels) < len(release.labels)]
     return Conversion(
         folder=folder,
         training=training,
@@ -139,9 +140,7 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
         unmatched_files=[*(path for case in cases for path in case.unmatched_files), *unassigned_files],
         without_cases=without_cases,
         label_counts={name: sum(value in of_case for of_case in values) for name, value in release.labels.items()},
-        better=[
-            fitting.key for fitting in releases_with(all_values) if all_values and len(fitting.labels) < len(release.labels)
-        ],
+        better=[other.key for other in fitting] if all_values else [],
         lost=[] if options.plain_labels else lost_labels(release),
         doubts=doubts({case.case_id: reports[case.case_id] for case in cases}),
     )
@@ -212,7 +211,7 @@ def nnunet_labels(
 
 
 def lost_labels(release: Release) -> list[str]:
-    """Return the names of the labels that no region writes. In predictions they become another label of their region."""
+    """Return the names of the labels that no region writes: predictions hold another label of their region."""
     _, written = nnunet_labels(release)
     return [name for name, value in release.labels.items() if release.label_mapping[value] not in (written or ())]
 

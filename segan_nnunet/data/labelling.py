@@ -45,7 +45,8 @@ FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of the parts of datas
     "labels": (lambda labels: isinstance(labels, dict) and bool(labels),
                'names with whole numbers, as in {"background": 0, "edema": 1}'),
     "file_ending": (is_ending, 'the end of the images\' names with its dot, as in ".nii.gz"'),
-    "channel_names": (are_channels, 'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)'),
+    "channel_names": (are_channels,
+                      'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)'),
     "numTraining": (is_whole, "the number of training cases"),
     "dataset": (are_listed_cases, 'cases with their files, as in {"case_1": {"images": ["FILE"], "label": "FILE"}}; '
                 "without it nnU-Net takes imagesTr and labelsTr"),
@@ -53,7 +54,7 @@ FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of the parts of datas
 
 
 def whole_numbers(voxels: NDArray) -> NDArray:
-    """Return labels as whole numbers if a header's scale factor moved them by a rounding error only; else as they are."""
+    """Return labels as whole numbers if a header's scale factor moved them by a rounding error; else as they are."""
     if voxels.dtype.kind == "b":
         return voxels.astype(np.uint8)
     if voxels.dtype.kind != "f" or not (np.abs(voxels) < MOST_EXACT).all():  # false for NaN

@@ -2,7 +2,6 @@
 
 import contextlib
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +98,12 @@ def write_files(
         raise InputError(f"there is no prediction, a file ending in {ending}, in {predictions}")
     if unknown := sorted(set(files) - set(cases.index)):
         raise InputError(f"{files[unknown[0]]} is of no case of the dataset (cases.csv); {len(unknown)} such files")
-    check_complete(files, set(cases.index[cases["truth"] == ""]), predictions)
+    test_cases = set(cases.index[cases["truth"] == ""])
+    if (missing := sorted(test_cases - set(files))) and len(missing) < len(test_cases):
+        raise InputError(
+            f"{len(missing)} of {len(test_cases)} test cases have no prediction in {predictions}: "
+            f"{shorten(missing)}. The evaluation counts a missing case as wrong; predict all of imagesTs."
+        )
 
     labelling = read_labelling(raw / "dataset.json")
     problems: list[str] = []
@@ -122,20 +126,6 @@ def write_files(
             f"{min(written)}; the table's [submission] must tell them apart"
         )
     return sorted(written), [name for name, value in release.labels.items() if value not in values]
-
-
-def check_complete(predicted: Iterable[str], test_cases: set[str], predictions: Path) -> None:
-    """Check that all test cases have a prediction if any test case has one.
-
-    Raises:
-        InputError: some have none.
-    """
-    missing = sorted(test_cases.difference(predicted))
-    if 0 < len(missing) < len(test_cases):
-        raise InputError(
-            f"{len(missing)} of {len(test_cases)} test cases have no prediction in {predictions}: "
-            f"{shorten(missing)}. The evaluation counts a missing case as wrong; predict all of imagesTs."
-        )
 
 
 def source_image(raw: Path, case_id: str, ending: str, case: pd.Series, release: Release) -> Path:

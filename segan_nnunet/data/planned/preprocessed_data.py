@@ -169,6 +169,6 @@ def other_plans_of_folder(preprocessed: Path, folder: Path, settings: dict[str, 
                 differs = has_same_folder and preprocessing_settings(plans, configuration) != settings
                 if differs and not size_difference(folder, plans, configuration):
                     names.append(path.stem)
-            except (InputError, KeyError, TypeError):  # a configuration without data of its own, or a file without plans
+            except (InputError, KeyError, TypeError):  # a configuration without data, or a file without plans
                 continue
     return names

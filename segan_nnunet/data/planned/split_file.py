@@ -94,8 +94,8 @@ def split_problem(splits: Any, cases: Collection[str]) -> str:
     """
     if not isinstance(splits, list) or not splits:
         return 'it must be a list with one {"train": [...], "val": [...]} per fold'
-    problems = (f"fold {fold} {problem}" for fold, split in enumerate(splits) if (problem := fold_problem(split, cases)))
-    return next(problems, "")
+    problems = ((fold, fold_problem(split, cases)) for fold, split in enumerate(splits))
+    return next((f"fold {fold} {problem}" for fold, problem in problems if problem), "")
 
 
 def fold_problem(split: Any, cases: Collection[str]) -> str:

@@ -60,7 +60,8 @@ def check_grades(training: Mapping[str, str], grades: Mapping[str, str], path: P
     if not without:
         return
     first = without[0]
-    entry = f"'{grades[first]}' for {first}" if first in grades else f"the ids {next(iter(grades))} ..., without {first}"
+    ids = f"the ids {next(iter(grades))} ..., without {first}"
+    entry = f"'{grades[first]}' for {first}" if first in grades else ids
     known = " or ".join(sorted({*GRADES.values()}))
     problem = f"{path} gives {len(without)} of {len(training)} training cases no grade, {known}: it has {entry}"
     if len(without) == len(training):

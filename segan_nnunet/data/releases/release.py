@@ -168,8 +168,18 @@ class Release:
             relative = composed((root / path.relative_to(source)).as_posix())
             matches = [(name, match) for name, pattern in self.patterns if (match := pattern.search(relative))]
             for name, match in matches:
-                case = self.new_case(match.groupdict(), grades or {})
-                case = cases.setdefault(case.case_id, case)
+                fields = match.groupdict()
+                case_id = self.case_id.format_map(fields)
+                grade = (grades or {}).get(case_id) or fields.get("grade", "")
+                new_case = CaseFiles(
+                    case_id=case_id,
+                    patient_id=fields.get("patient", case_id),
+                    grade=GRADES.get(grade.upper(), ""),
+                    timepoint=fields.get("timepoint", ""),
+                    images={channel: [] for channel in self.channels},
+                    truth=[],
+                )
+                case = cases.setdefault(case_id, new_case)
                 files = case.truth if name == "truth" else case.images[name]
                 if path.resolve() not in {other.resolve() for other in files}:  # not a link to one of them
                     files.append(path)
@@ -177,18 +187,6 @@ class Release:
                 unmatched_files.append(path)
         unassigned_files = assign_unmatched_files(unmatched_files, list(cases.values()))
         return dict(sorted(cases.items())), unassigned_files
-
-    def new_case(self, fields: dict[str, str], grades: Mapping[str, str]) -> CaseFiles:
-        """Return the case that a path's fields name, without files."""
-        case_id = self.case_id.format_map(fields)
-        return CaseFiles(
-            case_id=case_id,
-            patient_id=fields.get("patient", case_id),
-            grade=GRADES.get((grades.get(case_id) or fields.get("grade", "")).upper(), ""),
-            timepoint=fields.get("timepoint", ""),
-            images={name: [] for name in self.channels},
-            truth=[],
-        )
 
 
 def assign_unmatched_files(unmatched_files: Iterable[Path], cases: Sequence[CaseFiles]) -> list[Path]:
@@ -210,7 +208,7 @@ def assign_unmatched_files(unmatched_files: Iterable[Path], cases: Sequence[Case
 
 
 def folders_without_cases(cases: Iterable[CaseFiles], source: Path) -> list[Path]:
-    """Return the folders beside those of the cases that hold no case: they are empty, or their files have other names."""
+    """Return the folders beside those of the cases that hold no case, because they are empty or named otherwise."""
     roots = {case.folder for case in cases} - {source}
     shared = {parent for root in roots for parent in root.parents}  # folders of grades, for instance
     siblings = {folder for root in roots for folder in root.parent.iterdir() if folder.is_dir()}

@@ -42,9 +42,7 @@ def load_release(key: str) -> Release:
 def releases_with(values: Collection[float]) -> list[Release]:
     """Return the releases in the package that have all these values as labels or background."""
     return [
-        release
-        for release in map(load_release, available_releases())
-        if set(values) <= {0, *release.labels.values()}
+        release for release in map(load_release, available_releases()) if set(values) <= {0, *release.labels.values()}
     ]
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 TOLERANCE = 1e-3  # of a spacing (relative) and of a direction cosine: headers round by less
 OFFSET = 0.01  # of the smallest spacing: registration tools round origins by less
 ORIGIN_DIGITS = 1e-6  # of an origin: NIfTI stores origins in single precision
-FIELDS = ("size", "spacing", "origin", "direction")
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,15 @@ class VoxelGrid:
     def differences(self, other: "VoxelGrid") -> list[str]:
         """Return the names of the fields that differ by more than the rounding of headers."""
         own, theirs = self.with_spacing_of(other), other.with_spacing_of(self)
-        return [name for name in FIELDS if not own.agrees(theirs, name)]
-
-    def agrees(self, other: "VoxelGrid", name: str) -> bool:
-        """Return whether a field of two grids is the same except for rounding."""
-        own, theirs = getattr(self, name), getattr(other, name)
-        if name == "size" or len(own) != len(theirs):
-            return own == theirs
-        relative = TOLERANCE if name == "spacing" else 0
-        absolute = {"spacing": 0.0, "origin": other.slack_mm, "direction": TOLERANCE}[name]
-        return np.allclose(own, theirs, rtol=relative, atol=absolute)
+        if len(own.size) != len(theirs.size):
+            return ["size", "spacing", "origin", "direction"]
+        agrees = {
+            "size": own.size == theirs.size,
+            "spacing": np.allclose(own.spacing, theirs.spacing, rtol=TOLERANCE, atol=0),
+            "origin": np.allclose(own.origin, theirs.origin, rtol=0, atol=theirs.slack_mm),
+            "direction": np.allclose(own.direction, theirs.direction, rtol=0, atol=TOLERANCE),
+        }
+        return [name for name, same in agrees.items() if not same]
 
     def with_spacing_of(self, other: "VoxelGrid") -> "VoxelGrid":
         """Return the grid with the spacing of another grid if only the other grid's file has one."""

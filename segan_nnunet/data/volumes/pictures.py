@@ -110,7 +110,8 @@ def read_tiff_spacing(path: Path) -> tuple[float, ...] | None:
             try:
                 spacing = tuple(float(value) for value in json.loads(beside.read_text(encoding="utf-8"))["spacing"])
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise VolumeError(f"{beside} cannot be used ({type(error).__name__}: {error}); {SPACING_FORM}") from error
+                reason = f"{type(error).__name__}: {error}"
+                raise VolumeError(f"{beside} cannot be used ({reason}); {SPACING_FORM}") from error
             if len(spacing) != 3 or not all(math.isfinite(value) and value > 0 for value in spacing):
                 raise VolumeError(f"{beside} has the spacing {list(spacing)}; {SPACING_FORM}")
             return spacing[::-1]

@@ -14,7 +14,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_kind, check_name
 
 FETCH_AGAIN = "fetch or write it again"
-METAIMAGE, NRRD = (".mha", ".mhd"), (".nrrd", ".nhdr")
+TEXT_HEADERS = (".mha", ".mhd", ".nrrd", ".nhdr")
 GZIP = b"\x1f\x8b"
 CUT_OFF = f"was cut off: its compressed data have no end; {FETCH_AGAIN}"
 DAMAGED = f"is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}"
@@ -126,7 +126,7 @@ def check_spacing(path: Path, spacing: Sequence[float]) -> None:
     """
     if (header := nifti_header(path)) is not None:
         spacing = header["pixdim"][1 : len(spacing) + 1].tolist()
-    elif stored := re.search(r"^spacings:(.*)$", text_header(path), re.MULTILINE):  # of a NRRD without directions
+    elif stored := re.search(rb"^spacings:(.*)$", text_header(path), re.MULTILINE):  # of a NRRD without directions
         spacing = [float(value) for value in stored[1].split()][: len(spacing)]
     if not all(math.isfinite(value) and value != 0 for value in spacing):
         raise VolumeError(
@@ -138,20 +138,21 @@ def check_spacing(path: Path, spacing: Sequence[float]) -> None:
 def has_spacing(path: Path) -> bool:
     """Return whether a header has a spacing. ITK takes 1 mm if a MetaImage or a NRRD has none."""
     header = text_header(path)
-    return not header or re.search("^(element(spacing|size) *=|(spacings|space directions):)", header, re.M) is not None
+    return (
+        not header or re.search(rb"^(element(spacing|size) *=|(spacings|space directions):)", header, re.M) is not None
+    )
 
 
-def text_header(path: Path) -> str:
-    """Return the header of a MetaImage or a NRRD in lower case; an empty text for other files."""
-    if path.suffix.lower() not in (*METAIMAGE, *NRRD):
-        return ""
-    lines = []
-    with path.open("rb") as file:
-        for line in file:
-            lines.append(line.decode("latin-1").strip().lower())
-            if not lines[-1] or lines[-1].startswith("elementdatafile"):
-                break
-    return "\n".join(lines)
+def text_header(path: Path) -> bytes:
+    """Return the header of a MetaImage or a NRRD, with its end, in lower case; nothing for other files."""
+    header = b""
+    if path.suffix.lower() in TEXT_HEADERS:
+        with path.open("rb") as file:
+            for line in file:
+                header += line.lower()
+                if not line.strip() or line.lower().startswith(b"elementdatafile"):
+                    break
+    return header
 
 
 def check_voxels(path: Path, size: Sequence[int], pixel_type: str) -> None:
@@ -167,13 +168,11 @@ def check_voxels(path: Path, size: Sequence[int], pixel_type: str) -> None:
     Raises:
         VolumeError: voxels are missing, or the checksum is wrong.
     """
-    is_mha = path.suffix.lower() == ".mha"
-    content = path.read_bytes()
-    end = re.search(rb"ElementDataFile\s*=\s*LOCAL\r?\n" if is_mha else rb"\r?\n\r?\n", content)
-    header, body = (content[: end.end()].lower(), content[end.end() :]) if end else (b"", b"")
-    compressed = rb"compresseddata\s*=\s*true" if is_mha else rb"encoding:\s*gz"
-    plain = rb"binarydata\s*=\s*true" if is_mha else rb"encoding:\s*raw"
-    if re.search(compressed, header):
+    header = text_header(path)
+    if re.search(rb"elementdatafile\s*=(?!\s*local)|data ?file:", header):  # a separate file
+        return
+    body = path.read_bytes()[len(header) :]
+    if re.search(rb"compresseddata\s*=\s*true|encoding:\s*gz", header):
         decompressor = zlib.decompressobj(wbits=47)  # zlib's or gzip's frame
         try:
             stored = len(decompressor.decompress(body))
@@ -181,9 +180,9 @@ def check_voxels(path: Path, size: Sequence[int], pixel_type: str) -> None:
             raise VolumeError(f"{path} {DAMAGED}") from error
         if not decompressor.eof:
             raise VolumeError(f"{path} {CUT_OFF}")
-    elif re.search(plain, header) and b"data file:" not in header:
+    elif re.search(rb"binarydata\s*=\s*true|encoding:\s*raw", header):
         stored = len(body)
-    else:  # voxels as text, in a separate file, or in a form that ITK checks
+    else:  # voxels as text, or in a form that ITK checks
         return
     expected = math.prod(size) * int(re.findall(r"\d+", pixel_type)[0]) // 8
     if stored < expected:
