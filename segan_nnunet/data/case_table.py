@@ -56,9 +56,7 @@ def read_cases(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is no table, lacks the column `case` or `patient`, or has a case twice.
     """
-    text = read_table(path)
-    names = {column: name for name in COLUMNS if (column := text.column(name))}  # in upper or lower case
-    table = pd.DataFrame(text.rows, columns=text.columns, dtype=str).rename(columns=names)
+    table = read_table(path, COLUMNS)
     if lacking := [column for column in ("case", "patient") if column not in table]:
         raise InputError(
             f"{path} has no column {', '.join(lacking)}; its header is {', '.join(table)}. Add it, or rename a column"

@@ -29,14 +29,13 @@ def read_grades(grade_file: GradeFile, paths: Iterable[Path]) -> tuple[dict[str,
     Raises:
         InputError: a table cannot be read, or none has the columns.
     """
-    columns = (grade_file.case_column, grade_file.grade_column)
+    case, grade = columns = (grade_file.case_column, grade_file.grade_column)
     grades: dict[str, str] = {}
     tables = [path for path in paths if path.name == grade_file.name]
     for path in tables:
-        table = read_table(path)
-        case, grade = map(table.column, columns)
-        if case and grade:
-            grades |= {composed(row[case]): row[grade] for row in table.rows if row[case]}
+        table = read_table(path, columns)
+        if {case, grade} <= set(table):
+            grades |= {composed(one): of_case for one, of_case in table[[case, grade]].to_numpy() if one}
     if tables and not grades:
         raise InputError(
             f"{tables[0]} has no columns {' and '.join(columns)} with rows, from which the grades are taken. Correct "
