@@ -1,4 +1,4 @@
-"""Where the two catalogues lie, `trainers/` and `dataset_conversion/`, which users read and extend; what is in them."""
+"""Find the two catalogues that users read and extend, `trainers/` and `dataset_conversion/`, and list the trainers."""
 
 import ast
 import importlib.util
@@ -35,17 +35,17 @@ def catalogue_folder(name: str) -> Path:
 
 
 def named_folders() -> list[Path]:
-    """The folders of nnUNet_extTrainer, in which nnU-Net looks for trainers beside its own."""
+    """Return the folders of nnUNet_extTrainer, in which nnU-Net looks for trainers after its own."""
     return [path.resolve() for path in map(Path, entries()) if path.is_dir()]
 
 
 def entries() -> list[str]:
-    """The entries of nnUNet_extTrainer as they are written."""
+    """Return the entries of nnUNet_extTrainer as they are written."""
     return [entry for entry in os.environ.get("nnUNet_extTrainer", "").split(os.pathsep) if entry]
 
 
 def folder_problems() -> list[str]:
-    """Say which entries of nnUNet_extTrainer are no folders: nnU-Net passes them by without a word."""
+    """List the entries of nnUNet_extTrainer that are no folders. nnU-Net ignores them silently."""
     problems = []
     for entry in entries():
         path = Path(entry)
@@ -66,39 +66,39 @@ def folder_problems() -> list[str]:
 
 
 def python_files(folder: Path) -> list[Path]:
-    """List the files into which nnU-Net looks for trainers: of a folder, and of the packages in it.
+    """List the files in which nnU-Net looks for trainers: of a folder, and of the packages in it.
 
-    A name with another dot is none: an editor's lock .#mine.py, a Mac's ._mine.py, a copy mine.old.py.
+    Names with a further dot do not count: an editor's lock .#mine.py, a Mac's ._mine.py, a copy mine.old.py.
     """
-    found = []
+    files = []
     for module in pkgutil.iter_modules([str(folder)]):
         path = folder / module.name
-        found += python_files(path) if module.ispkg else [path.with_name(f"{module.name}.py")]
-    return [path for path in found if path.is_file()]
+        files += python_files(path) if module.ispkg else [path.with_name(f"{module.name}.py")]
+    return [path for path in files if path.is_file()]
 
 
 def declared_classes(folder: Path) -> dict[str, str]:
-    """Classes that a folder's Python files define, with their docstrings' first lines; nothing is imported."""
+    """Return the classes of a folder's Python files, with the first lines of their docstrings, without importing."""
     return {name: line for path in python_files(folder) for name, line in classes_in(path).items()}
 
 
 def classes_in(path: Path) -> dict[str, str]:
-    """Classes that a Python file defines, with their docstrings' first lines; none where it is no Python."""
+    """Return the classes of a file, with the first lines of their docstrings; none if the file is not Python."""
     try:
         nodes = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError, OSError):  # the search for a trainer names such a file
+    except (SyntaxError, ValueError, OSError):  # `find_trainer` names such a file
         return {}
     classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     return {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in classes}
 
 
 def list_trainers() -> str:
-    """The trainers by folder, and the suffixes, with one line each."""
+    """Return a list of the trainers by folder, and of the suffixes, with one line each."""
     lines = []
     for folder in dict.fromkeys([catalogue_folder("trainers"), *named_folders()]):
         declared = declared_classes(folder)
         for name in [name for name in declared if parts(name).idea != name and parts(name).idea in declared]:
-            del declared[name]  # an idea's own form of a suffix
+            del declared[name]  # a base trainer's own variant of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
     lines += [line for problem in folder_problems() for line in (problem, "")]
     lines += ["Suffixes, behind our trainers and those of yours that are made from ours, in this order:"]
@@ -107,7 +107,7 @@ def list_trainers() -> str:
 
 
 def load_trainers() -> ModuleType:
-    """Import the catalogue of trainers as nnU-Net does: from its file, under a bare name. It imports torch: seconds."""
+    """Import the catalogue of trainers as nnU-Net does: from its file, under a bare name. It takes seconds (torch)."""
     spec = importlib.util.spec_from_file_location("segan_trainers", catalogue_folder("trainers") / "segan_trainers.py")
     assert spec and spec.loader  # for mypy: the file is there
     module = importlib.util.module_from_spec(spec)

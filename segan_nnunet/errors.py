@@ -1,4 +1,4 @@
-"""What a user can put right, and what is said of it."""
+"""Errors that a user can correct, and their messages."""
 
 import errno
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class InputError(ValueError):
 
 
 def describe(error: BaseException) -> str | None:
-    """Return what a user is told of an error; None if it is nothing that a user can put right."""
+    """Return the message of an error for a user; None if a user cannot correct the error."""
     if isinstance(error, InputError):
         return str(error)
     if not isinstance(error, OSError) or (error.filename is None and error.errno not in REMEDIES):
@@ -28,23 +28,23 @@ def describe(error: BaseException) -> str | None:
 
 
 def has_remedy(error: BaseException) -> bool:
-    """Return whether a user can put an error right, so that it needs no traceback."""
+    """Return whether a user can correct an error, so that it needs no traceback."""
     return isinstance(error, InputError) or (isinstance(error, OSError) and error.errno in REMEDIES)
 
 
 def system_error(error: BaseException | None) -> OSError | None:
-    """Return the system's error behind another that it led to; None where there is none."""
+    """Return the system error that caused an error; None if none did."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def shorten(names: Sequence[str], most: int = 5) -> str:
-    """List the first few names in a line."""
+    """List the first few names on one line."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def first_lines(problems: Sequence[str], most: int) -> str:
-    """List the first few problems, each on an indented line, and say how many more there are."""
+    """List the first few problems, each on an indented line, and the number of the others."""
     more = [f"... and {len(problems) - most} more"] if len(problems) > most else []
     return "".join(f"\n  {line}" for line in [*problems[:most], *more])

@@ -1,4 +1,4 @@
-"""Tell what a file really is, whatever its name says, and which names other libraries cannot open."""
+"""Recognise the real kind of a file by its first bytes, and names that other libraries cannot open."""
 
 import os
 import unicodedata
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError
 
-START = 512  # bytes that tell one kind from another
+START = 512  # bytes that show the kind
 # the first bytes of a file, what it is, and the remedy
 KINDS = (
     (b"version https://git-lfs", "is a pointer of Git LFS", "get the file itself with `git lfs pull`"),
@@ -22,7 +22,7 @@ def read_start(path: Path) -> bytes:
     """Read the first bytes of a file.
 
     Raises:
-        InputError: the file does not exist, is no file, or cannot be read.
+        InputError: the file does not exist, is a folder, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -40,18 +40,18 @@ def read_start(path: Path) -> bytes:
 
 
 def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
-    """Check that a file is not something else under this name: a pointer, a web page, zeros, nothing.
+    """Check that a file is not of another kind: a pointer, a web page, zeros, or empty.
 
     Args:
         path: the file.
-        wanted: the kind of file that its reader expects, as in "a checkpoint".
-        otherwise: what helps where the file cannot be had again, as in "; or remove it".
+        wanted: the expected kind of file, as in "a checkpoint".
+        otherwise: a second remedy if the file cannot be fetched again, as in "; or remove it".
 
     Returns:
         The first bytes of the file.
 
     Raises:
-        InputError: the file cannot be read, or is something else; with the remedy.
+        InputError: the file cannot be read, or is of another kind; with the remedy.
     """
     start = read_start(path)
     if not start:
@@ -68,10 +68,10 @@ def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
 
 
 def read_pickles(path: Path) -> bytes:
-    """Read what an archive of PyTorch says of its tensors, without the tensors: keys stay readable in it.
+    """Read the pickles of a PyTorch archive, which hold the keys of its tensors but not the tensors.
 
     Returns:
-        The pickles; nothing where the archive is not of PyTorch.
+        The pickles; nothing if the archive is not of PyTorch.
 
     Raises:
         zipfile.BadZipFile: it is cut off, or its checksum is wrong.
@@ -82,10 +82,10 @@ def read_pickles(path: Path) -> bytes:
 
 
 def check_name(name: str | Path) -> None:
-    """Check that a path is valid UTF-8: the libraries that read images end the whole process at any other.
+    """Check that a path is valid UTF-8. The libraries that read images end the whole process at other paths.
 
     Raises:
-        InputError: it is not; its bytes are shown escaped.
+        InputError: it is not; with its bytes escaped.
     """
     try:
         os.fspath(name).encode("utf-8")
@@ -98,7 +98,7 @@ def check_name(name: str | Path) -> None:
 
 
 def composed(name: str) -> str:
-    """Return a name with composed letters (NFC): a Mac writes those of others decomposed (NFD), an e and an accent."""
+    """Return a name with composed letters (NFC). A Mac writes decomposed letters (NFD): an e and an accent."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -108,5 +108,5 @@ def decomposed(name: str) -> str:
 
 
 def is_hidden(path: Path) -> bool:
-    """Return whether a name begins with a dot: a Mac's attributes ._NAME, an editor's lock .#NAME, a partial file."""
+    """Return whether a name begins with a dot, as a Mac's ._NAME, an editor's lock .#NAME, or a partial file."""
     return path.name.startswith(".")

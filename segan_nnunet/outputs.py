@@ -1,7 +1,7 @@
-"""Where commands write: one rule for every output path, checked before the work starts.
+"""Output paths: one rule for all commands, checked before the work starts.
 
-A command works in a hidden folder inside the output folder, and its files are moved into place at the end. So an output
-folder that is a link, a mount point or the current folder stays what it is, and a command that fails leaves nothing.
+A command works in a hidden folder inside the output folder, and moves its files into place at the end. So an output
+folder that is a link, a mount point or the current folder stays as it is, and a command that fails leaves nothing.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from segan_nnunet.errors import InputError, shorten
 
 STAGING = ".segan_nnunet."  # begins the names of the hidden folders
 ANY_NAME = re.compile(".*")
-# A new folder with such a name is a file that the user expects
+# a user who gives a new path with such an ending expects a file
 FILE_ENDINGS = frozenset(
     ".zip .tar .gz .tgz .bz2 .xz .7z .rar .html .md .tex .csv .tsv .xlsx .json .txt .png .pdf .nii .mha .nrrd".split()
 )
@@ -40,9 +40,9 @@ def output_folder(
     """Yield an empty hidden folder inside an output folder; move its files into the output folder at the end.
 
     Args:
-        path: the output folder, which is made where it is missing. Links are followed.
-        names: what files and folders of the command can be called. Others in the output folder stay untouched.
-        earlier: returns what an earlier call of the command wrote into the folder, to be replaced.
+        path: the output folder, which is made if it is missing. Links are followed.
+        names: possible names of the command's files and folders. Others in the output folder stay untouched.
+        earlier: returns the files of an earlier call in the folder, which are replaced.
         option: names the path in messages.
 
     Raises:
@@ -55,9 +55,9 @@ def output_folder(
         try:
             yield staging
             replaced = check_room(path, names, earlier, option)  # again: hours may have passed
-            written = put_in_place(staging, path)
-            for file in sorted(set(replaced) - written, reverse=True):  # what is in a folder before the folder
-                with contextlib.suppress(OSError):  # a folder that holds files of the user's
+            written = move_content(staging, path)
+            for file in sorted(set(replaced) - written, reverse=True):  # files before their folder
+                with contextlib.suppress(OSError):  # a folder that also holds files of the user
                     file.rmdir() if file.is_dir() else file.unlink()
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -68,7 +68,7 @@ def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
     """Yield the path of a file in a hidden folder; rename it to a new output file at the end.
 
     Args:
-        path: the output file. Its folder is made where it is missing.
+        path: the output file. Its folder is made if it is missing.
         ending: of its name. A name without any ending is accepted.
         option: names the path in messages.
 
@@ -90,7 +90,7 @@ def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
 
 @contextmanager
 def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
-    """Check that files can be written into a folder, and make it where it is missing; remove it if the work fails.
+    """Check that files can be written into a folder, and make it if it is missing; remove it if the work fails.
 
     Args:
         path: the folder. Links are followed.
@@ -100,30 +100,27 @@ def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
         InputError: the path, or a folder above it, is a file or a link to nothing; it is named like a file; nothing
             can be written there; or the disk fills while files are written.
     """
-    made: list[Path] = []
+    missing: list[Path] = []
+    remedy = f"choose another path with {option}"
     try:
-        made = missing_folders(path, option)
+        missing = missing_folders(path, option)
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=STAGING, dir=path):
             pass
     except OSError as error:
-        remove_empty(made)
-        raise InputError(
-            f"{path} cannot be written to ({error.strerror}); choose another path with {option}"
-        ) from error
+        remove_empty(missing)
+        raise InputError(f"{path} cannot be written to ({error.strerror}); {remedy}") from error
     try:
         yield
     except BaseException as error:
-        remove_empty(made)
+        remove_empty(missing)
         if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:  # of a write
-            raise InputError(
-                f"{path} cannot be written to ({error.strerror}); free some room, or choose another path with {option}"
-            ) from error
+            raise InputError(f"{path} cannot be written to ({error.strerror}); free some room, or {remedy}") from error
         raise
 
 
 def missing_folders(path: Path, option: str) -> list[Path]:
-    """Return which of a folder and those above it are missing, the deepest first.
+    """Return those of a folder and the folders above it that are missing, the deepest first.
 
     Raises:
         InputError: the folder cannot be made, as described in `made_folder`.
@@ -153,7 +150,7 @@ def check_room(
     earlier: Callable[[Path], Collection[Path]] = no_files,
     option: str = "-o",
 ) -> Collection[Path]:
-    """Check that a command would replace nothing but its own files. Returns those.
+    """Check that a command would replace only its own files. Return these files.
 
     Args:
         folder, names, earlier, option: as in `output_folder`.
@@ -172,7 +169,7 @@ def check_room(
 
 
 def check_new_file(path: Path, option: str) -> None:
-    """Check that a file can be new.
+    """Check that a file does not exist.
 
     Raises:
         InputError: there is a file, folder or link of this name.
@@ -182,19 +179,19 @@ def check_new_file(path: Path, option: str) -> None:
         raise InputError(f"{path} {kind}, and nothing is replaced; name a new file with {option}")
 
 
-def put_in_place(source: Path, folder: Path) -> set[Path]:
-    """Move all that is in a folder into another one. Returns where it is now, files and folders."""
-    placed: set[Path] = set()
+def move_content(source: Path, folder: Path) -> set[Path]:
+    """Move the content of a folder into another folder. Return the new paths of all files and folders."""
+    moved: set[Path] = set()
     for path in source.iterdir():
         target = folder / path.name
-        placed.add(target)
+        moved.add(target)
         if path.is_dir() and target.is_dir():
-            placed |= put_in_place(path, target)
+            moved |= move_content(path, target)
         elif target.is_symlink():
-            shutil.copyfile(path, target)  # into the file that is linked to
+            shutil.copyfile(path, target)  # into the file that the link leads to
         else:
-            shutil.move(path, target)  # a copy where a folder in the output folder lies on another disk
-    return placed
+            shutil.move(path, target)  # copies if a folder in the output folder lies on another disk
+    return moved
 
 
 def remove_empty(folders: Collection[Path]) -> None:

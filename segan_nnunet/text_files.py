@@ -34,7 +34,9 @@ def read_text(path: Path, kind: str = "text") -> str:
     start = check_kind(path, kind)
     mark = next((name for bytes_, name in BYTE_ORDER_MARKS.items() if start.startswith(bytes_)), None)
     if mark == "utf-8-sig":
-        raise InputError(f"{path} begins with a byte-order mark, which {kind} does not have. Save it as UTF-8 without it")
+        raise InputError(
+            f"{path} begins with a byte-order mark, which {kind} does not have. Save it as UTF-8 without it"
+        )
     if mark or b"\0" in start:
         raise InputError(f"{path} is in UTF-16, and {kind} is in UTF-8. Save it as UTF-8 without a byte-order mark")
     content = path.read_bytes()

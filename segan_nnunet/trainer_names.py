@@ -1,4 +1,4 @@
-"""What a trainer's name says: IDEA[_PaperDA][_short][_50epochs][_seed3]."""
+"""Parse the names of trainers, BASE[_PaperDA][_short][_50epochs][_seed3], and of trained models."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ TOKENS = re.compile("|".join(PATTERNS.values()))
 
 
 class TrainerName(NamedTuple):
-    """A trainer's name in its parts, those that it has not empty: `_PaperDA`, `_50epochs`, `_seed3`."""
+    """The parts of a trainer's name: base trainer, `_PaperDA`, `_50epochs`, `_seed3`. Absent parts are empty."""
 
     idea: str
     augmentation: str
@@ -29,53 +29,53 @@ class TrainerName(NamedTuple):
 
     @property
     def epochs(self) -> int | None:
-        """The number that `length` says; None where it says none."""
+        """The number of epochs in `length`; None if it has none."""
         return int(match[0]) if (match := re.search(r"\d+", self.length)) else None
 
     @property
     def seed_number(self) -> int | None:
-        """The number that `seed` says; None where there is none."""
+        """The number in `seed`; None if there is no seed."""
         return int(self.seed.removeprefix("_seed")) if self.seed else None
 
 
 class ModelName(NamedTuple):
-    """The name of nnU-Net's folder of a trained model in its parts."""
+    """The parts of the name of nnU-Net's folder of a trained model."""
 
     trainer: str
     plans: str
     configuration: str
 
     def __str__(self) -> str:
-        """TRAINER__PLANS__CONFIGURATION."""
+        """Return TRAINER__PLANS__CONFIGURATION."""
         return "__".join(self)
 
 
 def model_parts(folder: str) -> ModelName:
-    """Take the name of a model's folder apart. A trainer's name may hold "__"; those of plans may not (`plan`)."""
+    """Split the name of a model's folder. A trainer's name may hold "__"; a name of plans may not (see `plan`)."""
     return ModelName(*folder.rsplit("__", 2))
 
 
 def parts(name: str) -> TrainerName:
-    """Take a name apart. Suffixes in another order than the documented one stay in the idea."""
+    """Split a trainer's name. Suffixes in another order than the documented one stay in the base name."""
     match = NAME.fullmatch(name)
     return TrainerName(*match.groups("")) if match else TrainerName(name, "", "", "")
 
 
 def in_order(name: str, ideas: Iterable[str]) -> str:
-    """The name with its suffixes in the documented order; the name itself if it is not an idea and suffixes."""
+    """Return a name with its suffixes in the documented order; the name itself if it has other parts."""
     for idea in sorted((idea for idea in ideas if name.startswith(f"{idea}_")), key=len, reverse=True):
-        found = TOKENS.findall(rest := name.removeprefix(idea))
-        if "".join(found) == rest:
-            return idea + "".join(token for pattern in PATTERNS.values() for token in found if re.match(pattern, token))
+        suffixes = TOKENS.findall(rest := name.removeprefix(idea))
+        if "".join(suffixes) == rest:
+            return idea + "".join(one for pattern in PATTERNS.values() for one in suffixes if re.match(pattern, one))
     return name
 
 
 def seeded(trainer: str, seed: int) -> str:
-    """The name of a trainer with a seed."""
+    """Return the name of a trainer with a seed."""
     return f"{trainer}_seed{seed}"
 
 
 def unseeded(name: str) -> tuple[str, int | None]:
-    """The trainer and the seed that a name says; None where it says none."""
-    found = parts(name)
-    return name.removesuffix(found.seed), found.seed_number
+    """Return the name without its seed, and the seed; None if it has none."""
+    name_parts = parts(name)
+    return name.removesuffix(name_parts.seed), name_parts.seed_number

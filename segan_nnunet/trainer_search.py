@@ -1,4 +1,4 @@
-"""nnU-Net's own search for a trainer, without its output; a file that stops it is named."""
+"""Find a trainer with nnU-Net's own search, without its output, and name a file that stops the search."""
 
 import contextlib
 import difflib
@@ -22,7 +22,7 @@ from segan_nnunet.trainer_names import SUFFIXES, parts, unseeded
 
 
 class NoTrainerError(InputError):
-    """nnU-Net finds no trainer of a name; with the trainers that exist."""
+    """nnU-Net finds no trainer of a name. The message lists the existing trainers."""
 
 
 def find_trainer(name: str) -> Any:
@@ -36,18 +36,18 @@ def find_trainer(name: str) -> Any:
 
     Raises:
         NoTrainerError: there is none.
-        InputError: a file of nnUNet_extTrainer cannot be imported, into which nnU-Net looks before it finds the
-            trainer; or the class is no trainer; or the name breaks a rule of the suffixes.
+        InputError: a file of nnUNet_extTrainer that nnU-Net searches before it finds the trainer cannot be imported; or
+            the class is no trainer; or the name breaks a rule of the suffixes.
     """
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # takes seconds (torch)
 
     try:
-        # it prints every file that it inspects, and a file may print what it likes
+        # it prints every file that it inspects, and the files may print too
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return recursive_find_trainer_class_by_name(name)
-    except InputError:  # of our own trainers, about the name
+    except InputError:  # raised by our own trainers, about the name
         raise
-    except (Exception, SystemExit) as error:  # a file of the user's raises anything while it is imported
+    except (Exception, SystemExit) as error:  # a user's file may raise anything at import
         if place := place_of(error):
             raise InputError(cannot_be_imported(name, error, *place)) from error
         if isinstance(error, AssertionError):
@@ -58,7 +58,7 @@ def find_trainer(name: str) -> Any:
 
 
 def declared_twice(name: str) -> str:
-    """Say which files define the class of a trainer, if several do; nnU-Net takes the first without a word.
+    """Name the files that define the class of a trainer if several do. nnU-Net takes the first one silently.
 
     Args:
         name: of the trainer, with or without suffixes.
@@ -67,8 +67,8 @@ def declared_twice(name: str) -> str:
     folders = dict.fromkeys([stock_folder(), *named_folders()])
     files = [path for folder in folders for path in python_files(folder) if names & classes_in(path).keys()]
     for one in sorted(names):
-        if len(found := [path for path in files if one in classes_in(path)]) > 1:
-            return f"{one} is defined in {' and in '.join(map(str, found))}; nnU-Net takes the first of them"
+        if len(defining := [path for path in files if one in classes_in(path)]) > 1:
+            return f"{one} is defined in {' and in '.join(map(str, defining))}; nnU-Net takes the first of them"
     return ""
 
 
@@ -80,9 +80,9 @@ def stock_folder() -> Path:
 
 
 def place_of(error: BaseException) -> tuple[Path, int] | None:
-    """Return the file of nnUNet_extTrainer, and its line, in which an error arose; None if in none of them.
+    """Return the file of nnUNet_extTrainer, and its line, in which an error arose; None if it arose elsewhere.
 
-    Some errors of a file that is no Python at all have no place; then it is the first that does not compile.
+    Some errors of a file that is not Python have no place. Then the first file that does not compile is returned.
     """
     places = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError | OSError) and error.filename:
@@ -99,7 +99,7 @@ def place_of(error: BaseException) -> tuple[Path, int] | None:
 
 
 def compiles(path: Path) -> bool:
-    """Return whether a file is Python."""
+    """Return whether a file compiles as Python."""
     try:
         compile(path.read_bytes(), path, "exec")
     except (SyntaxError, ValueError, OSError):
@@ -108,7 +108,7 @@ def compiles(path: Path) -> bool:
 
 
 def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -> str:
-    """Say which file stops the search for a trainer, why, and what helps."""
+    """Describe the file that stops the search for a trainer, with the reason and the remedy."""
     reason = f"{type(error).__name__}: {error}"
     remedy = "Correct the file"
     if isinstance(error, SystemExit):
@@ -123,19 +123,20 @@ def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -
 
 
 def known_trainers(wanted: str) -> str:
-    """Say which trainers exist: all in nnUNet_extTrainer, and those of nnU-Net whose names are similar."""
+    """Describe the existing trainers: all in nnUNet_extTrainer, and nnU-Net's with similar names."""
     external = os.environ.get("nnUNet_extTrainer")
     own = [name for folder in named_folders() for name in declared_classes(folder)]
     similar = difflib.get_close_matches(wanted, declared_classes(stock_folder()), n=3)
-    said = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
-    if external:
-        said = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}; ours take {', '.join(SUFFIXES)} behind."
-        if not own:
-            said = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net looks into its .py files and packages."
+    message = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
+    if own:
+        message = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}."
+        message += f" Our trainers also have the suffixes {', '.join(SUFFIXES)}."
+    elif external:
+        message = f"nnUNet_extTrainer ({external}) has no trainer: nnU-Net looks into its .py files and packages."
     if external and catalogue_folder("trainers") not in named_folders():
-        said += (
+        message += (
             " The folder of our trainers, which also makes those with suffixes, is not in it: export nnUNet_extTrainer="
             f'"$(segan_nnunet trainer-folder){os.pathsep}{external}".'
         )
-    said += "".join(f" {problem}." for problem in folder_problems())
-    return said + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
+    message += "".join(f" {problem}." for problem in folder_problems())
+    return message + (f" nnU-Net itself has {', '.join(similar)}." if similar else "")
