@@ -84,7 +84,7 @@ def test_each_cause_has_its_sentence(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match="does not exist"):
         read_volume(path)
     path.symlink_to(tmp_path / "gone.nii.gz")
-    with pytest.raises(VolumeError, match="is a link to .*gone.nii.gz, which is not there"):
+    with pytest.raises(VolumeError, match="is a link to .*gone.nii.gz, which does not exist; bring it back"):
         read_volume(path)
     path.unlink()
     for content, said in (

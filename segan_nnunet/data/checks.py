@@ -1,7 +1,7 @@
 """Check the cases of a release. All problems are found before anything is written."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,8 +33,7 @@ class CaseReport:
         digests: a digest of each channel's voxels.
         values: label values of the truth, without background.
         grid: of the first channel.
-        copies: the channels with the same voxels as an earlier channel, a sentence each.
-        fills_brain: whether the truth marks exactly the voxels of the first channel that are not 0.
+        doubts: each breaks no rule, but may be a mistake.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -42,8 +41,7 @@ class CaseReport:
     digests: list[str] = field(default_factory=list)
     values: set[int] = field(default_factory=set)
     grid: VoxelGrid | None = None
-    copies: list[str] = field(default_factory=list)
-    fills_brain: bool = False
+    doubts: list[str] = field(default_factory=list)
 
 
 def check_cases(
@@ -119,7 +117,10 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
             problems += truth_problems(values, path, release)
             report.values = set(values.tolist()) - {0}
             truth = volume.on(first[1])
-            report.fills_brain = truth is not None and brain is not None and np.array_equal(truth != 0, brain)
+            if truth is not None and brain is not None and np.array_equal(truth != 0, brain):
+                report.doubts.append(
+                    "the truth marks every voxel of the image that is not 0 and looks like a mask of the brain"
+                )
             if volume.voxels.dtype.kind == "f":
                 report.rewritten.add(name)
         else:
@@ -127,9 +128,14 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
             brain = volume.voxels != 0 if brain is None else brain
             digest = hashlib.sha256(volume.on_or_as_stored(first[1]).data).hexdigest()
             if digest in report.digests:
-                report.copies.append(f"{name} holds the same voxels as {channels[report.digests.index(digest)]}")
+                original = channels[report.digests.index(digest)]
+                report.doubts.append(
+                    f"{name} holds the same voxels as {original}: one of the two modalities is missing there"
+                )
             report.digests.append(digest)
     report.grid = first and first[1]
+    if report.grid and not report.grid.has_spacing:
+        report.doubts.append("the images do not say their spacing: 1 mm is taken")
     return report
 
 
@@ -174,25 +180,12 @@ def truth_problems(values: NDArray, path: Path, release: Release) -> list[str]:
 
 
 def doubts(reports: Mapping[str, CaseReport]) -> list[str]:
-    """Return warnings of what breaks no rule, but may be a mistake."""
-    copies: dict[str, list[str]] = {}
+    """Return the doubts of all cases, each once, with the number of cases and the first one."""
+    cases_of: dict[str, list[str]] = defaultdict(list)
     for case_id, report in reports.items():
-        for copy in report.copies:
-            copies.setdefault(copy, []).append(case_id)
-    warnings = [
-        f"{copy} in {len(cases)} cases, the first {cases[0]}: one of the two modalities is missing there"
-        for copy, cases in copies.items()
-    ]
-    if filled := [case_id for case_id, report in reports.items() if report.fills_brain]:
-        warnings.append(
-            f"the truth of {len(filled)} cases, the first {filled[0]}, marks every voxel of the image that is not 0: "
-            "is it a mask of the brain?"
-        )
-    if unknown := [case_id for case_id, report in reports.items() if report.grid and not report.grid.has_spacing]:
-        warnings.append(
-            f"the images of {len(unknown)} cases, the first {unknown[0]}, do not say their spacing: 1 mm is taken"
-        )
-    return warnings
+        for doubt in report.doubts:
+            cases_of[doubt].append(case_id)
+    return [f"{doubt} (in {len(cases)} cases, the first {cases[0]})" for doubt, cases in cases_of.items()]
 
 
 def common_ending(cases: Sequence[CaseFiles], channels: Sequence[str]) -> str:

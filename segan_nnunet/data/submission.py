@@ -10,7 +10,7 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
-from segan_nnunet.data.labelling import Labelling, read_dataset, read_labelling
+from segan_nnunet.data.labelling import Labelling, read_labelling
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels, write_volume
@@ -83,11 +83,11 @@ def write_files(
         Paths of the files in the folder, and names of the labels that are in none of them.
     """
     raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
-    dataset = read_dataset(raw / "dataset.json")
-    release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
-    ending = dataset["file_ending"]
+    labelling = read_labelling(raw / "dataset.json")
+    release = read_layout(layout) if layout else load_release(labelling.release)
+    ending = labelling.file_ending
     cases = read_case_table(raw).set_index("case")
-    if "truth" not in cases or "original_labels" not in dataset:
+    if "truth" not in cases or not labelling.original:
         raise InputError(
             f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs. Convert the release, and "
             "predict that dataset"
@@ -105,7 +105,6 @@ def write_files(
             f"{shorten(missing)}. The evaluation counts a missing case as wrong; predict all of imagesTs."
         )
 
-    labelling = read_labelling(raw / "dataset.json")
     problems: list[str] = []
     values: set[int] = set()
     written: set[Path] = set()

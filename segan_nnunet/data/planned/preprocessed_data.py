@@ -17,25 +17,14 @@ from segan_nnunet.folds.record import differing_settings, resolved
 from segan_nnunet.text_files import optional_object, write_json
 
 SETTINGS = (
-    "preprocessor_name",
-    "spacing",
-    "normalization_schemes",
-    "use_mask_for_norm",
-    "resampling_fn_data",
-    "resampling_fn_data_kwargs",
-    "resampling_fn_seg",
-    "resampling_fn_seg_kwargs",
-)
+    "preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm",
+    "resampling_fn_data", "resampling_fn_data_kwargs", "resampling_fn_seg", "resampling_fn_seg_kwargs",
+)  # fmt: skip
 PREPROCESSORS = (None, "DefaultPreprocessor")  # their data have the planned voxel size
 NO_RESAMPLING = "no_resampling_hack"  # nnU-Net's function that keeps the voxel size
 INTENSITIES = "foreground_intensity_properties_per_channel"
 # normalisations that do not use the dataset's intensities
-WITHOUT_INTENSITIES = {
-    "ZScoreNormalization",
-    "NoNormalization",
-    "RescaleTo01Normalization",
-    "RGBTo01Normalization",
-}
+WITHOUT_INTENSITIES = {"ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization", "RGBTo01Normalization"}
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def grow_tumour(anatomy: Anatomy, grade: str, rng: np.random.Generator) -> NDArr
 
 
 def image(anatomy: Anatomy, labels: NDArray[np.uint8], modality: str, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Draw one modality, (D, H, W): tissue contrasts, partial volume, texture, bias field, noise, and a random scale."""
+    """Draw one modality, (D, H, W): tissue contrasts, partial volume, texture, bias field, noise, a random scale."""
     contrast = CONTRASTS[modality]
     intensity = sum(getattr(anatomy, tissue) * contrast[tissue] for tissue in TISSUES[:3])
     remaining = 1.0 - ndimage.gaussian_filter((labels > 0).astype(np.float32), 0.6)

@@ -41,9 +41,8 @@ def load_release(key: str) -> Release:
 
 def releases_with(values: Collection[float]) -> list[Release]:
     """Return the releases in the package that have all these values as labels or background."""
-    return [
-        release for release in map(load_release, available_releases()) if set(values) <= {0, *release.labels.values()}
-    ]
+    releases = map(load_release, available_releases())
+    return [release for release in releases if set(values) <= {0, *release.labels.values()}]
 
 
 def recognise(source: Path) -> Release:

@@ -30,11 +30,6 @@ def check_file(path: Path) -> None:
     Raises:
         VolumeError: it cannot be opened, or is another kind of file.
     """
-    if path.is_symlink() and not path.exists():
-        target = os.readlink(path)
-        raise VolumeError(f"{path} is a link to {target}, which is not there; bring it back, or convert again")
-    if path.exists() and not path.is_file():
-        raise VolumeError(f"{path} is not a file; give an image")
     try:
         check_name(path)  # ITK ends the process at a name that is not UTF-8
         check_kind(path, "an image")
