@@ -101,7 +101,7 @@ def list_trainers() -> str:
             del declared[name]  # a base trainer's own variant of a suffix
         lines += [f"{folder}:", *(f"  {name:27} {line}" for name, line in declared.items()), ""]
     lines += [line for problem in folder_problems() for line in (problem, "")]
-    lines += ["Suffixes, behind our trainers and those of yours that are made from ours, in this order:"]
+    lines += ["Suffixes of our trainers, and of your trainers that inherit from ours, in this order:"]
     lines += [f"  {suffix:27} {line}" for suffix, line in SUFFIXES.items()]
     return "\n".join(lines)
 

@@ -34,7 +34,7 @@ def read_start(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file") from error
     except PermissionError as error:
-        raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
+        raise InputError(f"{path} cannot be read, you lack the right to; ask its owner for it (chmod g+r)") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
 

@@ -75,7 +75,7 @@ def json_problem(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
     if not after:
         return error.lineno, "the text ends too early, perhaps it was cut off"
     if error.msg.startswith("Expecting ',' delimiter"):
-        return before.count("\n") + 1, "a comma is missing behind this"
+        return before.count("\n") + 1, "a comma is missing after this"
     if after[0] == "'":
         return error.lineno, "JSON has names and texts in double quotes, not in single ones"
     return error.lineno, error.msg

@@ -108,7 +108,7 @@ def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folder
     [
         (b'{"a": 1,\n "b": [1, 2],\n}', "line 2: there is a comma too many before the }"),
         (b"[1,\n 2,\n\n]", "line 2: there is a comma too many before the ]"),
-        (b'{"a": 1\n "b": 2}', "line 1: a comma is missing behind this"),
+        (b'{"a": 1\n "b": 2}', "line 1: a comma is missing after this"),
         (b'{"a": [1,\n 2', "line 2: the text ends too early"),
         (b"{'a': 1}", "line 1: JSON has names and texts in double quotes"),
         (b'{"a": {"b": 1,\n "b": 2}}', "'b' twice"),

@@ -25,7 +25,9 @@ def test_a_release_without_truth_is_a_dataset_to_predict(tmp_path: Path, nnunet_
 def test_an_image_beside_a_missing_truth_is_never_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
     path.rename(path.with_name(f"{path.stem} (1).mha"))  # a browser's second download
-    with pytest.raises(InputError, match=r"pat118_0001: truth is missing, and beside .* \(1\)\.mha"):
+    with pytest.raises(
+        InputError, match=r"pat118_0001: truth is missing, and the case has files that match no .* \(1\)\.mha"
+    ):
         convert(load_release("brats2015"), release_2015, 15)
     assert no_dataset_left(nnunet_folders)
 
@@ -91,5 +93,7 @@ def test_an_image_in_a_folder_of_many_cases_goes_by_its_name(tmp_path: Path, nnu
     source = simulate_release(tmp_path, cases=3, key="msd-task01")
     path = next(source.rglob("labelsTr/*_002.nii.gz"))
     path.rename(path.with_name(path.name.replace(".nii.gz", " (1).nii.gz")))
-    with pytest.raises(InputError, match=r"_002: truth is missing, and beside .*_002 \(1\)\.nii\.gz"):
+    with pytest.raises(
+        InputError, match=r"_002: truth is missing, and the case has files that match no .*_002 \(1\)\.nii\.gz"
+    ):
         convert(load_release("msd-task01"), source, 5)

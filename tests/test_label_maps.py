@@ -195,7 +195,9 @@ def test_the_rounding_of_a_registration_is_forgiven(
     if accepted:
         assert convert(load_release("brats2015"), release_2015, 15).training
     else:
-        with pytest.raises(InputError, match="origin of T2 is .*resample it to the voxels of T1c, or mend its header"):
+        with pytest.raises(
+            InputError, match="origin of T2 is .*resample it to the voxels of T1c, or correct its header"
+        ):
             convert(load_release("brats2015"), release_2015, 15)
 
 

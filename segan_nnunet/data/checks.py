@@ -93,9 +93,9 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
             problems.append(f"{name} is missing, a file named like {' or '.join(release.channels[name].templates)}")
     if case.unmatched_files and not case.truth:
         problems.append(
-            f"truth is missing, and beside the case's images there is {', '.join(map(str, case.unmatched_files))}, "
-            f"which is named like nothing of {release.title}; name it like {' or '.join(release.truth)}, or move it "
-            "away"
+            f"truth is missing, and the case has files that match no template of {release.title}: "
+            f"{', '.join(map(str, case.unmatched_files))}; name the truth like {' or '.join(release.truth)}, or move "
+            "these files away"
         )
     first: tuple[str, VoxelGrid] | None = None
     brain: NDArray[np.bool_] | None = None
@@ -145,9 +145,9 @@ def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geomet
     has_same_size, is_truth = volume.grid.size == grid.size, name == TRUTH
     if not differences or volume.on(grid) is not None or (geometry_from_image and has_same_size and is_truth):
         return []
-    hint = f"; resample it to the voxels of {first}, or mend its header if that alone is wrong"
+    hint = f"; resample it to the voxels of {first}, or correct its header if only the header is wrong"
     if is_truth and has_same_size:
-        hint = "; if its header alone is wrong, --geometry-from image takes the image's"
+        hint = "; if only its header is wrong, --geometry-from image takes the image's header"
     return [
         f"{what} of {name} is {getattr(volume.grid, what)}, of {first} {getattr(grid, what)}: {volume.path}{hint}"
         for what in differences
@@ -157,9 +157,9 @@ def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geomet
 def image_problems(voxels: NDArray, name: str, path: Path) -> list[str]:
     """List what is wrong with a channel's intensities."""
     if count := np.count_nonzero(~np.isfinite(voxels)):
-        return [f"{name} has {count} voxels that are NaN or infinite; mend or leave out the case: {path}"]
+        return [f"{name} has {count} voxels that are NaN or infinite; correct or leave out the case: {path}"]
     if not voxels.any():
-        return [f"{name} is zero everywhere; the modality is missing in truth, leave out the case: {path}"]
+        return [f"{name} is zero everywhere; the modality is missing, leave out the case: {path}"]
     return []
 
 

@@ -171,7 +171,7 @@ def check_problems(problems: Mapping[str, Sequence[str]], release: Release, skip
     lines = [f"{case_id}: {problem}" for case_id, of_case in problems.items() for problem in of_case]
     if lines and not skip_bad:
         raise InputError(
-            f"{release.title} cannot be converted: {len(lines)} problems. Mend or move away these cases and convert "
+            f"{release.title} cannot be converted: {len(lines)} problems. Correct or move away these cases and convert "
             f"again, or leave them out with --skip-bad; nothing was written.{first_lines(lines, MOST_PROBLEMS_SHOWN)}"
         )
 
@@ -234,24 +234,23 @@ def write_dataset(
     copied = False
     with progress_bar("writing", len(cases)) as advance:
         for case in cases:
-            images = folder / ("imagesTr" if case.truth else "imagesTs")
             report = reports[case.case_id]
             assert report.grid is not None  # for mypy: a case without problems has its channels
+            images = folder / ("imagesTr" if case.truth else "imagesTs")
             for index, name in enumerate(channels):
-                target, volume = images / f"{case.case_id}_{index:04d}{ending}", release.channels[name].volume
-                source = case.images[name][0]
-                if volume is None and file_ending(source) == ending and name not in report.rewritten:
+                source, volume = case.images[name][0], release.channels[name].volume
+                target = images / f"{case.case_id}_{index:04d}{ending}"
+                if volume is None and name not in report.rewritten and file_ending(source) == ending:
                     copied |= link_or_copy(source, target, options.copy)
                 else:
-                    voxels = read_volume(source, volume).on_or_as_stored(report.grid)
-                    write_volume(voxels, report.grid, target)
+                    write_volume(read_volume(source, volume).on_or_as_stored(report.grid), report.grid, target)
                     copied = True
-            if case.truth:
+            for source in case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
-                if keeps_values and TRUTH not in report.rewritten and file_ending(case.truth[0]) == ending:
-                    link_or_copy(case.truth[0], target, options.copy)
+                if keeps_values and TRUTH not in report.rewritten and file_ending(source) == ending:
+                    link_or_copy(source, target, options.copy)
                 else:
-                    rewrite_labels(case.truth[0], target, release.label_mapping, report.grid)
+                    rewrite_labels(source, target, release.label_mapping, report.grid)
             advance()
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(

@@ -77,7 +77,7 @@ def check_path_text(variable: str, value: str) -> None:
         raise InputError(f"{variable} is {value}, and the quotes are a part of it: set it without them")
     if value != os.path.expandvars(os.path.expanduser(value)):
         raise InputError(
-            f"{variable} is {value}, in which the shell did not replace ~ or $NAME because of quotes: set it anew, as "
+            f"{variable} is {value}, in which the shell did not replace ~ or $NAME because of quotes: set it again, as "
             f'in export {variable}="$HOME/..."'
         )
 

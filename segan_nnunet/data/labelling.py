@@ -24,33 +24,29 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == value // 1
 
 
-def are_channels(channels: Any) -> bool:
-    """Return whether `channel_names` have the form {"0": "T1", "1": "T2"}."""
-    return isinstance(channels, dict) and all(
-        key.isdecimal() and isinstance(name, str) for key, name in channels.items()
-    )
-
-
-def is_ending(ending: Any) -> bool:
-    """Return whether `file_ending` has the form ".nii.gz"."""
-    return isinstance(ending, str) and ending.startswith(".")
-
-
-def are_listed_cases(cases: Any) -> bool:
-    """Return whether `dataset` has an object for each case."""
-    return isinstance(cases, dict) and all(isinstance(files, dict) for files in cases.values())
-
-
 FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of the parts of dataset.json: the check, and the right form
-    "labels": (lambda labels: isinstance(labels, dict) and bool(labels),
-               'names with whole numbers, as in {"background": 0, "edema": 1}'),
-    "file_ending": (is_ending, 'the end of the images\' names with its dot, as in ".nii.gz"'),
-    "channel_names": (are_channels,
-                      'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)'),
+    "labels": (
+        lambda labels: isinstance(labels, dict) and bool(labels),
+        'names with whole numbers, as in {"background": 0, "edema": 1}',
+    ),
+    "file_ending": (
+        lambda ending: isinstance(ending, str) and ending.startswith("."),
+        'the end of the images\' names with its dot, as in ".nii.gz"',
+    ),
+    "channel_names": (
+        lambda channels: (
+            isinstance(channels, dict)
+            and all(key.isdecimal() and isinstance(name, str) for key, name in channels.items())
+        ),
+        'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)',
+    ),
     "numTraining": (is_whole, "the number of training cases"),
-    "dataset": (are_listed_cases, 'cases with their files, as in {"case_1": {"images": ["FILE"], "label": "FILE"}}; '
-                "without it nnU-Net takes imagesTr and labelsTr"),
-}  # fmt: skip
+    "dataset": (
+        lambda cases: isinstance(cases, dict) and all(isinstance(files, dict) for files in cases.values()),
+        'cases with their files, as in {"case_1": {"images": ["FILE"], "label": "FILE"}}; without it nnU-Net takes '
+        "imagesTr and labelsTr",
+    ),
+}
 
 
 def whole_numbers(voxels: NDArray) -> NDArray:

@@ -58,7 +58,7 @@ def make_submission(
             exists or cannot be written. Nothing is left behind.
     """
     if wrong := sorted(set("/\\:\0") & set(description)):
-        raise InputError(f"--description '{description}' goes into files' names, in which {wrong[0]!r} cannot stand")
+        raise InputError(f"--description '{description}' becomes part of file names, which cannot contain {wrong[0]!r}")
     only_archive = output.suffix.lower() == ".zip"
     named = output.resolve() if output.name in ("", "..") else output
     archive = output if only_archive else named.with_name(f"{named.name}.zip")
@@ -89,15 +89,18 @@ def write_files(
     cases = read_case_table(raw).set_index("case")
     if "truth" not in cases or not labelling.original:
         raise InputError(
-            f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs. Convert the release, and "
-            "predict that dataset"
+            f"{raw} was not made by `segan_nnunet convert`, which keeps the original labels and sources for an "
+            "upload. Convert the release, and predict that dataset"
         )
     name_of = {composed(case): case for case in cases.index}
     files = {name_of.get(composed(case), case): path for case, path in files_by_case(predictions, ending).items()}
     if not files:
         raise InputError(f"there is no prediction, a file ending in {ending}, in {predictions}")
     if unknown := sorted(set(files) - set(cases.index)):
-        raise InputError(f"{files[unknown[0]]} is of no case of the dataset (cases.csv); {len(unknown)} such files")
+        raise InputError(
+            f"{files[unknown[0]]} belongs to no case of the dataset (cases.csv), as {len(unknown) - 1} others; move "
+            "them away"
+        )
     test_cases = set(cases.index[cases["truth"] == ""])
     if (missing := sorted(test_cases - set(files))) and len(missing) < len(test_cases):
         raise InputError(

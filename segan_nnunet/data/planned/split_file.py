@@ -70,8 +70,7 @@ def check_not_elsewhere(path: Path) -> None:
 def shared_patients(preprocessed: Path, splits: Splits) -> str:
     """Describe the first fold that trains and validates on scans of one patient.
 
-    Returns:
-        The description; an empty text if no fold does, or if patients are not known.
+    The text is empty if no fold does, or if patients are not known.
     """
     patient_of = read_column(raw_folder(preprocessed), "patient")
     for fold, split in enumerate(splits):
@@ -88,9 +87,7 @@ def shared_patients(preprocessed: Path, splits: Splits) -> str:
 def split_problem(splits: Any, cases: Collection[str]) -> str:
     """Describe the first rule that a split breaks; return an empty text if it breaks none.
 
-    Args:
-        splits: content of the file.
-        cases: the names that the split may hold; any if this is empty.
+    The split may hold only names in `cases`, or any names if `cases` is empty.
     """
     if not isinstance(splits, list) or not splits:
         return 'it must be a list with one {"train": [...], "val": [...]} per fold'

@@ -87,7 +87,7 @@ def read_layout(path: Path) -> Release:
         release = make_release(path.stem, table)
         check(release)
     except KeyError as error:
-        raise InputError(f"{path} lacks {error}; docs/datasets.md says what a table needs") from error
+        raise InputError(f"{path} lacks {error}; docs/datasets.md lists the required keys") from error
     except (ValueError, TypeError, re.error) as error:
         raise InputError(f"{path}: {error}") from error
     return release

@@ -134,7 +134,7 @@ def describe_difference(grid: VoxelGrid, reference: VoxelGrid, owner: str) -> st
         f"has the {name} {in_brackets(getattr(grid, name))}, {owner} {in_brackets(getattr(reference, name))}"
         for name in grid.differences(reference)
     )
-    return f"{fields}; resample it to the {target}, or mend its header"
+    return f"{fields}; resample it to the {target}, or correct its header"
 
 
 def in_brackets(numbers: Sequence[float]) -> str:

@@ -109,7 +109,9 @@ def read_header(path: Path) -> sitk.ImageFileReader:
                 "rounded, write the header anew (an sform with orthonormal columns); else resample the image"
             ) from error
         if is_nifti(path):
-            whole_files.check_nifti(path)  # may know a better reason
+            whole_files.whole_content(path)  # may know a better reason
+            if whole_files.nifti_header(path) is None:
+                raise VolumeError(f"{path} is no image in NIfTI-1; write it as NIfTI-1, or fetch it again") from error
         raise VolumeError(f"{path} is no image, or damaged; {FETCH_AGAIN} ({last_line(error)})") from error
     if (components := reader.GetNumberOfComponents()) != 1:
         raise VolumeError(
@@ -125,10 +127,11 @@ def nifti_voxels(path: Path) -> NDArray:
     Raises:
         VolumeError: the file is not whole.
     """
+    content = whole_files.whole_content(path)
     try:
-        voxels = np.asanyarray(nibabel.Nifti1Image.from_bytes(whole_files.whole_content(path)).dataobj)
+        voxels = np.asanyarray(nibabel.Nifti1Image.from_bytes(content).dataobj)
     except nibabel.spatialimages.HeaderDataError as error:
-        raise VolumeError(f"{path} has no NIfTI-1 header ({error}); write it as NIfTI-1") from error
+        raise VolumeError(f"{path} is no image in NIfTI-1 ({error}); write it as NIfTI-1, or fetch it again") from error
     except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
         raise VolumeError(f"{path} holds less than its header promises; it was cut off: {FETCH_AGAIN}") from error
     return np.ascontiguousarray(voxels.T).astype(voxels.dtype.newbyteorder("="), copy=False)

@@ -42,30 +42,20 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
-def check_nifti(path: Path) -> None:
-    """Check for the known reasons why ITK does not read a file that is named like NIfTI.
-
-    Raises:
-        VolumeError: the file is not whole, or is of another kind than its name says.
-    """
-    content = whole_content(path)
-    if content.startswith(GZIP):
-        raise VolumeError(f"{path} is compressed, but its name ends in .nii; rename it to .nii.gz")
-    if content[:4] in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c"):
-        raise VolumeError(f"{path} is NIfTI-2, which nnU-Net's reader does not know; write it as NIfTI-1")
-
-
 def whole_content(path: Path) -> bytes:
-    """Return the whole content of a file, uncompressed.
+    """Return the whole content of a NIfTI file, uncompressed.
 
     Raises:
-        VolumeError: it ends too early, or its checksum is wrong.
+        VolumeError: it ends too early, its checksum is wrong, or its name has the wrong ending.
     """
     content = path.read_bytes()
-    if not path.name.lower().endswith(".gz"):
-        return content
-    if not content.startswith(GZIP):
+    is_compressed, is_gz = content.startswith(GZIP), path.name.lower().endswith(".gz")
+    if is_compressed and not is_gz:
+        raise VolumeError(f"{path} is compressed, but its name ends in .nii; rename it to .nii.gz")
+    if is_gz and not is_compressed:
         raise VolumeError(f"{path} is not compressed, but its name ends in .gz; rename it, or compress it")
+    if not is_gz:
+        return content
     try:
         return gzip.decompress(content)
     except EOFError as error:
