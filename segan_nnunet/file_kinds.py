@@ -11,9 +11,9 @@ START = 512  # bytes that show the kind
 # the first bytes of a file, what it is, and the remedy
 KINDS = (
     (b"version https://git-lfs", "is a pointer of Git LFS", "get the file itself with `git lfs pull`"),
-    (b"<!doctype", "is a web page", "the download perhaps wanted a login: fetch the file again"),
-    (b"<html", "is a web page", "the download perhaps wanted a login: fetch the file again"),
-    (b"<?xml", "is an XML document", "the download perhaps wanted a login: fetch the file again"),
+    (b"<!doctype", "is a web page", "the download may need a login: fetch the file again"),
+    (b"<html", "is a web page", "the download may need a login: fetch the file again"),
+    (b"<?xml", "is an XML document", "the download may need a login: fetch the file again"),
     (b"\x00\x05\x16\x07", "holds a Mac's attributes of another file", "remove it, and bring the file itself"),
 )
 
@@ -39,13 +39,13 @@ def read_start(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
 
 
-def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
+def check_kind(path: Path, expected: str, second_remedy: str = "") -> bytes:
     """Check that a file is not of another kind: a pointer, a web page, zeros, or empty.
 
     Args:
         path: the file.
-        wanted: the expected kind of file, as in "a checkpoint".
-        otherwise: a second remedy if the file cannot be fetched again, as in "; or remove it".
+        expected: the expected kind of file, as in "a checkpoint".
+        second_remedy: added if the file cannot be fetched again, as in "; or remove it".
 
     Returns:
         The first bytes of the file.
@@ -55,15 +55,15 @@ def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
     """
     start = read_start(path)
     if not start:
-        raise InputError(f"{path} is empty, not {wanted}; fetch or write it again{otherwise}")
+        raise InputError(f"{path} is empty, not {expected}; fetch or write it again{second_remedy}")
     if not start.strip(b"\0"):
         raise InputError(
-            f"{path} begins with zeros and is not {wanted}: a crash, a full disk or a broken copy left it so. Bring it "
-            f"back or write it again{otherwise}"
+            f"{path} begins with zeros and is not {expected}: a crash, a full disk or a broken copy left it so. "
+            f"Bring it back or write it again{second_remedy}"
         )
     for magic, kind, remedy in KINDS:
         if start.lstrip().lower().startswith(magic):
-            raise InputError(f"{path} {kind}, not {wanted}; {remedy}{otherwise}")
+            raise InputError(f"{path} {kind}, not {expected}; {remedy}{second_remedy}")
     return start
 
 

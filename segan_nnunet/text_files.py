@@ -159,9 +159,9 @@ def read_table(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
             raise InputError(
                 f"{path}: the row of {row[0]} has {len(row)} values, and the header {len(header)}. Correct that row"
             )
-    wanted = {name.casefold(): name for name in columns}
+    renamed = {name.casefold(): name for name in columns}
     rows = [[*row, *[""] * len(header)][: len(header)] for row in body if any(row)]
-    return pd.DataFrame(rows, columns=[wanted.get(name.casefold(), name) for name in header], dtype=str)
+    return pd.DataFrame(rows, columns=[renamed.get(name.casefold(), name) for name in header], dtype=str)
 
 
 def decode(content: bytes) -> str:

@@ -122,11 +122,11 @@ def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -
     )
 
 
-def known_trainers(wanted: str) -> str:
+def known_trainers(name: str) -> str:
     """Describe the existing trainers: all in nnUNet_extTrainer, and nnU-Net's with similar names."""
     external = os.environ.get("nnUNet_extTrainer")
-    own = [name for folder in named_folders() for name in declared_classes(folder)]
-    similar = difflib.get_close_matches(wanted, declared_classes(stock_folder()), n=3)
+    own = [own_name for folder in named_folders() for own_name in declared_classes(folder)]
+    similar = difflib.get_close_matches(name, declared_classes(stock_folder()), n=3)
     message = 'nnUNet_extTrainer is not set: export nnUNet_extTrainer="$(segan_nnunet trainer-folder)".'
     if own:
         message = f"In nnUNet_extTrainer ({external}) there are {', '.join(own)}."

@@ -119,7 +119,7 @@ def test_one_volume_of_several(tmp_path: Path) -> None:
     image = sitk.JoinSeries([sitk.GetImageFromArray(VOXELS), sitk.GetImageFromArray(VOXELS + 1)])
     sitk.WriteImage(image, str(tmp_path / "a.nii.gz"))
     np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz", 1).voxels, VOXELS + 1)
-    for volume, said in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and volume 2 was wanted")):
+    for volume, said in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and no volume 2")):
         with pytest.raises(VolumeError, match=said):
             read_volume(tmp_path / "a.nii.gz", volume)
 

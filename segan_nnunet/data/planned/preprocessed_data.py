@@ -143,8 +143,8 @@ def size_difference(folder: Path, plans: Mapping[str, Any], configuration: str) 
     expected = [round(a / b * length) for a, b, length in zip(spacing, target, before, strict=True)]
     if size == expected:
         return ""
-    shown, wanted = (" x ".join(map(str, lengths)) for lengths in (size, expected))
-    return f"{case} has {shown} voxels there, and would have {wanted} at the plans' voxel size"
+    shown, expected_shown = (" x ".join(map(str, lengths)) for lengths in (size, expected))
+    return f"{case} has {shown} voxels there, and would have {expected_shown} at the plans' voxel size"
 
 
 def other_plans_of_folder(preprocessed: Path, folder: Path, settings: dict[str, Any]) -> list[str]:

@@ -48,7 +48,9 @@ def read_volume(path: Path, volume: int | None = None, dimensions: Collection[in
         if axes != 4:
             raise VolumeError(f"{path} has {axes} dimensions, not the 4 of a file with several channels")
         if volume >= len(voxels):
-            raise VolumeError(f"{path} has {len(voxels)} volumes, and volume {volume} was wanted")
+            raise VolumeError(
+                f"{path} has {len(voxels)} volumes, and no volume {volume}; correct `volume` in the table"
+            )
         voxels = voxels[volume]
     elif axes not in dimensions:
         raise VolumeError(
