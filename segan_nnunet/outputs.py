@@ -25,16 +25,11 @@ FILE_ENDINGS = frozenset(
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def no_files(_: Path) -> Collection[Path]:
-    """Return no file of an earlier call: the output folder must be new or empty."""
-    return ()
-
-
 @contextmanager
 def output_folder(
     path: Path,
     names: re.Pattern[str] = ANY_NAME,
-    earlier: Callable[[Path], Collection[Path]] = no_files,
+    earlier: Callable[[Path], Collection[Path]] = lambda _: (),
     option: str = "-o",
 ) -> Iterator[Path]:
     """Yield an empty hidden folder inside an output folder; move its files into the output folder at the end.
@@ -42,7 +37,7 @@ def output_folder(
     Args:
         path: the output folder, which is made if it is missing. Links are followed.
         names: possible names of the command's files and folders. Others in the output folder stay untouched.
-        earlier: returns the files of an earlier call in the folder, which are replaced.
+        earlier: returns the files of an earlier call in the folder, which are replaced; by default none.
         option: names the path in messages.
 
     Raises:
@@ -147,7 +142,7 @@ def missing_folders(path: Path, option: str) -> list[Path]:
 def check_room(
     folder: Path,
     names: re.Pattern[str] = ANY_NAME,
-    earlier: Callable[[Path], Collection[Path]] = no_files,
+    earlier: Callable[[Path], Collection[Path]] = lambda _: (),
     option: str = "-o",
 ) -> Collection[Path]:
     """Check that a command would replace only its own files. Return these files.

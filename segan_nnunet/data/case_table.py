@@ -22,16 +22,12 @@ COLUMNS = ("case", "patient", "grade", "timepoint", "truth")
 
 def write_case_table(dataset_folder: Path, cases: Iterable[CaseFiles], channels: Sequence[str]) -> None:
     """Write one row per case: id, patient, grade, time point, and the source files of the truth and of all channels."""
-
-    def absolute(paths: Sequence[Path]) -> str:
+    rows = []
+    for case in cases:
+        files = (case.truth, *(case.images[channel] for channel in channels))
         # not resolved: `submission` needs a link's own name
-        return os.path.abspath(paths[0]) if paths else ""
-
-    rows = [
-        (case.case_id, case.patient_id, case.grade, case.timepoint, absolute(case.truth),
-         *(absolute(case.images[channel]) for channel in channels))
-        for case in cases
-    ]  # fmt: skip
+        sources = [os.path.abspath(paths[0]) if paths else "" for paths in files]
+        rows.append([case.case_id, case.patient_id, case.grade, case.timepoint, *sources])
     pd.DataFrame(rows, columns=[*COLUMNS, *channels]).to_csv(dataset_folder / CASE_TABLE, index=False)
 
 
