@@ -30,7 +30,7 @@ class CaseReport:
         problems: each names the file, the rule that it breaks, and the remedy.
         rewritten: the channels, or `truth`, that nnU-Net would refuse as they are, so that they are not linked. Their
             types, headers or orders of axes differ.
-        digests: a digest of each channel's voxels.
+        digests: a digest of the voxels, by channel.
         values: label values of the truth, without background.
         grid: of the first channel.
         doubts: each breaks no rule, but may be a mistake.
@@ -38,7 +38,7 @@ class CaseReport:
 
     problems: list[str] = field(default_factory=list)
     rewritten: set[str] = field(default_factory=set)
-    digests: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
     values: set[int] = field(default_factory=set)
     grid: VoxelGrid | None = None
     doubts: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ def check_cases(
     Args:
         cases: of the release.
         channels: those to convert.
-        release: its rules hold.
+        release: the release, with its labels and templates.
         geometry_from_image: accept a truth of the right size whose spacing, origin or direction differ.
 
     Returns:
@@ -68,7 +68,7 @@ def check_cases(
         reports = dict(zip((case.case_id for case in cases), pool.map(check, cases), strict=True))
     first_with: dict[tuple[str, ...], str] = {}
     for case_id, report in reports.items():
-        content = tuple(report.digests)
+        content = tuple(report.digests.values())
         if content and (first := first_with.setdefault(content, case_id)) != case_id:
             report.problems.append(
                 f"is the same as {first}, voxel by voxel; leave one out, or it may train and validate"
@@ -127,12 +127,11 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
             problems += image_problems(volume.voxels, name, path)
             brain = volume.voxels != 0 if brain is None else brain
             digest = hashlib.sha256(volume.on_or_as_stored(first[1]).data).hexdigest()
-            if digest in report.digests:
-                original = channels[report.digests.index(digest)]
+            if original := next((other for other, seen in report.digests.items() if seen == digest), None):
                 report.doubts.append(
                     f"{name} holds the same voxels as {original}: one of the two modalities is missing there"
                 )
-            report.digests.append(digest)
+            report.digests[name] = digest
     report.grid = first and first[1]
     if report.grid and not report.grid.has_spacing:
         report.doubts.append("the images do not say their spacing: 1 mm is taken")
