@@ -181,7 +181,7 @@ class Release:
                 )
                 case = cases.setdefault(case_id, new_case)
                 files = case.truth if name == "truth" else case.images[name]
-                if path.resolve() not in {other.resolve() for other in files}:  # not a link to one of them
+                if not files or path.resolve() not in {other.resolve() for other in files}:  # not a link to one of them
                     files.append(path)
             if not matches and file_ending(path):
                 unmatched_files.append(path)
