@@ -58,11 +58,7 @@ def find_trainer(name: str) -> Any:
 
 
 def declared_twice(name: str) -> str:
-    """Name the files that define the class of a trainer if several do. nnU-Net takes the first one silently.
-
-    Args:
-        name: of the trainer, with or without suffixes.
-    """
+    """Name the files that define a trainer, or its base trainer, if several do. nnU-Net takes the first silently."""
     names = {name, unseeded(name)[0], parts(name).idea}
     folders = dict.fromkeys([stock_folder(), *named_folders()])
     files = [path for folder in folders for path in python_files(folder) if names & classes_in(path).keys()]

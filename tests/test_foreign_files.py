@@ -17,7 +17,7 @@ from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.data.releases.grades import GradeFile, check_grades, read_grades
 from segan_nnunet.data.releases.tables import read_layout
 from segan_nnunet.data.splits import write_splits
-from segan_nnunet.data.volumes import VolumeError, VoxelGrid, read_volume, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.methods_on_cases import Folders, segmentations
 from segan_nnunet.folds.checkpoint import read_checkpoint, read_fold
@@ -223,7 +223,7 @@ def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
 ) -> None:
     path = tmp_path / f"{LATIN_1}.nii.gz"
     path.write_bytes(b"whatever")
-    with pytest.raises(VolumeError, match=r"J\\xfcrgen.nii.gz is not UTF-8.*convmv"):
+    with pytest.raises(InputError, match=r"J\\xfcrgen.nii.gz is not UTF-8.*convmv"):
         read_volume(path)
     with pytest.raises(InputError, match="is not UTF-8"):
         write_volume(

@@ -16,8 +16,9 @@ from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import releases_with
-from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
+from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
 from segan_nnunet.data.volumes.label_maps import describe_values, distinct_values, list_values
+from segan_nnunet.errors import InputError
 
 TRUTH = "truth"
 
@@ -102,7 +103,7 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
     for name, path in files.items():
         try:
             volume = read_volume(path, None if name == TRUTH else release.channels[name].volume)
-        except VolumeError as error:
+        except InputError as error:
             problems.append(f"{name}: {error}")
             continue
         first = first or (name, volume.grid)

@@ -162,24 +162,15 @@ def usable_cores() -> int:
         return cores
 
 
-def default_processes() -> int:
-    """Return nnU-Net's number of worker processes, nnUNet_def_n_proc or 8, but no more than the usable cores.
+def number_of_processes(requested: int | None = None) -> int:
+    """Return the requested number of worker processes; by default nnUNet_def_n_proc, or the usable cores up to 8.
 
     Raises:
-        InputError: nnUNet_def_n_proc is not a number of processes.
-    """
-    return number_variable(PROCESSES, 1) or min(MOST_PROCESSES, usable_cores())
-
-
-def number_of_processes(requested: int | None) -> int:
-    """Return the requested number of worker processes, or the default.
-
-    Raises:
-        InputError: it is less than 1.
+        InputError: it is less than 1, or nnUNet_def_n_proc is not a number of processes.
     """
     if requested is not None and requested < 1:
         raise InputError(f"-np takes a number of processes of 1 or more, not {requested}")
-    return requested or default_processes()
+    return requested or number_variable(PROCESSES, 1) or min(MOST_PROCESSES, usable_cores())
 
 
 def apply_umask(path: Path) -> None:

@@ -169,10 +169,7 @@ def check_replaced(path: Path, splits: Splits, overwrite: bool) -> None:
 def trained_on_other_cases(dataset: str, existing: Splits, splits: Splits) -> list[Path]:
     """Return the folds with a checkpoint whose cases differ in new splits.
 
-    Args:
-        dataset: DatasetXXX_Name.
-        existing: the present splits; a fold without a record was trained on them.
-        splits: the new splits.
+    A fold without a record was trained on the existing splits.
     """
     folds = []
     results = folder_variable("nnUNet_results")

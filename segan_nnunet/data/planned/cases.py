@@ -20,11 +20,9 @@ def raw_folder(preprocessed: Path) -> Path:
 
 
 def raw_cases(raw: Path, described: Mapping[str, Any]) -> set[str]:
-    """Return the training cases that nnU-Net finds in nnUNet_raw.
+    """Return the training cases that nnU-Net finds in a dataset's folder of nnUNet_raw.
 
-    Args:
-        raw: the dataset's folder in nnUNet_raw.
-        described: its dataset.json, which may list the cases itself.
+    `described` is the dataset.json, which may list the cases itself.
     """
     listed = described.get("dataset")
     if isinstance(listed, dict) and listed:
@@ -41,9 +39,7 @@ def names_in(folder: Path, described: Mapping[str, Any]) -> set[str]:
 def raw_problem(raw: Path, described: Mapping[str, Any]) -> str:
     """Describe the first image or label that nnU-Net would miss in nnUNet_raw; return an empty text if none is missing.
 
-    Args:
-        raw: the dataset's folder in nnUNet_raw.
-        described: its dataset.json, in the form for planning.
+    `described` is the dataset.json, in the form for planning.
     """
     images, labels, ending = raw / "imagesTr", raw / "labelsTr", described["file_ending"]
     if described.get("dataset"):  # lists paths of images, and nnU-Net names those that are missing

@@ -81,12 +81,7 @@ def remedy(values: NDArray, labelling: Labelling) -> str:
 
 
 def describe_values(values: NDArray, number_of_labels: int) -> str:
-    """Describe what values look like if not like labels, with the remedy; an empty text if they may be labels.
-
-    Args:
-        values: the different values of a file.
-        number_of_labels: how many labels are known.
-    """
+    """Describe what a file's different values look like, with the remedy; an empty text if they may be labels."""
     finite = values[np.isfinite(values)]
     if len(finite) < len(values):
         return "NaN and infinity are no labels: write the value of the background instead"

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segan_nnunet.data.volumes.grid import Volume, VoxelGrid
-from segan_nnunet.data.volumes.whole_files import FETCH_AGAIN, VolumeError
+from segan_nnunet.data.volumes.whole_files import FETCH_AGAIN
+from segan_nnunet.errors import InputError
 
 TIFF = (".tif", ".tiff")
 PICTURES = (".png", ".bmp", *TIFF)
@@ -32,16 +33,16 @@ def read_picture(path: Path) -> Volume:
     """Read a 2-D picture, or a 3-D TIFF.
 
     Raises:
-        VolumeError: the file is damaged, shows colours, or has an unusable spacing in its CASE.json.
+        InputError: the file is damaged, shows colours, or has an unusable spacing in its CASE.json.
     """
     try:
         is_tiff = path.name.lower().endswith(TIFF)
         spacing = read_tiff_spacing(path) if is_tiff else None
         pixels = read_tiff(path, spacing is not None) if is_tiff else read_png_or_bmp(path)
-    except VolumeError:
+    except InputError:
         raise
     except Exception as error:  # the libraries raise anything for a damaged file
-        raise VolumeError(f"{path} is no image, or damaged; {FETCH_AGAIN} ({error})") from error
+        raise InputError(f"{path} is no image, or damaged; {FETCH_AGAIN} ({error})") from error
     pixels = pixels.astype(np.uint8) if pixels.dtype == bool else pixels
     axes = pixels.ndim
     spacing = spacing if axes == 3 else None  # nnU-Net reads no spacing for a 2-D picture
@@ -67,9 +68,7 @@ def read_png_or_bmp(path: Path) -> NDArray:
 def read_tiff(path: Path, is_volume: bool) -> NDArray:
     """Return the values (H, W) or (D, H, W) of a TIFF. As in nnU-Net, a palette's values are its indices.
 
-    Args:
-        path: of the file.
-        is_volume: whether it is known to be 3-D. Otherwise a last axis of 3 or 4 voxels counts as colours.
+    In a file that is not known to be a volume, a last axis of 3 or 4 voxels counts as colours.
     """
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
@@ -85,7 +84,7 @@ def grey_values(pixels: NDArray, path: Path, has_palette: bool = False) -> NDArr
     """Return one value per pixel (H, W) of a picture whose colours are all grey.
 
     Raises:
-        VolumeError: a pixel has a colour, or is transparent.
+        InputError: a pixel has a colour, or is transparent.
     """
     if pixels.ndim == 2:
         return pixels
@@ -95,14 +94,14 @@ def grey_values(pixels: NDArray, path: Path, has_palette: bool = False) -> NDArr
     remedy = "save its labels as grey values"
     if has_palette:
         remedy += ", its palette's indices for example: Image.fromarray(np.array(Image.open(FILE)))"
-    raise VolumeError(f"{path} shows colours, {pixels.shape[-1]} values per pixel, and nnU-Net reads them so; {remedy}")
+    raise InputError(f"{path} shows colours, {pixels.shape[-1]} values per pixel, and nnU-Net reads them so; {remedy}")
 
 
 def read_tiff_spacing(path: Path) -> tuple[float, ...] | None:
     """Return the spacing x, y, z of a 3-D TIFF from CASE.json beside CASE.tif or CASE_0000.tif; None without a file.
 
     Raises:
-        VolumeError: the file has no three positive numbers under `spacing`.
+        InputError: the file has no three positive numbers under `spacing`.
     """
     stem = path.with_suffix("").name
     for name in (stem, re.sub(r"_\d{4}$", "", stem)):
@@ -111,8 +110,8 @@ def read_tiff_spacing(path: Path) -> tuple[float, ...] | None:
                 spacing = tuple(float(value) for value in json.loads(beside.read_text(encoding="utf-8"))["spacing"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 reason = f"{type(error).__name__}: {error}"
-                raise VolumeError(f"{beside} cannot be used ({reason}); {SPACING_FORM}") from error
+                raise InputError(f"{beside} cannot be used ({reason}); {SPACING_FORM}") from error
             if len(spacing) != 3 or not all(math.isfinite(value) and value > 0 for value in spacing):
-                raise VolumeError(f"{beside} has the spacing {list(spacing)}; {SPACING_FORM}")
+                raise InputError(f"{beside} has the spacing {list(spacing)}; {SPACING_FORM}")
             return spacing[::-1]
     return None

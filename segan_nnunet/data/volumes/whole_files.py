@@ -15,26 +15,20 @@ from segan_nnunet.file_kinds import check_kind, check_name
 
 FETCH_AGAIN = "fetch or write it again"
 TEXT_HEADERS = (".mha", ".mhd", ".nrrd", ".nhdr")
+SPACING = re.compile(rb"^(element(spacing|size) *=|(spacings|space directions):)", re.MULTILINE)
 GZIP = b"\x1f\x8b"
 CUT_OFF = f"was cut off: its compressed data have no end; {FETCH_AGAIN}"
 DAMAGED = f"is damaged: its compressed data do not fit their checksum; {FETCH_AGAIN}"
-
-
-class VolumeError(InputError):
-    """A file is no whole image. The message names the path, the cause and the remedy."""
 
 
 def check_file(path: Path) -> None:
     """Check that a file can be opened, and is no other kind of file under an image's name.
 
     Raises:
-        VolumeError: it cannot be opened, or is another kind of file.
+        InputError: it cannot be opened, or is another kind of file.
     """
-    try:
-        check_name(path)  # ITK ends the process at a name that is not UTF-8
-        check_kind(path, "an image")
-    except InputError as error:
-        raise VolumeError(str(error)) from error
+    check_name(path)  # ITK ends the process at a name that is not UTF-8
+    check_kind(path, "an image")
 
 
 def is_nifti(path: Path) -> bool:
@@ -46,22 +40,22 @@ def whole_content(path: Path) -> bytes:
     """Return the whole content of a NIfTI file, uncompressed.
 
     Raises:
-        VolumeError: it ends too early, its checksum is wrong, or its name has the wrong ending.
+        InputError: it ends too early, its checksum is wrong, or its name has the wrong ending.
     """
     content = path.read_bytes()
     is_compressed, is_gz = content.startswith(GZIP), path.name.lower().endswith(".gz")
     if is_compressed and not is_gz:
-        raise VolumeError(f"{path} is compressed, but its name ends in .nii; rename it to .nii.gz")
+        raise InputError(f"{path} is compressed, but its name ends in .nii; rename it to .nii.gz")
     if is_gz and not is_compressed:
-        raise VolumeError(f"{path} is not compressed, but its name ends in .gz; rename it, or compress it")
+        raise InputError(f"{path} is not compressed, but its name ends in .gz; rename it, or compress it")
     if not is_gz:
         return content
     try:
         return gzip.decompress(content)
     except EOFError as error:
-        raise VolumeError(f"{path} {CUT_OFF}") from error
+        raise InputError(f"{path} {CUT_OFF}") from error
     except (OSError, zlib.error) as error:
-        raise VolumeError(f"{path} {DAMAGED}") from error
+        raise InputError(f"{path} {DAMAGED}") from error
 
 
 def nifti_header(path: Path) -> nibabel.Nifti1Header | None:
@@ -83,7 +77,7 @@ def check_end(path: Path) -> None:
     read, because a file may consist of several streams.
 
     Raises:
-        VolumeError: it was cut off, or its checksum is wrong.
+        InputError: it was cut off, or its checksum is wrong.
     """
     if not path.name.lower().endswith(".nii.gz") or (header := nifti_header(path)) is None:
         return
@@ -99,33 +93,29 @@ def check_end(path: Path) -> None:
         whole_content(path)
 
 
-def check_spacing(path: Path, spacing: Sequence[float]) -> None:
-    """Check the spacing that is stored in a header. ITK takes 1 mm for 0 and NaN in a NIfTI, and for NaN in a NRRD.
+def check_spacing(path: Path, spacing: Sequence[float]) -> bool:
+    """Check the spacing that is stored in a header. Return whether it has one: a MetaImage or a NRRD may have none.
+
+    ITK takes 1 mm for 0 and NaN in a NIfTI, for NaN in a NRRD, and for a missing spacing.
 
     Args:
         path: of the file.
         spacing: as ITK reads it, of the axes that matter.
 
     Raises:
-        VolumeError: a spacing is 0, NaN or infinite.
+        InputError: a spacing is 0, NaN or infinite.
     """
+    text = text_header(path)
     if (header := nifti_header(path)) is not None:
         spacing = header["pixdim"][1 : len(spacing) + 1].tolist()
-    elif stored := re.search(rb"^spacings:(.*)$", text_header(path), re.MULTILINE):  # of a NRRD without directions
+    elif stored := re.search(rb"^spacings:(.*)$", text, re.MULTILINE):  # of a NRRD without directions
         spacing = [float(value) for value in stored[1].split()][: len(spacing)]
     if not all(math.isfinite(value) and value != 0 for value in spacing):
-        raise VolumeError(
+        raise InputError(
             f"{path} has the spacing ({', '.join(f'{value:g}' for value in spacing)}) in its header. Readers take 1 mm "
             "for 0 and NaN; write the true spacing into the header"
         )
-
-
-def has_spacing(path: Path) -> bool:
-    """Return whether a header has a spacing. ITK takes 1 mm if a MetaImage or a NRRD has none."""
-    header = text_header(path)
-    return (
-        not header or re.search(rb"^(element(spacing|size) *=|(spacings|space directions):)", header, re.M) is not None
-    )
+    return not text or SPACING.search(text) is not None
 
 
 def text_header(path: Path) -> bytes:
@@ -151,7 +141,7 @@ def check_voxels(path: Path, size: Sequence[int], pixel_type: str) -> None:
         pixel_type: ITK's name with the number of bits, such as "16-bit signed integer".
 
     Raises:
-        VolumeError: voxels are missing, or the checksum is wrong.
+        InputError: voxels are missing, or the checksum is wrong.
     """
     header = text_header(path)
     if re.search(rb"elementdatafile\s*=(?!\s*local)|data ?file:", header):  # a separate file
@@ -162,15 +152,15 @@ def check_voxels(path: Path, size: Sequence[int], pixel_type: str) -> None:
         try:
             stored = len(decompressor.decompress(body))
         except zlib.error as error:
-            raise VolumeError(f"{path} {DAMAGED}") from error
+            raise InputError(f"{path} {DAMAGED}") from error
         if not decompressor.eof:
-            raise VolumeError(f"{path} {CUT_OFF}")
+            raise InputError(f"{path} {CUT_OFF}")
     elif re.search(rb"binarydata\s*=\s*true|encoding:\s*raw", header):
         stored = len(body)
     else:  # voxels as text, or in a form that ITK checks
         return
     expected = math.prod(size) * int(re.findall(r"\d+", pixel_type)[0]) // 8
     if stored < expected:
-        raise VolumeError(
+        raise InputError(
             f"{path} was cut off: it holds {stored} bytes of voxels, and its header promises {expected}; {FETCH_AGAIN}"
         )
