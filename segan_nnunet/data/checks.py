@@ -18,9 +18,10 @@ from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import releases_with
 from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
 from segan_nnunet.data.volumes.label_maps import describe_values, distinct_values, list_values
-from segan_nnunet.errors import InputError
+from segan_nnunet.errors import InputError, first_lines
 
 TRUTH = "truth"
+MOST_PROBLEMS_SHOWN = 50
 
 
 @dataclass
@@ -46,7 +47,11 @@ class CaseReport:
 
 
 def check_cases(
-    cases: Sequence[CaseFiles], channels: Sequence[str], release: Release, geometry_from_image: bool = False
+    cases: Sequence[CaseFiles],
+    channels: Sequence[str],
+    release: Release,
+    geometry_from_image: bool = False,
+    skip_bad: bool = False,
 ) -> dict[str, CaseReport]:
     """Check every case, with a progress bar.
 
@@ -56,8 +61,13 @@ def check_cases(
         release: the release, with its labels and templates.
         geometry_from_image: accept a truth of the right size whose spacing, origin or direction differ.
 
+        skip_bad: accept cases with problems; they are left out.
+
     Returns:
         The reports by case id.
+
+    Raises:
+        InputError: cases have problems; with all problems of all cases.
     """
     with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("checking", len(cases)) as advance:
 
@@ -74,6 +84,12 @@ def check_cases(
             report.problems.append(
                 f"is the same as {first}, voxel by voxel; leave one out, or it may train and validate"
             )
+    lines = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
+    if lines and not skip_bad:
+        raise InputError(
+            f"{release.title} cannot be converted: {len(lines)} problems. Correct or move away these cases and convert "
+            f"again, or leave them out with --skip-bad; nothing was written.{first_lines(lines, MOST_PROBLEMS_SHOWN)}"
+        )
     return reports
 
 

@@ -20,11 +20,10 @@ from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import releases_with
 from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
-from segan_nnunet.errors import InputError, first_lines
+from segan_nnunet.errors import InputError
 from segan_nnunet.outputs import made_folder
 
 LEFT_OUT_TABLE = "left_out.csv"
-MOST_PROBLEMS_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,8 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
         found_cases, unassigned_files = release.find_cases(source)
         all_cases = list(found_cases.values())
         without_cases = folders_without_cases(all_cases, source)
-        reports = check_cases(all_cases, channels, release, options.geometry_from_image)
+        reports = check_cases(all_cases, channels, release, options.geometry_from_image, options.skip_bad)
         left_out = {case_id: report.problems for case_id, report in reports.items() if report.problems}
-        check_problems(left_out, release, options.skip_bad)
         cases = [case for case in all_cases if case.case_id not in left_out]
         if not cases:
             raise InputError(
@@ -160,20 +158,6 @@ def check_request(release: Release, channels: Sequence[str], dataset_id: int) ->
         raise InputError(f"dataset id {dataset_id} is not between 1 and 999; choose another -d")
     if taken := existing_datasets(dataset_id):
         raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d, or remove that folder")
-
-
-def check_problems(problems: Mapping[str, Sequence[str]], release: Release, skip_bad: bool) -> None:
-    """Check that no case has a problem, or that such cases are to be left out.
-
-    Raises:
-        InputError: cases have problems; with all problems of all cases.
-    """
-    lines = [f"{case_id}: {problem}" for case_id, of_case in problems.items() for problem in of_case]
-    if lines and not skip_bad:
-        raise InputError(
-            f"{release.title} cannot be converted: {len(lines)} problems. Correct or move away these cases and convert "
-            f"again, or leave them out with --skip-bad; nothing was written.{first_lines(lines, MOST_PROBLEMS_SHOWN)}"
-        )
 
 
 def nnunet_labels(
