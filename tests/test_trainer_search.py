@@ -92,7 +92,7 @@ def test_a_class_that_is_no_trainer_is_said_to_be_none(own: Path) -> None:
 def test_a_suffix_that_is_none_is_answered_with_those_that_exist(own: Path, name: str) -> None:
     with pytest.raises(
         NoTrainerError,
-        match=f"finds no trainer {name}.*our trainers also have the suffixes _PaperDA, _short, _50epochs, _seed3",
+        match=f"finds no trainer {name}.*Our trainers also have the suffixes _PaperDA, _short, _50epochs, _seed3",
     ):
         find_trainer(name)
 
