@@ -1,4 +1,4 @@
-"""Recognise a file's content, independent of its name, and names that other libraries cannot open."""
+"""Recognise the real kind of a file by its first bytes, and names that other libraries cannot open."""
 
 import os
 import unicodedata
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError
 
-START = 512  # bytes that identify the content
-# first bytes of a file, its content, the remedy
+START = 512  # bytes that show the kind
+# the first bytes of a file, what it is, and the remedy
 KINDS = (
     (b"version https://git-lfs", "is a pointer of Git LFS", "get the file itself with `git lfs pull`"),
-    (b"<!doctype", "is a web page", "the download perhaps wanted a login: fetch the file again"),
-    (b"<html", "is a web page", "the download perhaps wanted a login: fetch the file again"),
-    (b"<?xml", "is an XML document", "the download perhaps wanted a login: fetch the file again"),
+    (b"<!doctype", "is a web page", "the download may need a login: fetch the file again"),
+    (b"<html", "is a web page", "the download may need a login: fetch the file again"),
+    (b"<?xml", "is an XML document", "the download may need a login: fetch the file again"),
     (b"\x00\x05\x16\x07", "holds a Mac's attributes of another file", "remove it, and bring the file itself"),
 )
 
@@ -22,7 +22,7 @@ def read_start(path: Path) -> bytes:
     """Read the first bytes of a file.
 
     Raises:
-        InputError: the file does not exist, is not a file, or cannot be read.
+        InputError: the file does not exist, is a folder, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -34,44 +34,44 @@ def read_start(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file") from error
     except PermissionError as error:
-        raise InputError(f"{path} may not be read by you; ask its owner for the right to (chmod g+r)") from error
+        raise InputError(f"{path} cannot be read, you lack the right to; ask its owner for it (chmod g+r)") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
 
 
-def check_kind(path: Path, wanted: str, otherwise: str = "") -> bytes:
-    """Check that a file does not have other content: a pointer, a web page, zeros, or nothing.
+def check_kind(path: Path, expected: str, second_remedy: str = "") -> bytes:
+    """Check that a file is not of another kind: a pointer, a web page, zeros, or empty.
 
     Args:
         path: the file.
-        wanted: the kind of file that its reader expects, as in "a checkpoint".
-        otherwise: remedy if the file cannot be restored, as in "; or remove it".
+        expected: the expected kind of file, as in "a checkpoint".
+        second_remedy: added if the file cannot be fetched again, as in "; or remove it".
 
     Returns:
         The first bytes of the file.
 
     Raises:
-        InputError: the file cannot be read, or has other content. The message gives the remedy.
+        InputError: the file cannot be read, or is of another kind; with the remedy.
     """
     start = read_start(path)
     if not start:
-        raise InputError(f"{path} is empty, not {wanted}; fetch or write it again{otherwise}")
+        raise InputError(f"{path} is empty, not {expected}; fetch or write it again{second_remedy}")
     if not start.strip(b"\0"):
         raise InputError(
-            f"{path} begins with zeros and is not {wanted}: a crash, a full disk or a broken copy left it so. Bring it "
-            f"back or write it again{otherwise}"
+            f"{path} begins with zeros and is not {expected}: a crash, a full disk or a broken copy left it so. "
+            f"Bring it back or write it again{second_remedy}"
         )
     for magic, kind, remedy in KINDS:
         if start.lstrip().lower().startswith(magic):
-            raise InputError(f"{path} {kind}, not {wanted}; {remedy}{otherwise}")
+            raise InputError(f"{path} {kind}, not {expected}; {remedy}{second_remedy}")
     return start
 
 
 def read_pickles(path: Path) -> bytes:
-    """Read the description of the tensors in an archive of PyTorch, without the tensors. It contains the keys as text.
+    """Read the pickles of a PyTorch archive, which hold the keys of its tensors but not the tensors.
 
     Returns:
-        The pickles; empty if the archive is not from PyTorch.
+        The pickles; nothing if the archive is not of PyTorch.
 
     Raises:
         zipfile.BadZipFile: the archive is cut off, or its checksum is wrong.
@@ -82,10 +82,10 @@ def read_pickles(path: Path) -> bytes:
 
 
 def check_name(name: str | Path) -> None:
-    """Check that a path is valid UTF-8. Other names make the libraries that read images end the process.
+    """Check that a path is valid UTF-8. The libraries that read images end the whole process at other paths.
 
     Raises:
-        InputError: the path is not UTF-8. The message shows its bytes, escaped.
+        InputError: it is not; with its bytes escaped.
     """
     try:
         os.fspath(name).encode("utf-8")
@@ -98,7 +98,7 @@ def check_name(name: str | Path) -> None:
 
 
 def composed(name: str) -> str:
-    """Return a name with composed letters (NFC). A Mac writes letters decomposed (NFD): an e and an accent."""
+    """Return a name with composed letters (NFC). A Mac writes decomposed letters (NFD): an e and an accent."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -108,5 +108,5 @@ def decomposed(name: str) -> str:
 
 
 def is_hidden(path: Path) -> bool:
-    """Return whether a name begins with a dot: a Mac's attributes ._NAME, an editor's lock .#NAME, a partial file."""
+    """Return whether a name begins with a dot, as a Mac's ._NAME, an editor's lock .#NAME, or a partial file."""
     return path.name.startswith(".")

@@ -1,7 +1,7 @@
-"""Check all output paths by one rule before the work starts, and write output files atomically.
+"""Output paths: one rule for all commands, checked before the work starts.
 
 A command works in a hidden folder inside the output folder, and moves its files into place at the end. So an output
-folder may be a link, a mount point or the current folder, and a command that fails leaves no files.
+folder that is a link, a mount point or the current folder stays as it is, and a command that fails leaves nothing.
 """
 
 import contextlib
@@ -18,32 +18,27 @@ from segan_nnunet.errors import InputError, shorten
 
 STAGING = ".segan_nnunet."  # prefix of the hidden folders' names
 ANY_NAME = re.compile(".*")
-# A user who gives a new path with such an ending expects a file
+# a user who gives a new path with such an ending expects a file
 FILE_ENDINGS = frozenset(
     ".zip .tar .gz .tgz .bz2 .xz .7z .rar .html .md .tex .csv .tsv .xlsx .json .txt .png .pdf .nii .mha .nrrd".split()
 )
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def no_files(_: Path) -> Collection[Path]:
-    """Return no file of an earlier call: the output folder must be new or empty."""
-    return ()
-
-
 @contextmanager
 def output_folder(
     path: Path,
     names: re.Pattern[str] = ANY_NAME,
-    earlier: Callable[[Path], Collection[Path]] = no_files,
+    earlier: Callable[[Path], Collection[Path]] = lambda _: (),
     option: str = "-o",
 ) -> Iterator[Path]:
     """Yield an empty hidden folder inside an output folder; move its files into the output folder at the end.
 
     Args:
-        path: the output folder. It is created if it is missing. Links are followed.
-        names: pattern of the names of the command's files and folders. Other files in the output folder do not change.
-        earlier: returns the files of an earlier call of the command in the folder, which are replaced.
-        option: name of the path's option, for messages.
+        path: the output folder, which is made if it is missing. Links are followed.
+        names: possible names of the command's files and folders. Others in the output folder stay untouched.
+        earlier: returns the files of an earlier call in the folder, which are replaced; by default none.
+        option: names the path in messages.
 
     Raises:
         InputError: the path cannot be an output folder, or contains files with these names that no earlier call wrote.
@@ -53,10 +48,10 @@ def output_folder(
         staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=path))
         try:
             yield staging
-            replaced = check_room(path, names, earlier, option)  # check again: the work may have taken hours
-            written = put_in_place(staging, path)
-            for file in sorted(set(replaced) - written, reverse=True):  # the content of a folder before the folder
-                with contextlib.suppress(OSError):  # a folder that contains files of the user
+            replaced = check_room(path, names, earlier, option)  # again: hours may have passed
+            written = move_content(staging, path)
+            for file in sorted(set(replaced) - written, reverse=True):  # files before their folder
+                with contextlib.suppress(OSError):  # a folder that also holds files of the user
                     file.rmdir() if file.is_dir() else file.unlink()
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -67,9 +62,9 @@ def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
     """Yield the path of a file in a hidden folder; rename it to a new output file at the end.
 
     Args:
-        path: the output file. Its folder is created if it is missing.
-        ending: required ending of its name. A name without an ending is accepted.
-        option: name of the path's option, for messages.
+        path: the output file. Its folder is made if it is missing.
+        ending: of its name. A name without any ending is accepted.
+        option: names the path in messages.
 
     Raises:
         InputError: the path exists, is named like another kind of file, or cannot be written.
@@ -89,7 +84,7 @@ def output_file(path: Path, ending: str, option: str = "-o") -> Iterator[Path]:
 
 @contextmanager
 def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
-    """Create a folder if it is missing, and check that it is writable. Remove a new folder if the work fails.
+    """Check that files can be written into a folder, and make it if it is missing; remove it if the work fails.
 
     Args:
         path: the folder. Links are followed.
@@ -99,30 +94,27 @@ def made_folder(path: Path, option: str = "-o") -> Iterator[None]:
         InputError: the path, or a folder above it, is a file or a broken link; or its name is that of a file; or it is
             not writable; or the disk becomes full during the work.
     """
-    made: list[Path] = []
+    missing: list[Path] = []
+    remedy = f"choose another path with {option}"
     try:
-        made = missing_folders(path, option)
+        missing = missing_folders(path, option)
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=STAGING, dir=path):
             pass
     except OSError as error:
-        remove_empty(made)
-        raise InputError(
-            f"{path} cannot be written to ({error.strerror}); choose another path with {option}"
-        ) from error
+        remove_empty(missing)
+        raise InputError(f"{path} cannot be written to ({error.strerror}); {remedy}") from error
     try:
         yield
     except BaseException as error:
-        remove_empty(made)
-        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:  # a failed write
-            raise InputError(
-                f"{path} cannot be written to ({error.strerror}); free some room, or choose another path with {option}"
-            ) from error
+        remove_empty(missing)
+        if isinstance(error, OSError) and error.errno in DISK_FULL and error.filename is None:  # of a write
+            raise InputError(f"{path} cannot be written to ({error.strerror}); free some room, or {remedy}") from error
         raise
 
 
 def missing_folders(path: Path, option: str) -> list[Path]:
-    """Return the missing folders among a folder and its parents, the deepest first.
+    """Return those of a folder and the folders above it that are missing, the deepest first.
 
     Raises:
         InputError: the folder cannot be made, as described in `made_folder`.
@@ -149,10 +141,10 @@ def missing_folders(path: Path, option: str) -> list[Path]:
 def check_room(
     folder: Path,
     names: re.Pattern[str] = ANY_NAME,
-    earlier: Callable[[Path], Collection[Path]] = no_files,
+    earlier: Callable[[Path], Collection[Path]] = lambda _: (),
     option: str = "-o",
 ) -> Collection[Path]:
-    """Check that a command replaces only its own files, and return these.
+    """Check that a command would replace only its own files. Return these files.
 
     Args:
         folder, names, earlier, option: as in `output_folder`.
@@ -171,7 +163,7 @@ def check_room(
 
 
 def check_new_file(path: Path, option: str) -> None:
-    """Check that an output file does not exist yet.
+    """Check that a file does not exist.
 
     Raises:
         InputError: a file, folder or link has this name.
@@ -181,19 +173,19 @@ def check_new_file(path: Path, option: str) -> None:
         raise InputError(f"{path} {kind}, and nothing is replaced; name a new file with {option}")
 
 
-def put_in_place(source: Path, folder: Path) -> set[Path]:
-    """Move the content of a folder into another folder. Return the new paths of its files and folders."""
-    placed: set[Path] = set()
+def move_content(source: Path, folder: Path) -> set[Path]:
+    """Move the content of a folder into another folder. Return the new paths of all files and folders."""
+    moved: set[Path] = set()
     for path in source.iterdir():
         target = folder / path.name
-        placed.add(target)
+        moved.add(target)
         if path.is_dir() and target.is_dir():
-            placed |= put_in_place(path, target)
+            moved |= move_content(path, target)
         elif target.is_symlink():
-            shutil.copyfile(path, target)  # write into the link's target
+            shutil.copyfile(path, target)  # into the file that the link leads to
         else:
-            shutil.move(path, target)  # shutil copies if the target is on another disk
-    return placed
+            shutil.move(path, target)  # copies if a folder in the output folder lies on another disk
+    return moved
 
 
 def remove_empty(folders: Collection[Path]) -> None:

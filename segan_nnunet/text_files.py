@@ -1,42 +1,44 @@
 """Read JSON and tables that other programs or people wrote; write JSON.
 
-Every refusal names the file, the line and the remedy.
+Every error names the file, the line and the remedy.
 """
 
 import csv
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_kind
 
+if TYPE_CHECKING:  # half a second, which most commands do not need
+    import pandas as pd
+
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-SEPARATORS = (",", ";", "\t")  # Excel writes semicolons where the comma is the decimal point
+SEPARATORS = (",", ";", "\t")  # Excel writes semicolons if the comma is the decimal point
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .xls
 
 
-def read_text(path: Path, wanted: str = "text") -> str:
-    """Read a file of UTF-8, which JSON and TOML are and which nnU-Net reads.
+def read_text(path: Path, kind: str = "text") -> str:
+    """Read a file in UTF-8, the encoding of JSON and TOML and of nnU-Net's files.
 
     Args:
         path: the file.
-        wanted: the kind of file, for the message.
+        kind: the expected kind of file, for messages.
 
     Raises:
-        InputError: the file cannot be read, is something else, or is in another encoding.
+        InputError: the file cannot be read, is of another kind, or is in another encoding.
     """
-    start = check_kind(path, wanted)
+    start = check_kind(path, kind)
     mark = next((name for bytes_, name in BYTE_ORDER_MARKS.items() if start.startswith(bytes_)), None)
     if mark == "utf-8-sig":
         raise InputError(
-            f"{path} begins with a byte-order mark, which {wanted} does not have. Save it as UTF-8 without it"
+            f"{path} begins with a byte-order mark, which {kind} does not have. Save it as UTF-8 without it"
         )
     if mark or b"\0" in start:
-        raise InputError(f"{path} is in UTF-16, and {wanted} is in UTF-8. Save it as UTF-8 without a byte-order mark")
+        raise InputError(f"{path} is in UTF-16, and {kind} is in UTF-8. Save it as UTF-8 without a byte-order mark")
     content = path.read_bytes()
     try:
         return content.decode("utf-8")
@@ -64,7 +66,7 @@ def read_json(path: Path) -> Any:
 
 
 def json_problem(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
-    """Return the line of a mistake in JSON, and the mistake in words; every version of Python words it otherwise."""
+    """Return the line and a description of a mistake in JSON. Python's own descriptions differ between versions."""
     before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
     if before.endswith(",") and after[:1] in ("}", "]"):
         return before.count("\n") + 1, f"there is a comma too many before the {after[0]}"
@@ -73,17 +75,17 @@ def json_problem(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
     if not after:
         return error.lineno, "the text ends too early, perhaps it was cut off"
     if error.msg.startswith("Expecting ',' delimiter"):
-        return before.count("\n") + 1, "a comma is missing behind this"
+        return before.count("\n") + 1, "a comma is missing after this"
     if after[0] == "'":
         return error.lineno, "JSON has names and texts in double quotes, not in single ones"
     return error.lineno, error.msg
 
 
 def unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its entries.
+    """Return an object's entries as a dictionary.
 
     Raises:
-        InputError: two have the same name, of which the first would be lost.
+        InputError: two entries have the same name, and the first would be lost.
     """
     content = dict(pairs)
     if len(content) < len(pairs):
@@ -93,20 +95,20 @@ def unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object, as `read_json`.
+    """Read a JSON file that holds an object.
 
     Raises:
-        InputError: as `read_json`; or it holds something else.
+        InputError: as `read_json`; or the file holds another type.
     """
     content = read_json(path)
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else "a single value"
-        raise InputError(f"{path} holds {kind}, and an object, names and values in braces, is wanted. Bring it back")
+        raise InputError(f"{path} holds {kind}, but must hold an object, names and values in braces. Bring it back")
     return content
 
 
 def optional_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that nothing depends on. Returns an empty object where it is missing or cannot be used."""
+    """Read a JSON file that nothing depends on. Return an empty object if it is missing or unusable."""
     try:
         return read_object(path)
     except InputError:
@@ -120,58 +122,50 @@ def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     os.replace(partial, path)
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of texts.
+def read_table(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
+    """Read a table of text as spreadsheets save it: UTF-8, UTF-16 or Latin-1; commas, semicolons or tabs.
 
-    Attributes:
-        columns: the header, without spaces around the names.
-        rows: one value per column, without spaces around it; rows without any value are left out.
-    """
+    Args:
+        path: the file.
+        columns: names that the header may have in upper or lower case; these columns are renamed to them.
 
-    columns: tuple[str, ...]
-    rows: list[dict[str, str]]
-
-    def column(self, name: str) -> str | None:
-        """Return a column's name as the header has it, in upper or lower case; None where there is none."""
-        return next((column for column in self.columns if column.casefold() == name.casefold()), None)
-
-
-def read_table(path: Path) -> Table:
-    """Read a table of text, as programs of tables save it: UTF-8, UTF-16 or Latin-1; commas, semicolons or tabs.
+    Returns:
+        The table, all values as text without outer spaces, without empty rows.
 
     Raises:
         InputError: the file cannot be read, is empty, is a workbook, has two columns of one name, or a row is longer
             than the header.
     """
+    import pandas as pd
+
     if check_kind(path, "a table").startswith(WORKBOOKS):
         raise InputError(f"{path} is a workbook of a program of tables, not text; save it as CSV")
     lines = [line for line in decode(path.read_bytes()).splitlines() if line.strip()]
     separators: Sequence[str] = SEPARATORS
-    if lines and lines[0].lower().startswith("sep=") and len(lines[0]) == 5:  # a hint of Excel's, to itself
+    if lines and lines[0].lower().startswith("sep=") and len(lines[0]) == 5:  # Excel's own line
         separators, lines = [lines[0][4]], lines[1:]
     if not lines:
         raise InputError(f"{path} has no line of text; a table has a header, and a row per case")
     separator = max(separators, key=lambda one: len(next(csv.reader(lines[:1], delimiter=one))))
     try:
-        header, *body = csv.reader(lines, delimiter=separator)
+        header, *body = ([value.strip() for value in row] for row in csv.reader(lines, delimiter=separator))
     except csv.Error as error:
-        raise InputError(f"{path} is no table of columns separated by commas: {error}") from error
-    columns = tuple(name.strip() for name in header)
-    names = [name.casefold() for name in columns if name]
-    if twice := next((name for name in columns if names.count(name.casefold()) > 1), None):
-        raise InputError(f"{path} has two columns '{twice}', in upper or lower case; remove or rename one")
-    rows = []
-    for row in ([value.strip() for value in values] for values in body):
-        if any(row[len(columns) :]):
-            raise InputError(f"{path}: the row of {row[0]} has {len(row)} values, and the header {len(columns)}")
-        if any(row):
-            rows.append(dict(zip(columns, [*row, *[""] * len(columns)], strict=False)))
-    return Table(columns, rows)
+        raise InputError(f"{path} is no table of columns separated by commas: {error}. Save it as CSV again") from error
+    names = [name.casefold() for name in header if name]
+    if repeated := next((name for name in header if names.count(name.casefold()) > 1), None):
+        raise InputError(f"{path} has two columns '{repeated}', in upper or lower case; remove or rename one")
+    for row in body:
+        if any(row[len(header) :]):
+            raise InputError(
+                f"{path}: the row of {row[0]} has {len(row)} values, and the header {len(header)}. Correct that row"
+            )
+    renamed = {name.casefold(): name for name in columns}
+    rows = [[*row, *[""] * len(header)][: len(header)] for row in body if any(row)]
+    return pd.DataFrame(rows, columns=[renamed.get(name.casefold(), name) for name in header], dtype=str)
 
 
 def decode(content: bytes) -> str:
-    """Decode text by its byte-order mark; without one UTF-8, or UTF-16 if it has zeros, or Windows' Latin-1."""
+    """Decode text by its byte-order mark; without one as UTF-8, or UTF-16 if it has zeros, or Windows' Latin-1."""
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return content.decode(encoding, "replace")

@@ -39,7 +39,7 @@ def find_trainer(name: str) -> Any:
         InputError: nnU-Net cannot import a file of nnUNet_extTrainer before it finds the trainer, or the class is not a
             trainer, or the name breaks a rule of the suffixes.
     """
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # imports torch: seconds
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # takes seconds (torch)
 
     try:
         # nnU-Net prints every file that it inspects, and the file itself may print too

@@ -17,7 +17,7 @@ from segan_nnunet.data.planned.split_file import read_splits
 from segan_nnunet.data.releases.grades import GradeFile, check_grades, read_grades
 from segan_nnunet.data.releases.tables import read_layout
 from segan_nnunet.data.splits import write_splits
-from segan_nnunet.data.volumes import VolumeError, VoxelGrid, read_volume, write_volume
+from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.methods_on_cases import Folders, segmentations
 from segan_nnunet.folds.checkpoint import read_checkpoint, read_fold
@@ -86,7 +86,7 @@ def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders
     for more, said in (
         ({"regions_class_order": ["1"]}, "`regions_class_order` should be a list of 1 label values"),
         ({"regions_class_order": [1], "channel_names": {"1": "T1", "2": "T2"}}, "numbers 1, 2, and should count from"),
-        ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` should be cases with"),
+        ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` .*should be cases with"),
     ):
         write_described(path, **(parts | more))
         with pytest.raises(InputError, match=said):
@@ -108,7 +108,7 @@ def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folder
     [
         (b'{"a": 1,\n "b": [1, 2],\n}', "line 2: there is a comma too many before the }"),
         (b"[1,\n 2,\n\n]", "line 2: there is a comma too many before the ]"),
-        (b'{"a": 1\n "b": 2}', "line 1: a comma is missing behind this"),
+        (b'{"a": 1\n "b": 2}', "line 1: a comma is missing after this"),
         (b'{"a": [1,\n 2', "line 2: the text ends too early"),
         (b"{'a': 1}", "line 1: JSON has names and texts in double quotes"),
         (b'{"a": {"b": 1,\n "b": 2}}', "'b' twice"),
@@ -223,7 +223,7 @@ def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
 ) -> None:
     path = tmp_path / f"{LATIN_1}.nii.gz"
     path.write_bytes(b"whatever")
-    with pytest.raises(VolumeError, match=r"J\\xfcrgen.nii.gz is not UTF-8.*convmv"):
+    with pytest.raises(InputError, match=r"J\\xfcrgen.nii.gz is not UTF-8.*convmv"):
         read_volume(path)
     with pytest.raises(InputError, match="is not UTF-8"):
         write_volume(

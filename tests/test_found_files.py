@@ -25,7 +25,9 @@ def test_a_release_without_truth_is_a_dataset_to_predict(tmp_path: Path, nnunet_
 def test_an_image_beside_a_missing_truth_is_never_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
     path.rename(path.with_name(f"{path.stem} (1).mha"))  # a browser's second download
-    with pytest.raises(InputError, match=r"pat118_0001: truth is missing, and beside .* \(1\)\.mha"):
+    with pytest.raises(
+        InputError, match=r"pat118_0001: truth is missing, and the case has files that match no .* \(1\)\.mha"
+    ):
         convert(load_release("brats2015"), release_2015, 15)
     assert no_dataset_left(nnunet_folders)
 
@@ -36,7 +38,7 @@ def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_f
     (case / "swi.mha").touch()
     (case.parent / "brats_tcia_pat999_0001" / "VSD").mkdir(parents=True)
     made = convert(load_release("brats2015"), release_2015, 15)
-    assert made.strangers == [case / "swi.mha"]
+    assert made.unmatched_files == [case / "swi.mha"]
     assert made.without_cases == [case.parent / "brats_tcia_pat999_0001"]
 
 
@@ -61,7 +63,7 @@ def test_nifti_is_found_compressed_or_not_in_any_case(tmp_path: Path, nnunet_fol
             write_volume(path, values)
             path.rename(path.with_name(f"{case}_{part}{ending}"))
     made = convert(load_release("brats2021"), tmp_path / "release", 21)
-    assert len(made.training) == 4 and not made.strangers
+    assert len(made.training) == 4 and not made.unmatched_files
     assert {path.name[15:] for path in (made.folder / "imagesTr").iterdir()} == {f"_000{n}.nii.gz" for n in range(3)}
     np.testing.assert_array_equal(
         read_volume(made.folder / "imagesTr" / "BraTS2021_00003_0000.nii.gz").voxels, VALUES.astype(np.int16) + 3
@@ -91,5 +93,7 @@ def test_an_image_in_a_folder_of_many_cases_goes_by_its_name(tmp_path: Path, nnu
     source = simulate_release(tmp_path, cases=3, key="msd-task01")
     path = next(source.rglob("labelsTr/*_002.nii.gz"))
     path.rename(path.with_name(path.name.replace(".nii.gz", " (1).nii.gz")))
-    with pytest.raises(InputError, match=r"_002: truth is missing, and beside .*_002 \(1\)\.nii\.gz"):
+    with pytest.raises(
+        InputError, match=r"_002: truth is missing, and the case has files that match no .*_002 \(1\)\.nii\.gz"
+    ):
         convert(load_release("msd-task01"), source, 5)

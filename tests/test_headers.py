@@ -15,7 +15,8 @@ from nnunetv2.imageio.tif_reader_writer import Tiff3DIO
 from PIL import Image
 
 from segan_nnunet.data.labelling import Labelling
-from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_grid, read_volume
+from segan_nnunet.data.volumes import Volume, VoxelGrid, read_grid, read_volume
+from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.measurement import Case, measure, measure_case
 
 VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
@@ -74,7 +75,7 @@ def test_a_spacing_that_is_none_is_named(tmp_path: Path, value: float) -> None:
     for path in paths:
         for read in (read_volume, read_grid):
             with pytest.raises(
-                VolumeError, match=f"{path.name} has the spacing .* write the true spacing|{path.name}.*no"
+                InputError, match=f"{path.name} has the spacing .* write the true spacing|{path.name}.*no"
             ):
                 read(path)
 
@@ -139,7 +140,7 @@ def test_a_3d_tiff_has_its_spacing_beside_it(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize("spacing", [[3.0, 0.5], [3.0, 0.5, 0.0], [1, 1, float("nan")], ["a", 1, 1], 3])
 def test_an_unusable_spacing_beside_a_tiff_is_named(tmp_path: Path, spacing: object) -> None:
     path = write_tiff(tmp_path, np.ones((2, 5, 6), np.uint8), spacing)
-    with pytest.raises(VolumeError, match="case.json .*nnU-Net wants"):
+    with pytest.raises(InputError, match="case.json .*nnU-Net wants"):
         read_volume(path)
 
 
@@ -195,10 +196,10 @@ def test_grey_in_colours_is_grey_and_colours_are_refused(tmp_path: Path) -> None
     coloured = Image.fromarray(GREY).convert("P")
     coloured.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
     coloured.save(tmp_path / "voc.png")
-    with pytest.raises(VolumeError, match="voc.png shows colours.*palette's indices"):
+    with pytest.raises(InputError, match="voc.png shows colours.*palette's indices"):
         read_volume(tmp_path / "voc.png", dimensions=(2,))
     coloured.convert("RGB").save(tmp_path / "red.bmp")
-    with pytest.raises(VolumeError, match="red.bmp shows colours, 3 values per pixel"):
+    with pytest.raises(InputError, match="red.bmp shows colours, 3 values per pixel"):
         read_volume(tmp_path / "red.bmp", dimensions=(2,))
 
 
@@ -206,5 +207,5 @@ def test_grey_in_colours_is_grey_and_colours_are_refused(tmp_path: Path) -> None
 def test_half_a_picture_is_refused(tmp_path: Path, name: str) -> None:
     path = save(name, tmp_path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    with pytest.raises(VolumeError, match=f"{name} is no image, or damaged"):
+    with pytest.raises(InputError, match=f"{name} is no image, or damaged"):
         read_volume(path, dimensions=(2,))

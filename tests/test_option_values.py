@@ -12,7 +12,6 @@ from segan_nnunet.cli.options import expand_values, folds_or_all, numbered_folds
 from segan_nnunet.data.conversion import Options, convert
 from segan_nnunet.data.environment import (
     check_variables,
-    default_processes,
     device_here,
     existing_datasets,
     nnunet_folder,
@@ -79,7 +78,7 @@ def test_variables_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_pat
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv(FOLDER, str(tmp_path / "made later $5"))
     check_variables()
-    assert (default_processes(), omp_threads()) == (3, 4)
+    assert (number_of_processes(), omp_threads()) == (3, 4)
     assert nnunet_folder(FOLDER) == tmp_path / "made later $5"
 
 
@@ -88,7 +87,7 @@ def test_an_empty_variable_is_as_if_not_set(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(variable, " " if variable.endswith("DA") else "")
     check_variables()
     assert "nnUNet_def_n_proc" not in os.environ, "nnU-Net would end with a traceback when it is imported"
-    assert default_processes() == min(8, usable_cores()) and omp_threads() is None
+    assert number_of_processes() == min(8, usable_cores()) and omp_threads() is None
     with pytest.raises(InputError, match="nnUNet_raw is not set"):
         nnunet_folder(FOLDER)
 

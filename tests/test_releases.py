@@ -198,7 +198,7 @@ class TestSubmission:
 
     def test_an_unknown_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").rename(predictions / "other.nii.gz")
-        self.refused(predictions, tmp_path, "other.nii.gz is of no case of the dataset")
+        self.refused(predictions, tmp_path, "other.nii.gz belongs to no case of the dataset")
 
     def test_another_size(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00003.nii.gz"
@@ -266,5 +266,5 @@ def test_labels_that_regions_cannot_restore_are_named(tmp_path: Path, nnunet_fol
 
 
 def test_a_description_that_is_no_part_of_a_file_s_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--description 'a/b' goes into files' names, in which '/' cannot stand"):
+    with pytest.raises(InputError, match="--description 'a/b' becomes part of file names, which cannot contain '/'"):
         make_submission(5, tmp_path, tmp_path / "upload", "a/b")

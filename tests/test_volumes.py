@@ -11,8 +11,9 @@ import pytest
 import SimpleITK as sitk
 
 from segan_nnunet.data.labelling import whole_numbers
-from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume, write_volume
+from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume, write_volume
 from segan_nnunet.data.volumes.whole_files import check_end, check_voxels
+from segan_nnunet.errors import InputError
 from tests.hand_made import every_turn
 
 GRID = VoxelGrid((5, 4, 3), (1.0, 2.0, 3.0), (-7.0, 8.0, 9.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
@@ -37,7 +38,7 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, ending: str, part: f
     path = written(tmp_path / f"a{ending}", np.random.default_rng(1).integers(0, 99, (3, 4, 5)).astype(np.int16))
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(VolumeError, match="a\\..*(cut off|damaged|no image)"):
+    with pytest.raises(InputError, match="a\\..*(cut off|damaged|no image)"):
         read_volume(path)
 
 
@@ -51,7 +52,7 @@ def test_the_end_of_a_file_tells_that_it_was_cut_off(tmp_path: Path) -> None:
     check_end(path)
     for missing in (1, 4, 8, 30):
         path.write_bytes(content[:-missing])
-        with pytest.raises(VolumeError, match="cut off|damaged"):
+        with pytest.raises(InputError, match="cut off|damaged"):
             check_end(path)
 
 
@@ -61,14 +62,14 @@ def test_a_wrong_checksum_is_found(tmp_path: Path, ending: str) -> None:
     content = bytearray(path.read_bytes())
     content[-6] ^= 0x55  # in the checksum, or before it
     path.write_bytes(content)
-    with pytest.raises(VolumeError, match="damaged|cut off"):
+    with pytest.raises(InputError, match="damaged|cut off"):
         read_volume(path)
 
 
 def test_a_whole_gzip_of_half_a_nifti_is_refused(tmp_path: Path) -> None:
     whole = gzip.decompress(written(tmp_path / "a.nii.gz").read_bytes())
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(whole[:-20]))
-    with pytest.raises(VolumeError, match="less than its header promises"):
+    with pytest.raises(InputError, match="less than its header promises"):
         read_volume(tmp_path / "a.nii.gz")
 
 
@@ -81,10 +82,10 @@ def test_nan_and_infinity_are_as_they_are_stored(tmp_path: Path, ending: str) ->
 
 def test_each_cause_has_its_sentence(tmp_path: Path) -> None:
     path = tmp_path / "a.nii.gz"
-    with pytest.raises(VolumeError, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         read_volume(path)
     path.symlink_to(tmp_path / "gone.nii.gz")
-    with pytest.raises(VolumeError, match="is a link to .*gone.nii.gz, which is not there"):
+    with pytest.raises(InputError, match="is a link to .*gone.nii.gz, which does not exist; bring it back"):
         read_volume(path)
     path.unlink()
     for content, said in (
@@ -95,11 +96,11 @@ def test_each_cause_has_its_sentence(tmp_path: Path) -> None:
         (b"nothing of an image" * 50, "is not compressed|is no image"),
     ):
         path.write_bytes(content)
-        with pytest.raises(VolumeError, match=said):
+        with pytest.raises(InputError, match=said):
             read_volume(path)
     image = sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True)
     sitk.WriteImage(image, str(path))
-    with pytest.raises(VolumeError, match="3 values per voxel"):
+    with pytest.raises(InputError, match="3 values per voxel"):
         read_volume(path)
 
 
@@ -110,7 +111,7 @@ def test_sheared_axes_are_not_told_to_be_fetched_again(tmp_path: Path) -> None:
     image.set_qform(None, 0)
     image.set_sform(affine, 1)
     nibabel.save(image, tmp_path / "a.nii.gz")
-    with pytest.raises(VolumeError, match="not at right angles.*write the header anew") as caught:
+    with pytest.raises(InputError, match="not at right angles.*write the header anew") as caught:
         read_volume(tmp_path / "a.nii.gz")
     assert "fetch" not in str(caught.value)
 
@@ -119,8 +120,8 @@ def test_one_volume_of_several(tmp_path: Path) -> None:
     image = sitk.JoinSeries([sitk.GetImageFromArray(VOXELS), sitk.GetImageFromArray(VOXELS + 1)])
     sitk.WriteImage(image, str(tmp_path / "a.nii.gz"))
     np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz", 1).voxels, VOXELS + 1)
-    for volume, said in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and volume 2 was wanted")):
-        with pytest.raises(VolumeError, match=said):
+    for volume, said in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and no volume 2")):
+        with pytest.raises(InputError, match=said):
             read_volume(tmp_path / "a.nii.gz", volume)
 
 
@@ -150,7 +151,7 @@ def test_other_voxel_centres_are_another_grid(other: VoxelGrid) -> None:
 def test_a_header_s_rounding_is_forgiven_and_nnunet_s_tolerance_is_its_own() -> None:
     rounded = VoxelGrid(GRID.size, (1.0005, 2.0, 3.0), GRID.origin, GRID.direction)
     assert Volume(Path("a"), VOXELS, GRID).on(rounded) is not None
-    assert not GRID.is_nnunet_s(rounded) and GRID.is_nnunet_s(GRID)
+    assert not GRID.matches_nnunet_grid(rounded) and GRID.matches_nnunet_grid(GRID)
 
 
 def test_labels_moved_by_a_rounding_are_whole_again() -> None:
@@ -177,10 +178,10 @@ def test_messages_name_the_user_s_file_whatever_its_letters(tmp_path: Path) -> N
         ("BraTS_2.nii", written(tmp_path / "a.nii.gz").read_bytes(), "compressed.*rename it to .nii.gz"),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(VolumeError, match=f"{tmp_path}/{name}.*{said}"):
+        with pytest.raises(InputError, match=f"{tmp_path}/{name}.*{said}"):
             read_volume(tmp_path / name)
     nibabel.save(nibabel.Nifti2Image(np.zeros((5, 4, 3), np.int16), np.eye(4)), tmp_path / "two.nii")
-    with pytest.raises(VolumeError, match="two.nii is NIfTI-2.*write it as NIfTI-1"):
+    with pytest.raises(InputError, match="two.nii is no image in NIfTI-1.*write it as NIfTI-1"):
         read_volume(tmp_path / "two.nii")
 
 
@@ -192,7 +193,7 @@ def test_voxels_that_are_missing_are_counted_whatever_itk_says(tmp_path: Path, e
     path.write_bytes(path.read_bytes()[:-2])
     said = f"was cut off: it holds {VOXELS.nbytes - 2} bytes of voxels, and its header promises {VOXELS.nbytes}"
     for read in (lambda: check_voxels(path, VOXELS.shape, "16-bit signed integer"), lambda: read_volume(path)):
-        with pytest.raises(VolumeError, match=f"{path} {said}"):
+        with pytest.raises(InputError, match=f"{path} {said}"):
             read()
 
 
@@ -202,5 +203,5 @@ def test_a_whole_stream_of_half_the_voxels_is_refused(tmp_path: Path) -> None:
     half = zlib.compress(zlib.decompress(body)[: VOXELS.nbytes // 2])
     for local in (separator, b"ElementDataFile=LOCAL\r\n"):
         path.write_bytes(header + local + half)
-        with pytest.raises(VolumeError, match="it holds 60 bytes of voxels, and its header promises 120|no image"):
+        with pytest.raises(InputError, match="it holds 60 bytes of voxels, and its header promises 120|no image"):
             read_volume(path)

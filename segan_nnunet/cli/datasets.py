@@ -66,9 +66,9 @@ def convert(
         print(f"WARNING: {doubt}")
     if made.without_cases:
         print(f"{len(made.without_cases)} folders beside the cases' hold none, the first {made.without_cases[0]}")
-    if made.strangers:
-        print(f"{len(made.strangers)} images are named like nothing of {release.title}, the first "
-              f"{made.strangers[0]}")  # fmt: skip
+    if made.unmatched_files:
+        print(f"{len(made.unmatched_files)} images are named like nothing of {release.title}, the first "
+              f"{made.unmatched_files[0]}")  # fmt: skip
     if made.training:
         print(f"Next: segan_nnunet plan -d {dataset_id}")
     else:

@@ -1,7 +1,7 @@
-"""What can be wrong with a case, all of it found before anything is written."""
+"""Check the cases of a release. All problems are found before anything is written."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,48 +15,59 @@ from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
-from segan_nnunet.data.releases.tables import available_releases, load_release
-from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
-from segan_nnunet.data.volumes.label_maps import distinct_values, listed, what_they_are
+from segan_nnunet.data.releases.tables import releases_with
+from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
+from segan_nnunet.data.volumes.label_maps import describe_values, distinct_values, list_values
+from segan_nnunet.errors import InputError, first_lines
+
+TRUTH = "truth"
+MOST_PROBLEMS_SHOWN = 50
 
 
 @dataclass
 class CaseReport:
-    """What the checks found out about a case.
+    """The result of checking a case.
 
     Attributes:
-        problems: each names the file, the rule that it breaks, and the remedy where there is one.
-        empty_truth: whether the truth has no foreground; allowed, but worth knowing.
-        rewrite_truth: whether the truth's type, header or order of axes must change, so that it cannot be linked.
-        rewrite_images: channels whose headers differ from the first's by a rounding that nnU-Net does not forgive.
-        content: a digest of each channel's voxels.
-        values: of the truth's labels, background aside.
+        problems: each names the file, the rule that it breaks, and the remedy.
+        rewritten: the channels, or `truth`, that nnU-Net would refuse as they are, so that they are not linked. Their
+            types, headers or orders of axes differ.
+        digests: a digest of the voxels, by channel.
+        values: label values of the truth, without background.
         grid: of the first channel.
-        copies: channels with the same voxels as an earlier one, in words.
-        fills_brain: whether the truth marks just the voxels of the first channel that are not 0.
+        doubts: each breaks no rule, but may be a mistake.
     """
 
     problems: list[str] = field(default_factory=list)
-    empty_truth: bool = False
-    rewrite_truth: bool = False
-    rewrite_images: list[str] = field(default_factory=list)
-    content: list[str] = field(default_factory=list)
+    rewritten: set[str] = field(default_factory=set)
+    digests: dict[str, str] = field(default_factory=dict)
     values: set[int] = field(default_factory=set)
     grid: VoxelGrid | None = None
-    copies: list[str] = field(default_factory=list)
-    fills_brain: bool = False
+    doubts: list[str] = field(default_factory=list)
 
 
 def check_cases(
-    cases: Sequence[CaseFiles], channels: Sequence[str], release: Release, geometry_from_image: bool = False
+    cases: Sequence[CaseFiles],
+    channels: Sequence[str],
+    release: Release,
+    geometry_from_image: bool = False,
+    skip_bad: bool = False,
 ) -> dict[str, CaseReport]:
-    """Check every case, with a progress bar. Returns the reports by case id.
+    """Check every case, with a progress bar.
 
     Args:
-        cases: as they were found.
-        channels: those that are wanted.
-        release: whose rules hold.
+        cases: of the release.
+        channels: those to convert.
+        release: the release, with its labels and templates.
         geometry_from_image: accept a truth of the right size whose spacing, origin or direction differ.
+
+        skip_bad: accept cases with problems; they are left out.
+
+    Returns:
+        The reports by case id.
+
+    Raises:
+        InputError: cases have problems; with all problems of all cases.
     """
     with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("checking", len(cases)) as advance:
 
@@ -66,163 +77,135 @@ def check_cases(
             return report
 
         reports = dict(zip((case.case_id for case in cases), pool.map(check, cases), strict=True))
-    for case_id, problem in identical_cases(reports).items():
-        reports[case_id].problems.append(problem)
+    first_with: dict[tuple[str, ...], str] = {}
+    for case_id, report in reports.items():
+        content = tuple(report.digests.values())
+        if content and (first := first_with.setdefault(content, case_id)) != case_id:
+            report.problems.append(
+                f"is the same as {first}, voxel by voxel; leave one out, or it may train and validate"
+            )
+    lines = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
+    if lines and not skip_bad:
+        raise InputError(
+            f"{release.title} cannot be converted: {len(lines)} problems. Correct or move away these cases and convert "
+            f"again, or leave them out with --skip-bad; nothing was written.{first_lines(lines, MOST_PROBLEMS_SHOWN)}"
+        )
     return reports
 
 
-def check_case(
-    case: CaseFiles, channels: Sequence[str], release: Release, geometry_from_image: bool = False
-) -> CaseReport:
-    """Check one case: its id, that its files are there and readable, geometry, intensities, label values."""
+def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geometry_from_image: bool) -> CaseReport:
+    """Check one case: its id, its files, their geometry, intensities and label values."""
     report = CaseReport()
     problems = report.problems
     if case.case_id != Path(case.case_id).name or case.case_id.startswith(".") or case.case_id != case.case_id.strip():
         problems.append(f"the id '{case.case_id}' cannot be a file's name; rename the case's files")
     files: dict[str, Path] = {}
-    for name in (*channels, "truth"):
-        found = case.truth if name == "truth" else case.images[name]
-        if len(found) > 1:
-            problems.append(f"{name} is ambiguous, keep one of: {', '.join(map(str, found))}")
-        elif found:
-            files[name] = found[0]
-        elif name != "truth":
+    for name in (*channels, TRUTH):
+        paths = case.truth if name == TRUTH else case.images[name]
+        if len(paths) > 1:
+            problems.append(f"{name} is ambiguous, keep one of: {', '.join(map(str, paths))}")
+        elif paths:
+            files[name] = paths[0]
+        elif name != TRUTH:
             problems.append(f"{name} is missing, a file named like {' or '.join(release.channels[name].templates)}")
-    if case.strangers and not case.truth:
+    if case.unmatched_files and not case.truth:
         problems.append(
-            f"truth is missing, and beside the case's images there is {', '.join(map(str, case.strangers))}, which is "
-            f"named like nothing of {release.title}; name it like {' or '.join(release.truth)}, or move it away"
+            f"truth is missing, and the case has files that match no template of {release.title}: "
+            f"{', '.join(map(str, case.unmatched_files))}; name the truth like {' or '.join(release.truth)}, or move "
+            "these files away"
         )
     first: tuple[str, VoxelGrid] | None = None
     brain: NDArray[np.bool_] | None = None
     for name, path in files.items():
         try:
-            volume = read_volume(path, None if name == "truth" else release.channels[name].volume)
-        except VolumeError as error:
+            volume = read_volume(path, None if name == TRUTH else release.channels[name].volume)
+        except InputError as error:
             problems.append(f"{name}: {error}")
             continue
         first = first or (name, volume.grid)
         problems += grid_problems(volume, name, *first, geometry_from_image)
-        if name == "truth":
+        # nnU-Net reads .nii with nibabel, which keeps further axes of one voxel
+        is_nii = path.suffix.lower() == ".nii"
+        has_further_axes = is_nii and len(nibabel.Nifti1Image.from_filename(path).shape) > 3
+        if has_further_axes or not volume.grid.matches_nnunet_grid(first[1]):
+            report.rewritten.add(name)
+        if name == TRUTH:
             values = distinct_values(whole_numbers(volume.voxels))
             problems += truth_problems(values, path, release)
             report.values = set(values.tolist()) - {0}
-            report.empty_truth = not report.values
             truth = volume.on(first[1])
-            report.fills_brain = truth is not None and brain is not None and np.array_equal(truth != 0, brain)
-            report.rewrite_truth = volume.voxels.dtype.kind == "f" or not nnunet_takes(volume, first[1])
+            if truth is not None and brain is not None and np.array_equal(truth != 0, brain):
+                report.doubts.append(
+                    "the truth marks every voxel of the image that is not 0 and looks like a mask of the brain"
+                )
+            if volume.voxels.dtype.kind == "f":
+                report.rewritten.add(name)
         else:
             problems += image_problems(volume.voxels, name, path)
             brain = volume.voxels != 0 if brain is None else brain
-            turned = volume.on(first[1])
-            digest = hashlib.sha256((volume.voxels if turned is None else turned).data).hexdigest()
-            if digest in report.content:
-                report.copies.append(f"{name} holds the same voxels as {channels[report.content.index(digest)]}")
-            report.content.append(digest)
-            if not nnunet_takes(volume, first[1]):
-                report.rewrite_images.append(name)
+            digest = hashlib.sha256(volume.on_or_as_stored(first[1]).data).hexdigest()
+            if original := next((other for other, seen in report.digests.items() if seen == digest), None):
+                report.doubts.append(
+                    f"{name} holds the same voxels as {original}: one of the two modalities is missing there"
+                )
+            report.digests[name] = digest
     report.grid = first and first[1]
+    if report.grid and not report.grid.has_spacing:
+        report.doubts.append("the images do not say their spacing: 1 mm is taken")
     return report
 
 
-def nnunet_takes(volume: Volume, grid: VoxelGrid) -> bool:
-    """Whether nnU-Net takes a file as it is, beside one on this grid.
-
-    It reads .nii with nibabel, which counts axes of a single entry too.
-    """
-    further_axes = (
-        volume.path.suffix.lower() == ".nii" and len(nibabel.Nifti1Image.from_filename(volume.path).shape) > 3
-    )
-    return volume.grid.is_nnunet_s(grid) and not further_axes
-
-
 def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:
-    """List where a truth or a channel does not lie on the first channel's voxels, its axes in whatever order."""
+    """List where a truth or a channel does not lie on the first channel's voxels, with its axes in any order."""
     differences = volume.grid.differences(grid)
-    if not differences or volume.on(grid) is not None:
+    has_same_size, is_truth = volume.grid.size == grid.size, name == TRUTH
+    if not differences or volume.on(grid) is not None or (geometry_from_image and has_same_size and is_truth):
         return []
-    same_size, is_truth = volume.grid.size == grid.size, name == "truth"
-    if geometry_from_image and same_size and is_truth:
-        return []
-    hint = f"; resample it to the voxels of {first}, or mend its header if that alone is wrong"
-    if is_truth:
-        hint = "; if its header alone is wrong, --geometry-from image takes the image's" if same_size else ""
+    hint = f"; resample it to the voxels of {first}, or correct its header if only the header is wrong"
+    if is_truth and has_same_size:
+        hint = "; if only its header is wrong, --geometry-from image takes the image's header"
     return [
         f"{what} of {name} is {getattr(volume.grid, what)}, of {first} {getattr(grid, what)}: {volume.path}{hint}"
         for what in differences
     ]
 
 
-def image_problems(volume: NDArray, name: str, path: Path) -> list[str]:
+def image_problems(voxels: NDArray, name: str, path: Path) -> list[str]:
     """List what is wrong with a channel's intensities."""
-    if volume.dtype.kind == "f" and not np.isfinite(volume).all():
-        count = int((~np.isfinite(volume)).sum())
-        return [f"{name} has {count} voxels that are NaN or infinite; mend or leave out the case: {path}"]
-    if not volume.any():
-        return [f"{name} is zero everywhere; the modality is missing in truth, leave out the case: {path}"]
+    if count := np.count_nonzero(~np.isfinite(voxels)):
+        return [f"{name} has {count} voxels that are NaN or infinite; correct or leave out the case: {path}"]
+    if not voxels.any():
+        return [f"{name} is zero everywhere; the modality is missing, leave out the case: {path}"]
     return []
 
 
 def truth_problems(values: NDArray, path: Path, release: Release) -> list[str]:
-    """List what is wrong with a truth's different values."""
+    """List what is wrong with the different values of a truth."""
     known = {0, *release.labels.values()}
-    looks_like = what_they_are(values, len(known))
-    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.round(values)).all()):
-        odd = values[~(values == np.round(values))]  # NaN too
-        return [f"truth has values that are not whole, {listed(odd)}; was it interpolated? {looks_like}: {path}"]
-    unexpected = np.array([value for value in values if value not in known])
-    if not unexpected.size:
+    looks_like = describe_values(values, len(known))
+    if len(odd := values[~(values == np.round(values)) | ~np.isfinite(values)]):  # NaN too
+        return [f"truth has values that are not whole, {list_values(odd)}; was it interpolated? {looks_like}: {path}"]
+    if not (unknown := [value for value in values.tolist() if value not in known]):
         return []
-    fits = ", ".join(releases_with_values(values)) or "no release"
+    fits = ", ".join(fitting.key for fitting in releases_with(values.tolist())) or "no release"
     return [
-        f"truth has the values {listed(unexpected)}, which {release.title} does not know (it has "
+        f"truth has the values {list_values(unknown)}, which {release.title} does not know (it has "
         f"{', '.join(map(str, sorted(known)))}); its values would fit {fits}"
         f"{'. ' if looks_like else ''}{looks_like}: {path}"
     ]
 
 
-def releases_with_values(values: NDArray) -> list[str]:
-    """Names of the releases in which all these label values occur."""
-    return [key for key in available_releases() if set(values) <= {0, *load_release(key).labels.values()}]
-
-
-def identical_cases(reports: Mapping[str, CaseReport]) -> dict[str, str]:
-    """Find cases whose channels hold the same voxels as an earlier case's. Returns the problem by case id."""
-    first_with: dict[tuple[str, ...], str] = {}
-    problems = {}
-    for case_id, report in reports.items():
-        content = tuple(report.content)
-        if content and content in first_with:
-            first = first_with[content]
-            problems[case_id] = f"is the same as {first}, voxel by voxel; leave one out, or it may train and validate"
-        first_with.setdefault(content, case_id)
-    return problems
-
-
 def doubts(reports: Mapping[str, CaseReport]) -> list[str]:
-    """Return what breaks no rule, and yet may not be as the user thinks."""
-    copies: dict[str, list[str]] = {}
+    """Return the doubts of all cases, each once, with the number of cases and the first one."""
+    cases_of: dict[str, list[str]] = defaultdict(list)
     for case_id, report in reports.items():
-        for copy in report.copies:
-            copies.setdefault(copy, []).append(case_id)
-    found = [
-        f"{copy} in {len(cases)} cases, the first {cases[0]}: one of the two modalities is missing there"
-        for copy, cases in copies.items()
-    ]
-    if filled := [case_id for case_id, report in reports.items() if report.fills_brain]:
-        found.append(
-            f"the truth of {len(filled)} cases, the first {filled[0]}, marks every voxel of the image that is not 0: "
-            "is it a mask of the brain?"
-        )
-    if unknown := [case_id for case_id, report in reports.items() if report.grid and not report.grid.has_spacing]:
-        found.append(
-            f"the images of {len(unknown)} cases, the first {unknown[0]}, do not say their spacing: 1 mm is taken"
-        )
-    return found
+        for doubt in report.doubts:
+            cases_of[doubt].append(case_id)
+    return [f"{doubt} (in {len(cases)} cases, the first {cases[0]})" for doubt, cases in cases_of.items()]
 
 
 def common_ending(cases: Sequence[CaseFiles], channels: Sequence[str]) -> str:
-    """Return the file ending that most images have; nnU-Net wants one of all, and the others are written anew."""
-    endings = Counter(file_ending(path) for case in cases for name in channels for path in case.images[name])
-    del endings[""]  # of files that nnU-Net does not read
+    """Return the file ending of most images. nnU-Net wants one ending, and the other images are written anew."""
+    paths = (path for case in cases for name in channels for path in case.images[name])
+    endings = Counter(ending for path in paths if (ending := file_ending(path)))  # of files that nnU-Net reads
     return endings.most_common(1)[0][0] if endings else ".nii.gz"

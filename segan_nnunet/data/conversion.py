@@ -1,48 +1,48 @@
-"""From a release, as the challenge gave it, to a dataset in nnUNet_raw.
+"""Convert a release, as the challenge gave it, to a dataset in nnUNet_raw.
 
-Images are linked, not copied. Every problem of every case is found before anything stands under its final name.
+Images are linked, not copied. All problems of all cases are found before the dataset gets its final name.
 """
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
 
-from segan_nnunet.data.case_table import write_case_table, write_left_out
-from segan_nnunet.data.checks import CaseReport, check_cases, common_ending, doubts
+from segan_nnunet.data.case_table import write_case_table
+from segan_nnunet.data.checks import TRUTH, CaseReport, check_cases, common_ending, doubts
 from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
-from segan_nnunet.data.releases.tables import available_releases, load_release
-from segan_nnunet.data.volumes import VoxelGrid, read_on, write_volume
-from segan_nnunet.errors import InputError, first_lines
+from segan_nnunet.data.releases.tables import releases_with
+from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
+from segan_nnunet.errors import InputError
 from segan_nnunet.outputs import made_folder
 
 LEFT_OUT_TABLE = "left_out.csv"
-MOST_PROBLEMS_SHOWN = 50
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion made.
+    """The result of a conversion.
 
     Attributes:
         folder: the dataset in nnUNet_raw.
         training, test: ids of the cases with and without truth.
         empty: ids of the training cases whose truth has no foreground.
         left_out: problems of each case that was left out, by case id.
-        copied: whether images had to be copied, because asked for, because links are not to be had, because several
-            channels lie in one file, or because nnU-Net would refuse a file's ending or header.
-        strangers: images that match no template, and were left where they are.
-        without_cases: folders beside the cases' in which there is none.
-        label_counts: in how many training cases each label occurs, by name.
-        better: releases with all the values that occur, and with fewer that do not.
-        lost: labels that no prediction of regions can hold, because they always lie in a region with another label.
-        doubts: what breaks no rule, and yet may not be as the user thinks.
+        copied: whether images were copied: on request, because the file system has no links, because several channels
+            lie in one file, or because nnU-Net would refuse a file's ending or header.
+        unmatched_files: images that match no template, and stay where they are.
+        without_cases: folders beside those of the cases that hold no case.
+        label_counts: number of training cases with each label, by name.
+        better: releases with all label values of the truths, and fewer labels that never occur.
+        lost: labels that predictions of regions cannot hold, because they always lie in a region with another label.
+        doubts: warnings of what breaks no rule, but may be a mistake.
     """
 
     folder: Path
@@ -51,7 +51,7 @@ class Conversion:
     empty: list[str]
     left_out: dict[str, list[str]]
     copied: bool
-    strangers: list[Path]
+    unmatched_files: list[Path]
     without_cases: list[Path]
     label_counts: dict[str, int]
     better: list[str]
@@ -68,10 +68,10 @@ class Options:
         copy: copy the images instead of linking them.
         plain_labels: make a dataset of exclusive labels instead of regions.
         geometry_from_image: accept a truth of the right size whose spacing, origin or direction differ.
-        skip_bad: leave out the cases that break a rule, and convert the rest.
+        skip_bad: leave out the cases that break a rule, and convert the others.
     """
 
-    channels: Sequence[str] = field(default_factory=tuple)
+    channels: Sequence[str] = ()
     copy: bool = False
     plain_labels: bool = False
     geometry_from_image: bool = False
@@ -81,91 +81,83 @@ class Options:
 def convert(release: Release, source: Path, dataset_id: int, options: Options | None = None) -> Conversion:
     """Make nnUNet_raw/DatasetXXX_Name from a release.
 
-    Cases without truth are test cases; where none has one, the dataset is for predictions and `submission` alone. A
+    Cases without truth are test cases. If no case has a truth, the dataset is for predictions and `submission` only. A
     table of the cases (patient, grade, time point, sources) is written beside dataset.json.
 
     Args:
-        release: how the release is laid out.
+        release: the layout of the release.
         source: the folder into which it was unpacked.
         dataset_id: nnU-Net's number for the dataset, 1 to 999.
-        options: channels, links, labels, and what to forgive.
+        options: channels, links, labels, and rules to ignore.
 
     Raises:
         InputError: nnUNet_raw is not set or cannot be written, the id is taken, a channel is unknown or repeated, the
-            source is missing or of another release, or cases break a rule; all problems of all cases are in the
-            message. Nothing is left behind.
+            source is missing or of another release, or cases break a rule; with all problems of all cases. Nothing is
+            left behind.
     """
+    options = options or Options()
     raw = nnunet_folder("nnUNet_raw")
     with made_folder(raw, "nnUNet_raw"):
-        return convert_into(raw, release, source, dataset_id, options or Options())
-
-
-def convert_into(raw: Path, release: Release, source: Path, dataset_id: int, options: Options) -> Conversion:
-    """Convert as `convert` does, into the folder nnUNet_raw, which exists."""
-    channels = tuple(options.channels) or release.default_channels
-    if len(set(channels)) < len(channels):
-        raise InputError(f"--channels {' '.join(channels)} has a channel twice; name every channel once")
-    if unknown := [name for name in channels if name not in release.channels]:
-        raise InputError(f"{release.title} has no channel {', '.join(unknown)}; it has {', '.join(release.channels)}")
-    if not 1 <= dataset_id <= 999:
-        raise InputError(f"dataset id {dataset_id} is not between 1 and 999")
-    if taken := existing_datasets(dataset_id):
-        raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d, or remove that folder")
-    by_id, nobodys = release.find_cases(source)
-    found = list(by_id.values())
-    without_cases = folders_without_cases(found, source)
-    ending, reports = examine(found, channels, release, options)
-    left_out = {case_id: report.problems for case_id, report in reports.items() if report.problems}
-    cases = [case for case in found if case.case_id not in left_out]
+        channels = tuple(options.channels) or release.default_channels
+        check_request(release, channels, dataset_id)
+        found_cases, unassigned_files = release.find_cases(source)
+        all_cases = list(found_cases.values())
+        without_cases = folders_without_cases(all_cases, source)
+        reports = check_cases(all_cases, channels, release, options.geometry_from_image, options.skip_bad)
+        left_out = {case_id: report.problems for case_id, report in reports.items() if report.problems}
+        cases = [case for case in all_cases if case.case_id not in left_out]
+        if not cases:
+            raise InputError(
+                f"all {len(all_cases)} cases below {source} break a rule; nothing is left to convert. Convert without "
+                "--skip-bad to see the rules"
+            )
+        folder = raw / f"Dataset{dataset_id:03d}_{release.name}"
+        partial = raw / f".{folder.name}.partial"  # nnU-Net looks for names that begin with Dataset
+        shutil.rmtree(partial, ignore_errors=True)  # of a conversion that was killed
+        try:
+            ending = common_ending(all_cases, channels)
+            copied = write_dataset(partial, cases, reports, channels, ending, release, options)
+            if left_out:
+                problems = [(case_id, problem) for case_id, of_case in left_out.items() for problem in of_case]
+                table = pd.DataFrame(problems, columns=["case", "problem"])
+                table.to_csv(partial / LEFT_OUT_TABLE, index=False, errors="backslashreplace")
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     training = [case.case_id for case in cases if case.truth]
-    if not cases:
-        raise InputError(f"all {len(found)} cases below {source} break a rule; nothing is left to convert")
-
     values = [reports[case_id].values for case_id in training]
-    folder = raw / f"Dataset{dataset_id:03d}_{release.name}"
-    partial = raw / f".{folder.name}.partial"  # nnU-Net looks for names that begin with Dataset
-    shutil.rmtree(partial, ignore_errors=True)  # of a conversion that was killed
-    try:
-        copied = write_dataset(partial, cases, reports, channels, ending, release, options)
-        if left_out:
-            write_left_out(partial / LEFT_OUT_TABLE, left_out)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    all_values = set().union(*values)
+    fitting = [other for other in releases_with(all_values) if len(other.labels) < len(release.labels)]
     return Conversion(
-        folder,
-        training,
+        folder=folder,
+        training=training,
         test=[case.case_id for case in cases if not case.truth],
-        empty=[case_id for case_id in training if reports[case_id].empty_truth],
+        empty=[case_id for case_id in training if not reports[case_id].values],
         left_out=left_out,
         copied=copied,
-        strangers=[*(path for case in cases for path in case.strangers), *nobodys],
+        unmatched_files=[*(path for case in cases for path in case.unmatched_files), *unassigned_files],
         without_cases=without_cases,
-        label_counts={name: sum(value in of for of in values) for name, value in release.labels.items()},
-        better=releases_that_fit_better(set().union(*values), release),
+        label_counts={name: sum(value in of_case for of_case in values) for name, value in release.labels.items()},
+        better=[other.key for other in fitting] if all_values else [],
         lost=[] if options.plain_labels else lost_labels(release),
         doubts=doubts({case.case_id: reports[case.case_id] for case in cases}),
     )
 
 
-def examine(
-    cases: Sequence[CaseFiles], channels: Sequence[str], release: Release, options: Options
-) -> tuple[str, dict[str, CaseReport]]:
-    """Check all cases. Returns the files' common ending, and a report for each case id.
+def check_request(release: Release, channels: Sequence[str], dataset_id: int) -> None:
+    """Check the channels and the dataset id.
 
     Raises:
-        InputError: cases break a rule and are not to be skipped; with every problem of every case.
+        InputError: a channel is unknown or repeated, or the id is out of range or taken.
     """
-    reports = check_cases(cases, channels, release, options.geometry_from_image)
-    ending = common_ending(cases, channels)
-    problems = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
-    if problems and not options.skip_bad:
-        listed = first_lines(problems, MOST_PROBLEMS_SHOWN)
-        raise InputError(
-            f"{release.title} cannot be converted: {len(problems)} problems. Mend or move away these cases and convert "
-            f"again, or leave them out with --skip-bad; nothing was written.{listed}"
-        )
-    return ending, reports
+    if len(set(channels)) < len(channels):
+        raise InputError(f"--channels {' '.join(channels)} has a channel twice; name every channel once")
+    if unknown := [name for name in channels if name not in release.channels]:
+        raise InputError(f"{release.title} has no channel {', '.join(unknown)}; it has {', '.join(release.channels)}")
+    if not 1 <= dataset_id <= 999:
+        raise InputError(f"dataset id {dataset_id} is not between 1 and 999; choose another -d")
+    if taken := existing_datasets(dataset_id):
+        raise InputError(f"dataset id {dataset_id} is taken by {taken[0]}; choose another -d, or remove that folder")
 
 
 def nnunet_labels(
@@ -173,45 +165,39 @@ def nnunet_labels(
 ) -> tuple[dict[str, int | tuple[int, ...]], tuple[int, ...] | None]:
     """Return nnU-Net's `labels` and `regions_class_order` of a release.
 
-    regions_class_order is the value WRITTEN where a region is the last that holds: for each region the smallest of
-    its labels that is in no later region.
+    nnU-Net writes a region's value in regions_class_order where no later region holds. It is the smallest of the
+    region's labels that is in no later region.
 
     Args:
-        release: whose labels.
-        plain: exclusive labels instead of regions; there is no regions_class_order then.
+        release: with the labels.
+        plain: exclusive labels instead of regions, without regions_class_order.
 
     Raises:
-        InputError: a region lies wholly inside later ones, so that no value is left to write for it.
+        InputError: a region lies wholly inside later ones, so no value is left for it.
     """
+    mapping = release.label_mapping
     labels: dict[str, int | tuple[int, ...]] = {"background": 0}
     if plain:
-        return {**labels, **{name: release.label_mapping[value] for name, value in release.labels.items()}}, None
+        return labels | {name: mapping[value] for name, value in release.labels.items()}, None
+    order: list[int] = []
+    later: set[int] = set()
+    for name, members in reversed(release.regions.items()):
+        values = {mapping[release.labels[label]] for label in members}
+        if not values - later:
+            raise InputError(f"region '{name}' of {release.title} lies inside later regions; put it after them")
+        order.insert(0, min(values - later))
+        later |= values
     regions = {
-        name: tuple(sorted(release.label_mapping[release.labels[label]] for label in members))
+        name: tuple(sorted(mapping[release.labels[label]] for label in members))
         for name, members in release.regions.items()
     }
-    written = []
-    for index, (name, values) in enumerate(regions.items()):
-        later = {value for region in list(regions.values())[index + 1 :] for value in region}
-        own = [value for value in values if value not in later]
-        if not own:
-            raise InputError(f"region '{name}' of {release.title} lies inside later regions; put it after them")
-        written.append(own[0])
-    labels |= {name: region if len(region) > 1 else region[0] for name, region in regions.items()}
-    return labels, tuple(written)
+    return labels | {name: values if len(values) > 1 else values[0] for name, values in regions.items()}, tuple(order)
 
 
 def lost_labels(release: Release) -> list[str]:
-    """Names of the labels that are written for no region: in predictions they become another label of their region."""
+    """Return the names of the labels that no region writes: predictions hold another label of their region."""
     _, written = nnunet_labels(release)
     return [name for name, value in release.labels.items() if release.label_mapping[value] not in (written or ())]
-
-
-def releases_that_fit_better(values: set[int], release: Release) -> list[str]:
-    """Names of the releases that have all these values as labels, and fewer than this one that never occur."""
-    absent = set(release.labels.values()) - values
-    labels = {key: set(load_release(key).labels.values()) for key in available_releases()}
-    return [key for key, of in labels.items() if values and values <= of and len(of - values) < len(absent)]
 
 
 def write_dataset(
@@ -223,33 +209,32 @@ def write_dataset(
     release: Release,
     options: Options,
 ) -> bool:
-    """Write a dataset whose cases are in order. Returns whether images were copied."""
+    """Write a dataset of cases without problems. Return whether images were copied."""
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
     if any(not case.truth for case in cases):
         (folder / "imagesTs").mkdir()
-    identity = all(value == index for value, index in release.label_mapping.items())
+    keeps_values = all(value == index for value, index in release.label_mapping.items())
     copied = False
     with progress_bar("writing", len(cases)) as advance:
         for case in cases:
-            images = folder / ("imagesTr" if case.truth else "imagesTs")
             report = reports[case.case_id]
             assert report.grid is not None  # for mypy: a case without problems has its channels
+            images = folder / ("imagesTr" if case.truth else "imagesTs")
             for index, name in enumerate(channels):
-                target, volume = images / f"{case.case_id}_{index:04d}{ending}", release.channels[name].volume
-                source = case.images[name][0]
-                as_it_is = volume is None and file_ending(source) == ending
-                if as_it_is and name not in report.rewrite_images:
-                    copied |= place(source, target, options.copy)
+                source, volume = case.images[name][0], release.channels[name].volume
+                target = images / f"{case.case_id}_{index:04d}{ending}"
+                if volume is None and name not in report.rewritten and file_ending(source) == ending:
+                    copied |= link_or_copy(source, target, options.copy)
                 else:
-                    write_volume(read_on(source, report.grid, volume), report.grid, target)
+                    write_volume(read_volume(source, volume).on_or_as_stored(report.grid), report.grid, target)
                     copied = True
-            if case.truth:
+            for source in case.truth:
                 target = folder / "labelsTr" / f"{case.case_id}{ending}"
-                if identity and not report.rewrite_truth and file_ending(case.truth[0]) == ending:
-                    place(case.truth[0], target, options.copy)
+                if keeps_values and TRUTH not in report.rewritten and file_ending(source) == ending:
+                    link_or_copy(source, target, options.copy)
                 else:
-                    rewrite_labels(case.truth[0], target, release.label_mapping, report.grid)
+                    rewrite_labels(source, target, release.label_mapping, report.grid)
             advance()
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(
@@ -271,8 +256,8 @@ def write_dataset(
     return copied
 
 
-def place(source: Path, target: Path, copy: bool) -> bool:
-    """Link a file, or copy it if asked to or if links cannot be had. Returns whether it was copied."""
+def link_or_copy(source: Path, target: Path, copy: bool) -> bool:
+    """Link a file, or copy it on request or if the file system has no links. Return whether it was copied."""
     if not copy:
         try:
             target.symlink_to(source.resolve())
@@ -284,8 +269,8 @@ def place(source: Path, target: Path, copy: bool) -> bool:
 
 
 def rewrite_labels(source: Path, target: Path, mapping: Mapping[int, int], grid: VoxelGrid) -> None:
-    """Write a truth with other values, as small integers, on its image's grid and in its order of axes."""
-    values = whole_numbers(read_on(source, grid))
+    """Write a truth with nnU-Net's values, as small integers, on its image's grid."""
+    values = whole_numbers(read_volume(source).on_or_as_stored(grid))
     labels = np.zeros(values.shape, np.min_scalar_type(max(mapping.values())))
     for value, index in mapping.items():
         labels[values == value] = index

@@ -1,4 +1,4 @@
-"""Read and check environment variables: nnU-Net's folders, numbers of processes and threads; and devices."""
+"""Read and check environment variables: nnU-Net's folders, numbers of processes and threads. Check devices too."""
 
 import os
 import re
@@ -17,37 +17,35 @@ QUOTES = "'\"\u2018\u2019\u201c\u201d"
 
 
 def check_variables() -> None:
-    """Check all variables that this package or nnU-Net reads, and remove the empty ones, at which nnU-Net fails.
+    """Check all variables that this package or nnU-Net reads. Unset the empty ones, which nnU-Net cannot read.
 
     Raises:
-        InputError: one has a value that cannot be used; with the remedy.
+        InputError: a variable has a value that cannot be used; with the remedy.
     """
     for variable in (*FOLDERS, TRAINER_FOLDERS, PROCESSES, AUGMENTERS, THREADS):
         if not os.environ.get(variable, "unset").strip():
             del os.environ[variable]
-    named: dict[Path, str] = {}
+    variable_of: dict[Path, str] = {}
     for variable in FOLDERS:
-        if (path := folder_variable(variable)) is None:
-            continue
-        if other := named.get(path.resolve()):
-            raise InputError(
-                f"{other} and {variable} are both {path}, and nnU-Net would mix a dataset with what it makes of it. "
-                "Set them to two folders"
-            )
-        named[path.resolve()] = variable
+        if path := folder_variable(variable):
+            first = variable_of.setdefault(path.resolve(), variable)
+            if first != variable:
+                raise InputError(
+                    f"{first} and {variable} are both {path}, and nnU-Net would mix a dataset with what it makes of "
+                    "it. Set them to two folders"
+                )
     for folder in os.environ.get(TRAINER_FOLDERS, "").split(os.pathsep):
         check_path_text(TRAINER_FOLDERS, folder)
     number_variable(PROCESSES, 1)
     number_variable(AUGMENTERS, 0)
-    number_variable(THREADS, 1)  # no list: libraries that nnU-Net imports take it for a number
+    number_variable(THREADS, 1)  # no list: libraries that nnU-Net imports read one number
 
 
 def folder_variable(variable: str) -> Path | None:
-    """Return the folder that a variable names; None where it is not set.
+    """Return the folder that a variable names; None if it is not set.
 
     Raises:
-        InputError: the value is no folder, or has marks of the shell or of an editor that nnU-Net would take for a part
-            of the name.
+        InputError: the value is no folder, is the folder of one dataset, or breaks a rule of `check_path_text`.
     """
     value = os.environ.get(variable, "")
     if not value.strip():
@@ -64,26 +62,28 @@ def folder_variable(variable: str) -> Path | None:
 
 
 def check_path_text(variable: str, value: str) -> None:
-    """Check that a variable has a path alone. It is not mended here, because nnU-Net's own commands read it too.
+    """Check that a variable holds a path and nothing else. nnU-Net reads it too, so it is not corrected here.
 
     Raises:
-        InputError: it has white space, quotes, bytes that are not UTF-8, or a ~ or $NAME that the shell left.
+        InputError: it has outer white space, quotes, bytes that are not UTF-8, or a ~ or $NAME that the shell left.
     """
     check_name(value)
     if value != value.strip():
-        remedy = "without it; a script that was saved with Windows line ends needs `dos2unix SCRIPT`"
-        raise InputError(f"{variable} is {value!r}, with white space at an end: set it {remedy}")
+        raise InputError(
+            f"{variable} is {value!r}, with white space at an end: set it without it; a script that was saved with "
+            "Windows line ends needs `dos2unix SCRIPT`"
+        )
     if value[:1] and (value[0] in QUOTES or value[-1] in QUOTES):
         raise InputError(f"{variable} is {value}, and the quotes are a part of it: set it without them")
     if value != os.path.expandvars(os.path.expanduser(value)):
         raise InputError(
-            f"{variable} is {value}, in which the shell did not replace ~ or $NAME because of quotes: set it anew, as "
+            f"{variable} is {value}, in which the shell did not replace ~ or $NAME because of quotes: set it again, as "
             f'in export {variable}="$HOME/..."'
         )
 
 
 def number_variable(variable: str, least: int) -> int | None:
-    """Return the whole number that a variable has; None where it is not set.
+    """Return the whole number in a variable; None if it is not set.
 
     Raises:
         InputError: it has another value, or a smaller number.
@@ -103,7 +103,7 @@ def number_variable(variable: str, least: int) -> int | None:
 
 
 def omp_threads() -> int | None:
-    """Return the number of threads that OMP_NUM_THREADS has; None where it has none."""
+    """Return the number of threads in OMP_NUM_THREADS; None if it holds no number above 0."""
     value = os.environ.get(THREADS, "").strip()
     return int(value) if value.isdecimal() and int(value) else None
 
@@ -112,7 +112,7 @@ def nnunet_folder(variable: str) -> Path:
     """Return the folder that nnUNet_raw, nnUNet_preprocessed or nnUNet_results names.
 
     Raises:
-        InputError: the variable is not set, names no folder, or its path is not UTF-8.
+        InputError: the variable is not set, or as `folder_variable`.
     """
     folder = folder_variable(variable)
     if folder is None:
@@ -124,12 +124,10 @@ def nnunet_folder(variable: str) -> Path:
 
 
 def existing_datasets(dataset_id: int) -> list[Path]:
-    """Folders of a dataset id, in whichever of nnU-Net's three folders are set."""
-    found: list[Path] = []
-    for variable in FOLDERS:
-        if folder := folder_variable(variable):
-            found += sorted(path for path in folder.glob(f"Dataset{dataset_id:03d}_*") if path.is_dir())
-    return found
+    """Return the folders of a dataset id in those of nnU-Net's three folders that are set."""
+    folders = [folder for variable in FOLDERS if (folder := folder_variable(variable))]
+    paths = [path for folder in folders for path in sorted(folder.glob(f"Dataset{dataset_id:03d}_*"))]
+    return [path for path in paths if path.is_dir()]
 
 
 def dataset_name(dataset_id: int) -> str:
@@ -155,7 +153,7 @@ def dataset_number(name: str) -> int:
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use: of the machine, of taskset or SLURM, of the container."""
+    """Return the number of processor cores that the machine, taskset or SLURM, and the container leave this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -164,42 +162,33 @@ def usable_cores() -> int:
         return cores
 
 
-def default_processes() -> int:
-    """As many worker processes as nnU-Net takes: nnUNet_def_n_proc, or 8; but no more than there are usable cores.
+def number_of_processes(requested: int | None = None) -> int:
+    """Return the requested number of worker processes; by default nnUNet_def_n_proc, or the usable cores up to 8.
 
     Raises:
-        InputError: nnUNet_def_n_proc is not a number of processes.
+        InputError: it is less than 1, or nnUNet_def_n_proc is not a number of processes.
     """
-    return number_variable(PROCESSES, 1) or min(MOST_PROCESSES, usable_cores())
+    if requested is not None and requested < 1:
+        raise InputError(f"-np takes a number of processes of 1 or more, not {requested}")
+    return requested or number_variable(PROCESSES, 1) or min(MOST_PROCESSES, usable_cores())
 
 
-def number_of_processes(asked: int | None) -> int:
-    """Return the number of worker processes that was asked for, or the default.
-
-    Raises:
-        InputError: it is less than 1.
-    """
-    if asked is not None and asked < 1:
-        raise InputError(f"-np takes a number of processes of 1 or more, not {asked}")
-    return asked or default_processes()
-
-
-def usual_mode(path: Path) -> None:
-    """Give a file or folder that was made for its owner alone the mode that others of the user's have."""
+def apply_umask(path: Path) -> None:
+    """Give a temporary file, which only its owner may read, the permissions of the user's new files."""
     umask = os.umask(0)
     os.umask(umask)
-    path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+    path.chmod(0o666 & ~umask)
 
 
 def default_device() -> str:
-    """Return cuda where there is one, else cpu."""
-    import torch  # seconds, which most of our commands need not take
+    """Return cuda if this machine has a GPU, else cpu."""
+    import torch  # takes seconds; most commands do not need it
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_here(device: str | None) -> str:
-    """Return a device of this machine: the one that was asked for, or cuda where there is one, else cpu.
+    """Return the requested device of this machine; by default cuda if it has a GPU, else cpu.
 
     Raises:
         InputError: there is no such device, or this machine has none.

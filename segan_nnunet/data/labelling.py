@@ -1,7 +1,8 @@
-"""What the label values of a dataset mean: its regions, its ignored label, its channels."""
+"""dataset.json: its form, and what its label values mean (regions, ignored label, channels)."""
 
 import json
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,47 @@ from numpy.typing import NDArray
 from segan_nnunet.errors import InputError
 from segan_nnunet.text_files import read_object
 
-FORMS = {  # of the parts of dataset.json, for messages
-    "labels": 'names with whole numbers, as in {"background": 0, "edema": 1}',
-    "file_ending": 'the end of the images\' names with its dot, as in ".nii.gz"',
-    "channel_names": 'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)',
-    "numTraining": "the number of training cases",
-    "dataset": 'cases with their files, as in {"case_1": {"images": ["FILE"], "label": "FILE"}}',
+PLANNING = ("channel_names", "labels", "file_ending", "numTraining")  # parts of dataset.json that nnU-Net plans with
+ROUNDING = 1e-3  # of a label: the rounding error of a header's scale factor
+MOST_EXACT = 2.0**53  # floating point skips whole numbers above it
+NO_REGIONS = ("background", "ignore")
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a JSON value is a whole number of 0 or more. 1.0 is one; true and "1" are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == value // 1
+
+
+FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of the parts of dataset.json: the check, and the right form
+    "labels": (
+        lambda labels: isinstance(labels, dict) and bool(labels),
+        'names with whole numbers, as in {"background": 0, "edema": 1}',
+    ),
+    "file_ending": (
+        lambda ending: isinstance(ending, str) and ending.startswith("."),
+        'the end of the images\' names with its dot, as in ".nii.gz"',
+    ),
+    "channel_names": (
+        lambda channels: (
+            isinstance(channels, dict)
+            and all(key.isdecimal() and isinstance(name, str) for key, name in channels.items())
+        ),
+        'numbers with names, as in {"0": "T1", "1": "T2"} (nnU-Net v1 called it `modality`)',
+    ),
+    "numTraining": (is_whole, "the number of training cases"),
+    "dataset": (
+        lambda cases: isinstance(cases, dict) and all(isinstance(files, dict) for files in cases.values()),
+        'cases with their files, as in {"case_1": {"images": ["FILE"], "label": "FILE"}}; without it nnU-Net takes '
+        "imagesTr and labelsTr",
+    ),
 }
-PLANNING = ("channel_names", "labels", "file_ending", "numTraining")  # what nnU-Net needs of dataset.json to plan
-ROUNDING = 1e-3  # of a label: a header's scale factor may do so much
-MOST_EXACT = 2.0**53  # beyond it floating point skips whole numbers
 
 
 def whole_numbers(voxels: NDArray) -> NDArray:
-    """Labels as whole numbers, if a scale factor in a header has moved them by no more than a rounding; else as is."""
+    """Return labels as whole numbers if a header's scale factor moved them by a rounding error; else as they are."""
     if voxels.dtype.kind == "b":
         return voxels.astype(np.uint8)
-    if voxels.dtype.kind != "f" or not (np.abs(voxels) < MOST_EXACT).all():  # NaN is not
+    if voxels.dtype.kind != "f" or not (np.abs(voxels) < MOST_EXACT).all():  # false for NaN
         return voxels
     rounded = np.round(voxels)
     return rounded.astype(np.int64) if np.abs(voxels - rounded).max(initial=0) <= ROUNDING else voxels
@@ -36,16 +61,16 @@ def whole_numbers(voxels: NDArray) -> NDArray:
 
 @dataclass(frozen=True)
 class Labelling:
-    """What dataset.json says of labels and images.
+    """The labels and images that dataset.json describes.
 
     Attributes:
         regions: label values of each region, in the dataset's order, the outermost first.
-        values: all label values that may occur, background and ignored label among them.
+        values: all label values that may occur, with background and ignored label, in ascending order.
         ignore_value: voxels with this value in the reference do not count.
         channel_names: of the images, in order.
         file_ending: of images and segmentations, such as .nii.gz.
-        release: key of the release that `convert` made the dataset from; empty where it is not known.
-        original: the release's value of each label value, where `convert` noted them.
+        release: key of the release that `convert` made the dataset from; empty if it is not known.
+        original: the release's value of each label value, if `convert` made the dataset.
     """
 
     regions: dict[str, tuple[int, ...]]
@@ -64,7 +89,7 @@ class Labelling:
 
 
 def read_labelling(dataset_json: Path) -> Labelling:
-    """Read what a dataset.json says of labels and images.
+    """Read the labels and images that a dataset.json describes.
 
     Raises:
         InputError: as `read_dataset`; or the file has no label but the background.
@@ -72,53 +97,48 @@ def read_labelling(dataset_json: Path) -> Labelling:
     dataset = read_dataset(dataset_json)
     labels: dict[str, int | list[int]] = dataset["labels"]
     channels: dict[str, str] = dataset.get("channel_names") or {"0": "image"}
-    names = tuple(channels[index] for index in sorted(channels, key=int))
-    regions = {
-        name: tuple(value) if isinstance(value, list) else (value,)
-        for name, value in labels.items()
-        if name not in ("background", "ignore")
-    }
+    regions = {name: as_tuple(value) for name, value in labels.items() if name not in NO_REGIONS}
     if not regions:
         raise InputError(f"{dataset_json} names no label but the background; there is nothing to compare")
     ignore = labels.get("ignore")
-    ignored = ignore if isinstance(ignore, int) else None
-    values = {0, *(value for region in regions.values() for value in region)}
-    values |= set() if ignored is None else {ignored}
-    release = str(dataset.get("brats_release", ""))
-    original = {int(value): int(of_release) for value, of_release in dataset.get("original_labels", {}).items()}
-    ending = dataset["file_ending"]
-    return Labelling(regions, tuple(sorted(values)), ignored, names, ending, release, original)
+    values = {0, *(value for region in labels.values() for value in as_tuple(region))}
+    return Labelling(
+        regions=regions,
+        values=tuple(sorted(values)),
+        ignore_value=ignore if isinstance(ignore, int) else None,
+        channel_names=tuple(channels[index] for index in sorted(channels, key=int)),
+        file_ending=dataset["file_ending"],
+        release=str(dataset.get("brats_release", "")),
+        original={int(value): int(original) for value, original in dataset.get("original_labels", {}).items()},
+    )
+
+
+def as_tuple(value: int | list[int]) -> tuple[int, ...]:
+    """Return the label values of a region, which dataset.json has as a number or a list."""
+    return tuple(value) if isinstance(value, list) else (value,)
 
 
 def read_dataset(path: Path, needs: Sequence[str] = ("labels", "file_ending")) -> dict[str, Any]:
-    """Read a dataset.json, and check the form of its parts, those of nnU-Net v1 and of hand-made files above all.
+    """Read a dataset.json and check the form of its parts. Files of nnU-Net v1 and hand-made files have others.
 
     Args:
         path: the file.
-        needs: the parts that must be there; `PLANNING` for a dataset that nnU-Net is to plan.
+        needs: the required parts; `PLANNING` for a dataset that nnU-Net is to plan.
 
     Returns:
-        Its content; label values are whole numbers, which may be written as 1.0.
+        Its content. Label values are whole numbers, also if they are written as 1.0.
 
     Raises:
         InputError: it is missing, is not JSON, or a part is missing or has another form; with every problem.
     """
     dataset = read_object(path)
-    problems = [f"`{part}` is missing, {FORMS[part]}" for part in needs if part not in dataset]
-    if "labels" in dataset:
-        problems += label_problems(dataset["labels"])
-    if "channel_names" in dataset and not are_channels(dataset["channel_names"]):
-        problems.append(
-            f"`channel_names` is {json.dumps(dataset['channel_names'])}, and should be {FORMS['channel_names']}"
-        )
-    ending = dataset.get("file_ending", ".")
-    if not (isinstance(ending, str) and ending.startswith(".")):
-        problems.append(f"`file_ending` is {json.dumps(ending)}, and should be {FORMS['file_ending']}")
-    if "numTraining" in dataset and not is_whole(dataset["numTraining"]):
-        problems.append(f"`numTraining` is {json.dumps(dataset['numTraining'])}, and should be {FORMS['numTraining']}")
-    listed = dataset.get("dataset", {})
-    if not isinstance(listed, dict) or not all(isinstance(one, dict) for one in listed.values()):
-        problems.append(f"`dataset` should be {FORMS['dataset']}; without it nnU-Net takes imagesTr and labelsTr")
+    problems = [f"`{part}` is missing, {FORMS[part][1]}" for part in needs if part not in dataset]
+    for part, (is_valid, form) in FORMS.items():
+        if part in dataset and not is_valid(dataset[part]):
+            shown = textwrap.shorten(json.dumps(dataset[part], ensure_ascii=False), 100)
+            problems.append(f"`{part}` is {shown}, and should be {form}")
+        elif part == "labels" and part in dataset:
+            problems += label_problems(dataset["labels"])
     if not problems and set(PLANNING) <= set(needs):
         problems += planning_problems(dataset)
     if problems:
@@ -131,30 +151,16 @@ def read_dataset(path: Path, needs: Sequence[str] = ("labels", "file_ending")) -
     return dataset
 
 
-def is_whole(value: Any) -> bool:
-    """Return whether a value of JSON is a whole number of 0 or more; 1.0 is one, true and "1" are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == value // 1
-
-
-def are_channels(channels: Any) -> bool:
-    """Return whether `channel_names` have the form {"0": "T1", "1": "T2"}."""
-    return isinstance(channels, dict) and all(
-        key.isdecimal() and isinstance(name, str) for key, name in channels.items()
-    )
-
-
-def label_problems(labels: Any) -> list[str]:
-    """List what is wrong with the form of `labels`."""
-    if not isinstance(labels, dict) or not labels:
-        return [f"`labels` is {json.dumps(labels)}, and should be {FORMS['labels']}"]
+def label_problems(labels: dict[str, Any]) -> list[str]:
+    """List what is wrong with the entries of `labels`."""
     if all(name.isdecimal() and isinstance(value, str) for name, value in labels.items()):
         turned = json.dumps({value: int(name) for name, value in labels.items()}, ensure_ascii=False)
         return [f"`labels` has the number first, as in nnU-Net v1; v2 has the name first: {turned}"]
     problems = []
     for name, value in labels.items():
         values = value if isinstance(value, list) and value else [value]
-        if not all(map(is_whole, values)) or (name in ("background", "ignore") and value is values):
-            form = "a whole number" if name in ("background", "ignore") else "a whole number, or a list of them"
+        if not all(map(is_whole, values)) or (name in NO_REGIONS and value is values):
+            form = "a whole number" if name in NO_REGIONS else "a whole number, or a list of them"
             problems.append(f"the value of '{name}' in `labels` is {json.dumps(value)}, and should be {form}")
         elif name == "background" and value != 0:
             problems.append(f"'background' in `labels` is {value}, and should be 0")
@@ -162,14 +168,11 @@ def label_problems(labels: Any) -> list[str]:
 
 
 def planning_problems(dataset: dict[str, Any]) -> list[str]:
-    """List what nnU-Net would refuse in a dataset.json whose parts have the right form, hours later."""
+    """List what nnU-Net would refuse later in a dataset.json whose parts have the right form."""
     labels = dataset["labels"]
-    regions = [name for name, value in labels.items() if name not in ("background", "ignore")]
-    order = dataset.get("regions_class_order")
+    regions = [name for name in labels if name not in NO_REGIONS]
     problems = [] if "background" in labels else ["`labels` lacks the background, whose value is 0"]
-    values = {0}.union(
-        *(value if isinstance(value, list) else [value] for name, value in labels.items() if name != "ignore")
-    )
+    values = {0, *(one for name, value in labels.items() if name != "ignore" for one in as_tuple(value))}
     if gaps := sorted(set(range(int(max(values)))) - values):
         problems.append(f"the label values should follow each other without a gap, and {gaps[0]} is missing")
     elif labels.get("ignore", len(values)) != len(values):
@@ -177,7 +180,8 @@ def planning_problems(dataset: dict[str, Any]) -> list[str]:
     channels = dataset["channel_names"]
     if set(channels) != set(map(str, range(len(channels)))):
         problems.append(f"`channel_names` has the numbers {', '.join(channels)}, and should count from 0")
-    if any(isinstance(value, list) and len(value) > 1 for value in labels.values()) and (
+    order = dataset.get("regions_class_order")
+    if any(len(as_tuple(value)) > 1 for value in labels.values()) and (
         not isinstance(order, list) or len(order) != len(regions) or not all(map(is_whole, order))
     ):
         problems.append(

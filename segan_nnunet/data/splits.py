@@ -1,11 +1,10 @@
-"""Which cases train and which validate: patients, never scans, are split.
+"""Split a dataset into training and validation cases, by patients and not by scans.
 
-nnU-Net's own default splits cases, and lets two scans of one patient fall on both sides.
+nnU-Net's own default splits cases, so that scans of one patient may train and validate.
 """
 
 import shutil
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +25,7 @@ HELD_OUT = 0.1  # of the patients of each grade, as in the paper
 
 
 def kfold(cases: pd.DataFrame, folds: int, seed: int) -> Splits:
-    """Split cases into folds, every patient in one validation set, grades spread evenly where they are known.
+    """Split cases into folds. Each patient is in one validation set, and known grades are spread evenly.
 
     Args:
         cases: the case table, one row per training case, with columns case, patient, grade.
@@ -39,26 +38,24 @@ def kfold(cases: pd.DataFrame, folds: int, seed: int) -> Splits:
     Raises:
         InputError: fewer patients than folds.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold  # a second, which `convert` needs not wait for
+    from sklearn.model_selection import KFold, StratifiedKFold  # takes a second, which `convert` does not need
 
     patients = cases.drop_duplicates("patient")
     if not 2 <= folds <= len(patients):
         raise InputError(f"{folds} folds cannot be made of {len(patients)} patients: choose 2 to {len(patients)}")
-    of_grade = patients["grade"].value_counts()
-    # where every grade has fewer patients than there are folds there is nothing to spread evenly
-    stratified = len(of_grade) > 1 and of_grade.max() >= folds
-    splitter = (StratifiedKFold if stratified else KFold)(folds, shuffle=True, random_state=seed)
+    grade_counts = patients["grade"].value_counts()
+    # if every grade has fewer patients than folds, they cannot be spread evenly
+    is_stratified = len(grade_counts) > 1 and grade_counts.max() >= folds
+    splitter = (StratifiedKFold if is_stratified else KFold)(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # with fewer patients of a grade than folds some folds lack that grade, which the table of folds shows
+        # a grade with fewer patients than folds is missing in some folds; the table of folds shows it
         warnings.filterwarnings("ignore", message="The least populated class")
-        held_out = [
-            set(patients["patient"].to_numpy()[part]) for _, part in splitter.split(patients, patients["grade"])
-        ]
+        held_out = [set(patients["patient"].iloc[part]) for _, part in splitter.split(patients, patients["grade"])]
     return [split_by_patients(cases, fold) for fold in held_out]
 
 
 def split_by_patients(cases: pd.DataFrame, held_out: set[str]) -> dict[str, list[str]]:
-    """Return the cases of the held-out patients as validation, all others as training."""
+    """Return the cases of the held-out patients as validation cases, and all others as training cases."""
     validates = cases["patient"].isin(held_out)
     return {"train": sorted(cases["case"][~validates]), "val": sorted(cases["case"][validates])}
 
@@ -77,11 +74,11 @@ def holdout(cases: pd.DataFrame, seed: int) -> Splits:
 
     held_out: set[str] = set()
     for grade, of_grade in cases.groupby("grade"):
-        if of_grade["patient"].nunique() < 2:
+        patients = sorted(of_grade["patient"].unique())
+        if len(patients) < 2:
             raise InputError(
                 f"grade '{grade or 'unknown'}' has a single patient; a holdout needs two. Use --scheme kfold."
             )
-        patients = sorted(of_grade["patient"].unique())
         held_out |= set(train_test_split(patients, test_size=HELD_OUT, random_state=seed)[1])
     return [split_by_patients(cases, held_out)]
 
@@ -89,13 +86,13 @@ def holdout(cases: pd.DataFrame, seed: int) -> Splits:
 def write_splits(
     dataset_id: int, folds: int = 5, seed: int = 12345, overwrite: bool = False, scheme: str = "kfold"
 ) -> pd.DataFrame:
-    """Write splits_final.json where nnU-Net reads it, from the case table that `convert` wrote.
+    """Write splits_final.json where nnU-Net reads it, from the dataset's case table.
 
     Args:
         dataset_id: a converted dataset.
         folds: number of folds of `kfold`.
-        seed: of everything random.
-        overwrite: replace other splits that are there; trained folds whose cases change are named.
+        seed: of all random choices.
+        overwrite: replace existing splits; trained folds whose cases change are named.
         scheme: `kfold`, or `holdout` for the paper's 9:1.
 
     Returns:
@@ -105,42 +102,57 @@ def write_splits(
         InputError: the dataset or its case table is missing, or other splits exist and `overwrite` is False.
     """
     name = dataset_name(dataset_id)
-    cases = read_case_table(nnunet_folder("nnUNet_raw") / name)
-    cases = cases[cases["truth"] != ""] if "truth" in cases else cases
-    own_names = check_cases(nnunet_folder("nnUNet_raw") / name, cases["case"])
-    cases = cases.assign(case=cases["case"].map(own_names))
+    cases = training_cases(nnunet_folder("nnUNet_raw") / name)
     if scheme not in SCHEMES:
         raise InputError(f"there is no scheme '{scheme}'; there are {' and '.join(SCHEMES)}")
     splits = kfold(cases, folds, seed) if scheme == "kfold" else holdout(cases, seed)
     path = nnunet_folder("nnUNet_preprocessed") / name / SPLITS_FILE
-    if (earlier := earlier_splits(path.parent, overwrite)) is not None and earlier != splits:
-        replace_splits(path, earlier, splits, overwrite)
+    check_replaced(path, splits, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, splits, indent=4)
     return summary(splits, cases)
 
 
-def earlier_splits(preprocessed: Path, overwrite: bool) -> Splits | None:
-    """Return the splits that are there, none of them where they break a rule and are to be replaced.
+def training_cases(dataset: Path) -> pd.DataFrame:
+    """Read the case table's rows of training cases. Their ids have the letters of the files' names.
+
+    The training cases are those that dataset.json lists under `dataset`, or else those of labelsTr.
 
     Raises:
-        InputError: they break a rule, and `overwrite` is False.
+        InputError: the dataset has no training case, or the table has other cases.
+    """
+    table = read_case_table(dataset)
+    table = table[table["truth"] != ""] if "truth" in table else table
+    described = read_dataset(dataset / "dataset.json", ["file_ending"])
+    existing = described.get("dataset") or files_by_case(dataset / "labelsTr", described["file_ending"])
+    if not existing:
+        raise InputError(f"{dataset} has no training case: there is nothing to split. Put truths into its labelsTr")
+    name_of = {composed(case): case for case in existing}  # as files name it: composed or decomposed
+    table = table.assign(case=[name_of.get(composed(case), case) for case in table["case"]])
+    if differing := sorted(set(existing) ^ set(table["case"])):
+        raise InputError(
+            f"{len(differing)} cases are only in one of cases.csv and labelsTr of {dataset}, such as {differing[0]}; "
+            "every training case has a row"
+        )
+    return table
+
+
+def check_replaced(path: Path, splits: Splits, overwrite: bool) -> None:
+    """Check that new splits may replace existing ones. Keep a copy of splits on which folds were trained.
+
+    Raises:
+        InputError: other splits exist, or splits that break a rule, and `overwrite` is False; with the trained folds
+            whose cases would change.
     """
     try:
-        return read_splits(preprocessed)
+        existing = read_splits(path.parent)
     except InputError:
         if not overwrite:
             raise
-        return []
-
-
-def replace_splits(path: Path, earlier: Splits, splits: Splits, overwrite: bool) -> None:
-    """Allow other splits to take the place of those that are there; keep these where folds were trained on them.
-
-    Raises:
-        InputError: `overwrite` is False; with the trained folds whose cases would change.
-    """
-    trained = trained_otherwise(path.parent.name, earlier, splits)
+        existing = []
+    if existing is None or existing == splits:
+        return
+    trained = trained_on_other_cases(path.parent.name, existing, splits)
     names = ", ".join(f"{fold.parent.name} {fold.name}" for fold in trained)
     if not overwrite:
         of_these = f", on which were trained: {names}" if trained else ""
@@ -154,56 +166,26 @@ def replace_splits(path: Path, earlier: Splits, splits: Splits, overwrite: bool)
         )
 
 
-def trained_otherwise(dataset: str, earlier: Splits, splits: Splits) -> list[Path]:
-    """Folds with a checkpoint whose cases are others in new splits.
+def trained_on_other_cases(dataset: str, existing: Splits, splits: Splits) -> list[Path]:
+    """Return the folds with a checkpoint whose cases differ in new splits.
 
-    Args:
-        dataset: DatasetXXX_Name.
-        earlier: what a fold without a record was trained on.
-        splits: the new ones.
+    A fold without a record was trained on the existing splits.
     """
-    found = []
+    folds = []
     results = folder_variable("nnUNet_results")
     for fold in sorted((results / dataset).glob("*__*__*/fold_*")) if results else ():
         number = fold.name.removeprefix("fold_")
         if not number.isdigit() or not newest_checkpoint(fold):
             continue
         record = read_record(fold)
-        if record.train is None and int(number) < len(earlier):
-            record = FoldRecord.of(earlier[int(number)])
+        if record.train is None and int(number) < len(existing):
+            record = FoldRecord.of(existing[int(number)])
         if int(number) >= len(splits) or record.moved_cases(FoldRecord.of(splits[int(number)])):
-            found.append(fold)
-    return found
+            folds.append(fold)
+    return folds
 
 
-def check_cases(dataset: Path, listed: Iterable[str]) -> dict[str, str]:
-    """Check that the case table lists the training cases of its dataset.
-
-    Returns:
-        The name of each listed case as its files have it, with letters composed or decomposed.
-
-    Raises:
-        InputError: it does not, or there is none.
-    """
-    there = {composed(case): case for case in training_cases(dataset)}
-    if not there:
-        raise InputError(f"{dataset} has no training case: there is nothing to split")
-    named = {case: there.get(composed(case), case) for case in listed}
-    if differing := sorted(set(there.values()) ^ set(named.values())):
-        raise InputError(
-            f"{len(differing)} cases are only in one of cases.csv and labelsTr of {dataset}, such as {differing[0]}; "
-            "every training case has a row"
-        )
-    return named
-
-
-def training_cases(dataset: Path) -> set[str]:
-    """Ids of a dataset's training cases: those that dataset.json lists under `dataset`, or else those of labelsTr."""
-    described = read_dataset(dataset / "dataset.json", ["file_ending"])
-    return set(described.get("dataset") or files_by_case(dataset / "labelsTr", described["file_ending"]))
-
-
-def summary(splits: list[dict[str, list[str]]], cases: pd.DataFrame) -> pd.DataFrame:
+def summary(splits: Splits, cases: pd.DataFrame) -> pd.DataFrame:
     """Count the validation cases, patients and grades of each fold."""
     rows = []
     for fold, split in enumerate(splits):

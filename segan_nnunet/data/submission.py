@@ -1,4 +1,4 @@
-"""From predictions to what the online evaluation takes: original label values, names, format and geometry."""
+"""Turn predictions into what the online evaluation takes: original label values, names, format and geometry."""
 
 import contextlib
 import zipfile
@@ -10,7 +10,7 @@ import pandas as pd
 
 from segan_nnunet.data.case_table import files_by_case, read_case_table
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
-from segan_nnunet.data.labelling import Labelling, read_dataset, read_labelling
+from segan_nnunet.data.labelling import Labelling, read_labelling
 from segan_nnunet.data.releases.release import Release
 from segan_nnunet.data.releases.tables import load_release, read_layout
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels, write_volume
@@ -21,11 +21,11 @@ from segan_nnunet.outputs import output_file, output_folder
 
 @dataclass(frozen=True)
 class Upload:
-    """What was made.
+    """The files of a submission.
 
     Attributes:
-        folder: of the files; None where only the archive was asked for.
-        files: their paths; in the archive where only that was asked for.
+        folder: of the files; None if only the archive was requested.
+        files: their paths; inside the archive if only the archive was requested.
         archive: the zip of all files.
         absent: names of the labels that are in none of them.
     """
@@ -47,18 +47,18 @@ def make_submission(
     Args:
         dataset_id: the dataset that was converted from the release.
         predictions: a folder as nnUNetv2_predict writes it, or a fold's `validation`.
-        output: a new or an empty folder, beside which the archive gets its name with .zip; or the archive alone, a new
+        output: a new or an empty folder, beside which the archive gets its name with .zip; or only the archive, a new
             file that ends in .zip.
-        description: for file names that carry one.
+        description: for file names that have one.
         layout: the user's own table, if the dataset was converted with it.
 
     Raises:
-        InputError: a description that no file's name can hold, no predictions, predictions of unknown cases, test
+        InputError: a description that no file name can hold, no predictions, predictions of unknown cases, test
             cases without one, unknown labels, or a size that is not the source image's; with every problem. The output
             exists or cannot be written. Nothing is left behind.
     """
     if wrong := sorted(set("/\\:\0") & set(description)):
-        raise InputError(f"--description '{description}' goes into files' names, in which {wrong[0]!r} cannot stand")
+        raise InputError(f"--description '{description}' becomes part of file names, which cannot contain {wrong[0]!r}")
     only_archive = output.suffix.lower() == ".zip"
     named = output.resolve() if output.name in ("", "..") else output
     archive = output if only_archive else named.with_name(f"{named.name}.zip")
@@ -83,17 +83,31 @@ def write_files(
         Paths of the files in the folder, and names of the labels that are in none of them.
     """
     raw = nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
-    dataset = read_dataset(raw / "dataset.json")
-    release = read_layout(layout) if layout else load_release(dataset.get("brats_release", ""))
-    ending = dataset["file_ending"]
-    cases = read_case_table(raw).set_index("case")
-    if "truth" not in cases or "original_labels" not in dataset:
-        raise InputError(f"{raw} was not made by `segan_nnunet convert`, which keeps what an upload needs")
-    own_names = {composed(case): case for case in cases.index}
-    files = {own_names.get(composed(case), case): path for case, path in files_by_case(predictions, ending).items()}
-    check_cases(files, cases, predictions, ending)
-
     labelling = read_labelling(raw / "dataset.json")
+    release = read_layout(layout) if layout else load_release(labelling.release)
+    ending = labelling.file_ending
+    cases = read_case_table(raw).set_index("case")
+    if "truth" not in cases or not labelling.original:
+        raise InputError(
+            f"{raw} was not made by `segan_nnunet convert`, which keeps the original labels and sources for an "
+            "upload. Convert the release, and predict that dataset"
+        )
+    name_of = {composed(case): case for case in cases.index}
+    files = {name_of.get(composed(case), case): path for case, path in files_by_case(predictions, ending).items()}
+    if not files:
+        raise InputError(f"there is no prediction, a file ending in {ending}, in {predictions}")
+    if unknown := sorted(set(files) - set(cases.index)):
+        raise InputError(
+            f"{files[unknown[0]]} belongs to no case of the dataset (cases.csv), as {len(unknown) - 1} others; move "
+            "them away"
+        )
+    test_cases = set(cases.index[cases["truth"] == ""])
+    if (missing := sorted(test_cases - set(files))) and len(missing) < len(test_cases):
+        raise InputError(
+            f"{len(missing)} of {len(test_cases)} test cases have no prediction in {predictions}: "
+            f"{shorten(missing)}. The evaluation counts a missing case as wrong; predict all of imagesTs."
+        )
+
     problems: list[str] = []
     values: set[int] = set()
     written: set[Path] = set()
@@ -116,27 +130,8 @@ def write_files(
     return sorted(written), [name for name, value in release.labels.items() if value not in values]
 
 
-def check_cases(files: dict[str, Path], cases: pd.DataFrame, predictions: Path, ending: str) -> None:
-    """Check that the predictions are of known cases, and of all test cases if of any.
-
-    Raises:
-        InputError: they are not.
-    """
-    if not files:
-        raise InputError(f"there is no prediction, a file ending in {ending}, in {predictions}")
-    if unknown := sorted(set(files) - set(cases.index)):
-        raise InputError(f"{files[unknown[0]]} is of no case of the dataset (cases.csv); {len(unknown)} such files")
-    test_cases = set(cases.index[cases["truth"] == ""])
-    missing = sorted(test_cases - set(files))
-    if test_cases & set(files) and missing:
-        raise InputError(
-            f"{len(missing)} of {len(test_cases)} test cases have no prediction in {predictions}: "
-            f"{shorten(missing)}. The evaluation counts a missing case as wrong; predict all of imagesTs."
-        )
-
-
 def source_image(raw: Path, case_id: str, ending: str, case: pd.Series, release: Release) -> Path:
-    """Return an image on whose voxels the case lies: the dataset's own, or else its source."""
+    """Return an image with the voxels of a case: the dataset's own, or else its source."""
     own = [raw / part / f"{case_id}_0000{ending}" for part in ("imagesTs", "imagesTr")]
     sources = [Path(case[name]) for name in release.channels if case.get(name)]
     return next((path for path in (*own, *sources) if path.exists()), own[0])
@@ -145,18 +140,19 @@ def source_image(raw: Path, case_id: str, ending: str, case: pd.Series, release:
 def submission_name(case_id: str, case: pd.Series, release: Release, ending: str, description: str) -> str:
     """Return the file name that the online evaluation expects of a case."""
     values = {"case": case_id, "ending": ending, "description": description}
-    channel = release.submission.fields_of
-    if channel:
-        patterns = [pattern for name, pattern in release.patterns if name == channel]
-        matches = [match for pattern in patterns if (match := pattern.search(Path(case[channel]).as_posix()))]
-        if not matches:
-            raise InputError(f"{case_id} has no {channel} image in cases.csv, whose number names its submission")
-        values |= matches[0].groupdict()
+    if channel := release.submission.fields_of:
+        path = Path(case[channel]).as_posix()
+        matches = (pattern.search(path) for name, pattern in release.patterns if name == channel)
+        if (match := next(filter(None, matches), None)) is None:
+            raise InputError(
+                f"{case_id} has no {channel} image in cases.csv, whose number names its submission; convert again"
+            )
+        values |= match.groupdict()
     return release.submission.file.format_map(values)
 
 
 def write_segmentation(prediction: Path, target: Path, labelling: Labelling, grid: VoxelGrid) -> set[int]:
-    """Write one prediction in the release's label values, on its image's grid. Returns the values.
+    """Write one prediction in the release's label values, on its image's grid. Return the values.
 
     Raises:
         InputError: it does not lie on that grid, or has unknown labels.

@@ -12,7 +12,7 @@ from segan_nnunet.errors import InputError, shorten
 from segan_nnunet.evaluation.scores.seeds import KEYS
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import paired_units, patients_of
-from segan_nnunet.text_files import Table, read_table
+from segan_nnunet.text_files import read_table
 
 SEEDS_TABLE = "seeds.csv"  # beside cases.csv
 
@@ -80,7 +80,7 @@ def read_pilot(path: Path, methods: Sequence[str] = (), score: str = "Dice", reg
     return Pilot((first, second), column, chosen, differences[chosen], sds, seed_sd)
 
 
-def score_column(table: Table, score: str, path: Path) -> str:
+def score_column(table: pd.DataFrame, score: str, path: Path) -> str:
     """Return the column of a score.
 
     Raises:
@@ -99,13 +99,13 @@ def score_column(table: Table, score: str, path: Path) -> str:
     return column
 
 
-def as_scores(table: Table, column: str, path: Path) -> pd.DataFrame:
+def as_scores(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
     """Return method, case, region, patient and the score as numbers; NaN where it is undefined.
 
     Raises:
         InputError: a value is no number, or a case stands there twice.
     """
-    cases = pd.DataFrame(table.rows, columns=list(table.columns))
+    cases = table.copy()
     if "patient" not in cases:
         cases["patient"] = cases["case"]
     cases["patient"] = cases["patient"].where(cases["patient"] != "", cases["case"])
@@ -144,8 +144,7 @@ def scatter_of_seeds(path: Path, methods: Sequence[str], column: str, region: st
     table = read_table(path)
     if not {"method", "region", column} <= set(table.columns):
         return None
-    seeds = pd.DataFrame(table.rows, columns=list(table.columns))
-    chosen = seeds[seeds["method"].isin(methods) & (seeds["region"] == region)]
+    chosen = table[table["method"].isin(methods) & (table["region"] == region)]
     by_method = as_numbers(chosen, column, "method", path).dropna().groupby(chosen["method"])
     freedom = int((by_method.size() - 1).sum())
     squares = float((by_method.var().fillna(0) * (by_method.size() - 1)).sum())

@@ -1,1 +1,1 @@
-"""What a planned dataset holds in nnUNet_preprocessed: its plans, its preprocessed data, its split."""
+"""The content of a planned dataset in nnUNet_preprocessed: its plans, its preprocessed data, its split."""

@@ -1,4 +1,4 @@
-"""Plans, read only where the names inside them agree with their place.
+"""Read plans, and check that the names inside them agree with their place.
 
 nnU-Net finds the data of a training, and the folder of its results, by the names inside the plans.
 """
@@ -25,30 +25,30 @@ def read_plans(preprocessed: Path, name: str) -> dict[str, Any]:
     """
     path = preprocessed / f"{name}.json"
     plans = read_plans_file(path)
-    if (written := plans.get("dataset_name")) is None:
+    if (dataset := plans.get("dataset_name")) is None:
         raise InputError(
             f'{path} names no dataset, and nnU-Net asks for it: set "dataset_name": "{preprocessed.name}" in it'
         )
-    if written != preprocessed.name:
+    if dataset != preprocessed.name:
         raise InputError(
-            f"{path} holds the plans of {written}, and lies in the folder of {preprocessed.name}: nnU-Net would train "
-            f"on the data of {written}, and write over its results. If the preprocessed data were copied or renamed "
+            f"{path} holds the plans of {dataset}, and lies in the folder of {preprocessed.name}: nnU-Net would train "
+            f"on the data of {dataset}, and write over its results. If the preprocessed data were copied or renamed "
             f'with the plans, set "dataset_name": "{preprocessed.name}" in this file. Otherwise remove the file and '
             f"plan again: segan_nnunet plan -d {dataset_number(preprocessed.name)}"
         )
-    if (written := plans.get("plans_name")) != name:
+    if (plans_name := plans.get("plans_name")) != name:
         raise InputError(
-            f"{path} holds plans with the name {written}: nnU-Net would write over the results of {written}. "
+            f"{path} holds plans with the name {plans_name}: nnU-Net would write over the results of {plans_name}. "
             f'Set "plans_name": "{name}" in this file'
         )
     return plans
 
 
 def read_plans_file(path: Path) -> dict[str, Any]:
-    """Read a file of nnU-Net's plans, wherever it lies.
+    """Read a file of nnU-Net's plans in any folder.
 
     Raises:
-        InputError: it is missing, is not JSON, has no configurations, or one inherits from nothing.
+        InputError: it is missing, is not JSON, has no configurations, or one inherits from a missing one.
     """
     plans = read_object(path)
     configurations = plans.get("configurations")

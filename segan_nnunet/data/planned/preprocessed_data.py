@@ -1,7 +1,7 @@
-"""Under which plans data were preprocessed: several plans may name one folder, and must agree in what made it.
+"""Check under which plans data were preprocessed. Plans that share a folder must preprocess in the same way.
 
-`plan` and `crossval` record it beside the folder. What nnU-Net preprocessed by itself has no record: then the size of
-a case is compared, which tells the voxel size.
+`plan` and `crossval` write a record beside the folder. Data that nnU-Net preprocessed by itself have no record. Then
+the size of a case is compared, which shows the voxel size.
 """
 
 import pickle
@@ -17,25 +17,14 @@ from segan_nnunet.folds.record import differing_settings, resolved
 from segan_nnunet.text_files import optional_object, write_json
 
 SETTINGS = (
-    "preprocessor_name",
-    "spacing",
-    "normalization_schemes",
-    "use_mask_for_norm",
-    "resampling_fn_data",
-    "resampling_fn_data_kwargs",
-    "resampling_fn_seg",
-    "resampling_fn_seg_kwargs",
-)
-PREPROCESSORS = (None, "DefaultPreprocessor")  # those whose data have the planned voxel size
-NO_RESAMPLING = "no_resampling_hack"  # nnU-Net's function that leaves the voxel size as it is
+    "preprocessor_name", "spacing", "normalization_schemes", "use_mask_for_norm",
+    "resampling_fn_data", "resampling_fn_data_kwargs", "resampling_fn_seg", "resampling_fn_seg_kwargs",
+)  # fmt: skip
+PREPROCESSORS = (None, "DefaultPreprocessor")  # their data have the planned voxel size
+NO_RESAMPLING = "no_resampling_hack"  # nnU-Net's function that keeps the voxel size
 INTENSITIES = "foreground_intensity_properties_per_channel"
-# normalisations that do not look at the dataset's intensities
-WITHOUT_INTENSITIES = {
-    "ZScoreNormalization",
-    "NoNormalization",
-    "RescaleTo01Normalization",
-    "RGBTo01Normalization",
-}
+# normalisations that do not use the dataset's intensities
+WITHOUT_INTENSITIES = {"ZScoreNormalization", "NoNormalization", "RescaleTo01Normalization", "RGBTo01Normalization"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +32,8 @@ class Record:
     """How data were preprocessed.
 
     Attributes:
-        files: digests of the files in nnUNet_raw that they were made from, by their path in the dataset.
-        settings: as `preprocessing_settings` has them; empty in a record of an earlier version.
+        files: digests of the source files in nnUNet_raw, by their path in the dataset.
+        settings: as `preprocessing_settings` returns them; empty in a record of an earlier version.
         plans: the name of the plans that were used.
     """
 
@@ -54,23 +43,23 @@ class Record:
 
 
 def record_path(folder: Path) -> Path:
-    """Where the record is kept: beside the folder of the data, in which nnU-Net wants nothing else."""
+    """Return the path of the record: beside the folder of the data, in which nnU-Net wants no other file."""
     return folder.with_name(f"{folder.name}_sources.json")
 
 
 def read_record(folder: Path, done: Iterable[Path]) -> Record:
-    """Read the record of preprocessed data; an empty one where nnU-Net has preprocessed by itself since.
+    """Read the record of preprocessed data; an empty one if nnU-Net has preprocessed by itself since.
 
     Args:
         folder: of the preprocessed data.
-        done: one of the files of each case in it.
+        done: one file of each case in it.
     """
     path = record_path(folder)
     if not path.is_file() or path.stat().st_mtime < max((one.stat().st_mtime for one in done), default=0):
         return Record()
     content = optional_object(path)
     if "settings" not in content:
-        return Record(content)  # earlier versions wrote the digests alone
+        return Record(content)  # earlier versions wrote only the digests
     return Record(content.get("files") or {}, content["settings"], content.get("plans", ""))
 
 
@@ -90,7 +79,7 @@ def preprocessing_settings(plans: Mapping[str, Any], configuration: str) -> dict
 
 
 def check_preprocessed_under(preprocessed: Path, plans: Mapping[str, Any], configuration: str) -> None:
-    """Check that the preprocessed data of a configuration, if there are any, are of the settings of the plans.
+    """Check that the preprocessed data of a configuration, if it has any, were made with the settings of its plans.
 
     Args:
         preprocessed: the dataset's folder in nnUNet_preprocessed.
@@ -98,19 +87,19 @@ def check_preprocessed_under(preprocessed: Path, plans: Mapping[str, Any], confi
         configuration: of these plans.
 
     Raises:
-        InputError: the data were preprocessed under other settings, or nobody knows under which.
+        InputError: the data were preprocessed under other settings, or their settings are not known.
     """
     folder = preprocessed / data_identifier(dict(plans), configuration)
     done = preprocessed_cases(folder)
     if not done:
         return
-    record, planned = read_record(folder, done.values()), preprocessing_settings(plans, configuration)
+    record, settings = read_record(folder, done.values()), preprocessing_settings(plans, configuration)
     name = plans["plans_name"]
     if record.settings:
-        problem = described_difference(record.settings, planned, record.plans, name)
-    elif problem := size_difference(folder, plans, configuration):
-        pass
-    elif others := sharing_otherwise(preprocessed, folder, planned):
+        problem = settings_difference(record, settings, name)
+    elif not (problem := size_difference(folder, plans, configuration)) and (
+        others := other_plans_of_folder(preprocessed, folder, settings)
+    ):
         problem = f"nothing records whether {name} or {others[0]} were used, which preprocess differently"
     if problem:
         raise InputError(
@@ -120,18 +109,23 @@ def check_preprocessed_under(preprocessed: Path, plans: Mapping[str, Any], confi
         )
 
 
-def described_difference(made: dict[str, Any], planned: dict[str, Any], made_under: str, name: str) -> str:
-    """Say in which settings data and plans differ; nothing if they do not."""
-    if not (differing := differing_settings(made, planned)):
+def settings_difference(record: Record, settings: dict[str, Any], name: str) -> str:
+    """Describe the settings in which data and the plans of a name differ; return an empty text if none do."""
+    if not (differing := differing_settings(record.settings, settings)):
         return ""
-    said = [setting if setting == INTENSITIES else f"{setting} {made.get(setting)}" for setting in differing]
-    asked = [setting if setting == INTENSITIES else f"{setting} {planned.get(setting)}" for setting in differing]
-    return f"it was preprocessed under {made_under} with {', '.join(said)}, and {name} ask for {', '.join(asked)}"
+    used, planned = (
+        ", ".join(setting if setting == INTENSITIES else f"{setting} {values.get(setting)}" for setting in differing)
+        for values in (record.settings, settings)
+    )
+    return f"it was preprocessed under {record.plans} with {used}, and {name} ask for {planned}"
 
 
 def size_difference(folder: Path, plans: Mapping[str, Any], configuration: str) -> str:
-    """Say that the first preprocessed case has another size than plans give it; nothing where that is not known."""
-    from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class  # a second, which most need not wait
+    """Describe how the first preprocessed case differs in size from the plans; return an empty text if it does not.
+
+    The size is not compared if the voxel size does not determine it, or if nnU-Net would not read the case.
+    """
+    from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class  # takes a second
 
     case = next(iter(preprocessed_cases(folder)))
     try:
@@ -142,32 +136,28 @@ def size_difference(folder: Path, plans: Mapping[str, Any], configuration: str) 
         planned = resolved(plans["configurations"], configuration)
         target = planned["spacing"]
     except (AssertionError, KeyError, IndexError, OSError, RuntimeError, TypeError, ValueError, pickle.PickleError):
-        return ""  # not as nnU-Net writes it, which nnU-Net says
+        return ""  # nnU-Net reports such a case
     if planned.get("resampling_fn_data") == NO_RESAMPLING or planned.get("preprocessor_name") not in PREPROCESSORS:
-        return ""  # of another size than the voxel size tells
-    target = [*spacing[: len(spacing) - len(target)], *target]  # in 2-D the slices stay where they are
+        return ""
+    target = [*spacing[: len(spacing) - len(target)], *target]  # 2-D plans keep the spacing between slices
     expected = [round(a / b * length) for a, b, length in zip(spacing, target, before, strict=True)]
     if size == expected:
         return ""
-    return f"{case} has {shown(size)} voxels there, and would have {shown(expected)} at the plans' voxel size"
+    shown, expected_shown = (" x ".join(map(str, lengths)) for lengths in (size, expected))
+    return f"{case} has {shown} voxels there, and would have {expected_shown} at the plans' voxel size"
 
 
-def shown(size: Iterable[int]) -> str:
-    """A size in voxels, such as 29 x 37 x 33."""
-    return " x ".join(map(str, size))
-
-
-def sharing_otherwise(preprocessed: Path, folder: Path, planned: dict[str, Any]) -> list[str]:
-    """Return the names of plans that name the same folder, preprocess differently, and to the size that is there."""
-    found = []
+def other_plans_of_folder(preprocessed: Path, folder: Path, settings: dict[str, Any]) -> list[str]:
+    """Return the names of plans that use a folder with other settings, but with the size of its first case."""
+    names = []
     for path in sorted(preprocessed.glob("*.json")):
         plans = optional_object(path)
         for configuration in plans.get("configurations") or ():
             try:
-                same_folder = data_identifier(plans, configuration) == folder.name
-                otherwise = same_folder and preprocessing_settings(plans, configuration) != planned
-                if otherwise and not size_difference(folder, plans, configuration):
-                    found.append(path.stem)
-            except (InputError, KeyError, TypeError):  # a configuration without data of its own, or no plans at all
+                has_same_folder = data_identifier(plans, configuration) == folder.name
+                differs = has_same_folder and preprocessing_settings(plans, configuration) != settings
+                if differs and not size_difference(folder, plans, configuration):
+                    names.append(path.stem)
+            except (InputError, KeyError, TypeError):  # a configuration without data, or a file without plans
                 continue
-    return found
+    return names

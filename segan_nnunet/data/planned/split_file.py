@@ -1,4 +1,4 @@
-"""splits_final.json, from `split`, nnU-Net or a user's own hand: the one reader, which checks it."""
+"""Read and check splits_final.json, which `split`, nnU-Net or a user wrote."""
 
 import json
 import re
@@ -20,13 +20,14 @@ Splits = list[dict[str, list[str]]]
 
 
 def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_train: bool = True) -> Splits | None:
-    """Read the split of a dataset; return None where there is none.
+    """Read the split of a dataset; return None if it has none.
 
     Args:
         preprocessed: the dataset's folder in nnUNet_preprocessed.
-        cases: that the split may name; by default all known cases of the dataset. Where none is known, any may be.
-        to_train: nnU-Net finds a case by the bytes of its name; a comparison also takes it with letters in the other
-            form, composed or decomposed.
+        cases: the names that the split may hold; by default all known cases of the dataset. If none is known, the split
+            may hold any.
+        to_train: nnU-Net finds a case by the bytes of its name. A comparison also accepts letters in the other form,
+            composed or decomposed.
 
     Raises:
         InputError: the split breaks a rule; with the rule and the first case that breaks it. Or it lies where nnU-Net
@@ -39,7 +40,7 @@ def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_tra
     splits = read_json(path)
     cases = known_cases(preprocessed) if cases is None else cases
     allowed = cases if to_train else {form(case) for case in cases for form in (composed, decomposed)}
-    if problem := problem_of(splits, allowed):
+    if problem := split_problem(splits, allowed):
         raise InputError(
             f"{path} is no split that can be trained on: {problem}. Correct it, or make a new split: segan_nnunet "
             f"split -d {dataset_number(preprocessed.name)} --overwrite"
@@ -48,10 +49,10 @@ def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_tra
 
 
 def check_not_elsewhere(path: Path) -> None:
-    """Check that a split which is missing does not lie beside its place: nnU-Net would make one of its own.
+    """Check that a missing split does not lie elsewhere. nnU-Net would make a split of its own.
 
     Raises:
-        InputError: it does, in nnUNet_raw, or in the form of nnU-Net v1.
+        InputError: it lies in nnUNet_raw, or has the form of nnU-Net v1.
     """
     raw = raw_folder(path.parent) / path.name
     if raw.is_file():
@@ -67,7 +68,10 @@ def check_not_elsewhere(path: Path) -> None:
 
 
 def shared_patients(preprocessed: Path, splits: Splits) -> str:
-    """Say in which fold scans of one patient train and validate; nothing if none do, or patients are not known."""
+    """Describe the first fold that trains and validates on scans of one patient.
+
+    The text is empty if no fold does, or if patients are not known.
+    """
     patient_of = read_column(raw_folder(preprocessed), "patient")
     for fold, split in enumerate(splits):
         train, val = ({patient_of.get(composed(case), case) for case in split[side]} for side in SIDES)
@@ -80,20 +84,19 @@ def shared_patients(preprocessed: Path, splits: Splits) -> str:
     return ""
 
 
-def problem_of(splits: Any, cases: Collection[str]) -> str:
-    """Say which rule a split breaks first; nothing if it breaks none.
+def split_problem(splits: Any, cases: Collection[str]) -> str:
+    """Describe the first rule that a split breaks; return an empty text if it breaks none.
 
-    Args:
-        splits: content of the file.
-        cases: that the split may name; any where this is empty.
+    The split may hold only names in `cases`, or any names if `cases` is empty.
     """
     if not isinstance(splits, list) or not splits:
         return 'it must be a list with one {"train": [...], "val": [...]} per fold'
-    return next((f"fold {fold} {said}" for fold, split in enumerate(splits) if (said := problem_in(split, cases))), "")
+    problems = ((fold, fold_problem(split, cases)) for fold, split in enumerate(splits))
+    return next((f"fold {fold} {problem}" for fold, problem in problems if problem), "")
 
 
-def problem_in(split: Any, cases: Collection[str]) -> str:
-    """Say which rule one fold of a split breaks first; nothing if it breaks none."""
+def fold_problem(split: Any, cases: Collection[str]) -> str:
+    """Describe the first rule that one fold of a split breaks; return an empty text if it breaks none."""
     for side, name in SIDES.items():
         ids = split.get(side) if isinstance(split, dict) else None
         if not isinstance(ids, list):
@@ -107,14 +110,14 @@ def problem_in(split: Any, cases: Collection[str]) -> str:
             if case in seen:
                 return f"has the {name} case {case} twice"
             if cases and case not in cases:
-                return f"has the {name} case {case}, which the dataset does not have{hint(case, cases)}"
+                return f"has the {name} case {case}, which the dataset does not have{spelling_hint(case, cases)}"
             seen.add(case)
     both = set(split["train"]) & set(split["val"])
     return f"has {min(both)} as a training case and as a validation case" if both else ""
 
 
-def hint(case: str, cases: Collection[str]) -> str:
-    """Say what an unknown case was probably meant to be."""
+def spelling_hint(case: str, cases: Collection[str]) -> str:
+    """Name the case that an unknown name probably means, and the rule of names."""
     if composed(case) in map(composed, cases):
         return " (it has one that looks the same: its letters are composed in one place and decomposed in the other)"
     shorter = (re.sub(pattern, "", case) for pattern in (r"\.[\w.]+$", r"_\d{4}$", r"_\d{4}\.[\w.]+$"))
@@ -123,7 +126,7 @@ def hint(case: str, cases: Collection[str]) -> str:
 
 
 def cases_of_fold(preprocessed: Path, fold: int) -> tuple[list[str], list[str]] | None:
-    """Training and validation cases of a fold; None where the dataset has no split, or none with this fold."""
+    """Return the training and validation cases of a fold; None if the dataset has no split, or none with this fold."""
     splits = read_splits(preprocessed, cases=()) or []
     return (splits[fold]["train"], splits[fold]["val"]) if fold < len(splits) else None
 
@@ -132,14 +135,13 @@ def check_validated_once(splits: Splits, folds: Iterable[int], path: Path) -> No
     """Check that no case validates in two of the folds: a method has one prediction of each case.
 
     Raises:
-        InputError: one does.
+        InputError: a case does.
     """
     fold_of: dict[str, int] = {}
     for fold in sorted({*folds}):
         for case in splits[fold]["val"] if fold < len(splits) else ():
-            if case in fold_of:
+            if fold_of.setdefault(case, fold) != fold:
                 raise InputError(
                     f"{case} validates in fold {fold_of[case]} and in fold {fold} of {path}, and the table of a "
                     "comparison takes one prediction of each case. Choose folds without a common case: --folds"
                 )
-            fold_of[case] = fold

@@ -1,4 +1,4 @@
-"""Grades of tumours, and the table in which a release ships them."""
+"""Grades of tumours, and the table of grades that a release ships."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,48 +13,43 @@ GRADES = {"HGG": "HGG", "HG": "HGG", "LGG": "LGG", "LG": "LGG"}
 
 @dataclass(frozen=True)
 class GradeFile:
-    """A table of grades that a release ships: its name, and the names of its columns."""
+    """A release's table of grades: the names of the file and of its columns."""
 
     name: str
     case_column: str
     grade_column: str
 
 
-def read_grades(described: GradeFile, paths: Iterable[Path]) -> tuple[dict[str, str], Path | None]:
-    """Read a release's own table of grades.
-
-    Args:
-        described: the table.
-        paths: files of the release; several may be such a table, where several years lie below one folder.
+def read_grades(grade_file: GradeFile, paths: Iterable[Path]) -> tuple[dict[str, str], Path | None]:
+    """Read the tables of grades among a release's files. Several years below one folder may have one each.
 
     Returns:
-        What the tables say, by case id, and the first of them; nothing where there is none.
+        Grades by case id, and the path of the first table; {} and None if no file is such a table.
 
     Raises:
         InputError: a table cannot be read, or none has the columns.
     """
-    wanted = (described.case_column, described.grade_column)
+    case, grade = columns = (grade_file.case_column, grade_file.grade_column)
     grades: dict[str, str] = {}
-    found = [path for path in paths if path.name == described.name]
-    for path in found:
-        table = read_table(path)
-        case, grade = map(table.column, wanted)
-        if case and grade:
-            grades |= {composed(row[case]): row[grade] for row in table.rows if row[case]}
-    if found and not grades:
+    tables = [path for path in paths if path.name == grade_file.name]
+    for path in tables:
+        table = read_table(path, columns)
+        if {case, grade} <= set(table):
+            grades |= {composed(one): of_case for one, of_case in table[[case, grade]].to_numpy() if one}
+    if tables and not grades:
         raise InputError(
-            f"{found[0]} has no columns {' and '.join(wanted)} with rows, from which the grades are taken. Correct the "
-            "table, or move it away to convert without grades"
+            f"{tables[0]} has no columns {' and '.join(columns)} with rows, from which the grades are taken. Correct "
+            "the table, or move it away to convert without grades"
         )
-    return grades, found[0] if found else None
+    return grades, tables[0] if tables else None
 
 
 def check_grades(training: Mapping[str, str], grades: Mapping[str, str], path: Path) -> None:
-    """Check that a table of grades knows the training cases, and warn of those that it does not know.
+    """Check that a table of grades has a grade for the training cases. Warn of those without one.
 
     Args:
-        training: the grade that was found of each training case, or nothing.
-        grades: what the table says, by case id.
+        training: grade of each training case, or an empty text.
+        grades: content of the table, by case id.
         path: of the table.
 
     Raises:
@@ -64,11 +59,10 @@ def check_grades(training: Mapping[str, str], grades: Mapping[str, str], path: P
     if not without:
         return
     first = without[0]
-    found = (
-        f"'{grades[first]}' for {first}" if first in grades else f"the ids {next(iter(grades))} ..., without {first}"
-    )
+    ids = f"the ids {next(iter(grades))} ..., without {first}"
+    entry = f"'{grades[first]}' for {first}" if first in grades else ids
     known = " or ".join(sorted({*GRADES.values()}))
-    said = f"{path} gives {len(without)} of {len(training)} training cases no grade, {known}: it has {found}"
+    problem = f"{path} gives {len(without)} of {len(training)} training cases no grade, {known}: it has {entry}"
     if len(without) == len(training):
-        raise InputError(f"{said}. Correct the table, or move it away to convert without grades")
-    print(f"WARNING: {said}")
+        raise InputError(f"{problem}. Correct the table, or move it away to convert without grades")
+    print(f"WARNING: {problem}")

@@ -1,10 +1,9 @@
-"""A simulated BRATS release: tumours in deformed copies of the ICBM-152 brain, in any release's own layout.
+"""Simulate a BRATS release: tumours in deformed copies of the ICBM-152 brain, in the layout of any release.
 
-It is small enough for a laptop (2 mm voxels), follows the release in whatever a converter or trainer depends on, and
-is the same for the same seed. It is no substitute for patients: its tumours are simpler than real ones.
+It is small enough for a laptop (2 mm voxels), has the properties on which a converter or trainer depends, and is the
+same for the same seed. It does not replace patients: its tumours are simpler than real ones.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +39,7 @@ CONTRASTS = {
         "FLAIR": (66, 82, 28, 128, 84, 112, 104),
     }.items()
 }
-# With which words a release's label begins that stands for a simulated one; the first that occurs is taken.
+# The release's label for a simulated one begins with the first of these words that occurs.
 LABEL_WORDS = {
     NECROSIS: ("necro", "resection", "cystic", "non-enhancing", "tumor core", "gross"),
     EDEMA: ("edema", "surrounding"),
@@ -87,8 +86,8 @@ def icbm152() -> Anatomy:
 
 
 def smooth_noise(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> Volume:
-    """Gaussian random field with a correlation length of `scale` voxels, mean 0 and standard deviation 1."""
-    # drawn on a grid that is as coarse as the field is smooth, then enlarged
+    """Draw a Gaussian random field with a correlation length of `scale` voxels, mean 0 and standard deviation 1."""
+    # drawn on a coarse grid, then enlarged
     factor = max(1.0, scale / 2)
     coarse = tuple(int(np.ceil(size / factor)) + 4 for size in shape)
     field = ndimage.gaussian_filter(rng.standard_normal(coarse), scale / factor)
@@ -97,7 +96,7 @@ def smooth_noise(shape: tuple[int, ...], scale: float, rng: np.random.Generator)
 
 
 def deform(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
-    """Another head: random size, small rotation about the vertical axis, and a smooth displacement of some mm."""
+    """Deform a head: random size, small rotation about the vertical axis, and a smooth displacement of some mm."""
     shape = anatomy.white.shape
     centre = np.array(shape).reshape(3, 1, 1, 1) / 2
     grid = np.indices(shape, dtype=np.float32) - centre
@@ -109,19 +108,15 @@ def deform(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
         np.sin(angle) * grid[1] + np.cos(angle) * grid[2],
     ]
     where = np.stack(turned) + centre + np.stack([1.2 * smooth_noise(shape, 10, rng) for _ in range(3)])
-    return Anatomy(
-        *(
-            ndimage.map_coordinates(tissue, where, order=1).astype(np.float32)
-            for tissue in (anatomy.white, anatomy.grey, anatomy.fluid)
-        )
-    )
+    tissues = (anatomy.white, anatomy.grey, anatomy.fluid)
+    return Anatomy(*(ndimage.map_coordinates(tissue, where, order=1).astype(np.float32) for tissue in tissues))
 
 
 def grow_tumour(anatomy: Anatomy, grade: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Labels of one tumour, (D, H, W): an irregular core in white matter, with oedema that spreads through it.
+    """Draw the labels of one tumour, (D, H, W): an irregular core in white matter, and oedema around it.
 
     High grade: a necrotic centre, an enhancing rim of uneven thickness, patches that do not enhance. Low grade: a core
-    that does not enhance, but for a nodule in every second case.
+    that does not enhance, except for a nodule in every second case.
     """
     brain = anatomy.brain
     depth = ndimage.distance_transform_edt(brain)
@@ -134,7 +129,7 @@ def grow_tumour(anatomy: Anatomy, grade: str, rng: np.random.Generator) -> NDArr
     core = (distance < 1) & brain
     reach = rng.uniform(1.5, 2.1) * np.exp(0.25 * smooth_noise(brain.shape, 5, rng))
     oedema = (distance < reach) & (anatomy.white > 0.35) | (distance < 1.2) & brain
-    oedema = ndimage.gaussian_filter(oedema.astype(np.float32), 1.0) > 0.5  # fluid has no ragged edge, nor islands
+    oedema = ndimage.gaussian_filter(oedema.astype(np.float32), 1.0) > 0.5  # fluid has a smooth edge and no islands
     inner = distance * np.exp(0.2 * smooth_noise(brain.shape, 3, rng))
 
     labels = np.zeros(brain.shape, np.uint8)
@@ -150,7 +145,7 @@ def grow_tumour(anatomy: Anatomy, grade: str, rng: np.random.Generator) -> NDArr
 
 
 def image(anatomy: Anatomy, labels: NDArray[np.uint8], modality: str, rng: np.random.Generator) -> NDArray[np.int16]:
-    """One modality, (D, H, W): tissue contrasts, partial volume, texture, bias field, noise, and an arbitrary scale."""
+    """Draw one modality, (D, H, W): tissue contrasts, partial volume, texture, bias field, noise, a random scale."""
     contrast = CONTRASTS[modality]
     intensity = sum(getattr(anatomy, tissue) * contrast[tissue] for tissue in TISSUES[:3])
     remaining = 1.0 - ndimage.gaussian_filter((labels > 0).astype(np.float32), 0.6)
@@ -166,18 +161,15 @@ def image(anatomy: Anatomy, labels: NDArray[np.uint8], modality: str, rng: np.ra
 
 
 def release_labels(labels: NDArray[np.uint8], release: Release) -> NDArray[np.int16]:
-    """Simulated labels in the values of a release, by the names of its labels.
+    """Return simulated labels in the values of a release, by the names of its labels.
 
-    What a release does not know becomes background (the oedema around a meningioma's gross tumour volume), or what it
-    counts it as. After treatment the resection cavity lies where the necrosis was.
+    A label that the release lacks becomes background (the oedema around a meningioma's gross tumour volume), or the
+    label that includes it. After treatment the resection cavity takes the place of the necrosis.
     """
     values = np.zeros(labels.shape, np.int16)
     for label, words in LABEL_WORDS.items():
-        for word in words:
-            fitting = [value for name, value in release.labels.items() if name.startswith(word)]
-            if fitting:
-                values[labels == label] = fitting[0]
-                break
+        fitting = (value for word in words for name, value in release.labels.items() if name.startswith(word))
+        values[labels == label] = next(fitting, 0)
     return values
 
 
@@ -194,33 +186,32 @@ def write_case(
         volumes: image of each of the release's channels, (D, H, W).
         truth: in the release's label values, or None for a test case.
     """
-    several: dict[Path, list[NDArray]] = {}  # channels in the order of the table; those of a 4-D file share a path
-    parts = [(channel.templates[0], volumes[name]) for name, channel in release.channels.items()]
-    if truth is not None:
-        parts.append((release.truth[0], truth))
-    for position, (template, volume) in enumerate(parts):
+    volumes_of: dict[Path, list[NDArray]] = {}  # channels in the order of the table; those of a 4-D file share a path
+    files = [(channel.templates[0], volumes[name]) for name, channel in release.channels.items()]
+    files += [(release.truth[0], truth)] if truth is not None else []
+    for position, (template, volume) in enumerate(files):
         values = {
             field: text.format(index=index, grade=grade, serial=40_000 + 10 * index + position)
             for field, text in release.example.items()
         }
-        several.setdefault(folder / fill_template(template, values), []).append(volume)
-    for path, channels in several.items():
+        volumes_of.setdefault(folder / fill_template(template, values), []).append(volume)
+    for path, channels in volumes_of.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        pictures = [sitk.GetImageFromArray(part) for part in channels]
-        for picture in pictures:
-            picture.SetSpacing([SPACING_MM] * 3)
-        sitk.WriteImage(pictures[0] if len(pictures) == 1 else sitk.JoinSeries(pictures), str(path), True)
+        images = [sitk.GetImageFromArray(channel) for channel in channels]
+        for one in images:
+            one.SetSpacing([SPACING_MM] * 3)
+        sitk.WriteImage(images[0] if len(images) == 1 else sitk.JoinSeries(images), str(path), True)
 
 
 def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2015", with_truth: bool = True) -> Path:
     """Write a simulated release of `cases` patients below a folder, and return the release's own folder.
 
-    Every fifth patient has a low-grade tumour. Each case depends on the seed and its own number only.
+    Every fifth patient has a low-grade tumour. Each case depends only on the seed and its own number.
 
     Args:
-        folder: where the release's folder is made.
+        folder: the parent of the release's folder.
         cases: number of patients.
-        seed: of everything random.
+        seed: of all random choices.
         key: name of the release.
         with_truth: whether the cases have a truth; without it they are test cases.
 
@@ -232,28 +223,23 @@ def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2
     root = folder / release.example["folder"]
     if cases < 1:
         raise InputError(f"{cases} cases cannot be simulated; at least 1 is needed")
-    with output_folder(root, option="FOLDER") as partial:
-        write_release(release, partial, cases, seed, with_truth)
-    return root
-
-
-def write_release(release: Release, folder: Path, cases: int, seed: int, with_truth: bool) -> None:
-    """Write a simulated release into a folder; arguments as in `simulate_release`."""
-    anatomy = icbm152()
     grades = ["LGG" if index % LOW_GRADE_EVERY == LOW_GRADE_EVERY - 1 else "HGG" for index in range(cases)]
+    with output_folder(root, option="FOLDER") as partial:
+        anatomy = icbm152()
+        with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("simulating", cases) as advance:
 
-    def simulate(index: int, advance: Callable[[], None]) -> None:
-        rng = np.random.default_rng([seed, index])
-        head = deform(anatomy, rng)
-        labels = grow_tumour(head, grades[index], rng)
-        volumes = {channel: image(head, labels, channel, rng) for channel in release.channels}
-        truth = release_labels(labels, release) if with_truth else None
-        write_case(release, folder, index + 1, grades[index], volumes, truth)
-        advance()
+            def simulate(index: int) -> None:
+                rng = np.random.default_rng([seed, index])
+                head = deform(anatomy, rng)
+                labels = grow_tumour(head, grades[index], rng)
+                volumes = {channel: image(head, labels, channel, rng) for channel in release.channels}
+                truth = release_labels(labels, release) if with_truth else None
+                write_case(release, partial, index + 1, grades[index], volumes, truth)
+                advance()
 
-    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("simulating", cases) as advance:
-        list(pool.map(simulate, range(cases), [advance] * cases))
-    if release.grade_file is not None:
-        rows = [f"{release.example['case'].format(index=index + 1)},{grade}\n" for index, grade in enumerate(grades)]
-        header = f"{release.grade_file.case_column},{release.grade_file.grade_column}\n"
-        (folder / release.grade_file.name).write_text(header + "".join(rows))
+            list(pool.map(simulate, range(cases)))
+        if table := release.grade_file:
+            names = [release.example["case"].format(index=index + 1) for index in range(cases)]
+            rows = [f"{name},{grade}\n" for name, grade in zip(names, grades, strict=True)]
+            (partial / table.name).write_text(f"{table.case_column},{table.grade_column}\n{''.join(rows)}")
+    return root

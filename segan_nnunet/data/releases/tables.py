@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+OPTIONAL = ("title", "fields", "reference", "licence", "quirks", "example")  # taken as they are
+
 
 def available_releases() -> list[str]:
-    """Names of the releases that come with the package."""
+    """Return the names of the releases in the package."""
     return sorted(path.stem for path in catalogue_folder("dataset_conversion").glob("*.toml"))
 
 
 def load_release(key: str) -> Release:
-    """Read the table of a release that comes with the package.
+    """Read the table of a release in the package.
 
     Raises:
         InputError: there is no such release.
@@ -36,93 +39,90 @@ def load_release(key: str) -> Release:
     return read_layout(catalogue_folder("dataset_conversion") / f"{key}.toml")
 
 
+def releases_with(values: Collection[float]) -> list[Release]:
+    """Return the releases in the package that have all these values as labels or background."""
+    releases = map(load_release, available_releases())
+    return [release for release in releases if set(values) <= {0, *release.labels.values()}]
+
+
 def recognise(source: Path) -> Release:
-    """Find the release that a folder holds, by the names of its files.
+    """Recognise the release below a folder by the names of its files.
 
     Raises:
-        InputError: no release fits, or several do; with those that were considered.
+        InputError: no release fits, or several do; with the releases that were considered.
     """
     paths = list_files(source, "the release")
-    fitting = {}
+    fitting = []
     for release in map(load_release, available_releases()):
         cases = release.cases_among(source, paths)[0].values()
-        whole = sum(all(case.images[name] for name in release.default_channels) for case in cases)
-        if whole:
-            fitting[release.key] = whole
-    if len(fitting) == 1:
-        return load_release(next(iter(fitting)))
-    if fitting:
-        found = ", ".join(f"{key} ({whole} cases)" for key, whole in fitting.items())
+        if complete := sum(all(case.images[name] for name in release.default_channels) for case in cases):
+            fitting.append((release, complete))
+    if not fitting:
         raise InputError(
-            f"the files below {source} are named as in several releases: {found}. Their label values differ, and "
+            f"no release was recognised below {source}; considered: {', '.join(available_releases())}. Give the folder "
+            "into which the release was unpacked, or describe your own layout with --layout FILE.toml."
+        )
+    if len(fitting) > 1:
+        candidates = ", ".join(f"{release.key} ({complete} cases)" for release, complete in fitting)
+        raise InputError(
+            f"the files below {source} are named as in several releases: {candidates}. Their label values differ, and "
             "names do not tell them apart: give the release instead of auto."
         )
-    raise InputError(
-        f"no release was recognised below {source}; considered: {', '.join(available_releases())}. Give the folder "
-        "into which the release was unpacked, or describe your own layout with --layout FILE.toml."
-    )
+    return fitting[0][0]
 
 
 def read_layout(path: Path) -> Release:
-    """Read a release's table, or one of the user's own.
+    """Read a release's table, in the package or of the user's own.
 
     Raises:
         InputError: the file is missing, is not TOML, or breaks a rule of the format; with the rule.
     """
     if not path.is_file():
-        raise InputError(f"there is no layout {path}")
+        raise InputError(f"there is no layout {path}; give the path of a table in TOML")
     try:
         table = tomllib.loads(read_text(path, "a layout"))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
+        raise InputError(f"{path} is not a TOML file: {error}; correct that line") from error
     try:
-        release = _release(path.stem, table)
+        release = make_release(path.stem, table)
         check(release)
     except KeyError as error:
-        raise InputError(f"{path} lacks {error}; docs/datasets.md says what a table needs") from error
+        raise InputError(f"{path} lacks {error}; docs/datasets.md lists the required keys") from error
     except (ValueError, TypeError, re.error) as error:
         raise InputError(f"{path}: {error}") from error
     return release
 
 
-def _release(key: str, table: dict[str, Any]) -> Release:
+def make_release(key: str, table: dict[str, Any]) -> Release:
+    """Make a release of the content of its table."""
     case = table.get("case", {})
     grades = case.get("grade_file")
+    channels = {name: file if isinstance(file, dict) else {"file": file} for name, file in table["channels"].items()}
     return Release(
         key=key,
         name=table["name"],
-        title=table.get("title", key),
-        channels={name: _channel(value) for name, value in table["channels"].items()},
-        default_channels=tuple(table.get("default_channels", table["channels"])),
-        truth=_templates(table["truth"]),
+        channels={name: Channel(as_tuple(one["file"]), one.get("volume")) for name, one in channels.items()},
+        default_channels=tuple(table.get("default_channels", channels)),
+        truth=as_tuple(table["truth"]),
         labels=table["labels"],
         regions=table["regions"],
         case_id=case.get("id", "{case}"),
         grade_file=GradeFile(grades["name"], grades["case"], grades["grade"]) if grades else None,
-        fields=table.get("fields", {}),
-        reference=table.get("reference", ""),
-        licence=table.get("licence", ""),
-        quirks=table.get("quirks", ""),
         submission=Submission(**table.get("submission", {})),
-        example=table.get("example", {}),
+        **{"title": key} | {name: table[name] for name in OPTIONAL if name in table},
     )
 
 
-def _channel(value: Any) -> Channel:
-    if isinstance(value, dict):
-        return Channel(_templates(value["file"]), value.get("volume"))
-    return Channel(_templates(value))
-
-
-def _templates(value: str | list[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def as_tuple(templates: str | list[str]) -> tuple[str, ...]:
+    """Return one template, or a list of templates, as a tuple."""
+    return (templates,) if isinstance(templates, str) else tuple(templates)
 
 
 def check(release: Release) -> None:
     """Check a table's rules.
 
     Raises:
-        ValueError: one is broken.
+        ValueError: the table breaks a rule.
         re.error: a regular expression is invalid.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", release.name):
@@ -132,12 +132,10 @@ def check(release: Release) -> None:
     for region, names in release.regions.items():
         if unknown := set(names) - set(release.labels):
             raise ValueError(f"region '{region}' has labels that [labels] lacks: {', '.join(sorted(unknown))}")
-    if left_over := set(release.labels) - {name for names in release.regions.values() for name in names}:
+    if left_over := set(release.labels).difference(*release.regions.values()):
         raise ValueError(f"label {', '.join(sorted(left_over))} is in no region, and nnU-Net would refuse the truths")
-    needed = field_names(release.case_id)
-    templates = [(name, template) for name, channel in release.channels.items() for template in channel.templates]
-    for name, template in [*templates, *(("truth", template) for template in release.truth)]:
-        if lacking := needed - field_names(template):
+    for name, template in release.templates:
+        if lacking := field_names(release.case_id) - field_names(template):
             raise ValueError(
                 f"the template of '{name}' lacks {{{'}, {'.join(sorted(lacking))}}}, of which the case's id is made"
             )

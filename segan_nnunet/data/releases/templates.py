@@ -1,9 +1,9 @@
-"""Path templates, the language in which a release's table says where its files lie.
+"""Path templates: where a release's table says that its files lie.
 
-A {field} stands for one or more characters other than "/", the same ones wherever it occurs again in a template;
+A {field} stands for one or more characters other than "/", the same ones wherever it occurs again in a template.
 [fields] may narrow it to a regular expression. A * stands for any characters other than "/". A template is matched
-against the end of a file's path, so that the user may point at the release's folder or at any folder above it. NIfTI
-is NIfTI: a template that ends in .nii or .nii.gz matches both, in upper and lower case.
+against the end of a file's path, so the user may give the release's folder or any folder above it. A template that
+ends in .nii or .nii.gz matches both endings, in upper and lower case.
 """
 
 import re
@@ -32,10 +32,10 @@ def template_pattern(template: str, fields: Mapping[str, str]) -> re.Pattern[str
 
 
 def field_names(template: str) -> set[str]:
-    """Names of the fields of a template."""
+    """Return the names of the fields of a template."""
     return set(re.findall(r"\{(\w+)\}", template))
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
-    """Turn a template into a path: each {field} becomes its value, and each * the value of "*"."""
+    """Turn a template into a path: replace each {field} by its value, and each * by the value of "*"."""
     return template.replace("*", values.get("*", "")).format_map(values)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.data.labelling import whole_numbers
-from segan_nnunet.data.volumes import Volume, VolumeError, VoxelGrid, read_volume
+from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 
@@ -84,7 +84,7 @@ def load_case(compared: MethodsOnCases, means: pd.DataFrame, case: str, rank: st
     for modality, path in compared.images(case).items():
         try:
             volume = read_volume(path, dimensions=(2, 3))
-        except VolumeError:  # a picture that cannot be shown, of colours perhaps, does not cost the tables
+        except InputError:  # a picture that cannot be shown, of colours perhaps, does not cost the tables
             continue
         if (image := on_grid(volume, reference.grid, grid)) is None:
             raise InputError(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from segan_nnunet.data.environment import usual_mode
+from segan_nnunet.data.environment import apply_umask
 from segan_nnunet.errors import REMEDIES, InputError, system_error
 
 
@@ -47,7 +47,7 @@ def replace_atomically(checkpoint: dict[str, Any], path: Path) -> None:
             torch.save(without_numpy(checkpoint), file)
             file.flush()
             os.fsync(file.fileno())
-            usual_mode(Path(file.name))
+            apply_umask(Path(file.name))
             os.replace(file.name, path)
         except BaseException:
             with contextlib.suppress(OSError):  # report the first error, not this one
