@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.evaluation.scores.definitions import Measures
-from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, RULES, EmptyPolicy
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL_COLUMNS, RULES, EmptyPolicy
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
@@ -151,7 +151,7 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
 
     Args:
         measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
-            is empty), voxel_ml and diagonal_mm (of the volume); NSD where it was measured.
+            is empty), voxel_ml and the volume's diagonal that the policy needs; NSD where it was measured.
         policy: what empty masks score.
     """
     tp, fp, fn, tn = (measured[count] for count in ("TP", "FP", "FN", "TN"))
@@ -170,5 +170,6 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     for score, values in RULES[policy].items():
         for column in scores.filter(regex=f"^{score}(_|$)"):  # with its unit or tolerance
             for situation, value in zip(situations, values, strict=True):
-                scores.loc[situation, column] = measured.loc[situation, "diagonal_mm"] if value == DIAGONAL else value
+                diagonal = DIAGONAL_COLUMNS.get(value)
+                scores.loc[situation, column] = measured.loc[situation, diagonal] if diagonal else value
     return scores
