@@ -144,7 +144,8 @@ def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
     ]
     scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0, diagonal_voxels=7.0), policy)
     for name, column in (("HD95", "HD95_mm"), ("NSD", "NSD_1mm"), *((name, name) for name in ("Dice", "Precision"))):
-        expected = [{DIAGONAL: 42, VOXEL_DIAGONAL: 7}.get(value, value) for value in RULES[policy][name]]
+        diagonals = {DIAGONAL: 42, VOXEL_DIAGONAL: 7}
+        expected = [diagonals[value] if isinstance(value, str) else value for value in RULES[policy][name]]
         np.testing.assert_array_equal(scores[column], expected)
     assert f"policy {policy}:" in policy.describe()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from their_scores import allow_old_names
+from their_scores import allow_old_names  # type: ignore[import-not-found]  # beside this script, run by its path
 
 COMMITS = {  # that the challenges' workflows took
     "brats2024": "9a0ab9c7d75f158a3ea685cd44ac059c3a6712a1",

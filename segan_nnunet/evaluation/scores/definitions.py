@@ -166,13 +166,24 @@ class LesionRule:
         )
 
     def describe_regions(self) -> str:
-        """Return how far lesions grow, which are left out and which are united, for each region that has its own."""
+        """Return how far lesions grow, which are left out and which are united, for regions alike."""
         if self.regions:
-            return "".join(f"; {region}{self.of_region(region).describe_regions()}" for region in self.regions)
+            alike = {
+                rule: [region for region in self.regions if self.regions[region] == rule]
+                for rule in self.regions.values()
+            }
+            return "".join(
+                f"; in {', '.join(regions)}{self.of_region(regions[0]).describe_regions()}"
+                for regions in alike.values()
+            )
         return (
             (f" grown by {self.dilation} voxel{'s' * (self.dilation > 1)}" if self.dilation else "")
-            + (f"; those of {self.smallest_mm3:g} mm³ or less are left out" if self.smallest_mm3 else "")
-            + (f"; those that touch one component of {' or '.join(self.united_by)} are one" if self.united_by else "")
+            + (f", without those of {self.smallest_mm3:g} mm³ or less" if self.smallest_mm3 else "")
+            + (
+                f", and those that touch one component of {' or '.join(self.united_by)} are one"
+                if self.united_by
+                else ""
+            )
         )
 
 

@@ -170,6 +170,8 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     for score, values in RULES[policy].items():
         for column in scores.filter(regex=f"^{score}(_|$)"):  # with its unit or tolerance
             for situation, value in zip(situations, values, strict=True):
-                diagonal = DIAGONAL_COLUMNS.get(value)
-                scores.loc[situation, column] = measured.loc[situation, diagonal] if diagonal else value
+                if isinstance(value, str):  # a diagonal
+                    scores.loc[situation, column] = measured.loc[situation, DIAGONAL_COLUMNS[value]]
+                else:
+                    scores.loc[situation, column] = value
     return scores
