@@ -104,7 +104,7 @@ def theirs(packages: tuple[str, str], pairs: Path) -> Scores:
 def ours(pairs: Path, name: str, definition: Lesions) -> pd.DataFrame:
     """Our scores of a pair under a challenge's definitions, by region."""
     case = Case(name, pairs / "truth" / name, {"theirs": pairs / "predicted" / name})
-    chosen = resolve(PROTOCOLS[definition], "", EmptyPolicy.AUTO, Measures(Hd95.AUTO, (1.0,), Lesions.AUTO))
+    chosen = resolve(PROTOCOLS[definition], "", EmptyPolicy.AUTO, Measures(Hd95.AUTO, (0.5, 1.0), Lesions.AUTO))
     assert chosen.measures.lesions is definition
     measured = measure_case(case, LABELS, chosen.measures)
     assert not measured.problems
@@ -135,12 +135,12 @@ def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pa
 def test_the_newest_package_takes_the_axes_of_the_spacing_the_other_way_round(
     pairs: Path, theirs: Scores, tmp_path: Path
 ) -> None:
-    """Where voxels are no cubes, it counts HD95 of the volume in voxels, and takes x for z in that of lesions."""
+    """Where voxels are no cubes, it counts HD95 and NSD of the volume in voxels, and takes x for z in that of lesions."""
     names = [name for name in theirs["2026"] if spacing_of(pairs / "truth" / name) == ANISOTROPIC]
     assert len(names) == 4
     for name in names:
         for spacing, leave in (
-            (ANISOTROPIC[::-1], ("HD95_mm",)),
+            (ANISOTROPIC[::-1], ("HD95_mm", "NSD_0.5mm")),
             ((1.0, 1.0, 1.0), ("LesionHD95_mm", "LesionNSD_1mm")),
         ):
             for part in ("truth", "predicted"):
