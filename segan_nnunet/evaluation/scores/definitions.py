@@ -167,24 +167,17 @@ class LesionRule:
 
     def describe_regions(self) -> str:
         """Return how far lesions grow, which are left out and which are united, for regions alike."""
-        if self.regions:
-            alike = {
-                rule: [region for region in self.regions if self.regions[region] == rule]
-                for rule in self.regions.values()
-            }
-            return "".join(
-                f"; in {', '.join(regions)}{self.of_region(regions[0]).describe_regions()}"
-                for regions in alike.values()
-            )
-        return (
-            (f" grown by {self.dilation} voxel{'s' * (self.dilation > 1)}" if self.dilation else "")
-            + (f", without those of {self.smallest_mm3:g} mm³ or less" if self.smallest_mm3 else "")
-            + (
-                f", and those that touch one component of {' or '.join(self.united_by)} are one"
-                if self.united_by
-                else ""
-            )
-        )
+        parts = []
+        for rule in dict.fromkeys(self.regions.values()):
+            alike = [region for region in self.regions if self.regions[region] == rule]
+            parts.append(f"; in {', '.join(alike)}{self.of_region(alike[0]).describe_regions()}")
+        if self.dilation:
+            parts.append(f" grown by {self.dilation} voxel{'s' * (self.dilation > 1)}")
+        if self.smallest_mm3:
+            parts.append(f", without those of {self.smallest_mm3:g} mm³ or less")
+        if self.united_by:
+            parts.append(f", and those that touch one component of {' or '.join(self.united_by)} are one")
+        return "".join(parts)
 
 
 def uniting_regions(rules: Mapping[str, LesionRule]) -> set[Region]:
