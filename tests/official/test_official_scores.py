@@ -135,7 +135,7 @@ def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pa
 def test_the_newest_package_takes_the_axes_of_the_spacing_the_other_way_round(
     pairs: Path, theirs: Scores, tmp_path: Path
 ) -> None:
-    """Where voxels are no cubes, it counts HD95 and NSD of the volume in voxels, and takes x for z in that of lesions."""
+    """If voxels are no cubes, it counts HD95 and NSD of the volume in voxels, and takes x for z in those of lesions."""
     names = [name for name in theirs["2026"] if spacing_of(pairs / "truth" / name) == ANISOTROPIC]
     assert len(names) == 4
     for name in names:
