@@ -69,9 +69,11 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = [(f"simulated_{seed}", *scattered(seed)) for seed in SEEDS]
     real = os.environ.get(BRATS_2018)
     found += list(real_pairs(Path(real))) if real else []
-    truth, predicted = scattered(99)
-    empty = np.zeros_like(truth)
-    found += [("missed", truth, empty), ("false", empty, predicted), ("nothing", empty, empty)]
+    blocks = np.zeros((24, 20, 60), np.uint8)
+    for label in range(1, 5):
+        blocks[8:14, 8:14, 12 * label : 12 * label + 6] = label  # of 216 voxels, so that none is dropped
+    empty = np.zeros_like(blocks)
+    found += [("missed", blocks, empty), ("false", empty, blocks), ("nothing", empty, empty)]
     for index, (name, truth, predicted) in enumerate(found):
         spacing = SPACINGS[index % len(SPACINGS)] if name.startswith("simulated") else SPACINGS[0]
         write(folder / "truth" / f"{name}.nii.gz", truth, spacing)
