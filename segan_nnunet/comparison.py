@@ -77,7 +77,7 @@ def compare(
 
 def measure_and_write(compared: MethodsOnCases, output: Path, settings: Settings) -> Comparison:
     """Measure the cases, and write the comparison into an empty folder; errors as in `compare`."""
-    settings = settings.resolved(list(compared.methods), compared.labelling.release)
+    settings = settings.resolved(list(compared.methods), compared.labelling)
     measured = measure(compared.cases, compared.labelling, settings.processes, settings.measures)
     compared.check_counts(measured)
     return write_comparison(compared, compared.complete(add_scores(measured, settings.policy)), output, settings)

@@ -10,12 +10,10 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from segan_nnunet.comparison import compare
-from segan_nnunet.data.releases.tables import available_releases
 from segan_nnunet.evaluation.methods.methods_on_cases import Folders
 from segan_nnunet.evaluation.scores.definitions import (
     HD95_WORDS,
     LESION_RULES,
-    RELEASE_LESIONS,
     Hd95,
     LesionRule,
     Lesions,
@@ -174,19 +172,6 @@ def test_single_slices_have_lesions_too() -> None:
     true[2:12, 2:12], predicted[2:12, 2:7] = True, True
     scores = lesion_scores(MaskPair(predicted, true, (1.0, 1.0)), GLIOMA)
     assert scores["LesionDice"] == pytest.approx(2 * 50 / 150) and scores["LesionsFound"] == 1
-
-
-def test_auto_takes_the_definition_of_the_release() -> None:
-    for release, lesions in RELEASE_LESIONS.items():
-        assert release in available_releases()
-        chosen = Measures(Hd95.AUTO, lesions=Lesions.AUTO).of_release(release)
-        assert chosen.lesions is lesions and chosen.hd95 is LESION_RULES[lesions].hd95
-        asked = Measures(Hd95.DIRECTED_MAX, lesions=Lesions.NONE)
-        assert asked.of_release(release) == asked, "asked for is asked for"
-    for release in ("", "brats2015", "brats2021", "brats2024-men-rt"):
-        chosen = Measures(Hd95.AUTO, lesions=Lesions.AUTO).of_release(release)
-        assert chosen.lesion_rule is None and chosen.hd95 is Hd95.DIRECTED_MAX
-    assert {name for name in available_releases() if "2023" in name} <= set(RELEASE_LESIONS)
 
 
 def test_a_dataset_s_release_chooses_the_table(tmp_path: Path) -> None:

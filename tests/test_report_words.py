@@ -34,7 +34,7 @@ def conclude(folder: Path, predictions: Mapping[str, np.ndarray], cases: int = 1
     folders = {name: write_folder(folder / name, dict.fromkeys(names, mask)) for name, mask in predictions.items()}
     compared = compared_folders(None, Folders(folders, truth), False)
     measures = Measures(Hd95.POOLED, lesions=Lesions.BRATS_2026)
-    settings = Settings(processes=1, measures=measures).resolved(list(compared.methods), "")
+    settings = Settings(processes=1, measures=measures).resolved(list(compared.methods), compared.labelling)
     scores = add_scores(measure(compared.cases, compared.labelling, 1, settings.measures), settings.policy)
     return Conclusions(compared, compared.complete(scores), settings)
 

@@ -12,6 +12,7 @@ from segan_nnunet.evaluation.settings import RULES, read_settings
 def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(
+        'protocol = "brats2026"\nempty = "brats"\nlesions = "2023"\n'
         'hd95 = "pooled"\nnsd = [1, 2.5]\nprimary = ["Dice"]\nmargin = 0.02\nall-pairs = true\n'
         "spread = false\nviewer-cases = 0\n"
     )
@@ -25,9 +26,12 @@ def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("spraed = true", "unknown key 'spraed'; it takes hd95, nsd.*Rename or delete it"),
+        ("spraed = true", "unknown key 'spraed'; it takes protocol, empty, lesions, hd95, nsd.*Rename or delete it"),
         ('spread = "yes"', "'spread' is 'yes', and must be true or false"),
         ('hd95 = "monai"', "'hd95' is 'monai', and must be one of auto, directed-max"),
+        ('empty = "zero"', "'empty' is 'zero', and must be one of auto, nnunet"),
+        ("lesions = 2023", "'lesions' is 2023, and must be one of auto, none, 2023"),
+        ("protocol = 2023", "'protocol' is 2023, and must be the name of a protocol"),
         ("hd95 = [1]", "'hd95' is .1., and must be one of"),
         ("nsd = [-1]", "'nsd' is .-1., and must be a list of tolerances in mm"),
         ("nsd = [inf]", "'nsd' is .inf., and must"),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from segan_nnunet.evaluation.scores.definitions import HD95_WORDS, Hd95, Measures
-from segan_nnunet.evaluation.scores.empty_masks import LEFT_OUT, RULES, EmptyPolicy
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, hd95_mm, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements, surface_voxels
@@ -161,16 +161,17 @@ def test_nsd_agrees_with_monai() -> None:
             assert ours[f"NSD_{tolerance:g}mm"] == pytest.approx(float(theirs), rel=1e-5)
 
 
-@pytest.mark.parametrize("policy", EmptyPolicy)
+@pytest.mark.parametrize("policy", RULES)
 def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
     rows = [
         {"TP": 0, "FP": predicted, "FN": true, "TN": 9}
         | dict.fromkeys(("surface_distance_mm", "ASSD_mm", "NSD_1mm"), math.nan)
         for true, predicted in ((0, 0), (0, 3), (5, 0))  # both empty, only the reference, only the prediction
     ]
-    scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0), policy)
+    scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0, diagonal_voxels=7.0), policy)
     for name, column in (("HD95", "HD95_mm"), ("NSD", "NSD_1mm"), *((name, name) for name in ("Dice", "Precision"))):
-        expected = [42 if value == "diagonal" else value for value in RULES[policy][name]]
+        diagonals = {DIAGONAL: 42, VOXEL_DIAGONAL: 7}
+        expected = [diagonals[value] if isinstance(value, str) else value for value in RULES[policy][name]]
         np.testing.assert_array_equal(scores[column], expected)
     np.testing.assert_array_equal(scores["ASSD_mm"], scores["HD95_mm"])
     assert f"policy {policy}:" in policy.describe()
@@ -178,6 +179,8 @@ def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
 
 def test_policies_of_the_challenges() -> None:
     assert RULES[EmptyPolicy.BRATS_2023]["HD95"] == (0, 374, 374) and RULES[EmptyPolicy.BRATS_2023]["Dice"] == (1, 0, 0)
+    assert RULES[EmptyPolicy.BRATS_2024_GLI] == {**RULES[EmptyPolicy.BRATS_2023], "HD95": (0, 337, 337)}
+    assert "HD95 and ASSD are the diagonal of the volume in voxels" in EmptyPolicy.BRATS_2024_MEN_RT.describe()
     newest = RULES[EmptyPolicy.BRATS_2026]
     assert newest["Dice"] == (LEFT_OUT, 0, 0) and newest["HD95"] == (LEFT_OUT, 373, 373)
     assert EmptyPolicy.BRATS_2023.describe() == (

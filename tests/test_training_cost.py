@@ -85,6 +85,7 @@ def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None
     folders = {name: write_folder(tmp_path / name, {"a": cubes(5, 2), "b": cubes(5, 2)}) for name in ("A", "B", "C")}
     compared = compared_folders(None, Folders(folders, truth))
     scores = compared.complete(add_scores(measure(compared.cases, compared.labelling), EmptyPolicy.NNUNET))
+    settings = Settings(all_pairs=True).resolved(list(compared.methods), compared.labelling)
     for seconds, expected in (((90.0, 300.0, 305.0), {"B", "C"}), ((90.0, 91.0, 92.0), set())):
         costs = [TrainingCost(*cost) for cost in zip((50, 150, 100), seconds, strict=True)]
         predictions = [
@@ -92,7 +93,7 @@ def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None
             for each, cost in zip(compared.predictions, costs, strict=True)
         ]
         output = tmp_path / f"{len(expected)}"
-        write_comparison(replace(compared, predictions=predictions), scores, output, Settings(all_pairs=True))
+        write_comparison(replace(compared, predictions=predictions), scores, output, settings)
         tables = {path.name for path in output.glob("*equal_time*.md")}
         assert tables == ({"table1_equal_time1.md"} if expected else set())
         if expected:

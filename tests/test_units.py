@@ -14,6 +14,8 @@ from segan_nnunet.evaluation.methods.methods_on_cases import Folders, compared_f
 from segan_nnunet.evaluation.presentation import figures, result_folder
 from segan_nnunet.evaluation.presentation.table_notes import units_note
 from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
+from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.protocols import AUTO, resolve
 from segan_nnunet.evaluation.scores.score_tables import primary_columns, score_tables
 from segan_nnunet.evaluation.settings import Settings
 from tests.hand_made_results import cubes, write_folder
@@ -152,14 +154,18 @@ def test_primary_is_a_score_of_the_comparison(folders: Folders, tmp_path: Path) 
 
 def test_one_hd95_in_one_comparison_or_both_are_named() -> None:
     """Lesions of 2023 have their HD95 by area; that of the whole region follows, unless another one is asked for."""
-    follows = Measures(Hd95.AUTO, lesions=Lesions.BRATS_2023).of_release("")
+    follows = chosen(Hd95.AUTO, Lesions.BRATS_2023, "")
     assert (
         follows.hd95 is Hd95.SURFACE and "HD95 (mm)" in titles(follows) and "Lesion-wise HD95 (mm)" in titles(follows)
     )
-    assert Measures(Hd95.AUTO, lesions=Lesions.BRATS_2026).of_release("brats2023-gli").hd95 is Hd95.POOLED
-    assert Measures(Hd95.AUTO, lesions=Lesions.NONE).of_release("brats2023-gli").hd95 is Hd95.SURFACE
-    apart = Measures(Hd95.POOLED, lesions=Lesions.BRATS_2023).of_release("")
+    assert chosen(Hd95.AUTO, Lesions.BRATS_2026, "brats2023-gli").hd95 is Hd95.POOLED
+    assert chosen(Hd95.AUTO, Lesions.NONE, "brats2023-gli").hd95 is Hd95.SURFACE
+    apart = chosen(Hd95.POOLED, Lesions.BRATS_2023, "")
     assert {"HD95 pooled (mm)", "Lesion-wise HD95 surface (mm)"} <= titles(apart)
+
+
+def chosen(hd95: Hd95, lesions: Lesions, release: str) -> Measures:
+    return resolve(AUTO, release, EmptyPolicy.AUTO, Measures(hd95, lesions=lesions)).measures
 
 
 def titles(measures: Measures) -> set[str]:

@@ -41,20 +41,25 @@ def compare(
         float | None,
         typer.Option(help="Test whether methods are as good as the baseline, or not worse, within so much Dice."),
     ] = None,
-    empty: Annotated[
-        EmptyPolicy, typer.Option(help="What empty masks score: left out, or 1 and 0 as in BraTS.")
-    ] = EmptyPolicy.NNUNET,
-    lesions: Annotated[
-        Lesions,
-        typer.Option(help="Lesion-wise scores by a challenge's definition; auto: that of the dataset's release."),
-    ] = Lesions.AUTO,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Definitions of the scores: segan, nnunet, or a challenge's, such as brats2023-gli. "
+            "[default: those of the dataset's release]"
+        ),
+    ] = None,
+    empty: Annotated[EmptyPolicy | None, typer.Option(hidden=True)] = None,
+    lesions: Annotated[Lesions | None, typer.Option(hidden=True)] = None,
     published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
     intersection: Annotated[
         bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
     ] = False,
     settings_file: Annotated[
         Path | None,
-        typer.Option("--settings", help="TOML file: hd95, nsd, primary, margin, all-pairs, spread, viewer-cases."),
+        typer.Option(
+            "--settings",
+            help="TOML file: protocol, empty, lesions, hd95, nsd, primary, margin, all-pairs, spread, viewer-cases.",
+        ),
     ] = None,
     processes: Processes = None,
 ) -> None:
@@ -68,18 +73,21 @@ def compare(
     nsd_mm = tuple(dict.fromkeys(options.get("nsd", DEFAULT_MEASURES.nsd_mm)))
     defaults = Settings()
     settings = Settings(
-        policy=empty,
+        policy=empty or EmptyPolicy(options.get("empty", EmptyPolicy.AUTO)),
         baseline=baseline,
         published=published,
         intersection=intersection,
         processes=processes,
         command=command,
-        measures=Measures(Hd95(options.get("hd95", Hd95.AUTO)), nsd_mm, lesions),
+        measures=Measures(
+            Hd95(options.get("hd95", Hd95.AUTO)), nsd_mm, lesions or Lesions(options.get("lesions", Lesions.AUTO))
+        ),
         all_pairs=options.get("all-pairs", False),
         spread=options.get("spread", False),
         viewer_cases=options.get("viewer-cases", defaults.viewer_cases),
         primary=options.get("primary", defaults.primary),
-        margin=options.get("margin") if margin is None else margin,
+        protocol=protocol or options.get("protocol", defaults.protocol),
+        margin=margin if margin is not None else options.get("margin"),
     )
     written = comparison.compare(
         dataset_id,

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Hd95, Measures
+from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
+from segan_nnunet.evaluation.scores.protocols import AUTO, Definitions, resolve
 from segan_nnunet.evaluation.scores.score_tables import primary_columns
 from segan_nnunet.evaluation.scores.scores import DICE
 from segan_nnunet.evaluation.statistics.equivalence import MARGIN_RULE, check_margin, is_margin
@@ -20,6 +22,7 @@ else:
     import tomli as tomllib
 
 VIEWER_CASES = 20  # that the report's viewer can open
+MEASURES = Measures(Hd95.AUTO, lesions=Lesions.AUTO)  # those of the protocol
 
 
 @dataclass(frozen=True)
@@ -27,49 +30,65 @@ class Settings:
     """How to compare.
 
     Attributes:
-        policy: what empty masks score.
+        policy: what empty masks score; `auto` for the protocol's.
         baseline: the method that the others are tested against; by default the first.
         published: append the paper's rows to Table 1.
         intersection: go on with the cases that all methods have.
         processes: that measure in parallel.
         command: the command line, for the report.
-        measures: what to measure beside counts.
+        measures: what to measure beside counts; each `auto` stands for the protocol's.
         all_pairs: test all pairs of methods, not only those with the baseline.
         spread: show means with standard deviations, and medians with quartiles.
         viewer_cases: how many cases, beside the best, median and worst, the report's viewer can open: the worst.
         primary: scores of the primary endpoint, by their columns.
         margin: within which methods count as equally good, in units of Dice; None for no test of equivalence.
+        protocol: name of the protocol; `auto` for that of the dataset's release.
     """
 
-    policy: EmptyPolicy = EmptyPolicy.NNUNET
+    policy: EmptyPolicy = EmptyPolicy.AUTO
     baseline: str | None = None
     published: bool = False
     intersection: bool = False
     processes: int | None = None
     command: str = ""
-    measures: Measures = DEFAULT_MEASURES
+    measures: Measures = MEASURES
     all_pairs: bool = False
     spread: bool = False
     viewer_cases: int = VIEWER_CASES
     primary: Sequence[str] = (DICE.column,)
     margin: float | None = None
+    protocol: str = AUTO
 
-    def resolved(self, methods: Sequence[str], release: str) -> "Settings":
+    @property
+    def definitions(self) -> Definitions:
+        """The definitions of the scores, once they are resolved."""
+        return Definitions(self.protocol, self.policy, self.measures)
+
+    def resolved(self, methods: Sequence[str], labelling: Labelling) -> "Settings":
         """Return the settings with every `auto` and every name resolved.
 
         Args:
             methods: that are compared.
-            release: of the dataset.
+            labelling: of the dataset: its release and its regions.
 
         Raises:
-            InputError: the baseline is no method, a primary score is not measured, or the margin is none.
+            InputError: the baseline is no method, a primary score is not measured, the margin is not above 0 and
+                below 1, or the protocol is unknown or does not fit the regions.
         """
         check_margin(self.margin)
         if self.baseline and self.baseline not in methods:
             raise InputError(f"there is no method '{self.baseline}'; --baseline takes one of {', '.join(methods)}")
-        measures = self.measures.of_release(release)
-        primary = primary_columns(measures, self.primary)
-        return replace(self, baseline=self.baseline or methods[0], measures=measures, primary=primary)
+        chosen = resolve(self.protocol, labelling.release, self.policy, self.measures)
+        if chosen.measures.lesion_rule:
+            chosen.measures.lesion_rule.of_dataset(labelling.regions)  # raises where it does not fit
+        return replace(
+            self,
+            baseline=self.baseline or methods[0],
+            protocol=chosen.protocol,
+            policy=chosen.policy,
+            measures=chosen.measures,
+            primary=primary_columns(chosen.measures, self.primary),
+        )
 
 
 def is_number(value: Any) -> bool:
@@ -84,6 +103,9 @@ def is_list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 # the keys of a file of settings, with what their values must be
 RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "protocol": ('the name of a protocol, such as "brats2023-gli"', lambda value: isinstance(value, str)),
+    "empty": (f"one of {', '.join(EmptyPolicy)}", lambda value: value in list(EmptyPolicy)),
+    "lesions": (f"one of {', '.join(Lesions)}", lambda value: value in list(Lesions)),
     "hd95": (f"one of {', '.join(Hd95)}", lambda value: value in list(Hd95)),
     "nsd": ("a list of tolerances in mm, 0 or more, such as [0.5, 1]", is_list_of(is_number)),
     "primary": ('a list of scores, such as ["Dice", "HD95"]', is_list_of(lambda item: isinstance(item, str))),

@@ -131,7 +131,8 @@ def statistics(folder: Path) -> None:
     compared = MethodsOnCases(methods, dict.fromkeys(ids, file), labelling, "synthetic scores", grades=grades)
     started, cpu = time.monotonic(), time.process_time()
     scores = compared.complete(add_scores(pd.concat(rows, ignore_index=True), EmptyPolicy.NNUNET))
-    write_comparison(compared, scores, folder / "many", Settings())
+    settings = Settings().resolved([method.name for method in methods], labelling)
+    write_comparison(compared, scores, folder / "many", settings)
     seconds, cpu = time.monotonic() - started, time.process_time() - cpu
     title = f"tables, statistics, pictures, report of {MANY_CASES} cases x {METHODS} methods"
     print(f"{title}: {seconds:.0f} s, with {cpu:.0f} s of processor time", flush=True)

@@ -13,9 +13,10 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
 from segan_nnunet.data.labelling import Labelling
-from segan_nnunet.evaluation.scores.definitions import LESION_RULES, Lesions, Measures
+from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.measurement import Case, measure_case
+from segan_nnunet.evaluation.scores.protocols import resolve
 from segan_nnunet.evaluation.scores.scores import add_scores
 from tests.conftest import PATIENTS_VARIABLE
 
@@ -24,6 +25,12 @@ PYTHON, METRICS_2023 = "SEGAN_OFFICIAL_PYTHON", "SEGAN_BRATS2023_METRICS"
 LABELS = Labelling({"wt": (1, 2, 3), "tc": (1, 3), "et": (3,)}, (0, 1, 2, 3), None, ("T1c",), ".nii.gz")
 # 7 is left out: two of its components have the same Dice with a lesion, and the packages need not take the same one
 SEEDS = (0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12)
+PROTOCOLS = {
+    Lesions.BRATS_2023: "brats2023-gli",
+    Lesions.BRATS_2023_MEN: "brats2023-men",
+    Lesions.BRATS_2023_MET: "brats2023-met",
+    Lesions.BRATS_2026: "brats2026",
+}
 ANISOTROPIC = (1.0, 2.0, 1.5)  # spacing (x, y, z) of every third simulated pair
 VALUES_OF_2015 = np.array([0, 1, 2, 1, 3], np.uint8)  # necrosis, edema, non-enhancing and enhancing, in 2023's values
 
@@ -97,10 +104,11 @@ def theirs(packages: tuple[str, str], pairs: Path) -> Scores:
 def ours(pairs: Path, name: str, definition: Lesions) -> pd.DataFrame:
     """Our scores of a pair under a challenge's definitions, by region."""
     case = Case(name, pairs / "truth" / name, {"theirs": pairs / "predicted" / name})
-    measured = measure_case(case, LABELS, Measures(LESION_RULES[definition].hd95, (1.0,), definition))
+    chosen = resolve(PROTOCOLS[definition], "", EmptyPolicy.AUTO, Measures(Hd95.AUTO, (0.5, 1.0), Lesions.AUTO))
+    assert chosen.measures.lesions is definition
+    measured = measure_case(case, LABELS, chosen.measures)
     assert not measured.problems
-    policy = EmptyPolicy.BRATS_2026 if definition is Lesions.BRATS_2026 else EmptyPolicy.BRATS_2023
-    return add_scores(pd.DataFrame(measured.rows), policy).set_index("region")
+    return add_scores(pd.DataFrame(measured.rows), chosen.policy).set_index("region")
 
 
 def spacing_of(path: Path) -> tuple[float, ...]:
@@ -116,7 +124,7 @@ def check(found: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tup
     return len(pairs)
 
 
-@pytest.mark.parametrize("definition", LESION_RULES)
+@pytest.mark.parametrize("definition", PROTOCOLS)
 def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pairs: Path, theirs: Scores) -> None:
     of_1_mm = [name for name in theirs[definition] if spacing_of(pairs / "truth" / name) != ANISOTROPIC]
     names = of_1_mm if definition is Lesions.BRATS_2026 else theirs[definition]
@@ -127,12 +135,12 @@ def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pa
 def test_the_newest_package_takes_the_axes_of_the_spacing_the_other_way_round(
     pairs: Path, theirs: Scores, tmp_path: Path
 ) -> None:
-    """Where voxels are no cubes, it counts HD95 of the volume in voxels, and takes x for z in that of lesions."""
+    """If voxels are no cubes, it counts HD95 and NSD of the volume in voxels, and takes x for z in those of lesions."""
     names = [name for name in theirs["2026"] if spacing_of(pairs / "truth" / name) == ANISOTROPIC]
     assert len(names) == 4
     for name in names:
         for spacing, leave in (
-            (ANISOTROPIC[::-1], ("HD95_mm",)),
+            (ANISOTROPIC[::-1], ("HD95_mm", "NSD_0.5mm")),
             ((1.0, 1.0, 1.0), ("LesionHD95_mm", "LesionNSD_1mm")),
         ):
             for part in ("truth", "predicted"):

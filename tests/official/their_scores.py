@@ -47,6 +47,7 @@ def of_the_newest(evaluator: Any, predicted: Path, truth: Path) -> dict[str, dic
         found[region] = {
             "Dice": scores["global_bin_dsc"],
             "HD95_mm": min(scores["global_bin_hd95"], 373),
+            "NSD_0.5mm": scores["global_bin_nsd"],  # its tolerance, in voxels
             "LesionDice": scores["sq_dsc"],
             "LesionHD95_mm": min(scores["sq_hd95"], 373),
             "LesionNSD_1mm": scores["sq_nsd"],

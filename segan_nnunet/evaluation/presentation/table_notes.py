@@ -37,7 +37,8 @@ def comparison_notes(conclusions: Conclusions, part: pd.DataFrame, comparisons: 
     number, patients = part["case"].nunique(), part["patient"].nunique()
     where = f"{compared.title}, grade {grade} only" if grade else compared.title
     unit = "patient" if named_patients(compared) else "case"
-    policy = conclusions.settings.policy.describe()
+    definitions = conclusions.settings.definitions
+    policy = f"{definitions.describe()} {definitions.policy.describe()}"
     notes = [f"Mean over {counted(number, patients)} ({where}). {units_note(compared, number, patients)} {policy}"]
     if compared.left_out:
         notes.append(f"Left out, because not every method has them: {len(compared.left_out)} cases, "

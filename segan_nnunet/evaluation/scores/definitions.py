@@ -3,8 +3,13 @@
 The command line imports this for its options, so it imports nothing heavy.
 """
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from segan_nnunet.errors import InputError
+from segan_nnunet.evaluation.scores.regions import NAMES, Region, region_named, region_values
 from segan_nnunet.text_enum import TextEnum
 
 
@@ -45,7 +50,22 @@ class Lesions(TextEnum):
     BRATS_2023 = "2023"
     BRATS_2023_MEN = "2023-MEN"
     BRATS_2023_MET = "2023-MET"
+    BRATS_2024_GLI = "2024-GLI"
+    BRATS_2024_PED = "2024-PED"
+    BRATS_2024_MEN_RT = "2024-MEN-RT"
+    BRATS_2024_MET = "2024-MET"
+    BRATS_2024_SSA = "2024-SSA"
+    BRATS_2025_MEN = "2025-MEN"
+    BRATS_2025_MET = "2025-MET"
     BRATS_2026 = "2026"
+
+
+class RegionRule(NamedTuple):
+    """What a region has of its own in a rule; as in `LesionRule`."""
+
+    dilation: int
+    smallest_mm3: float
+    united_by: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,8 @@ class LesionRule:
     Attributes:
         challenge: whose definition it is.
         hd95: of a lesion.
-        penalty_mm: HD95 of a lesion that is missed or false; its Dice and NSD are 0.
+        penalty_mm: HD95 of a lesion that is missed or false; its Dice and NSD are 0. None: the diagonal of the volume,
+            counted in voxels.
         dilation: voxels by which the truth grows, over faces and edges, before its components are lesions; a predicted
             component finds each lesion that it touches grown so.
         smallest_mm3: lesions of the truth of this volume, or less, are left out.
@@ -64,42 +85,178 @@ class LesionRule:
         nothing_is_perfect: without lesions in truth and prediction Dice and NSD are 1 and HD95 is 0; if not, the case
             is left out.
         nsd_by_mask: as in `Measures`.
+        predictions_alike: the prediction grows too before its components are numbered, and those of `smallest_mm3` or
+            less are dropped.
+        smallest_in_voxels: dropping counts voxels, whatever their volume.
+        false_count: false lesions enter the means.
+        united_by: lesions that touch one component of such a region, over faces and edges, are one lesion; of several
+            components the first counts. So in truth and prediction, region after region.
+        regions: what single regions have of their own; then no other regions can be scored.
     """
 
     challenge: str
     hd95: Hd95
-    penalty_mm: float
+    penalty_mm: float | None
     dilation: int = 0
     smallest_mm3: float = 0
     one_to_one: bool = False
     failures_count: bool = True
     nothing_is_perfect: bool = True
     nsd_by_mask: bool = False
+    predictions_alike: bool = False
+    smallest_in_voxels: bool = False
+    false_count: bool = True
+    united_by: tuple[Region, ...] = ()
+    regions: Mapping[Region, RegionRule] = field(default_factory=dict)
+
+    def of_region(self, region: Region) -> "LesionRule":
+        """Return the rule with what a region has of its own."""
+        return replace(self, regions={}, **self.regions[region]._asdict()) if self.regions else self
+
+    def of_dataset(self, regions: Mapping[str, tuple[int, ...]]) -> dict[str, "LesionRule"]:
+        """Return the rule of each region of a dataset, by its name.
+
+        Args:
+            regions: label values of the dataset's regions, by name.
+
+        Raises:
+            InputError: the rule differs by region, and does not fit these.
+        """
+        known = {name: region_named(name) for name in regions}
+        if self.regions and (unknown := [name for name in regions if known[name] not in self.regions]):
+            takes = ", ".join(f"{region} ({NAMES[region][0]})" for region in self.regions)
+            raise InputError(
+                f"the lesions of {self.challenge} have rules by region, {takes}, and none for '{unknown[0]}'. Rename "
+                "the region in dataset.json if it is one of these, or take other definitions: --protocol nnunet"
+            )
+        rules = {name: self.of_region(region) if region else self for name, region in known.items()}
+        for region in uniting_regions(rules):
+            region_values(regions, region)
+        return rules
+
+    def penalty_of(self, shape: Sequence[int]) -> float:
+        """Return HD95 of a missed lesion in a volume of a shape."""
+        return math.hypot(*shape) if self.penalty_mm is None else self.penalty_mm
 
     def describe(self) -> str:
         """Return the definition in words."""
         return (
             f"Lesion-wise scores of {self.challenge}: lesions are the components (26 neighbours) of the reference"
-            + (f" grown by {self.dilation} voxel{'s' * (self.dilation > 1)}" if self.dilation else "")
-            + (f"; those of {self.smallest_mm3:g} mm³ or less are left out" if self.smallest_mm3 else "")
+            + self.describe_regions()
             + ". "
             + (
                 "Each predicted component finds at most one that it overlaps"
                 if self.one_to_one
                 else "All predicted components that touch one find it together"
             )
-            + f". A missed or false lesion has Dice and NSD 0 and HD95 {self.penalty_mm:g} mm"
+            + (
+                ". Predicted components are merged and left out in the same way"
+                + (", by their number of voxels" if self.smallest_in_voxels else "")
+                if self.predictions_alike
+                else ""
+            )
+            + f". A missed {'or false ' if self.false_count else ''}lesion has Dice and NSD 0 and HD95 "
+            + ("the diagonal of the volume in voxels" if self.penalty_mm is None else f"{self.penalty_mm:g} mm")
             + ("" if self.failures_count else ", and counts in the means only where no lesion is found")
+            + ("" if self.false_count else ". False lesions are counted, but do not enter the means")
             + ". Without any lesion "
+            + ("in the reference " if not self.false_count else "")
             + ("Dice and NSD are 1 and HD95 is 0." if self.nothing_is_perfect else "the case is left out.")
             + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_WORDS[self.nsd_by_mask]}"
         )
 
+    def describe_regions(self) -> str:
+        """Return how far lesions grow, which are left out and which are united, for regions alike."""
+        parts = []
+        for rule in dict.fromkeys(self.regions.values()):
+            alike = [region for region in self.regions if self.regions[region] == rule]
+            parts.append(f"; in {', '.join(alike)}{self.of_region(alike[0]).describe_regions()}")
+        if self.dilation:
+            parts.append(f" grown by {self.dilation} voxel{'s' * (self.dilation > 1)}")
+        if self.smallest_mm3:
+            parts.append(f", without those of {self.smallest_mm3:g} mm³ or less")
+        if self.united_by:
+            parts.append(f", and those that touch one component of {' or '.join(self.united_by)} are one")
+        return "".join(parts)
+
+
+def uniting_regions(rules: Mapping[str, LesionRule]) -> set[Region]:
+    """Return the regions that unite lesions of others, from the rules of a dataset's regions."""
+    return {region for rule in rules.values() for region in rule.united_by}
+
+
+def of_2024(challenge: str, penalty_mm: float | None, regions: Mapping[Region, RegionRule]) -> LesionRule:
+    """Return a rule of the package of BraTS 2024 and 2025 that differs by region."""
+    return LesionRule(
+        challenge,
+        Hd95.SURFACE,
+        penalty_mm,
+        nsd_by_mask=True,
+        predictions_alike=True,
+        smallest_in_voxels=True,
+        regions=regions,
+    )
+
+
+METASTASES_2024 = {
+    Region.WT: RegionRule(1, 2),
+    Region.TC: RegionRule(1, 2),
+    Region.ET: RegionRule(1, 2, (Region.NETC,)),
+    Region.RC: RegionRule(1, 2),
+    Region.NETC: RegionRule(1, 2),
+}
 
 LESION_RULES = {
     Lesions.BRATS_2023: LesionRule("BraTS 2023 (GLI, SSA, PED)", Hd95.SURFACE, 374, dilation=3, smallest_mm3=50),
     Lesions.BRATS_2023_MEN: LesionRule("BraTS 2023 MEN", Hd95.SURFACE, 374, dilation=1, smallest_mm3=50),
     Lesions.BRATS_2023_MET: LesionRule("BraTS 2023 MET", Hd95.SURFACE, 374, dilation=1, smallest_mm3=2),
+    Lesions.BRATS_2024_GLI: of_2024(
+        "BraTS 2024 and 2025 GLI",
+        337,
+        {
+            Region.WT: RegionRule(3, 20),
+            Region.TC: RegionRule(3, 20),
+            Region.ET: RegionRule(3, 10, (Region.NETC, Region.RC)),
+            Region.NETC: RegionRule(5, 20, (Region.ET, Region.RC)),
+            Region.SNFH: RegionRule(3, 20, (Region.ET, Region.RC, Region.NETC)),  # not 5: the package reads SFNH there
+            Region.RC: RegionRule(5, 20, (Region.ET, Region.NETC)),
+        },
+    ),
+    Lesions.BRATS_2024_PED: LesionRule(
+        "BraTS 2024 and 2025 PED",
+        Hd95.SURFACE,
+        374,
+        dilation=5,
+        smallest_mm3=10,
+        nsd_by_mask=True,
+        predictions_alike=True,
+        smallest_in_voxels=True,
+    ),
+    Lesions.BRATS_2024_MEN_RT: LesionRule(
+        "BraTS 2024 and 2025 MEN-RT",
+        Hd95.SURFACE,
+        None,
+        dilation=1,
+        smallest_mm3=50,
+        nsd_by_mask=True,
+        predictions_alike=True,
+        false_count=False,
+    ),
+    Lesions.BRATS_2024_MET: of_2024("BraTS 2024 MET", 374, METASTASES_2024),
+    Lesions.BRATS_2024_SSA: of_2024(
+        "BraTS 2024 and 2025 SSA",
+        374,
+        {
+            Region.WT: RegionRule(3, 50),
+            Region.TC: RegionRule(3, 50),
+            Region.ET: RegionRule(3, 50, (Region.NETC,)),
+            Region.NETC: RegionRule(3, 50),
+        },
+    ),
+    Lesions.BRATS_2025_MEN: LesionRule(
+        "BraTS 2025 MEN", Hd95.SURFACE, 374, dilation=1, smallest_mm3=50, nsd_by_mask=True
+    ),
+    Lesions.BRATS_2025_MET: of_2024("BraTS 2025 MET", None, METASTASES_2024),
     Lesions.BRATS_2026: LesionRule(
         "BraTS 2026",
         Hd95.POOLED,
@@ -112,28 +269,14 @@ LESION_RULES = {
 }
 
 
-# what `auto` takes by the release that a dataset was converted from; earlier challenges scored no lesions, and those of
-# 2024 that are missing have rules that public sources do not settle
-RELEASE_LESIONS = {
-    "brats2023-gli": Lesions.BRATS_2023,
-    "brats2023-ssa": Lesions.BRATS_2023,
-    "brats2023-ped": Lesions.BRATS_2023,
-    "brats2023-men": Lesions.BRATS_2023_MEN,
-    "brats2023-met": Lesions.BRATS_2023_MET,
-    "brats2024-gli": Lesions.BRATS_2026,
-    "brats2024-goat": Lesions.BRATS_2026,
-    "brats2024-ped": Lesions.BRATS_2026,
-}
-
-
 @dataclass(frozen=True)
 class Measures:
     """What to measure beside counts.
 
     Attributes:
-        hd95: the definition of HD95; `auto` is `directed-max` until `of_release` has chosen.
+        hd95: the definition of HD95; `auto` is `directed-max` until a protocol has chosen.
         nsd_mm: tolerances of the normalised surface Dice, in mm.
-        lesions: the definition of lesion-wise scores, or none; `auto` is none until `of_release` has chosen.
+        lesions: the definition of lesion-wise scores, or none; `auto` is none until a protocol has chosen.
         nsd_by_mask: NSD is the mean of both masks' shares, and not the share of all their surface voxels.
     """
 
@@ -141,18 +284,6 @@ class Measures:
     nsd_mm: tuple[float, ...] = (0.5, 1.0)
     lesions: Lesions = Lesions.NONE
     nsd_by_mask: bool = False
-
-    def of_release(self, release: str) -> "Measures":
-        """Return these measures with `auto` resolved.
-
-        Lesions follow the release's challenge. HD95 of the whole region follows the lesions, so that one table has one
-        definition; without lesions it follows the release's challenge.
-        """
-        of_challenge = RELEASE_LESIONS.get(release, Lesions.NONE)
-        lesions = of_challenge if self.lesions is Lesions.AUTO else self.lesions
-        rule = LESION_RULES.get(lesions) or LESION_RULES.get(of_challenge)
-        hd95 = rule.hd95 if rule else Hd95.DIRECTED_MAX
-        return replace(self, hd95=hd95 if self.hd95 is Hd95.AUTO else self.hd95, lesions=lesions)
 
     @property
     def lesion_rule(self) -> LesionRule | None:

@@ -11,17 +11,22 @@ from segan_nnunet.text_enum import TextEnum
 
 LEFT_OUT = math.nan
 DIAGONAL: Literal["diagonal"] = "diagonal"  # of the volume, in mm
+VOXEL_DIAGONAL: Literal["voxel diagonal"] = "voxel diagonal"  # of the volume, counted in voxels
+DIAGONAL_COLUMNS = {DIAGONAL: "diagonal_mm", VOXEL_DIAGONAL: "diagonal_voxels"}  # that hold them, of measurements
 
-Value = float | Literal["diagonal"]
+Value = float | Literal["diagonal", "voxel diagonal"]
 
 
 class EmptyPolicy(TextEnum):
     """A named rule for empty masks; it is stated under every table."""
 
+    AUTO = "auto"  # until a protocol has chosen
     NNUNET = "nnunet"
     BRATS = "brats"
     BRATS_2015 = "brats2015"
     BRATS_2023 = "brats2023"
+    BRATS_2024_GLI = "brats2024-gli"
+    BRATS_2024_MEN_RT = "brats2024-men-rt"
     BRATS_2026 = "brats2026"
 
     def describe(self) -> str:
@@ -87,6 +92,11 @@ RULES = {
         "NSD": Empty(LEFT_OUT, 0, 0),
     },
 }
+RULES[EmptyPolicy.BRATS_2024_GLI] = {**RULES[EmptyPolicy.BRATS_2023], "HD95": Empty(0, 337, 337)}
+RULES[EmptyPolicy.BRATS_2024_MEN_RT] = {
+    **RULES[EmptyPolicy.BRATS_2023],
+    "HD95": Empty(0, VOXEL_DIAGONAL, VOXEL_DIAGONAL),
+}
 
 FOLLOWS = {"ASSD": "HD95"}  # scores whose empty masks are those of another score
 
@@ -100,8 +110,10 @@ def rules_of(policy: EmptyPolicy) -> dict[str, Empty]:
 
 def describe_value(score: str, value: Value) -> str:
     """Return a value as it stands in a sentence."""
-    if value == "diagonal":
+    if value == DIAGONAL:
         return "the diagonal of the volume"
+    if value == VOXEL_DIAGONAL:
+        return "the diagonal of the volume in voxels"
     if math.isnan(value):
         return "left out"
     return f"{value:g} mm" if FOLLOWS.get(score, score) == "HD95" else f"{value:g}"

@@ -1,5 +1,7 @@
 """Lesion-wise scores: which lesions of the truth a prediction finds, and how well it outlines each."""
 
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -7,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
-from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
+from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures, uniting_regions
 from segan_nnunet.evaluation.scores.detection import lesion_f1, panoptic_quality
+from segan_nnunet.evaluation.scores.regions import Region, region_values
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, nsd_column, surface_scores
 
 
@@ -24,22 +27,41 @@ class Components(NamedTuple):
     touching: NDArray[np.bool_]  # (lesions, predicted)
 
 
-def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] = ()) -> dict[str, float]:
+class Neighbour(NamedTuple):
+    """Numbered components of a region that unites lesions of another, in the arrays of a `MaskPair` before its cut.
+
+    Numbers follow the order of the first voxels along x, then y, then z, as in the challenges' files.
+    """
+
+    predicted: NDArray[np.int32]
+    true: NDArray[np.int32]
+
+
+def lesion_scores(
+    masks: MaskPair,
+    rule: LesionRule,
+    nsd_mm: tuple[float, ...] = (),
+    neighbours: Sequence[Neighbour] = (),
+    shape: Sequence[int] = (),
+) -> dict[str, float]:
     """Return Dice, HD95 and NSD as means over lesions, and how many lesions are found, missed, and false.
 
     Args:
         masks: the prediction and its reference.
-        rule: what a lesion is, and what enters the means.
+        rule: what a lesion of this region is, and what enters the means.
         nsd_mm: tolerances of NSD.
+        neighbours: the regions of `rule.united_by`, in this order.
+        shape: of the volume, whose diagonal can be the penalty.
 
     Returns:
         LesionDice and LesionNSD_0.5mm (or whatever the tolerances are) in [0, 1], LesionHD95_mm, LesionsFound,
         LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components);
         LesionF1 of these counts; PQ, SQ and RQ of the components as they are, none grown or left out.
     """
-    pair = components(masks.prediction, masks.reference, rule)
+    voxel_mm3 = float(np.prod(masks.spacing_mm))
+    pair = components(masks.prediction, masks.reference, rule, voxel_mm3, [cut(part, masks) for part in neighbours])
     matches = one_to_one(pair.shared) if rule.one_to_one else together(pair.touching)
-    volumes = pair.shared.sum(axis=1)[1:] * np.prod(masks.spacing_mm)
+    volumes = pair.shared.sum(axis=1)[1:] * voxel_mm3
     counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
     measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
     scores = scores_of_lesions(
@@ -47,10 +69,11 @@ def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] =
     )
     missed = len(counted - set(matches))
     false = pair.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
-    failures = missed + false if rule.failures_count or not scores else 0
+    failures = missed + false * rule.false_count if rule.failures_count or not scores else 0
+    penalty_mm = rule.penalty_of(shape)
     means = {}
     for column in ("LesionDice", "LesionHD95_mm", *(f"Lesion{nsd_column(tolerance)}" for tolerance in nsd_mm)):
-        perfect, failed = (0.0, rule.penalty_mm) if column == "LesionHD95_mm" else (1.0, 0.0)
+        perfect, failed = (0.0, penalty_mm) if column == "LesionHD95_mm" else (1.0, 0.0)
         if scores or failures:
             total = sum(score[column] for score in scores) + failures * failed
             means[column] = total / (len(scores) + failures)
@@ -63,32 +86,120 @@ def lesion_scores(masks: MaskPair, rule: LesionRule, nsd_mm: tuple[float, ...] =
         "LesionsMissed": missed,
         "LesionsFalse": false,
         "LesionF1": lesion_f1(len(scores), missed, false, of_nothing),
-        **panoptic_quality(shared_by_components(masks.reference, pair, rule), of_nothing),
+        **panoptic_quality(shared_by_components(masks, pair, rule), of_nothing),
     }
 
 
-def components(prediction: NDArray[np.bool_], reference: NDArray[np.bool_], rule: LesionRule) -> Components:
-    """Number the lesions of the reference and the components of the prediction."""
-    touching_voxels = np.ones((3,) * reference.ndim)
-    grown = np.pad(reference, rule.dilation)
-    if rule.dilation:
-        faces_and_edges = generate_binary_structure(reference.ndim, 2)
-        grown = binary_dilation(grown, faces_and_edges, iterations=rule.dilation)
-    reach, number = label(grown, touching_voxels)
-    reach = reach[tuple(slice(rule.dilation, rule.dilation + size) for size in reference.shape)]
-    predicted, predicted_number = label(prediction, touching_voxels)
-    shape = 1 + number, 1 + predicted_number
+def components(
+    prediction: NDArray[np.bool_],
+    reference: NDArray[np.bool_],
+    rule: LesionRule,
+    voxel_mm3: float = 1.0,
+    neighbours: Sequence[Neighbour] = (),
+) -> Components:
+    """Number the lesions of the reference and the components of the prediction.
+
+    Args:
+        prediction, reference: masks of one shape.
+        rule: what a lesion is.
+        voxel_mm3: volume of a voxel.
+        neighbours: as in `lesion_scores`, with one voxel more on each side than the masks.
+    """
+    reach = grown_components(reference, rule.dilation)
+    predicted = predicted_components(prediction, rule, voxel_mm3)
+    for neighbour in neighbours:
+        reach = united(reach * reference, neighbour.true)[reach]
+        predicted = united(predicted, neighbour.predicted)[predicted]
     lesions = reach * reference  # voxels of one grown component are one lesion
+    shape = 1 + int(reach.max(initial=0)), 1 + int(predicted.max(initial=0))
     touching = shared_voxels(reach, predicted, shape)[1:, 1:] > 0
     return Components(lesions, predicted, shared_voxels(lesions, predicted, shape), touching)
 
 
-def shared_by_components(reference: NDArray[np.bool_], pair: Components, rule: LesionRule) -> NDArray[np.int64]:
-    """Count the voxels that each component of the reference, not grown, shares with each predicted one."""
-    if not rule.dilation:  # the lesions are these components
-        return pair.shared
-    plain, number = label(reference, np.ones((3,) * reference.ndim))
-    return shared_voxels(plain, pair.predicted, (1 + number, pair.shared.shape[1]))
+def shared_by_components(masks: MaskPair, pair: Components, rule: LesionRule) -> NDArray[np.int64]:
+    """Count the voxels that each component of the reference shares with each predicted one.
+
+    No component is grown, united or dropped here. `pair` is used as far as it has these components.
+    """
+    is_united = bool(rule.united_by)
+    true = grown_components(masks.reference, 0) if rule.dilation or is_united else pair.lesions
+    changed = rule.predictions_alike or is_united
+    predicted = grown_components(masks.prediction, 0) if changed else pair.predicted
+    return shared_voxels(true, predicted, (1 + int(true.max(initial=0)), 1 + int(predicted.max(initial=0))))
+
+
+def grown_components(mask: NDArray[np.bool_], dilation: int) -> NDArray[np.int32]:
+    """Number the components of a mask that has grown, over faces and edges, also where it has grown to."""
+    grown = np.pad(mask, dilation)
+    if dilation:
+        grown = binary_dilation(grown, generate_binary_structure(mask.ndim, 2), iterations=dilation)
+    numbers, _ = label(grown, np.ones((3,) * mask.ndim))
+    return numbers[tuple(slice(dilation, dilation + size) for size in mask.shape)]
+
+
+def predicted_components(prediction: NDArray[np.bool_], rule: LesionRule, voxel_mm3: float) -> NDArray[np.int32]:
+    """Number the components of a prediction: as they are, or merged by growth and without small ones."""
+    if not rule.predictions_alike:
+        return grown_components(prediction, 0)
+    numbers = grown_components(prediction, rule.dilation) * prediction
+    sizes = np.bincount(numbers.ravel(), minlength=1)
+    kept = sizes * (1 if rule.smallest_in_voxels else voxel_mm3) > rule.smallest_mm3
+    kept[0] = False
+    return (np.cumsum(kept) * kept).astype(np.int32)[numbers]
+
+
+def united(numbers: NDArray[np.int32], neighbour: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the new number of each component: one for all whose first neighbour is the same component.
+
+    Args:
+        numbers: components from 1, 0 elsewhere.
+        neighbour: components of another region, with one voxel more on each side. The first of several that touch a
+            component over faces or edges is that of the smallest number.
+    """
+    none = int(neighbour.max(initial=0)) + 1
+    first = np.full(int(numbers.max(initial=0)) + 1, none)
+    places = np.argwhere(numbers) + 1
+    own = numbers[numbers > 0]
+    for offset in product((-1, 0, 1), repeat=numbers.ndim):
+        if np.count_nonzero(offset) < 3:  # faces and edges
+            others = neighbour[tuple((places + offset).T)]
+            np.minimum.at(first, own[others > 0], others[others > 0])
+    groups = np.where(first < none, first, none + np.arange(len(first)))  # who has no neighbour stays alone
+    table = np.zeros(len(first), np.int32)
+    table[1:] = np.unique(groups[1:], return_inverse=True)[1].ravel() + 1
+    return table
+
+
+def neighbours_of(
+    regions: Mapping[str, tuple[int, ...]],
+    rule: LesionRule,
+    labels: tuple[NDArray, NDArray],
+    counted: NDArray[np.bool_],
+    voxel_mm3: float,
+) -> dict[Region, Neighbour]:
+    """Number the components of every region that unites lesions of the dataset's regions.
+
+    Args:
+        regions: label values of the dataset's regions, by name.
+        rule: of all regions.
+        labels: predicted and true, of one shape.
+        counted: where they count.
+        voxel_mm3: volume of a voxel.
+    """
+    neighbours = {}
+    for region in uniting_regions(rule.of_dataset(regions)):
+        own, values = rule.of_region(region), region_values(regions, region)
+        predicted, true = ((np.isin(part, values) & counted).T for part in labels)  # transposed for the order
+        numbers = grown_components(true, own.dilation) * true
+        neighbours[region] = Neighbour(predicted_components(predicted, own, voxel_mm3).T, numbers.T)
+    return neighbours
+
+
+def cut(neighbour: Neighbour, masks: MaskPair) -> Neighbour:
+    """Cut a neighbour to the box of a pair of masks and one voxel more on each side."""
+    box = tuple(slice(side.start, side.stop + 2) for side in masks.box)
+    predicted, true = (np.pad(numbers, 1)[box] for numbers in neighbour)
+    return Neighbour(predicted, true)
 
 
 def shared_voxels(first: NDArray, second: NDArray, shape: tuple[int, int]) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
 from segan_nnunet.errors import InputError, first_lines
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
 from segan_nnunet.evaluation.scores.exchanged import Exchange, exchange_warnings, exchanged_labels
-from segan_nnunet.evaluation.scores.lesions import lesion_scores
+from segan_nnunet.evaluation.scores.lesions import lesion_scores, neighbours_of
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import foreground_box
@@ -72,11 +72,15 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
         return MeasuredCase(rows, [str(error)], exchanges, set(), False)
     grid = spacing_of_any(reference.grid, case.predictions.values())
     spacing_mm = grid.spacing[::-1]  # in the order of the array's axes
+    voxel_mm3 = float(np.prod(spacing_mm))
     constant = {
-        "voxel_ml": float(np.prod(spacing_mm)) / 1000,
+        "voxel_ml": voxel_mm3 / 1000,
         "diagonal_mm": float(np.linalg.norm(np.multiply(reference.voxels.shape, spacing_mm))),
+        "diagonal_voxels": float(np.linalg.norm(reference.voxels.shape)),
         "reference": str(case.reference),
     }
+    rule = measures.lesion_rule
+    rules = rule.of_dataset(labelling.regions) if rule else {}
     present: set[int] = set()
     for method, path in case.predictions.items():
         try:
@@ -91,13 +95,17 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
         exchanges[method] = exchanged_labels(confusion, labelling.values, labelling.ignore_value)
         present = {value for value, count in zip(labelling.values, confusion.sum(1), strict=True) if count}
         counted = truth != labelling.ignore_value
+        labels = predicted, truth
+        neighbours = neighbours_of(labelling.regions, rule, labels, counted, voxel_mm3) if rule else {}
         for name, region in labelling.regions.items():
-            mask, true_mask = (np.isin(labels, region) & counted for labels in (predicted, truth))
+            mask, true_mask = (np.isin(part, region) & counted for part in labels)
             pair = MaskPair(mask, true_mask, spacing_mm)
             surfaces = surface_scores(pair, measures)
             distance_mm = surfaces.pop("HD95_mm")  # HD95 once `add_scores` has ruled on empty masks
-            rule = measures.lesion_rule
-            lesions = lesion_scores(pair, rule, measures.nsd_mm) if rule else {}
+            lesions = {}
+            if own := rules.get(name):
+                beside = [neighbours[region] for region in own.united_by]
+                lesions = lesion_scores(pair, own, measures.nsd_mm, beside, reference.voxels.shape)
             rows.append(
                 {
                     "method": method,
@@ -136,7 +144,7 @@ def measure(
     Returns:
         One row per case, method and region, in the order of the cases: method, case, region, TP, FP, FN, TN,
         surface_distance_mm (HD95), ASSD_mm, NSD at each tolerance, what `lesion_scores` returns where it is asked for,
-        voxel_ml, diagonal_mm, reference, prediction.
+        voxel_ml, diagonal_mm, diagonal_voxels, reference, prediction.
 
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.

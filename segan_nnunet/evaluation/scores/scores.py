@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.evaluation.scores.definitions import Measures
-from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, EmptyPolicy, rules_of
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL_COLUMNS, EmptyPolicy, rules_of
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
@@ -191,7 +191,7 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
 
     Args:
         measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
-            is empty), voxel_ml and diagonal_mm (of the volume); ASSD and NSD where they were measured.
+            is empty), voxel_ml and the volume's diagonal that the policy needs; ASSD and NSD where they were measured.
         policy: what empty masks score.
     """
     tp, fp, fn = (measured[count] for count in ("TP", "FP", "FN"))
@@ -205,5 +205,8 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     for score, values in rules_of(policy).items():
         for column in scores.filter(regex=f"^{score}(_|$)"):  # with its unit or tolerance
             for situation, value in zip(situations, values, strict=True):
-                scores.loc[situation, column] = measured.loc[situation, "diagonal_mm"] if value == DIAGONAL else value
+                if isinstance(value, str):  # a diagonal
+                    scores.loc[situation, column] = measured.loc[situation, DIAGONAL_COLUMNS[value]]
+                else:
+                    scores.loc[situation, column] = value
     return scores

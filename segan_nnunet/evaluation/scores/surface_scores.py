@@ -23,15 +23,16 @@ class MaskPair:
     """A prediction and its reference, whose surfaces are compared once for all scores that are made of them.
 
     Attributes:
-        prediction, reference: masks of one shape, cut to the box around both.
+        box: around both masks, in the arrays that they were given as.
+        prediction, reference: masks of one shape, cut to the box.
         spacing_mm: of the voxels along each axis of the arrays.
     """
 
     def __init__(
         self, prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing_mm: tuple[float, ...]
     ) -> None:
-        box = foreground_box(prediction, reference)
-        self.prediction, self.reference = prediction[box], reference[box]
+        self.box = foreground_box(prediction, reference)
+        self.prediction, self.reference = prediction[self.box], reference[self.box]
         self.spacing_mm = tuple(spacing_mm)
 
     @cached_property
