@@ -89,7 +89,10 @@ def export_model(
         card = model_card(source, folds, files["dataset.json"], checkpoint)
         new_trainer, needs = trainer_of_network(trainer)
         check_one_method(fold_folders)
-        if uses_segmentor(files["plans.json"], configuration):
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
+
+        network = PlansManager(deepcopy(files["plans.json"])).get_configuration(configuration).network_arch_class_name
+        if network.startswith("segan_nnunet"):
             needs = list(dict.fromkeys([PACKAGE, *needs]))
         new_plans = plans_of_export(plans, trainer)
         files["plans.json"]["plans_name"] = new_plans
@@ -124,14 +127,6 @@ def check_model(source: Path, folds: Sequence[Path]) -> None:
         raise InputError(f"there is no trained model {source}. Trained: {trained}")
     for fold in folds:
         check_fold(fold, Purpose.EXPORT)
-
-
-def uses_segmentor(plans: dict[str, Any], configuration: str) -> bool:
-    """Return whether plans name a network of this package."""
-    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
-
-    planned = PlansManager(deepcopy(plans)).get_configuration(configuration)
-    return planned.network_arch_class_name.startswith("segan_nnunet")
 
 
 def plans_of_export(plans: str, trainer: str) -> str:

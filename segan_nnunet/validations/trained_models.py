@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from segan_nnunet.data.case_table import files_by_case
 from segan_nnunet.data.labelling import Labelling
@@ -17,7 +16,7 @@ from segan_nnunet.file_kinds import composed
 from segan_nnunet.folds.checks import Purpose, check_fold
 from segan_nnunet.folds.record import FoldRecord
 from segan_nnunet.folds.state import SUMMARY, is_exported, validated_metrics
-from segan_nnunet.trainer_names import model_parts, seeded, unseeded
+from segan_nnunet.trainer_names import ModelName, model_parts, seeded, unseeded
 from segan_nnunet.validations.training_records import describe_training, read_cost, read_training_log
 
 
@@ -38,27 +37,6 @@ class Model:
     seed: int = UNSEEDED
 
 
-class ModelFolder(NamedTuple):
-    """A model's folder in nnUNet_results, and the parts of its name; `base` is the trainer without its seed."""
-
-    path: Path
-    trainer: str
-    base: str
-    seed: int | None
-    plans: str
-    configuration: str
-
-    @classmethod
-    def of(cls, path: Path) -> "ModelFolder":
-        """Take the name of a model's folder apart."""
-        name = model_parts(path.name)
-        return cls(path, name.trainer, *unseeded(name.trainer), name.plans, name.configuration)
-
-    def requested_as(self, names: Collection[str]) -> str:
-        """Return the requested name that stands for this model, with or without its seed; empty if none does."""
-        return next((name for name in (self.trainer, self.base) if name in names), "")
-
-
 def find_models(
     results: Path,
     configurations: Sequence[str],
@@ -77,12 +55,12 @@ def find_models(
     Raises:
         InputError: no model is validated, or a requested trainer, seed or plans are missing; with the existing ones.
     """
-    folders = [path for one in configurations for path in sorted(results.glob(f"*__*__{one}"))]
-    models, names = [ModelFolder.of(path) for path in folders if validated_folds(path)], list(trainers or ())
+    folders = [folder for one in configurations for folder in sorted(results.glob(f"*__*__{one}"))]
+    models, names = [model_parts(folder.name) for folder in folders if validated_folds(folder)], list(trainers or ())
     exported = exported_models(results, configurations)
     existing = f"Validated: {', '.join(f'{model.trainer} -p {model.plans}' for model in models) or 'none'}.{exported}"
     wanted, known = ", ".join(configurations), {model.trainer for model in models}
-    missing = [name for name in names if not any(name in (model.trainer, model.base) for model in models)]
+    missing = [name for name in names if not any(requested_as(model, [name]) for model in models)]
     missing += [seeded(name, seed) for name in names for seed in seeds if seeded(name, seed) not in known]
     if missing or not models:
         patterns = [f"{name}__*__{one}/fold_all" for name in missing or ["*"] for one in configurations]
@@ -99,31 +77,34 @@ def find_models(
     chosen = [
         model
         for model in models
-        if (not names or model.requested_as(names))
+        if (not names or requested_as(model, names))
         and (not plans or model.plans in plans)
-        and (not seeds or model.seed in seeds)
+        and (not seeds or unseeded(model.trainer)[1] in seeds)
     ]
     if not chosen:
         raise InputError(f"no validated model of configuration {wanted} in {results}. Train one first.{exported}")
     if names:
-        chosen.sort(key=lambda model: names.index(model.requested_as(names)))
-    return [as_model(model, chosen, names) for model in chosen]
+        chosen.sort(key=lambda model: names.index(requested_as(model, names)))
+    return [as_model(results, model, chosen, names) for model in chosen]
 
 
-def as_model(folder: ModelFolder, compared: Sequence[ModelFolder], names: Collection[str]) -> Model:
+def requested_as(model: ModelName, names: Collection[str]) -> str:
+    """Return the requested name that stands for a model, with or without its seed; empty if none does."""
+    return next((name for name in (model.trainer, unseeded(model.trainer)[0]) if name in names), "")
+
+
+def as_model(results: Path, model: ModelName, compared: Sequence[ModelName], names: Collection[str]) -> Model:
     """Name a model and its method among the compared models; `names` are the requested trainers."""
-    differing = [
-        getattr(folder, part)
-        for part in ("plans", "configuration")
-        if len({getattr(other, part) for other in compared}) > 1
-    ]
+    base, seed = unseeded(model.trainer)
+    several_plans = len({other.plans for other in compared}) > 1
+    several_configurations = len({other.configuration for other in compared}) > 1
+    differing = [model.plans] * several_plans + [model.configuration] * several_configurations
     suffix = f" ({', '.join(differing)})" if differing else ""
-    name = folder.trainer + suffix
-    if folder.seed is None or folder.trainer in names:
-        return Model(name, folder.path, name)
-    unseeded_one = (folder.base, folder.plans, folder.configuration)
-    has_unseeded = unseeded_one in [(other.trainer, other.plans, other.configuration) for other in compared]
-    return Model(name, folder.path, folder.base + (", seeds" if has_unseeded else "") + suffix, folder.seed)
+    folder, name = results / str(model), model.trainer + suffix
+    if seed is None or model.trainer in names:
+        return Model(name, folder, name)
+    has_unseeded = model._replace(trainer=base) in compared
+    return Model(name, folder, base + (", seeds" if has_unseeded else "") + suffix, seed)
 
 
 def exported_models(results: Path, configurations: Sequence[str]) -> str:
