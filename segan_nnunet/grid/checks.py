@@ -52,9 +52,9 @@ def make_grid(
     dataset = dataset_name(dataset_id)
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset
     check_plans(preprocessed, plans, configuration)
-    splits = read_splits(preprocessed) or []
-    if not splits:
-        check_patients_unknown(dataset)
+    splits, raw = read_splits(preprocessed) or [], folder_variable("nnUNet_raw")
+    if not splits and raw and (raw / dataset / CASE_TABLE).is_file():  # nnU-Net's own split ignores patients
+        raise InputError(f"{dataset} is not split yet. Split it first: segan_nnunet split -d {dataset_id}")
     existing_folds = range(len(splits) or NNUNET_FOLDS)
     if unknown := [fold for fold in folds or () if fold not in existing_folds]:
         raise InputError(
@@ -107,17 +107,6 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
                 f"{name} of {preprocessed.name} have no configuration {configuration}; they have "
                 f"{', '.join(existing[name])}. Plan it: segan_nnunet plan -d {dataset_id} -c {configuration}"
             )
-
-
-def check_patients_unknown(dataset: str) -> None:
-    """Check that nnU-Net may split a dataset by itself: its own split ignores patients.
-
-    Raises:
-        InputError: the patients are known, so `split` can keep the scans of each patient together.
-    """
-    raw = folder_variable("nnUNet_raw")
-    if raw and (raw / dataset / CASE_TABLE).is_file():
-        raise InputError(f"{dataset} is not split yet. Split it first: segan_nnunet split -d {dataset_number(dataset)}")
 
 
 def check_trainers(trainers: Sequence[str]) -> dict[str, int | None]:

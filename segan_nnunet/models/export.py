@@ -78,24 +78,25 @@ def export_model(
     with output_file(output, ".zip") as part:
         name = dataset_name(dataset_id)
         source = nnunet_folder("nnUNet_results") / name / str(ModelName(trainer, plans, configuration))
+        if not source.is_dir():
+            trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
+            raise InputError(f"there is no trained model {source}. Trained: {trained}. Give one of these models")
         fold_folders = [source / f"fold_{fold}" for fold in folds]
-        check_model(source, fold_folders)
-        files = {
-            "plans.json": read_plans_file(source / "plans.json"),
-            "dataset.json": read_dataset(source / "dataset.json"),
-        }
+        for folder in fold_folders:
+            check_fold(folder, Purpose.EXPORT)
+        new_plans = plans_of_export(plans, trainer)
+        described = read_plans_file(source / "plans.json") | {"plans_name": new_plans}
+        dataset = read_dataset(source / "dataset.json")
         if preprocessed := folder_variable("nnUNet_preprocessed"):
             read_splits(preprocessed / name)  # the scores of the card are of its folds
-        card = model_card(source, folds, files["dataset.json"], checkpoint)
+        card = model_card(source, folds, dataset, checkpoint)
         new_trainer, needs = trainer_of_network(trainer)
         check_one_method(fold_folders)
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
 
-        network = PlansManager(deepcopy(files["plans.json"])).get_configuration(configuration).network_arch_class_name
+        network = PlansManager(deepcopy(described)).get_configuration(configuration).network_arch_class_name
         if network.startswith("segan_nnunet"):
             needs = list(dict.fromkeys([PACKAGE, *needs]))
-        new_plans = plans_of_export(plans, trainer)
-        files["plans.json"]["plans_name"] = new_plans
         model = str(ModelName(new_trainer, new_plans, configuration))
         predict = (
             f"nnUNetv2_predict -d {name} -c {configuration} -f {' '.join(map(str, folds))} -tr {new_trainer} "
@@ -103,8 +104,8 @@ def export_model(
         )
         exported = Exported(output, model, tuple(needs), predict)
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file, content in files.items():
-                archive.writestr(f"{name}/{model}/{file}", json.dumps(content, indent=4))
+            archive.writestr(f"{name}/{model}/plans.json", json.dumps(described, indent=4))
+            archive.writestr(f"{name}/{model}/dataset.json", json.dumps(dataset, indent=4))
             archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
             archive.writestr(f"{name}/{model}/{CARD}", card)
             fingerprint = source / "dataset_fingerprint.json"
@@ -114,19 +115,6 @@ def export_model(
             for folder in fold_folders:
                 write_fold(archive, folder, f"{name}/{model}/{folder.name}", checkpoint, description)
     return exported
-
-
-def check_model(source: Path, folds: Sequence[Path]) -> None:
-    """Check that a trained model exists, and that its folds may be exported.
-
-    Raises:
-        InputError: there is no such model, with the existing ones; or a fold may not be exported.
-    """
-    if not source.is_dir():
-        trained = ", ".join(sorted(path.name for path in source.parent.glob("*__*__*"))) or "none"
-        raise InputError(f"there is no trained model {source}. Trained: {trained}")
-    for fold in folds:
-        check_fold(fold, Purpose.EXPORT)
 
 
 def plans_of_export(plans: str, trainer: str) -> str:
