@@ -85,7 +85,7 @@ def export_model(
         for folder in fold_folders:
             check_fold(folder, Purpose.EXPORT)
         new_plans = plans_of_export(plans, trainer)
-        described = read_plans_file(source / "plans.json") | {"plans_name": new_plans}
+        exported_plans = read_plans_file(source / "plans.json") | {"plans_name": new_plans}
         dataset = read_dataset(source / "dataset.json")
         if preprocessed := folder_variable("nnUNet_preprocessed"):
             read_splits(preprocessed / name)  # the scores of the card are of its folds
@@ -94,7 +94,7 @@ def export_model(
         check_one_method(fold_folders)
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # imports torch: seconds
 
-        network = PlansManager(deepcopy(described)).get_configuration(configuration).network_arch_class_name
+        network = PlansManager(deepcopy(exported_plans)).get_configuration(configuration).network_arch_class_name
         if network.startswith("segan_nnunet"):
             needs = list(dict.fromkeys([PACKAGE, *needs]))
         model = str(ModelName(new_trainer, new_plans, configuration))
@@ -104,7 +104,7 @@ def export_model(
         )
         exported = Exported(output, model, tuple(needs), predict)
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"{name}/{model}/plans.json", json.dumps(described, indent=4))
+            archive.writestr(f"{name}/{model}/plans.json", json.dumps(exported_plans, indent=4))
             archive.writestr(f"{name}/{model}/dataset.json", json.dumps(dataset, indent=4))
             archive.writestr(f"{name}/{model}/README.txt", readme(exported, trainer))
             archive.writestr(f"{name}/{model}/{CARD}", card)
