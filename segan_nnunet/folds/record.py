@@ -58,8 +58,10 @@ class FoldRecord:
     @classmethod
     def in_checkpoint(cls, checkpoint: Mapping[str, Any]) -> "FoldRecord":
         """Return the record in a checkpoint: outputs for any trainer, all parts but the labels for our trainers."""
-        content = checkpoint.get("trained_on")
-        return cls.of({**(content if isinstance(content, dict) else {}), "outputs": outputs_in(checkpoint)})
+        record, init_args = (checkpoint.get(key) for key in ("trained_on", "init_args"))
+        dataset = init_args.get("dataset_json") if isinstance(init_args, dict) else None
+        outputs = output_values(dataset) if isinstance(dataset, dict) else None
+        return cls.of({**(record if isinstance(record, dict) else {}), "outputs": outputs})
 
     def content(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
@@ -108,14 +110,6 @@ def planned_in(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any] | Non
     """Return a configuration of the plans in any trainer's checkpoint; None if the checkpoint lacks it."""
     try:
         return resolved(checkpoint["init_args"]["plans"]["configurations"], name)
-    except (KeyError, TypeError):
-        return None
-
-
-def outputs_in(checkpoint: Mapping[str, Any]) -> list[Any] | None:
-    """Return the `output_values` of the network in any trainer's checkpoint; None if the checkpoint lacks them."""
-    try:
-        return output_values(checkpoint["init_args"]["dataset_json"])
     except (KeyError, TypeError):
         return None
 
@@ -169,7 +163,7 @@ def changed_objective(recorded: Mapping[str, Any] | None, now: Mapping[str, Any]
         if isinstance(then, dict) and isinstance(value, dict):
             changes.append(f"of the {name}, {changed_objective(then, value)}")
         else:  # the values of a function on a probe would tell a reader nothing
-            changes.append(f"{name} is another" if name in PROBED else f"{name} was {then} and is {value}")
+            changes.append(f"{name} has changed" if name in PROBED else f"{name} was {then} and is {value}")
     return "; ".join(changes)
 
 

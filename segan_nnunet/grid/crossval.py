@@ -77,12 +77,7 @@ def prepare(grid: Grid) -> None:
 
 
 def shorter_trainings(jobs: Sequence[Job], epochs: Mapping[str, int | None]) -> list[str]:
-    """Describe the finished jobs that have fewer epochs than their trainers declare now, and how to continue them.
-
-    Args:
-        jobs: finished or not.
-        epochs: epochs that each trainer's class declares; None if unknown.
-    """
+    """Describe the finished jobs that have fewer epochs than their trainers declare now, and how to continue them."""
     notes = []
     for job in jobs:
         total = epochs[job.trainer]

@@ -223,17 +223,11 @@ def read_state(folder: Path, queue: Mapping[str, str] | None = None, lock_is_our
 
 
 class Progress(NamedTuple):
-    """The progress of a training.
+    """The progress of a training."""
 
-    Attributes:
-        done: finished epochs.
-        total: epochs of the whole training; None if not known yet.
-        durations: seconds of each epoch since the training was last started.
-    """
-
-    done: int
-    total: int | None
-    durations: list[float]
+    done: int  # finished epochs
+    total: int | None  # epochs of the whole training; None if not known yet
+    durations: list[float]  # seconds of each epoch since the training was last started
 
     def __str__(self) -> str:
         """E.g. `epoch 5 of 12, 0:01:10 left`."""
@@ -259,12 +253,7 @@ def read_progress(folder: Path) -> Progress | None:
 
 
 def describe_failure(status: int | str, log: Path) -> str:
-    """Describe the end of a job's latest attempt, with the last line of its log.
-
-    Args:
-        status: return code of the process as in `subprocess`, or a reason in words.
-        log: the output of all attempts.
-    """
+    """Describe the end of a job's latest attempt by its return code or reason, and the last line of its log."""
     if isinstance(status, int):
         status = f"stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     output = log.read_text(errors="replace").rpartition(PROMPT)[2].strip() if log.is_file() else "no log"

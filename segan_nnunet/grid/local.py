@@ -109,13 +109,10 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
 
 @contextlib.contextmanager
 def ending_signals(stop: threading.Event) -> Iterator[None]:
-    """Make each signal that would end this process set `stop` first, and ignore the signals after it.
+    """Make each signal that would end this process set `stop`, which the trainings watch, and ignore later signals.
 
     Trainings have sessions of their own, which signals to this process do not reach, so they would continue alone. An
     ignored signal stays ignored, such as SIGHUP under nohup.
-
-    Args:
-        stop: the event that the trainings watch.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield

@@ -109,15 +109,10 @@ def check_dataset_json(dataset: str) -> None:
 
 
 def check_untrained(dataset: str, name: str, earlier: dict[str, Any], planned: dict[str, Any]) -> None:
-    """Check that no model was trained under a configuration that is about to change: its folds would differ.
-
-    Args:
-        dataset: DatasetXXX_Name.
-        name: of the plans.
-        earlier, planned: configurations of the plans before and after the change, by name.
+    """Check that no model was trained under an earlier configuration of plans that is about to change.
 
     Raises:
-        InputError: a model was trained under the earlier configuration.
+        InputError: a model was; its folds would have different networks.
     """
     results = folder_variable("nnUNet_results")
     for configuration, settings in planned.items():
