@@ -146,11 +146,9 @@ def trained_predictions(
         InputError: a fold is not validated, its predictions are missing, its summary has unknown regions, or the fold
             was trained on a case that it predicts.
     """
-    files: dict[str, Path] = {}
-    trained_folds = [
-        trained_fold(model.folder / f"fold_{fold}", labelling, splits, files)
-        for fold in folds or validated_folds(model.folder)
-    ]
+    numbers = folds or validated_folds(model.folder)
+    trained_folds = [trained_fold(model.folder, number, labelling, splits) for number in numbers]
+    files = {case: path for fold in trained_folds for case, path in predicted_files(fold, labelling).items()}
     return Predictions(
         model.name, files, model.method, model.seed, trained_folds,
         "" if folds else unfinished_folds(model.folder, splits),
@@ -158,21 +156,25 @@ def trained_predictions(
     )  # fmt: skip
 
 
-def trained_fold(folder: Path, labelling: Labelling, splits: Splits | None, files: dict[str, Path]) -> TrainedFold:
-    """Check a fold's validation, and add its predictions to `files` by case; errors as in `trained_predictions`."""
-    validation, number, ending = folder / "validation", fold_numbers([folder])[0], labelling.file_ending
+def trained_fold(model_folder: Path, number: int, labelling: Labelling, splits: Splits | None) -> TrainedFold:
+    """Check a fold's validation, and read nnU-Net's counts and records; errors as in `trained_predictions`."""
+    folder, ending = model_folder / f"fold_{number}", labelling.file_ending
     split = FoldRecord(val=splits[number]["val"]) if splits and number < len(splits) else FoldRecord()
     check_fold(folder, Purpose.COMPARE, split)
-    summary = folder / SUMMARY
-    existing = {composed(case): path for case, path in files_by_case(validation, ending).items()}
     metrics = {name.removesuffix(ending): of_regions for name, of_regions in validated_metrics(folder).items()}
     counts = {
         (case, region): {count: values[count] for count in COUNTS if count in values}
         for case, of_regions in metrics.items()
-        for region, values in named_regions(of_regions, labelling, summary).items()
+        for region, values in named_regions(of_regions, labelling, folder / SUMMARY).items()
     }
-    files |= {case: existing.get(case, validation / f"{case}{ending}") for case in metrics}
-    return TrainedFold(number, list(metrics), summary, counts, read_cost(folder), read_training_log(folder))
+    return TrainedFold(number, list(metrics), folder / SUMMARY, counts, read_cost(folder), read_training_log(folder))
+
+
+def predicted_files(fold: TrainedFold, labelling: Labelling) -> dict[str, Path]:
+    """Return the prediction of each case that a fold validated. Their names may have decomposed letters."""
+    folder, ending = fold.summary.parent, labelling.file_ending
+    existing = {composed(case): path for case, path in files_by_case(folder, ending).items()}
+    return {case: existing.get(case, folder / f"{case}{ending}") for case in fold.cases}
 
 
 def unfinished_folds(model_folder: Path, splits: Splits | None) -> str:
