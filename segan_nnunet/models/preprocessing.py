@@ -79,8 +79,8 @@ def nnunet_refusals(dataset: str) -> Iterator[None]:
         check_readable(sources(nnunet_folder("nnUNet_raw") / dataset))
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"nnU-Net refuses {dataset}: {reason} Its output above names the files. Correct them, and give the command "
-            "again"
+            f"nnU-Net refuses {dataset}: {reason.rstrip('.')}. Its output above names the files. Correct them, and "
+            "give the command again"
         ) from error
 
 
