@@ -11,13 +11,12 @@ import pytest
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.reproduce import paper_grid
-from segan_nnunet.folds.locks import StoppedError, file_lock
+from segan_nnunet.folds.locks import FOLD_LOCK, StoppedError, file_lock
 from segan_nnunet.grid import crossval, executors, local, slurm
 from segan_nnunet.grid.checks import check_trainers, make_grid
 from segan_nnunet.grid.jobs import (
-    LOCK,
+    ATTEMPT,
     LOG,
-    RECORD,
     Grid,
     Job,
     Progress,
@@ -25,7 +24,7 @@ from segan_nnunet.grid.jobs import (
     read_progress,
     read_state,
     status_table,
-    write_record,
+    write_attempt,
 )
 from segan_nnunet.grid.run_job import run_job
 from tests.conftest import DATASET
@@ -84,13 +83,13 @@ def test_states(tmp_path: Path) -> None:
     make(tmp_path, "checkpoint_final.pth")
     assert read_state(tmp_path).state is State.WAITING, "trained, but not validated"
     (tmp_path / LOG).write_text("Traceback\nValueError: no such thing\n\n")
-    write_record(tmp_path, status=1)
+    write_attempt(tmp_path, status=1)
     state = read_state(tmp_path)
     assert (state.state, state.detail) == (State.FAILED, "ended with status 1: ValueError: no such thing")
-    write_record(tmp_path, status=-9)
+    write_attempt(tmp_path, status=-9)
     assert read_state(tmp_path).detail.startswith("stopped by SIGKILL: ")
-    with file_lock(tmp_path / LOCK):
-        write_record(tmp_path, host="node7", pid=1)
+    with file_lock(tmp_path / FOLD_LOCK):
+        write_attempt(tmp_path, host="node7", pid=1)
         assert read_state(tmp_path).state is State.RUNNING and "node7" in read_state(tmp_path).detail
     make(tmp_path, "validation/summary.json")
     assert read_state(tmp_path).state is State.FINISHED
@@ -148,10 +147,10 @@ def test_a_stopped_training_is_killed_and_not_failed_without_a_reason(stand_in: 
     stop = threading.Event()
 
     def stop_once_it_runs() -> None:
-        while not ((job.folder / "checkpoint_latest.pth").exists() and (job.folder / RECORD).exists()):
+        while not ((job.folder / "checkpoint_latest.pth").exists() and (job.folder / ATTEMPT).exists()):
             time.sleep(0.01)
         if reason:
-            write_record(job.folder, status=reason)
+            write_attempt(job.folder, status=reason)
         stop.set()
 
     threading.Thread(target=stop_once_it_runs).start()
@@ -159,7 +158,7 @@ def test_a_stopped_training_is_killed_and_not_failed_without_a_reason(stand_in: 
         run_job(job, os.environ, stop=stop)
     assert read_state(job.folder).state is (State.FAILED if reason else State.WAITING)
     assert job.command()[-1] == "--c"
-    with file_lock(job.folder / LOCK, wait_s=0):
+    with file_lock(job.folder / FOLD_LOCK, wait_s=0):
         assert run_job(job, os.environ, wait_s=0).detail == "in another process"
 
 

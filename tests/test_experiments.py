@@ -1,5 +1,6 @@
 """Plans and the simulated release."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_all_but_network_patch_and_batch_stays_nnunet_s() -> None:
         "plans_name": "nnUNetPlans",
         "configurations": {"2d": nnunet_configuration(192, 192)},
     }
-    plans = derived_plans(nnunet, ["2d"], segan_configuration, width=16, batch_size=12)
+    plans = derived_plans(nnunet, ["2d"], partial(segan_configuration, width=16, batch_size=12))
     assert plans["plans_name"] == "SegANPlans" and nnunet["plans_name"] == "nnUNetPlans"
     ours, theirs = plans["configurations"]["2d"], nnunet["configurations"]["2d"]  # type: ignore[index]  # a literal
     changed = {key for key in ours if ours[key] != theirs[key]}

@@ -11,7 +11,7 @@ import torch
 from segan_nnunet.errors import InputError
 from segan_nnunet.folds.record import RECORD, read_record
 from segan_nnunet.grid import fold_records
-from segan_nnunet.grid.fold_records import check_folds, record_beginning
+from segan_nnunet.grid.fold_records import check_folds, record_start
 from segan_nnunet.grid.jobs import Job, State
 from segan_nnunet.grid.run_job import run_job
 
@@ -43,7 +43,7 @@ def plan(preprocessed: Path, **settings: Any) -> None:
 def begin(job: Job = JOB, **checkpoint: Any) -> None:
     """The fold of a trainer that records nothing itself, begun by a grid."""
     job.folder.mkdir(parents=True)
-    record_beginning(job)
+    record_start(job)
     torch.save(checkpoint, job.folder / "checkpoint_latest.pth")
 
 
@@ -64,7 +64,7 @@ def test_a_grid_records_what_any_trainer_s_fold_rests_on(
 def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
     JOB.folder.mkdir(parents=True)
     torch.save({}, JOB.folder / "checkpoint_latest.pth")
-    record_beginning(JOB)
+    record_start(JOB)
     assert not (JOB.folder / RECORD).exists()
     check_folds([JOB])  # nothing is known of it
 

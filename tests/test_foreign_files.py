@@ -306,7 +306,7 @@ def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> 
     keys = whole.index(b"network_weights")
     for broken in (whole[:-200], whole[:keys] + b"Network" + whole[keys + 7 :]):
         path.write_bytes(broken)
-        with pytest.raises(InputError, match="is damaged or cut off .*Bring it back; or remove it"):
+        with pytest.raises(InputError, match="is damaged or cut off .*Restore it, or remove it"):
             read_checkpoint(path)
     torch.save({"network_weights": {"a": torch.ones(1)}, "logging": {"loss": [np.float64(0.5)]}}, path)
     assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own hold NumPy's numbers"

@@ -91,17 +91,17 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
         (changed(Mine, critic_clamp=0.05), "critic_clamp was 0.01 and is 0.05"),
         (changed(Mine, critic_batch_norm_clamp=0.5), "critic_batch_norm_clamp was 1.0 and is 0.5"),
         (changed(Mine, critic_learns=False), "critic_learns was True and is False"),
-        (changed(Mine, distances=staticmethod(layer_distances)), "distances is another"),
+        (changed(Mine, distances=staticmethod(layer_distances)), "distances has changed"),
         (
             changed(Mine, optimizer_settings={"betas": (0.9, 0.99)}),
             r"betas was \[0.0, 0.99\] and is \[0.9, 0.99\]",
         ),
-        (Heavier, "further_loss is another"),
+        (Heavier, "further_loss has changed"),
         (OneCritic, r"region_groups was \[\[0\], \[1\], \[2\]\] and is \[\[0, 1, 2\]\]"),
         (Wider, r"holds another critic than its trainer builds now: .*, of shape \[4, .* there and \[6, "),
         (type("Mine", (SeparateTrainer,), {"further_loss": Mine.further_loss}), "holds another segmentor"),
-        (type("Mine", (PaperTrainer,), {}), "loss is another"),
-        (type("Mine", (SoftmaxTrainer,), {}), "loss is another"),
+        (type("Mine", (PaperTrainer,), {}), "loss has changed"),
+        (type("Mine", (SoftmaxTrainer,), {}), "loss has changed"),
     ],
 )
 def test_a_training_under_another_objective_is_not_continued(nnunet_folders: Path, later: type[Any], said: str) -> None:
@@ -126,7 +126,7 @@ class Weighted(PaperTrainer):
 @pytest.mark.parametrize(
     ("first", "later", "said"),
     [
-        (changed(PaperTrainer), Weighted, "loss is another"),
+        (changed(PaperTrainer), Weighted, "loss has changed"),
         (CriticBesideTrainer, changed(CriticBesideTrainer, critic_fraction=0.5), "critic_fraction was 1.0 and is 0.5"),
         (CriticBesideTrainer, changed(CriticBesideTrainer, critic_from=0.5), "critic_from was 0.0 and is 0.5"),
         (

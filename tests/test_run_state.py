@@ -9,7 +9,7 @@ import pytest
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.grid import slurm
-from segan_nnunet.grid.jobs import LOG, SLURM_ID, Grid, Outcome, State, read_state, write_record
+from segan_nnunet.grid.jobs import LOG, SLURM_ID, Grid, Outcome, State, read_state, write_attempt
 from segan_nnunet.grid.run_job import job_environment
 from tests.conftest import DATASET
 
@@ -25,7 +25,7 @@ from tests.conftest import DATASET
 def test_a_full_disk_is_said_of_the_latest_attempt(tmp_path: Path, said: str) -> None:
     log = f"\n$ nnUNetv2_train 15\n{said}\nRuntimeError: one or more background workers are no longer alive\n"
     (tmp_path / LOG).write_text(log)
-    write_record(tmp_path, status=1)
+    write_attempt(tmp_path, status=1)
     assert read_state(tmp_path).detail.startswith("ended with status 1, disk full: RuntimeError: one or more")
     (tmp_path / LOG).write_text(f"{log}\n$ nnUNetv2_train 15 --c\nValueError: another thing\n")
     assert read_state(tmp_path).detail == "ended with status 1: ValueError: another thing"
@@ -87,7 +87,7 @@ def test_status_and_submission_say_the_same_of_a_job(
     (planned / "queue").write_text(queue)
     (job,) = grid.jobs()
     if status is not None:
-        write_record(job.folder, status=status)
+        write_attempt(job.folder, status=status)
     assert grid.table()[job].state is state
     said = slurm.SlurmExecutor().run(grid, compare).text
     assert said.startswith("nothing to submit: 1 jobs" if state is State.QUEUED else "submitted 1 jobs,")
@@ -95,7 +95,7 @@ def test_status_and_submission_say_the_same_of_a_job(
 
 def test_where_slurm_does_not_answer_the_folder_is_shown_and_nothing_submitted(grid: Grid) -> None:
     (job,) = grid.jobs()
-    write_record(job.folder, status=-15)
+    write_attempt(job.folder, status=-15)
     assert grid.table()[job].state is State.FAILED
     with pytest.raises(InputError, match="SLURM does not say which jobs are queued"):
         slurm.SlurmExecutor().run(grid, compare)

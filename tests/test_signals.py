@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from segan_nnunet.cli.grids import carry_out
-from segan_nnunet.folds.locks import is_locked
+from segan_nnunet.folds.locks import FOLD_LOCK, is_locked
 from segan_nnunet.grid import crossval, local
-from segan_nnunet.grid.jobs import LOCK, RECORD, Job, State, read_state
+from segan_nnunet.grid.jobs import ATTEMPT, Job, State, read_state
 from tests.conftest import DATASET
 
 
@@ -71,7 +71,7 @@ def test_a_signal_ends_the_grid_and_its_trainings(
     assert ended.type is expected and getattr(ended.value, "code", None) in (None, 128 + signals[0])
     training, its_child = map(int, (endless.folder / "processes").read_text().split())
     assert not is_alive(training) and not is_alive(its_child)
-    assert not is_locked(endless.folder / LOCK) and not (endless.folder / RECORD).exists()
+    assert not is_locked(endless.folder / FOLD_LOCK) and not (endless.folder / ATTEMPT).exists()
     assert read_state(endless.folder).state is State.WAITING, "stopped is not failed"
     assert len(stand_in.read_text().splitlines()) == 1, "the next job does not begin"
     assert all(signal.getsignal(each) not in (signal.SIG_IGN, signal.SIG_DFL) for each in local.ENDING), "as before"
@@ -85,7 +85,7 @@ def test_a_signal_between_two_jobs(stand_in: Path, monkeypatch: pytest.MonkeyPat
     for stopped in (job("Endless"), job("Endless", 1)):
         processes = stopped.folder / "processes"
         assert not (processes.exists() and any(map(is_alive, map(int, processes.read_text().split()))))
-        assert not is_locked(stopped.folder / LOCK)
+        assert not is_locked(stopped.folder / FOLD_LOCK)
 
 
 def test_an_ignored_signal_stays_ignored(stand_in: Path) -> None:

@@ -1,6 +1,6 @@
-"""`segan_nnunet VERB`: parse, call one function, print. Every verb is a function that a notebook can call.
+"""`segan_nnunet VERB`: parse the options, call one function, print. A notebook can call the same function.
 
-Options look like nnU-Net's (-d, -c, -tr, -p), and like nnU-Net's take several values one after the other.
+Options have nnU-Net's names (-d, -c, -tr, -p), and take several values one after the other, as in nnU-Net.
 """
 
 import io
@@ -16,19 +16,19 @@ from segan_nnunet.data.environment import check_variables
 from segan_nnunet.errors import InputError, describe
 from segan_nnunet.file_kinds import check_name
 
-NO_VARIABLES = {"-h", "--help", "trainer-folder", "trainers"}  # these help to set the variables
-LEFT_OUT_ALONE = {"segan_nnunet", "torch", "nnunetv2", "submitit"}  # by packaging/compare
+NO_VARIABLES = {"-h", "--help", "trainer-folder", "trainers"}  # verbs that help to set the variables
+NOT_IN_COMPARE = {"segan_nnunet", "torch", "nnunetv2", "submitit"}  # packaging/compare leaves these out
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="SegAN for nnU-Net: BRATS in, trained segmentors and a head-to-head comparison out.",
+    help="SegAN for nnU-Net: from a BRATS release to trained segmentors and their head-to-head comparison.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# in the order of a user's way; a verb's name is its function's
+# in the order in which a user needs them; a verb has the name of its function
 for verb in (
     models.trainer_folder,
     models.trainers,
@@ -49,10 +49,10 @@ for verb in (
 
 
 def main() -> None:
-    """Run the command line; what the user can put right is printed as one message, without a traceback."""
+    """Run the command line. Errors that the user can correct are printed as one message, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name of other bytes is shown, and ends nothing
+            stream.reconfigure(errors="backslashreplace")  # prints names of undecodable bytes
     try:
         for argument in sys.argv[1:]:
             check_name(argument)
@@ -60,23 +60,20 @@ def main() -> None:
         if not NO_VARIABLES & set(arguments):
             check_variables()
         app(arguments, prog_name="segan_nnunet")
-    except InputError as error:
-        say(str(error))
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in LEFT_OUT_ALONE:
+        if (error.name or "").partition(".")[0] not in NOT_IN_COMPARE:
             raise
-        say(
-            f"{error.name} is not in this environment, which has only the comparison of folders; install all of "
+        fail(
+            f"{error.name} is not in this environment, which has only the comparison of folders. Install all of "
             "segan-nnunet to use trained models"
         )
-    except OSError as error:
+    except (InputError, OSError) as error:
         if (message := describe(error)) is None:
             raise
-        say(message)
+        fail(message)
 
 
-def say(message: str) -> NoReturn:
-    """Print what went wrong, and exit with status 1."""
+def fail(message: str) -> NoReturn:
+    """Print an error, and exit with status 1."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"segan_nnunet: {message}", style="red", markup=False)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""Verbs that run a grid of trainings, here or on a cluster."""
+"""Verbs that run a grid of trainings on this machine or on a cluster."""
 
 import signal
 import sys
@@ -13,36 +13,36 @@ if TYPE_CHECKING:  # each verb imports what it needs, so that --help stays fast
     from segan_nnunet.grid.executors import Executor
     from segan_nnunet.grid.jobs import Grid
 
-# how a grid is run: the same for `crossval` and `reproduce`
-Where = Annotated[str, typer.Option("--executor", help="local or slurm.")]
+# options of `crossval` and `reproduce`
+ExecutorName = Annotated[str, typer.Option("--executor", help="Where to train: local or slurm.")]
 AtOnce = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Trainings at once. [default: one per GPU, or one; slurm: 256]")
+    int | None, typer.Option("--jobs", min=1, help="Trainings at a time. [default: one per GPU, or one; slurm: 256]")
 ]
-Device = Annotated[str | None, typer.Option("-device", help="cpu, cuda or mps. [default: cuda if there is one]")]
-Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs of one training, several by DDP. [default: 1, cpu: 0]")]
+Device = Annotated[str | None, typer.Option("-device", help="cpu, cuda or mps. [default: cuda if available]")]
+Gpus = Annotated[int | None, typer.Option(min=0, help="GPUs per training; several use DDP. [default: 1, cpu: 0]")]
 Sbatch = Annotated[
     list[str] | None,
     typer.Option(
-        help="slurm: sbatch's options for one training, as in partition=gpu account=brain. "
+        help="slurm: options of sbatch per training, such as partition=gpu account=brain. "
         "[default: time=24:00:00 cpus-per-task=8 mem=32G]"
     ),
 ]
-Status = Annotated[bool, typer.Option("--status", help="Show how far the jobs are, and run nothing.")]
+Status = Annotated[bool, typer.Option("--status", help="Show the state of each job, and run nothing.")]
 
 
 def crossval(
     dataset_id: DatasetId,
     trainers: Annotated[list[str], typer.Option("-tr", help="Trainers.")],
     plans: Annotated[list[str] | None, typer.Option("-p", help="Plans. [default: SegANPlans]")] = None,
-    folds: Annotated[list[str] | None, typer.Option("--folds", help="Folds. [default: all of the split]")] = None,
+    folds: Annotated[list[str] | None, typer.Option("--folds", help="Folds. [default: all folds of the split]")] = None,
     seeds: Annotated[
         list[int] | None,
         typer.Option(
-            "--seeds", min=0, max=LARGEST_SEED, help="Train each once per seed, as TRAINER_seed3. [default: once]"
+            "--seeds", min=0, max=LARGEST_SEED, help="Seeds of each training, TRAINER_seed3. [default: one random seed]"
         ),
     ] = None,
     configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
-    executor: Where = "local",
+    executor: ExecutorName = "local",
     jobs: AtOnce = None,
     device: Device = None,
     gpus: Gpus = None,
@@ -50,18 +50,18 @@ def crossval(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands, and run nothing.")] = False,
     status: Status = False,
 ) -> None:
-    """Train trainers x plans x folds x seeds, as far as they are not finished, and compare."""
+    """Train all unfinished combinations of trainers, plans, folds and seeds, and compare."""
     from segan_nnunet.grid.checks import make_grid
     from segan_nnunet.grid.crossval import commands
     from segan_nnunet.grid.executors import choose
     from segan_nnunet.grid.jobs import status_table
 
-    asked = (dataset_id, trainers, plans or ["SegANPlans"], numbered_folds(folds), configuration)
+    trainings = (dataset_id, trainers, plans or ["SegANPlans"], numbered_folds(folds), configuration)
     if status:
-        print(status_table(make_grid(*asked, seeds=seeds or ()).table()))
+        print(status_table(make_grid(*trainings, seeds=seeds or ()).table()))
         return
     chosen = choose(executor, device, gpus, jobs, sbatch or ())
-    grid = make_grid(*asked, chosen.device, chosen.num_gpus, seeds or ())
+    grid = make_grid(*trainings, chosen.device, chosen.num_gpus, seeds or ())
     if dry_run:
         print("\n".join(commands(grid)))
     else:
@@ -69,23 +69,23 @@ def crossval(
 
 
 def reproduce(
-    brats2015: Annotated[Path, typer.Option("--brats2015", help="The folder into which BRATS 2015 was unpacked.")],
+    brats2015: Annotated[Path, typer.Option("--brats2015", help="Folder of the unpacked BRATS 2015 release.")],
     dataset_id: DatasetId,
     folds: Annotated[
-        int | None, typer.Option("--folds", min=2, help="So many folds instead of the paper's holdout, 9:1 per grade.")
+        int | None, typer.Option("--folds", min=2, help="Number of folds instead of the paper's 9:1 holdout.")
     ] = None,
-    short: Annotated[bool, typer.Option("--short", help="Short trainers, narrow network: a trial of it all.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Try all steps with short trainings.")] = False,
     trainers: Annotated[
-        list[str] | None, typer.Option("-tr", help="[default: the paper's, and nnU-Net's loss]")
+        list[str] | None, typer.Option("-tr", help="Trainers. [default: the paper's, and UNetDiceCETrainer]")
     ] = None,
-    executor: Where = "local",
+    executor: ExecutorName = "local",
     jobs: AtOnce = None,
     device: Device = None,
     gpus: Gpus = None,
     sbatch: Sbatch = None,
     status: Status = False,
 ) -> None:
-    """Reproduce the paper: convert, plan, split, SegAN, its ablations, the U-net baseline, compare."""
+    """Reproduce the paper: convert, plan, split, train SegAN, its ablations and the U-net baseline, compare."""
     from segan_nnunet.experiments import reproduce as paper
     from segan_nnunet.grid.checks import make_grid
     from segan_nnunet.grid.executors import choose
@@ -101,11 +101,11 @@ def reproduce(
 
 
 def carry_out(grid: "Grid", executor: "Executor") -> None:
-    """Run a grid and print how it ended; exit with status 1 if not all went well."""
+    """Run a grid and print its outcome; exit with status 1 unless all went well."""
     from segan_nnunet.grid.crossval import crossval
     from segan_nnunet.grid.local import ENDING
 
-    for number in ENDING:  # in the phases before and after the trainings, workers are ended as Ctrl-C ends them
+    for number in ENDING:  # before and after the trainings, an exception ends the workers, as Ctrl-C does
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     outcome = crossval(grid, executor)

@@ -1,4 +1,4 @@
-"""Verbs on a model, before its training and after."""
+"""Verbs on a model: list trainers, plan, export."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ def trainer_folder() -> None:
 
 
 def trainers() -> None:
-    """List trainers and suffixes, also those of your folders in nnUNet_extTrainer."""
+    """List the trainers and suffixes, also those in your folders of nnUNet_extTrainer."""
     from segan_nnunet.catalogues import list_trainers
 
     print(list_trainers())
@@ -26,7 +26,7 @@ def plan(
     dataset_id: DatasetId,
     configurations: Annotated[list[str] | None, typer.Option("-c", help="Configurations. [default: 2d]")] = None,
     network: Annotated[
-        str, typer.Option(help="segan, Figure 1's segmentor, or nnunet, nnU-Net's own, for other widths or patches.")
+        str, typer.Option(help="segan (Figure 1's segmentor) or nnunet (nnU-Net's own, for other widths or patches).")
     ] = "segan",
     width: Annotated[
         int | None,
@@ -47,38 +47,29 @@ def plan(
     ] = None,
     processes: Processes = None,
 ) -> None:
-    """Plan and preprocess with nnU-Net where that is missing, and write SegANPlans, or nnU-Net's at another width."""
+    """Plan and preprocess with nnU-Net if needed, and write SegANPlans, or nnU-Net's plans at another width."""
     from segan_nnunet.models import plans
 
-    path = plans.plan(
-        dataset_id,
-        once(configurations) or ["2d"],
-        width,
-        batch_size,
-        patch_size,
-        plans_name,
-        processes,
-        spacing,
-        network,
-    )
-    first = (configurations or ["2d"])[0]
+    planned = once(configurations) or ["2d"]
+    settings = (width, batch_size, patch_size, plans_name, processes, spacing, network)
+    path = plans.plan(dataset_id, planned, *settings)
     trainer = "SegANTrainer" if network == "segan" else "nnUNetTrainerSegAN"
-    print(f"{path}\nNext: nnUNetv2_train {dataset_id} {first} 0 -tr {trainer} -p {path.stem}")
+    print(f"{path}\nNext: nnUNetv2_train {dataset_id} {planned[0]} 0 -tr {trainer} -p {path.stem}")
 
 
 def export(
     dataset_id: DatasetId,
     trainer: Annotated[str, typer.Option("-tr", help="Trainer.")],
-    output: Annotated[Path, typer.Option("-o", help="The zip to write.")],
+    output: Annotated[Path, typer.Option("-o", help="Zip to write.")],
     plans: Annotated[str, typer.Option("-p", help="Plans.")] = "SegANPlans",
-    configuration: Annotated[str, typer.Option("-c", help="nnU-Net configuration.")] = "2d",
+    configuration: Annotated[str, typer.Option("-c", help="Configuration.")] = "2d",
     folds: Annotated[list[str] | None, typer.Option("-f", help="Folds, or all. [default: 0 1 2 3 4]")] = None,
-    checkpoint: Annotated[str, typer.Option("-chk", help="Which checkpoint.")] = "checkpoint_final.pth",
+    checkpoint: Annotated[str, typer.Option("-chk", help="Checkpoint of each fold.")] = "checkpoint_final.pth",
 ) -> None:
-    """Write a trained model as a zip that nnU-Net installs; without this package where the network is nnU-Net's."""
+    """Write a trained model as a zip that nnU-Net installs. A network of nnU-Net's does not need this package."""
     from segan_nnunet.models.export import export_model
 
     chosen = folds_or_all(folds) or [0, 1, 2, 3, 4]
-    made = export_model(dataset_id, trainer, plans, configuration, chosen, output, checkpoint)
-    needed = f"needs: {'; '.join(made.needs)}" if made.needs else "stock nnU-Net predicts with it"
-    print(f"{made.path}: {made.model}, {needed}\n{made.predict}")
+    model = export_model(dataset_id, trainer, plans, configuration, chosen, output, checkpoint)
+    needs = f"needs: {'; '.join(model.needs)}" if model.needs else "stock nnU-Net predicts with it"
+    print(f"{model.path}: {model.model}, {needs}\n{model.predict}")

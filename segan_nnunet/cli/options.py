@@ -1,4 +1,4 @@
-"""Options that several verbs take, and nnU-Net's way of giving several values."""
+"""Options that several verbs share, and options with several values as in nnU-Net."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,26 +8,25 @@ import typer
 from segan_nnunet.errors import InputError
 
 LONG_DASHES = ("\u2013", "\u2014", "\u2212")
-LARGEST_SEED = 2**32 - 1  # of NumPy's
+LARGEST_SEED = 2**32 - 1  # NumPy's limit
 DatasetId = Annotated[int, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
 OptionalDatasetId = Annotated[int | None, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
 Processes = Annotated[int | None, typer.Option("-np", min=1, help="Processes. [default: nnUNet_def_n_proc, or 8]")]
 
 
 def expand_values(arguments: list[str], verbs: Any) -> list[str]:
-    """Turn nnU-Net's way of giving several values, `-tr A B`, into `-tr A -tr B`, where an option takes several.
+    """Expand `-tr A B`, as nnU-Net takes several values, to `-tr A -tr B` for options with several values.
 
     Args:
-        arguments: of the command line.
+        arguments: arguments of the command line.
         verbs: Typer's command of all verbs.
 
     Raises:
-        InputError: an option that takes one value is given twice, of which all but the last would be forgotten; or a
-            value is empty or ends in a carriage return.
+        InputError: an option with one value is given twice, and all but the last would be lost; or as `check_value`.
     """
     verb = next((verbs.commands[name] for name in arguments if name in verbs.commands), None)
-    given = verb.params if verb else ()
-    options = {name: option for option in given if hasattr(option, "multiple") for name in option.opts}
+    parameters = verb.params if verb else ()
+    options = {name: option for option in parameters if hasattr(option, "multiple") for name in option.opts}
     expanded: list[str] = []
     current, count = "", 0
     seen: set[str] = set()
@@ -48,52 +47,52 @@ def expand_values(arguments: list[str], verbs: Any) -> list[str]:
 
 
 def check_value(argument: str, option: str) -> None:
-    """Refuse what a shell or a word processor left over: an empty value, the end of a line of Windows, a long dash.
+    """Check an argument for the marks of mistakes in a script: an empty value, a Windows line end, a long dash.
 
     Raises:
-        InputError: it is one.
+        InputError: the argument has one.
     """
     if argument.endswith("\r"):
         raise InputError(
-            f"{argument!r} ends in a carriage return: your script was saved with Windows line ends; run "
-            "`dos2unix SCRIPT`, or save it with Unix ones"
+            f"{argument!r} ends in a carriage return: your script was saved with Windows line ends. Run "
+            "`dos2unix SCRIPT`, or save the script with Unix line ends"
         )
     if argument[:1] in LONG_DASHES:
         raise InputError(
-            f"'{argument}' begins with a long dash, as word processors write it; type the option with -, or -- if it "
-            "has a long name"
+            f"'{argument}' begins with a long dash, as word processors write it. Type the option with -, or with -- if "
+            "its name is long"
         )
-    name, is_given, value = argument.partition("=") if argument.startswith("--") else (option, "=", argument)
-    if is_given and not value.strip():
+    name, separator, value = argument.partition("=") if argument.startswith("--") else (option, "=", argument)
+    if separator and not value.strip():
         raise InputError(f"{name or 'an argument'} has an empty value; is a variable in the command not set?")
 
 
 def once(values: Sequence[Any] | None) -> list[Any] | None:
-    """Return the values in their order, each once."""
+    """Return the values in order, each once."""
     return None if values is None else list(dict.fromkeys(values))
 
 
 def folds_or_all(folds: list[str] | None) -> list[int | str] | None:
-    """Return the numbers of folds, each once; `all` stays.
+    """Return the folds as numbers or `all`, each once.
 
     Raises:
-        InputError: one is neither `all` nor a number.
+        InputError: a fold is neither `all` nor a number.
     """
-    if odd := [fold for fold in folds or () if fold != "all" and not fold.isdecimal()]:
-        raise InputError(f"the list of folds takes numbers, not {', '.join(odd)}; give them as in 0 1 2")
+    if wrong := [fold for fold in folds or () if fold != "all" and not fold.isdecimal()]:
+        raise InputError(f"the list of folds takes numbers, not {', '.join(wrong)}; give them as in 0 1 2")
     return once([fold if fold == "all" else int(fold) for fold in folds]) if folds else None
 
 
 def numbered_folds(folds: list[str] | None) -> list[int] | None:
-    """Return the numbers of folds, each once.
+    """Return the folds as numbers, each once.
 
     Raises:
-        InputError: one is `all`, or no number.
+        InputError: a fold is not a number.
     """
     if folds and "all" in folds:
         raise InputError(
-            "fold all trains on every case, and leaves none to validate or compare on. Train it by itself, with "
-            "`nnUNetv2_train ID 2d all -tr TRAINER -p PLANS`, and take it with you by `segan_nnunet export -f all`"
+            "fold all trains on every case, so no case is left to validate or compare on. Train it alone with "
+            "`nnUNetv2_train ID 2d all -tr TRAINER -p PLANS`, and export it with `segan_nnunet export -f all`"
         )
     numbers = folds_or_all(folds)
     return [int(fold) for fold in numbers] if numbers else None

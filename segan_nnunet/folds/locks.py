@@ -1,4 +1,4 @@
-"""A lock between processes, also of different machines, that dies with the processes that hold it."""
+"""A lock between processes, also on different machines, that ends with the processes that hold it."""
 
 import fcntl
 import math
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segan_nnunet.errors import InputError
 
-FOLD_LOCK = "crossval.lock"  # in the folder of a fold, held as long as a grid trains it
+FOLD_LOCK = "crossval.lock"  # in a fold's folder; held as long as a grid trains the fold
 POLL_S = 1.0
 NEVER = threading.Event()
 
@@ -21,24 +21,25 @@ class LockedError(RuntimeError):
 
 
 class StoppedError(RuntimeError):
-    """The work was stopped from outside, with Ctrl-C for instance."""
+    """The work was stopped from outside, for example with Ctrl-C."""
 
 
 @contextmanager
 def file_lock(path: Path, wait_s: float = math.inf, stop: threading.Event = NEVER) -> Iterator[int]:
-    """Hold an exclusive lock on a file; yields its descriptor.
+    """Hold an exclusive lock on a file, and yield its file descriptor.
 
-    The operating system keeps the lock (flock), so nothing stale stays behind after a SIGKILL. A child process that is
-    given the descriptor holds the lock too, and keeps it when its parent is killed. That is why this is not the
-    library filelock, which closes its descriptor in children.
+    The operating system keeps the lock (flock), so a SIGKILL leaves no stale lock. A child process that inherits the
+    descriptor holds the lock too, and keeps it when its parent is killed. The library filelock closes its descriptor
+    in children, so it cannot do this.
 
     Args:
-        path: made if missing, and left behind: removing a lock file lets two processes lock two files of one name.
-        wait_s: how long to wait until the lock is free.
+        path: the lock file. It is created if missing and never removed: after a removal two processes could lock two
+            files of the same name.
+        wait_s: time to wait until the lock is free.
         stop: ends the waiting when set.
 
     Raises:
-        LockedError: it is still held after `wait_s`.
+        LockedError: the file is still locked after `wait_s`.
         StoppedError: `stop` was set.
         InputError: the file system has no locks.
     """
@@ -53,23 +54,23 @@ def file_lock(path: Path, wait_s: float = math.inf, stop: threading.Event = NEVE
 
 
 def try_lock(descriptor: int, path: Path) -> bool:
-    """Take the lock if it is free; return whether it was."""
+    """Take the lock if it is free, and return whether it was."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         raise InputError(
-            f"{path} cannot be locked ({os.strerror(error.errno or 0)}): this file system has no locks, without which "
-            "two processes could train one fold. Lustre has them when mounted with -o flock; or use another folder."
+            f"{path} cannot be locked ({os.strerror(error.errno or 0)}): this file system has no locks, and without "
+            "locks two processes could train one fold. Mount Lustre with -o flock, or use a folder on another disk"
         ) from error
     return True
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock at this moment."""
+    """Return whether a process holds the lock now."""
     try:
-        with path.open("r+") as file:  # NFS locks only what is open for writing
+        with path.open("r+") as file:  # NFS locks only files that are open for writing
             return not try_lock(file.fileno(), path)
     except FileNotFoundError:
         return False

@@ -1,6 +1,7 @@
-"""What a fold's training rests on: cases, plans, labels, objective; recorded when it begins, and compared later.
+"""Record what a fold is trained on when it starts (cases, plans, labels, objective), and compare records later.
 
-Our trainers record it in their checkpoints. A grid records it beside every fold that it begins, whoever trains it.
+Our trainers write the record into their checkpoints. A grid writes it beside every fold that it starts, for any
+trainer.
 """
 
 import hashlib
@@ -8,31 +9,30 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from segan_nnunet.file_kinds import composed
 from segan_nnunet.folds.checkpoint import read_fold
 from segan_nnunet.folds.state import FINAL, validated_cases
-from segan_nnunet.text_files import optional_object, write_json
+from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import model_parts
 
-RECORD = "trained_on.json"  # in a fold's folder; in a checkpoint the same under "trained_on"
-ROUNDING = 1e-4  # relative, of values that another device computes
-PROBED = ("loss", "further_loss", "distances")  # recorded by their values on a probe
+RECORD = "trained_on.json"  # in a fold's folder; a checkpoint holds the same under "trained_on"
+ROUNDING = 1e-4  # relative difference between the values of two devices
+PROBED = ("loss", "further_loss", "distances")  # functions, recorded as their values on a fixed probe
 
 
 @dataclass(frozen=True)
 class FoldRecord:
-    """What a fold rests on; None where it is not known. Values are as JSON holds them.
+    """What a fold was trained on, as JSON values. Unknown parts are None.
 
     Attributes:
-        train, val: its cases, sorted.
-        configuration: of the plans, with what it inherits: spacing, patch size, network.
-        labels: digests of the files of labels, by case.
-        objective: of one of our trainers, by name.
-        outputs: label values of the network's outputs, as `output_values` returns them.
+        train, val: the training and validation cases, sorted.
+        configuration: the configuration of the plans, with its inherited settings: spacing, patch size, network.
+        labels: digest of each case's label file.
+        objective: the parts of the objective by name; only our trainers record it.
+        outputs: label values of the network's outputs, see `output_values`.
     """
 
     train: Sequence[str] | None = None
@@ -43,7 +43,7 @@ class FoldRecord:
     outputs: Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
-        """Bring all values into the form in which they are read back."""
+        """Convert all values to the form in which JSON returns them."""
         for name, value in asdict(self).items():
             cases = name in ("train", "val") and value is not None
             plain = sorted(map(str, value)) if cases else json.loads(json.dumps(value, default=str))
@@ -51,43 +51,37 @@ class FoldRecord:
 
     @classmethod
     def of(cls, content: Any) -> "FoldRecord":
-        """Return the record in a JSON object, of this version or an earlier one; an empty one for anything else."""
+        """Return the record in a JSON object of this version or an earlier one; an empty record for other content."""
         content = content if isinstance(content, dict) else {}
         return cls(**{field.name: content.get(field.name) for field in fields(cls)})
 
     @classmethod
     def in_checkpoint(cls, checkpoint: Mapping[str, Any]) -> "FoldRecord":
-        """Return the record in a checkpoint: of any trainer the outputs, of ours all but the labels."""
-        content = checkpoint.get("trained_on")
-        return cls.of({**(content if isinstance(content, dict) else {}), "outputs": outputs_in(checkpoint)})
-
-    @cached_property
-    def digest(self) -> str:
-        """A short text that two records share only if they are equal."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """Return the record in a checkpoint: outputs for any trainer, all parts but the labels for our trainers."""
+        record, init_args = (checkpoint.get(key) for key in ("trained_on", "init_args"))
+        dataset = init_args.get("dataset_json") if isinstance(init_args, dict) else None
+        outputs = output_values(dataset) if isinstance(dataset, dict) else None
+        return cls.of({**(record if isinstance(record, dict) else {}), "outputs": outputs})
 
     def content(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        return {**asdict(self), "digest": self.digest}
-
-    def write(self, fold: Path) -> None:
-        """Write the record beside a fold, atomically."""
-        write_json(fold / RECORD, self.content())
+        return asdict(self)
 
     def moved_cases(self, now: "FoldRecord") -> list[str]:
-        """Return the cases that are on another side of the split now; those that leak, if there are any."""
+        """Return the cases whose side of the split has changed; if training cases validate now, only these."""
         if now.train is None:
             return []
-        train, val = names(now.train if self.train is None else self.train), names(self.val or now.val)
-        leaked = names(now.val) & train if self.train is not None else set()
-        return sorted(leaked or (train ^ names(now.train)) | (val ^ names(now.val)))
+        train = composed_names(now.train if self.train is None else self.train)
+        val, train_now, val_now = map(composed_names, (self.val or now.val, now.train, now.val))
+        leaked = set() if self.train is None else val_now & train
+        return sorted(leaked or (train ^ train_now) | (val ^ val_now))
 
 
 def read_record(fold: Path) -> FoldRecord:
-    """Read what a fold rests on, as far as anything says it.
+    """Read what a fold was trained on, as far as its files say.
 
-    Its newest checkpoint is asked first, because it cannot be older than the training; then the record beside it; then
-    the cases that nnU-Net has validated.
+    The newest checkpoint comes first, because it is as new as the training. Then follow the record beside it, and the
+    cases that nnU-Net has validated.
     """
     checkpoint = read_fold(fold) or {}
     inside, beside = FoldRecord.in_checkpoint(checkpoint), FoldRecord.of(optional_object(fold / RECORD))
@@ -102,52 +96,47 @@ def read_record(fold: Path) -> FoldRecord:
     )
 
 
-def names(cases: Sequence[str] | None) -> set[str]:
-    """Return the names of cases with composed letters."""
+def composed_names(cases: Sequence[str] | None) -> set[str]:
+    """Return case names with composed letters."""
     return set(map(composed, cases or ()))
 
 
 def file_digest(path: Path) -> str:
-    """Return a short digest of a whole file; a thousand compressed files of labels are some tens of megabytes."""
+    """Return a short digest of a whole file. Label files are small: a thousand are some tens of megabytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def planned_in(checkpoint: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """Return the configuration of this name in the plans in a checkpoint of any trainer; None where it has none."""
+    """Return a configuration of the plans in any trainer's checkpoint; None if the checkpoint lacks it."""
     try:
         return resolved(checkpoint["init_args"]["plans"]["configurations"], name)
     except (KeyError, TypeError):
         return None
 
 
-def outputs_in(checkpoint: Mapping[str, Any]) -> list[Any] | None:
-    """Return what the outputs of the network in a checkpoint of any trainer mean, as `output_values`."""
-    try:
-        return output_values(checkpoint["init_args"]["dataset_json"])
-    except (KeyError, TypeError):
-        return None
-
-
-def output_values(described: Mapping[str, Any]) -> list[Any] | None:
-    """Return the label values of a network's outputs: of regions in the order of dataset.json, else of labels.
+def output_values(dataset: Mapping[str, Any]) -> list[Any] | None:
+    """Return the label values of each network output: regions in the order of dataset.json, or labels by value.
 
     Args:
-        described: a dataset.json; None is returned where it does not say it.
+        dataset: content of dataset.json. Without labels in it the result is None.
     """
-    labels = described.get("labels")
+    labels = dataset.get("labels")
     if not isinstance(labels, dict):
         return None
-    values = [value for name, value in labels.items() if name not in ("background", "ignore")]
-    has_regions = any(isinstance(value, (list, tuple)) and len(value) > 1 for value in values)
-    lists = [list(value) if isinstance(value, (list, tuple)) else [value] for value in values]
-    return [sorted(one, key=str) for one in lists] if has_regions else sorted(lists, key=str)
+    outputs = [
+        list(value) if isinstance(value, list | tuple) else [value]
+        for name, value in labels.items()
+        if name not in ("background", "ignore")
+    ]
+    has_regions = any(len(values) > 1 for values in outputs)
+    return [sorted(values, key=str) for values in outputs] if has_regions else sorted(outputs, key=str)
 
 
 def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a configuration with what it inherits.
+    """Return a configuration with its inherited settings.
 
     Raises:
-        KeyError: it inherits from one that is not there, or from itself.
+        KeyError: it inherits from itself or from a configuration that does not exist.
     """
     own = configurations[name]
     others = {other: content for other, content in configurations.items() if other != name}
@@ -156,18 +145,14 @@ def resolved(configurations: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def differing_settings(configuration: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> list[str]:
-    """Return the names of the settings in which two configurations differ; none where one is not known."""
+    """Return the names of the settings that differ between two configurations; none if one is unknown."""
     if not configuration or not other:
         return []
     return sorted(name for name in {*configuration, *other} if configuration.get(name) != other.get(name))
 
 
 def changed_objective(recorded: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
-    """Say what differs between two objectives, as far as both are recorded; nothing if nothing does.
-
-    Args:
-        recorded, now: by name, as our trainers have them; None where there is no record.
-    """
+    """Describe the differences between two objectives; empty if they agree or one is not recorded (None)."""
     if not recorded or not now:
         return ""
     changes = []
@@ -177,16 +162,16 @@ def changed_objective(recorded: Mapping[str, Any] | None, now: Mapping[str, Any]
             continue
         if isinstance(then, dict) and isinstance(value, dict):
             changes.append(f"of the {name}, {changed_objective(then, value)}")
-        else:  # numbers on a probe say nothing to a reader
-            changes.append(f"{name} is another" if name in PROBED else f"{name} was {then} and is {value}")
+        else:  # the values of a function on a probe would tell a reader nothing
+            changes.append(f"{name} has changed" if name in PROBED else f"{name} was {then} and is {value}")
     return "; ".join(changes)
 
 
 def alike(value: Any, other: Any) -> bool:
-    """Return whether two recorded values are the same, but for rounding; None stands for an unknown value."""
+    """Return whether two recorded values agree within rounding; an unknown value (None) agrees with any."""
     if value is None or other is None:
         return True
-    if isinstance(value, dict) and isinstance(other, dict):  # another version of torch may know further settings
+    if isinstance(value, dict) and isinstance(other, dict):  # versions of torch may have additional settings
         return all(alike(value[key], other[key]) for key in value.keys() & other.keys())
     if isinstance(value, list) and isinstance(other, list):
         return len(value) == len(other) and all(map(alike, value, other))

@@ -1,9 +1,8 @@
-"""Find what is wrong with a grid before any of its jobs starts."""
+"""Check a grid before any of its jobs starts."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
@@ -18,8 +17,7 @@ from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import declared_twice, find_trainer
 
-T = TypeVar("T")
-NNUNET_FOLDS = 5  # that nnU-Net makes where there is no splits_final.json
+NNUNET_FOLDS = 5  # of nnU-Net's own split
 
 
 def make_grid(
@@ -36,15 +34,15 @@ def make_grid(
 
     Args:
         dataset_id: a planned dataset.
-        trainers: names as for `nnUNetv2_train -tr`, ours, nnU-Net's or the user's; `check_trainers` looks for them,
-            which takes seconds and is left to those who train.
+        trainers: names as for `nnUNetv2_train -tr`: our trainers, nnU-Net's or the user's. They are not searched here;
+            `check_trainers` does that in some seconds.
         plans: names as for `nnUNetv2_train -p`.
-        folds: by default all of the split.
+        folds: numbers; by default all folds of the split.
         configuration, device, num_gpus: as for `nnUNetv2_train`.
-        seeds: train each once per seed; by default once, drawn by chance.
+        seeds: seeds of each training; by default one training with a random seed.
 
     Raises:
-        InputError: one of them does not exist, with those that do; or plans or the split are no good.
+        InputError: a value does not exist, with the existing ones; or plans or the split break a rule.
     """
     if device not in DEVICES:
         raise InputError(f"there is no device '{device}'; nnU-Net knows {', '.join(DEVICES)}")
@@ -54,47 +52,50 @@ def make_grid(
     dataset = dataset_name(dataset_id)
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset
     check_plans(preprocessed, plans, configuration)
-    splits = read_splits(preprocessed)
-    existing_folds = range(len(splits) if splits else number_of_nnunet_folds(dataset))
-    if beyond := [fold for fold in folds or () if fold not in existing_folds]:
+    splits, raw = read_splits(preprocessed) or [], folder_variable("nnUNet_raw")
+    if not splits and raw and (raw / dataset / CASE_TABLE).is_file():  # nnU-Net's own split ignores patients
+        raise InputError(f"{dataset} is not split yet. Split it first: segan_nnunet split -d {dataset_id}")
+    existing_folds = range(len(splits) or NNUNET_FOLDS)
+    if unknown := [fold for fold in folds or () if fold not in existing_folds]:
         raise InputError(
-            f"there is no fold {', '.join(map(str, beyond))} of {dataset}: its split has folds 0 to "
+            f"there is no fold {', '.join(map(str, unknown))} of {dataset}: its split has folds 0 to "
             f"{len(existing_folds) - 1} ({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. "
-            "Leave them out of --folds, or make another split with segan_nnunet split -k."
+            "Leave them out of --folds, or make another split with segan_nnunet split -k"
         )
-    if shared := shared_patients(preprocessed, splits or []):
+    if shared := shared_patients(preprocessed, splits):
         print(f"WARNING: {shared}", file=sys.stderr)
-    check_validated_once(splits or [], folds or existing_folds, preprocessed / SPLITS_FILE)
-    if seeds and (have := [name for name in trainers if unseeded(name)[1] is not None]):
-        raise InputError(f"{', '.join(have)} has a seed in its name; leave it out there, or leave --seeds out")
+    check_validated_once(splits, folds or existing_folds, preprocessed / SPLITS_FILE)
+    if seeds and (seeded := [name for name in trainers if unseeded(name)[1] is not None]):
+        raise InputError(f"{', '.join(seeded)} has a seed in its name. Leave it out of the name, or leave --seeds out")
     if negative := [seed for seed in seeds if seed < 0]:
         raise InputError(f"a seed is 0 or more, not {', '.join(map(str, negative))}")
     return Grid(
-        dataset, unique(trainers), unique(plans), unique(folds or existing_folds), configuration, device, num_gpus,
-        seeds=unique(seeds),
-    )  # fmt: skip
-
-
-def unique(values: Sequence[T]) -> tuple[T, ...]:
-    """Return the values in their order, each once: the same training must not be two jobs."""
-    return tuple(dict.fromkeys(values))
+        dataset,
+        tuple(dict.fromkeys(trainers)),  # each value once: two jobs must not be one training
+        tuple(dict.fromkeys(plans)),
+        tuple(dict.fromkeys(folds or existing_folds)),
+        configuration,
+        device,
+        num_gpus,
+        seeds=tuple(dict.fromkeys(seeds)),
+    )
 
 
 def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) -> None:
-    """Check that plans exist, are of this dataset, and have the configuration.
+    """Check that plans exist, belong to this dataset, and have the configuration.
 
     Raises:
-        InputError: they are not, with those that exist; or their file cannot be read.
+        InputError: they do not, with the existing ones; or their file cannot be read.
     """
     for name in plans:
         if (preprocessed / f"{name}.json").is_file():
             read_plans(preprocessed, name)
     paths = [path for path in sorted(preprocessed.glob("*.json")) if not is_hidden(path)]
-    planned = {path.stem: optional_object(path).get("configurations") for path in paths}  # damaged files have none
-    existing = {name: list(found) for name, found in planned.items() if isinstance(found, dict) and found}
+    contents = {path.stem: optional_object(path).get("configurations") for path in paths}  # None in damaged files
+    existing = {name: list(content) for name, content in contents.items() if isinstance(content, dict) and content}
     dataset_id = dataset_number(preprocessed.name)
     if not existing:
-        raise InputError(f"{preprocessed.name} is not planned; do it first: segan_nnunet plan -d {dataset_id}")
+        raise InputError(f"{preprocessed.name} is not planned. Plan it first: segan_nnunet plan -d {dataset_id}")
     for name in plans:
         if name not in existing:
             message = f"there are no plans {name} in {preprocessed}; there are {', '.join(existing)}"
@@ -108,28 +109,14 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
             )
 
 
-def number_of_nnunet_folds(dataset: str) -> int:
-    """Return the number of folds of the split that nnU-Net will make where there is none.
-
-    Raises:
-        InputError: the patients are known: nnU-Net's own split would split their scans.
-    """
-    raw = folder_variable("nnUNet_raw")
-    if raw and (raw / dataset / CASE_TABLE).is_file():
-        raise InputError(f"{dataset} is not split yet; do it first: segan_nnunet split -d {dataset_number(dataset)}")
-    return NNUNET_FOLDS
-
-
 def check_trainers(trainers: Sequence[str]) -> dict[str, int | None]:
-    """Check that nnU-Net finds the trainers, with nnU-Net's own search.
-
-    Warn of folders that are none, and of trainers with one name.
+    """Check with nnU-Net's own search that trainers exist, and warn of wrong folders and of trainers with one name.
 
     Returns:
-        The number of epochs that each trainer's class declares; None where an __init__ sets it.
+        The epochs that each trainer's class declares; None if its __init__ sets them.
 
     Raises:
-        InputError: it does not find one; with those that exist in the user's folders, and similar ones of nnU-Net's.
+        InputError: nnU-Net does not find a trainer; with those in the user's folders, and similar ones of nnU-Net's.
     """
     declared = {name: getattr(find_trainer(name), "num_epochs", None) for name in dict.fromkeys(trainers)}
     for problem in dict.fromkeys([*folder_problems(), *filter(None, map(declared_twice, declared))]):

@@ -1,6 +1,5 @@
-"""`crossval`: the whole grid, with what is finished left out, what was interrupted continued, and a comparison."""
+"""`crossval`: run the unfinished jobs of a grid, and compare its methods."""
 
-import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.folds.checkpoint import read_fold
-from segan_nnunet.grid.checks import check_trainers
+from segan_nnunet.grid.checks import NNUNET_FOLDS, check_trainers
 from segan_nnunet.grid.executors import Executor
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Grid, Job, JobState, Outcome, State, is_finished, status_table
@@ -24,42 +23,44 @@ from segan_nnunet.text_files import write_json
 
 
 def crossval(grid: Grid, executor: Executor) -> Outcome:
-    """Run what is not finished, and compare.
+    """Run the unfinished jobs, and compare.
 
-    Given again after an interruption, it does what is left to do. Two at once share the work.
+    After an interruption, a second call runs the jobs that are left. Two calls at once share the jobs.
 
     Args:
         grid: made by `make_grid`.
         executor: runs the jobs and the comparison.
 
     Raises:
-        InputError: a trainer does not exist, a fold rests on another split, other plans or labels, or the executor
-            cannot run the jobs.
+        InputError: a trainer does not exist; a fold was trained on another split, other plans or other labels; or the
+            executor cannot run the jobs.
     """
-    epochs = check_trainers([job.trainer for job in grid.jobs()])
+    jobs = grid.jobs()
+    epochs = check_trainers([job.trainer for job in jobs])
     prepare(grid)
-    check_folds(grid.jobs())
-    notes = shorter_trainings(grid.jobs(), epochs)
+    check_folds(jobs)
+    notes = shorter_trainings(jobs, epochs)
     outcome = executor.run(grid, partial(finish, grid))
     return Outcome(outcome.ok, "\n".join([outcome.text, *notes]))
 
 
 def commands(grid: Grid) -> list[str]:
-    """Return what the grid has to run, as the user could type it: the jobs that are not finished, and the comparison.
+    """Return the grid's commands as a user could type them: the unfinished jobs, and the comparison.
 
     Raises:
-        InputError: a trainer does not exist, or a fold rests on another split, other plans or labels.
+        InputError: a trainer does not exist; or a fold was trained on another split, other plans or other labels.
     """
-    epochs = check_trainers([job.trainer for job in grid.jobs()])
-    check_folds(grid.jobs())
-    notes = [f"# {note}" for note in shorter_trainings(grid.jobs(), epochs)]
+    jobs = grid.jobs()
+    epochs = check_trainers([job.trainer for job in jobs])
+    check_folds(jobs)
+    notes = [f"# {note}" for note in shorter_trainings(jobs, epochs)]
     return [*notes, *(shlex.join(job.command()) for job in grid.open_jobs()), grid.compare_command()]
 
 
 def prepare(grid: Grid) -> None:
-    """Preprocess what is not yet, and make nnU-Net's split where there is none: once, under the dataset's lock.
+    """Preprocess the dataset and write nnU-Net's split where they are missing, under the dataset's lock.
 
-    The jobs would do the latter themselves, all at the same time and into one file.
+    The jobs would make the split themselves, all at the same time and into one file.
     """
     preprocessed = nnunet_folder("nnUNet_preprocessed") / grid.dataset
     with planning_lock(preprocessed):
@@ -72,44 +73,37 @@ def prepare(grid: Grid) -> None:
 
             ending = read_dataset(preprocessed / "dataset.json", ["file_ending"])["file_ending"]
             cases = sorted(files_by_case(preprocessed / "gt_segmentations", ending))
-            write_json(splits, generate_crossval_split(cases, seed=12345, n_splits=5), indent=4)
+            write_json(splits, generate_crossval_split(cases, seed=12345, n_splits=NNUNET_FOLDS), indent=4)
 
 
 def shorter_trainings(jobs: Sequence[Job], epochs: Mapping[str, int | None]) -> list[str]:
-    """Say which finished jobs have fewer epochs than their trainers ask for now, and how to go on.
-
-    Args:
-        jobs: finished or not.
-        epochs: that the trainers ask for, as far as their classes say it.
-    """
-    said = []
+    """Describe the finished jobs that have fewer epochs than their trainers declare now, and how to continue them."""
+    notes = []
     for job in jobs:
-        wanted = epochs[job.trainer]
-        done = (read_fold(job.folder) or {}).get("current_epoch") if wanted and is_finished(job.folder) else None
-        if done is not None and done < wanted:
-            command = " ".join(word for word in job.command() if word != "--val")
-            said.append(
-                f"{job} counts as finished after {done} epochs, and its trainer asks for {wanted} now. To train on: "
-                f"{command} --c; to train it anew, remove {job.folder}"
+        total = epochs[job.trainer]
+        done = (read_fold(job.folder) or {}).get("current_epoch") if total and is_finished(job.folder) else None
+        if done is not None and done < total:
+            command = " ".join(argument for argument in job.command() if argument != "--val")
+            notes.append(
+                f"{job} counts as finished after {done} epochs, and its trainer asks for {total} now. To train on: "
+                f"{command} --c; to retrain it, remove {job.folder}"
             )
-    return said
+    return notes
 
 
 def finish(grid: Grid) -> Outcome:
-    """Compare the trainers whose folds are all finished, and say how all jobs ended."""
+    """Compare the trainers whose folds are all finished, and list the unfinished jobs."""
     table = grid.table()
     trainers = comparable(grid, table)
-    finished = {job.plans for job, state in table.items() if state.state is State.FINISHED}
-    left_out = [trainer for trainer in grid.trainers if trainer not in trainers]
-    said = [f"not compared, because folds are missing: {', '.join(left_out)}"] if left_out else []
-    compared = False
+    compared, lines = False, []
     if trainers:
+        finished_plans = {job.plans for job, state in table.items() if state.state is State.FINISHED}
         try:
-            made = comparison.compare(
+            result = comparison.compare(
                 dataset_id=dataset_number(grid.dataset),
                 configuration=grid.configuration,
                 trainers=trainers,
-                plans=[name for name in grid.plans if name in finished],
+                plans=[name for name in grid.plans if name in finished_plans],
                 folds=grid.folds,
                 seeds=grid.seeds,
                 settings=Settings(
@@ -118,21 +112,28 @@ def finish(grid: Grid) -> Outcome:
                     command=grid.compare_command(),
                 ),
             )
-            said = [made.table, *map(str, made.files), *said]
-            compared = True
+            compared, lines = True, [result.table, *map(str, result.files)]
         except InputError as error:
-            said.append(f"no comparison: {error}")
+            lines = [f"no comparison: {error}"]
+    if left_out := [trainer for trainer in grid.trainers if trainer not in trainers]:
+        lines.append(f"not compared, because folds are missing: {', '.join(left_out)}")
     all_finished = all(state.state is State.FINISHED for state in table.values())
-    return Outcome(compared and all_finished, "\n".join([*said, status_table(table, only_unfinished=True)]))
+    return Outcome(compared and all_finished, "\n".join([*lines, status_table(table, only_unfinished=True)]))
 
 
 def comparable(grid: Grid, table: Mapping[Job, JobState]) -> list[str]:
-    """List the trainers whose folds are all finished, or none (a pair that does not fit), for each of the plans."""
-    finished = {(job.trainer, job.plans, job.fold) for job, state in table.items() if state.state is State.FINISHED}
-    chosen = []
+    """Return the trainers that have finished all folds of a pair with plans, and some folds of no other pair.
+
+    A pair without any finished fold does not count: trainer and plans may not fit each other.
+    """
+    trainers = []
     for trainer in grid.trainers:
-        pairs = [set(itertools.product(grid.names_of(trainer), [plans], grid.folds)) for plans in grid.plans]
-        begun = [pair for pair in pairs if pair & finished]
-        if begun and all(pair <= finished for pair in begun):
-            chosen.append(trainer)
-    return chosen
+        names = grid.names_of(trainer)
+        finished: dict[str, list[bool]] = {plans: [] for plans in grid.plans}
+        for job, state in table.items():
+            if job.trainer in names:
+                finished[job.plans].append(state.state is State.FINISHED)
+        started = [folds for folds in finished.values() if any(folds)]
+        if started and all(map(all, started)):
+            trainers.append(trainer)
+    return trainers

@@ -1,4 +1,4 @@
-"""Where a grid runs. A new executor is a class with the interface of `Executor`, and a line in `EXECUTORS`."""
+"""Choose where a grid runs. A new executor is a class with the interface of `Executor`, and an entry in `EXECUTORS`."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -10,20 +10,20 @@ from segan_nnunet.grid.slurm import SlurmExecutor
 
 
 class Executor(Protocol):
-    """Runs the jobs of a grid, each with `run_job`."""
+    """Runs each job of a grid with `run_job`."""
 
     device: str  # of each job
-    num_gpus: int  # of each job; 1 without GPUs too
+    num_gpus: int  # of each job; 1 also without GPUs
 
     def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
-        """Run the jobs that are not finished, and then, however they ended, what follows.
+        """Run the unfinished jobs, and call `then` when all have ended, also after failures.
 
         Args:
-            grid: checked and preprocessed.
-            then: compares; it can be pickled.
+            grid: a checked and preprocessed grid.
+            then: compares the methods. SLURM's executor pickles it.
 
         Returns:
-            What `then` returned, or what was submitted.
+            The outcome of `then`, or of the submission.
         """
 
 
@@ -37,18 +37,18 @@ def choose(
     at_once: int | None = None,
     sbatch: Sequence[str] = (),
 ) -> Executor:
-    """Return the executor of a name, with the options of the command line.
+    """Return an executor by name, with the options of the command line.
 
     Args:
         name: in `EXECUTORS`.
-        device: of each job: cpu, cuda or mps; by default cuda where there is one, on SLURM unless `gpus` is 0.
-        gpus: of each job; by default 1, and on SLURM none for the cpu.
-        at_once: jobs at a time; by default one per GPU, or one; on SLURM 256.
-        sbatch: SLURM's options for each job as KEY=VALUE. Its time is the limit of one attempt, and a job takes as many
+        device: cpu, cuda or mps for each job; by default cuda if this machine has it, and on SLURM unless `gpus` is 0.
+        gpus: GPUs of each job; by default 1, and on SLURM 0 for the cpu.
+        at_once: number of jobs at a time; by default one per set of GPUs, or one; on SLURM 256.
+        sbatch: SLURM's options for each job as KEY=VALUE. The option time limits one attempt, and a job takes as many
             attempts as it needs.
 
     Raises:
-        InputError: there is none, an option has no such value, or there is no SLURM on this machine.
+        InputError: there is no such executor, an option is invalid, or this machine has no SLURM.
     """
     if name not in EXECUTORS:
         raise InputError(f"there is no executor '{name}'; there are {' and '.join(EXECUTORS)}")

@@ -1,7 +1,4 @@
-"""A grid of trainings: its jobs, and the state of each, read from the job's own folder.
-
-The folder says everything but one thing: whether SLURM still has the job. SLURM's queue is asked for that.
-"""
+"""A grid of trainings: its jobs, and the state of each job, read from the job's folder and from SLURM's queue."""
 
 import itertools
 import re
@@ -26,14 +23,13 @@ from segan_nnunet.text_enum import TextEnum
 from segan_nnunet.text_files import optional_object, write_json
 from segan_nnunet.trainer_names import ModelName, seeded
 
-LOCK = FOLD_LOCK
-LOG = "crossval.log"  # all that the commands printed, attempt after attempt
-RECORD = "crossval.json"  # of the latest attempt: host and pid while it runs, then its status
-SLURM_ID = "crossval.slurm"  # the SLURM job it was last submitted as
+LOG = "crossval.log"  # the output of all attempts
+ATTEMPT = "crossval.json"  # the latest attempt: host and pid while it runs, then its status
+SLURM_ID = "crossval.slurm"  # id of the SLURM job that was submitted last
 
-EPOCH = re.compile(r": Epoch (?:(\d+) *$|time: ([\d.]+) s)", re.MULTILINE)  # of nnU-Net's log: begun, or ended
-ATTEMPT = "\n$ "  # begins the line of a command in our log
-# the last two are all that torch says when a disk fills under a checkpoint of nnU-Net's own trainers
+EPOCH = re.compile(r": Epoch (?:(\d+) *$|time: ([\d.]+) s)", re.MULTILINE)  # start or end of an epoch in nnU-Net's log
+PROMPT = "\n$ "  # starts a command's line in our log
+# a full disk; the last two texts are torch's, for a checkpoint of nnU-Net's own trainers
 DISK_FULL = re.compile(
     r"No space left on device|Disk quota exceeded|\bErrno 28\b|\bENOSPC\b|unexpected pos \d+ vs \d+|file write failed"
 )
@@ -45,8 +41,8 @@ class Job:
 
     Attributes:
         dataset: DatasetXXX_Name.
-        device: cpu, cuda or mps, as nnU-Net knows them.
-        num_gpus: of one training; more than one is nnU-Net's DDP.
+        device: cpu, cuda or mps, as nnU-Net names them.
+        num_gpus: GPUs of the training; with more than one nnU-Net uses DDP.
     """
 
     dataset: str
@@ -68,17 +64,17 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where nnU-Net keeps this training."""
+        """The folder in which nnU-Net keeps this training."""
         model = ModelName(self.trainer, self.plans, self.configuration)
         return nnunet_folder("nnUNet_results") / self.dataset / str(model) / f"fold_{self.fold}"
 
     def command(self) -> list[str]:
-        """Return the `nnUNetv2_train` command that brings this training to its end from where it is now."""
+        """Return the `nnUNetv2_train` command that starts, continues or validates this training."""
         command = ["nnUNetv2_train", str(dataset_number(self.dataset)), self.configuration, str(self.fold)]
         command += ["-tr", self.trainer, "-p", self.plans, "-device", self.device]
         command += ["-num_gpus", str(self.num_gpus)] if self.num_gpus > 1 else []
         if (self.folder / FINAL).is_file():
-            return [*command, "--val"]  # --c would do too, but it loads the training data and draws everything again
+            return [*command, "--val"]  # --c would load the training data and draw all pictures again
         return [*command, "--c"] if newest_checkpoint(self.folder) else command
 
 
@@ -87,7 +83,7 @@ class State(TextEnum):
 
     FINISHED = "finished"
     RUNNING = "running"
-    QUEUED = "queued"  # in SLURM's queue, and not training: pending, starting, or coming to its end
+    QUEUED = "queued"  # in SLURM's queue but not training: pending, starting or ending
     WAITING = "waiting"
     FAILED = "failed"
     INSTALLED = "installed"
@@ -102,7 +98,7 @@ class JobState:
 
 
 class Outcome(NamedTuple):
-    """How a grid ended, or was submitted: whether all went well, and what to print."""
+    """The result of a grid's run or submission: whether all went well, and the text to print."""
 
     ok: bool
     text: str
@@ -115,8 +111,8 @@ class Grid:
     Attributes:
         dataset: DatasetXXX_Name.
         baseline: the trainer that the others are tested against; by default the first.
-        published: append the paper's rows to Table 1.
-        seeds: every job is trained once per seed, as NAME_seed3; none: once, drawn by chance.
+        published: whether to append the paper's rows to Table 1.
+        seeds: seeds of each training, which is then called NAME_seed3; if empty, one training with a random seed.
     """
 
     dataset: str
@@ -131,11 +127,11 @@ class Grid:
     seeds: tuple[int, ...] = ()
 
     def names_of(self, trainer: str) -> list[str]:
-        """Return the names under which a trainer is trained: its own, or one per seed."""
+        """Return the names of a trainer's trainings: its own name, or one name per seed."""
         return [seeded(trainer, seed) for seed in self.seeds] or [trainer]
 
     def jobs(self) -> list[Job]:
-        """List all jobs, a fold of every method before the next fold: an unfinished grid can be compared too."""
+        """Return all jobs, fold by fold, so that the methods of an unfinished grid can be compared."""
         return [
             Job(self.dataset, self.configuration, name, plans, fold, self.device, self.num_gpus)
             for fold, trainer, plans in itertools.product(self.folds, self.trainers, self.plans)
@@ -143,57 +139,57 @@ class Grid:
         ]
 
     def open_jobs(self) -> list[Job]:
-        """List the jobs that are not finished."""
+        """Return the unfinished jobs."""
         return [job for job in self.jobs() if not is_finished(job.folder)]
 
     def table(self, queue: Mapping[str, str] | None = None) -> dict[Job, JobState]:
         """Read the state of each job.
 
         Args:
-            queue: SLURM's, as `slurm_queue` returns it. By default SLURM is asked, and where it does not answer the
-                folders alone are read.
+            queue: as `slurm_queue` returns it; by default read from SLURM, and ignored if SLURM does not answer.
         """
+        jobs = self.jobs()
         with suppress(InputError):
-            queue = slurm_queue(self.jobs()) if queue is None else queue
-        return {job: read_state(job.folder, queue) for job in self.jobs()}
+            queue = slurm_queue(jobs) if queue is None else queue
+        return {job: read_state(job.folder, queue) for job in jobs}
 
     def compare_command(self) -> str:
-        """Return the command of the grid's comparison."""
+        """Return the command that compares the grid's methods."""
         command = ["segan_nnunet", "compare", "-d", str(dataset_number(self.dataset)), "-c", self.configuration]
         command += ["-tr", *self.trainers, "-p", *self.plans, "--folds", *map(str, self.folds)]
         command += ["--seeds", *map(str, self.seeds)] if self.seeds else []
         command += ["--baseline", self.baseline] if self.baseline else []
-        return shlex.join([*command, *(["--published"] if self.published else [])])
+        command += ["--published"] if self.published else []
+        return shlex.join(command)
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether training and validation are complete, with the predictions; nnU-Net writes the summary last."""
-    written = all((folder / name).is_file() for name in (FINAL, SUMMARY))
+    """Return whether training and validation are complete, with the predictions. nnU-Net writes the summary last."""
+    written = (folder / FINAL).is_file() and (folder / SUMMARY).is_file()
     return written and not is_exported(folder) and not missing_predictions(folder)
 
 
 def slurm_queue(jobs: Sequence[Job]) -> dict[str, str]:
-    """Ask SLURM for the states, such as PENDING, of this user's jobs, by id; of an array one by one.
+    """Return the state, such as PENDING, of each of this user's SLURM jobs by id, members of arrays included.
 
-    Args:
-        jobs: if none of them was ever submitted, or there is no SLURM here, the queue is empty.
+    The queue is empty if this machine has no SLURM, or none of the grid's `jobs` was ever submitted.
 
     Raises:
-        InputError: SLURM does not answer; with an empty queue all jobs would be submitted a second time.
+        InputError: SLURM does not answer. An empty queue would then submit all jobs a second time.
     """
     if shutil.which("squeue") is None or not any(submitted_as(job.folder) for job in jobs):
         return {}
     command = ["squeue", "--me", "--noheader", "--array", "--format=%i %T"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    squeue = subprocess.run(command, capture_output=True, text=True, check=False)
+    if squeue.returncode:
         raise InputError(
-            f"SLURM does not say which jobs are queued: {done.stderr.strip()}. Give the command again later"
+            f"SLURM does not say which jobs are queued: {squeue.stderr.strip()}. Give the command again later"
         )
-    return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip())
+    return dict(line.split(maxsplit=1) for line in squeue.stdout.splitlines() if line.strip())
 
 
 def submitted_as(folder: Path) -> str:
-    """Return the id of the SLURM job as which a job was last submitted; empty if it never was."""
+    """Return the id of the SLURM job that was submitted last for a fold; empty if there is none."""
     path = folder / SLURM_ID
     return path.read_text().strip() if path.is_file() else ""
 
@@ -202,94 +198,85 @@ def read_state(folder: Path, queue: Mapping[str, str] | None = None, lock_is_our
     """Read the state of a job.
 
     Args:
-        folder: of the job.
-        queue: SLURM's, as `slurm_queue` returns it. A job in it has not failed yet, whatever its last attempt left
-            behind: SLURM may still be ending it, or start it again.
-        lock_is_ours: the caller holds the fold's lock, and its training has ended.
+        folder: the job's folder.
+        queue: as `slurm_queue` returns it. A queued job has not failed, whatever its last attempt left in the folder:
+            SLURM may still be ending that attempt, or start the job again.
+        lock_is_ours: whether the caller holds the fold's lock, and its training has ended.
     """
     if is_finished(folder):
         return JobState(State.FINISHED)
-    record, progress, slurm_id = read_record(folder), read_progress(folder), submitted_as(folder)
-    if not lock_is_ours and is_locked(folder / LOCK):
-        host = f" on {record['host']}" if record.get("host") else ""
+    attempt, progress, slurm_id = optional_object(folder / ATTEMPT), read_progress(folder), submitted_as(folder)
+    if not lock_is_ours and is_locked(folder / FOLD_LOCK):
+        host = f" on {attempt['host']}" if attempt.get("host") else ""
         return JobState(State.RUNNING, f"{progress or 'starting'}{host}")
     if queue and slurm_id in queue:
         return JobState(State.QUEUED, f"SLURM job {slurm_id} is {queue[slurm_id]}")
     if is_exported(folder):
         return JobState(State.INSTALLED, "an exported model, which was not trained here")
-    if (status := record.get("status")) is not None:
+    if (status := attempt.get("status")) is not None:
         return JobState(State.FAILED, describe_failure(status, folder / LOG))
     details = ["trained, its predictions are not here"] if missing_predictions(folder) else []
     details += [f"submitted as SLURM job {slurm_id}"] if slurm_id else []
     if progress:
-        details.append(f"stopped after epoch {progress.done}{f' of {progress.asked}' if progress.asked else ''}")
+        details.append(f"stopped after epoch {progress.done}{f' of {progress.total}' if progress.total else ''}")
     return JobState(State.WAITING, ", ".join(details))
 
 
 class Progress(NamedTuple):
-    """Epochs done, of how many (None: not known yet), and their durations in s since the training was last started."""
+    """The progress of a training."""
 
-    done: int
-    asked: int | None
-    durations: list[float]
+    done: int  # finished epochs
+    total: int | None  # epochs of the whole training; None if not known yet
+    durations: list[float]  # seconds of each epoch since the training was last started
 
     def __str__(self) -> str:
         """E.g. `epoch 5 of 12, 0:01:10 left`."""
-        if self.asked is None:
+        if self.total is None:
             return f"epoch {self.done + 1}"
-        if self.done >= self.asked:
+        if self.done >= self.total:
             return "validating"
-        seconds = seconds_left(self.durations, self.asked - self.done) if self.durations else None
+        seconds = seconds_left(self.durations, self.total - self.done) if self.durations else None
         left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
-        return f"epoch {self.done + 1} of {self.asked}{left}"
+        return f"epoch {self.done + 1} of {self.total}{left}"
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """Read the progress from the latest of nnU-Net's logs that has an epoch; the same for every trainer."""
+    """Read the progress of any trainer from nnU-Net's latest log that has an epoch."""
     for path in sorted(folder.glob("training_log_*.txt"), key=lambda log: log.stat().st_mtime, reverse=True):
         events = EPOCH.findall(path.read_text(errors="replace"))
-        if begun := [int(number) for number, _ in events if number]:
-            asked = str(optional_object(folder / "debug.json").get("num_epochs"))  # not there yet, or half written
-            done = begun[-1] + (not events[-1][0])  # nnU-Net counts from 0
+        if started := [int(number) for number, _ in events if number]:
+            total = str(optional_object(folder / "debug.json").get("num_epochs"))  # the file may be incomplete
+            done = started[-1] + (not events[-1][0])  # nnU-Net counts from 0
             durations = [float(seconds) for _, seconds in events if seconds]
-            return Progress(done, int(asked) if asked.isdecimal() else None, durations)
+            return Progress(done, int(total) if total.isdecimal() else None, durations)
     return None
 
 
 def describe_failure(status: int | str, log: Path) -> str:
-    """Say how the latest attempt of a job ended, with the last line of its log that is not empty.
-
-    Args:
-        status: of the process, as `subprocess` has it, or the reason in words.
-        log: all that the attempts printed.
-    """
+    """Describe the end of a job's latest attempt by its return code or reason, and the last line of its log."""
     if isinstance(status, int):
         status = f"stopped by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    attempt = log.read_text(errors="replace").rpartition(ATTEMPT)[2].strip() if log.is_file() else "no log"
-    last_line = attempt.rpartition("\n")[2].strip()[-300:] or "empty log"
-    return f"{status}{', disk full' if DISK_FULL.search(attempt) else ''}: {last_line}"
+    output = log.read_text(errors="replace").rpartition(PROMPT)[2].strip() if log.is_file() else "no log"
+    last_line = output.rpartition("\n")[2].strip()[-300:] or "empty log"
+    return f"{status}{', disk full' if DISK_FULL.search(output) else ''}: {last_line}"
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read the record of the latest attempt; empty if there is none."""
-    return optional_object(folder / RECORD)
-
-
-def write_record(folder: Path, **record: Any) -> None:
+def write_attempt(folder: Path, **attempt: Any) -> None:
     """Replace the record of the latest attempt, atomically."""
-    write_json(folder / RECORD, record)
+    write_json(folder / ATTEMPT, attempt)
 
 
 def status_table(table: Mapping[Job, JobState], only_unfinished: bool = False) -> str:
-    """Return a line per job, or per job that is not finished, and the number of jobs in each state."""
-    shown = [
+    """Return a line per job, or per unfinished job, and the number of jobs in each state."""
+    rows = [
         (job.trainer, job.plans, str(job.fold), str(state.state), state.detail)
         for job, state in table.items()
         if not only_unfinished or state.state is not State.FINISHED
     ]
-    rows = [("trainer", "plans", "fold", "state", ""), *shown] if shown else []
-    widths = [max(len(row[column]) for row in rows) for column in range(4)] if shown else []
-    lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4]]).rstrip() for row in rows]
+    if rows:
+        rows.insert(0, ("trainer", "plans", "fold", "state", ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     counts = Counter(state.state for state in table.values())
     total = f"{len(table)} jobs: " + ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     return "\n".join([*lines, total])

@@ -1,4 +1,4 @@
-"""The executor for one machine: by default one job per GPU at a time, or one."""
+"""Run a grid on this machine: by default one job at a time per GPU, or one job without GPUs."""
 
 import contextlib
 import os
@@ -17,37 +17,37 @@ from segan_nnunet.folds.locks import StoppedError
 from segan_nnunet.grid.jobs import DISK_FULL, LOG, Grid, Job, JobState, Outcome, State, read_progress
 from segan_nnunet.grid.run_job import job_environment, run_job
 
-# that end a process unless it says otherwise: a closed terminal, Ctrl-C, Ctrl-\, kill, and warnings of batch systems
+# signals that end a process by default: a closed terminal, Ctrl-C, Ctrl-\, kill, and warnings of batch systems
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
 
 
 class LocalExecutor:
-    """Runs jobs on this machine, to the end of the grid. Its options are those of `executors.choose`."""
+    """Runs a grid on this machine until it ends. The options are those of `executors.choose`."""
 
     def __init__(
         self, device: str | None = None, gpus: int | None = None, at_once: int | None = None, sbatch: Sequence[str] = ()
     ) -> None:
         if sbatch:
-            raise InputError(f"--sbatch {' '.join(sbatch)} is for SLURM; add --executor slurm, or leave it out")
+            raise InputError(f"--sbatch {' '.join(sbatch)} is for SLURM; add --executor slurm, or leave --sbatch out")
         self.device = device or default_device()
         self.num_gpus = gpus or 1
         self.at_once = at_once
 
     def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
-        """Run the open jobs, then what follows."""
+        """Run the unfinished jobs, and call `then`."""
         run_locally(grid.open_jobs(), self.at_once)
         return then()
 
 
 def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
-    """Run jobs on this machine, and report on each. Their folders tell how they ended.
+    """Run jobs on this machine, and print how each ended. Their folders hold their states.
 
-    A job that fails does not stop the others. Ctrl-C, and any other signal that ends this process, ends them all; their
-    last checkpoints stay.
+    A failed job does not stop the others. Ctrl-C and any other signal that ends this process end all jobs, and keep
+    their last checkpoints.
 
     Args:
-        jobs: of one device and number of GPUs.
-        at_once: by default as many as there are sets of GPUs, or one without GPUs.
+        jobs: jobs with the same device and number of GPUs.
+        at_once: number of jobs at a time; by default the number of sets of GPUs, or one without GPUs.
 
     Raises:
         InputError: this machine has fewer GPUs than a job needs.
@@ -57,7 +57,9 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
     device, per_job = jobs[0].device, jobs[0].num_gpus
     gpus = visible_gpus() if device == "cuda" else []
     if device == "cuda" and len(gpus) < per_job:
-        raise InputError(f"{per_job} GPUs per job are needed and {len(gpus)} are here; or use -device cpu")
+        raise InputError(
+            f"{per_job} GPUs per job are needed and {len(gpus)} are here; lower --gpus, or use -device cpu"
+        )
     sets = gpu_sets(gpus, per_job)
     at_once = at_once or max(1, len(sets))
     cores = max(1, usable_cores() // min(at_once, len(jobs)))
@@ -78,7 +80,7 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
             return run_job(job, environment, stop=stop)
         except StoppedError:
             raise
-        except Exception as error:  # its folder cannot be written, the disk is full: the other jobs go on
+        except Exception as error:  # for example a full disk or a read-only folder; the other jobs go on
             full = "disk full: " if DISK_FULL.search(str(error)) else ""
             return JobState(State.FAILED, detail=full + (str(error) or type(error).__name__))
         finally:
@@ -86,7 +88,7 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
             free.put(gpu)
 
     def progress() -> Text:
-        with contextlib.suppress(OSError):  # a log that is being moved, a stale handle
+        with contextlib.suppress(OSError):  # for example a stale handle of a file server
             return Text("\n".join(f"{job}: {read_progress(job.folder) or 'starting'}" for job in list(running)))
         return Text()
 
@@ -99,7 +101,7 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
             futures = {pool.submit(run, job): job for job in jobs}
             for future in as_completed(futures):
                 report(say, futures[future], future.result())
-        except BaseException:  # Ctrl-C above all
+        except BaseException:  # Ctrl-C and other signals
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
@@ -107,15 +109,12 @@ def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:
 
 @contextlib.contextmanager
 def ending_signals(stop: threading.Event) -> Iterator[None]:
-    """Let every signal that would end this process set `stop` and then end it; further ones change nothing.
+    """Make each signal that would end this process set `stop`, which the trainings watch, and ignore later signals.
 
-    Trainings have sessions of their own, which these signals do not reach: without this they would go on alone. An
-    ignored signal stays ignored, as SIGHUP is under nohup.
-
-    Args:
-        stop: the event that the trainings watch.
+    Trainings have sessions of their own, which signals to this process do not reach, so they would continue alone. An
+    ignored signal stays ignored, such as SIGHUP under nohup.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set handlers
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
     handlers = {number: signal.getsignal(number) for number in ENDING}
@@ -123,7 +122,7 @@ def ending_signals(stop: threading.Event) -> Iterator[None]:
 
     def end(number: int, _: object) -> None:
         stop.set()
-        for each in handlers:  # an impatient second one would leave behind the trainings that are being ended
+        for each in handlers:  # a second signal would interrupt the ending of the trainings
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
@@ -137,20 +136,20 @@ def ending_signals(stop: threading.Event) -> Iterator[None]:
 
 
 def report(say: Callable[[str], None], job: Job, state: JobState) -> None:
-    """Say in one line how a job ended, and where a failure can be read."""
+    """Print one line about the end of a job, with the log of a failure."""
     failure = f", {state.detail} ({job.folder / LOG})" if state.state is State.FAILED else ""
     say(f"{job}: {state.state}{failure}")
 
 
 def visible_gpus() -> list[str]:
     """Return the ids of the CUDA devices that this process may use."""
-    import torch  # seconds; only where GPUs are asked for
+    import torch  # seconds; needed for GPUs only
 
     count = torch.cuda.device_count()
-    named = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
-    return named[:count] if named else [str(gpu) for gpu in range(count)]
+    visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    return visible[:count] or [str(gpu) for gpu in range(count)]
 
 
 def gpu_sets(gpus: Sequence[str], per_job: int) -> list[str]:
-    """Divide GPUs among jobs: values for CUDA_VISIBLE_DEVICES, none of which share a GPU."""
+    """Return disjoint sets of GPUs for jobs, as values of CUDA_VISIBLE_DEVICES."""
     return [",".join(gpus[first : first + per_job]) for first in range(0, len(gpus) - per_job + 1, per_job)]

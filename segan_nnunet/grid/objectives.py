@@ -1,6 +1,6 @@
-"""The objectives of trainers as they are now. Only an instance knows its objective, and nnU-Net's begin a log.
+"""Ask trainers for their present objectives. Only an instance knows its objective, and nnU-Net's instances write logs.
 
-So they are made in a process of its own, with a folder of results of its own: `python -m segan_nnunet.grid.objectives`.
+So another process makes them, with an empty folder of results: `python -m segan_nnunet.grid.objectives`.
 """
 
 import json
@@ -21,7 +21,7 @@ from segan_nnunet.trainer_search import find_trainer
 
 
 def current_objectives(jobs: Collection[Job]) -> dict[Job, dict[str, Any] | None]:
-    """Return the objective of each job's trainer as it is now; None where it is not ours, or cannot be made here."""
+    """Return the present objective of each job's trainer; None if it is not ours or cannot be made here."""
     if not jobs:
         return {}
     with tempfile.TemporaryDirectory() as folder:
@@ -30,25 +30,25 @@ def current_objectives(jobs: Collection[Job]) -> dict[Job, dict[str, Any] | None
             [sys.executable, "-m", "segan_nnunet.grid.objectives", json.dumps([*map(asdict, jobs)]), str(answer)],
             env={**os.environ, "nnUNet_results": folder, "nnUNet_wandb_enabled": "0"},
             capture_output=True,
-            check=False,  # a user's trainer may end the process: then nothing is known
+            check=False,  # a user's trainer may end the process; then no objective is known
         )
         objectives = optional_object(answer).get("objectives") or [None] * len(jobs)
     return dict(zip(jobs, objectives, strict=True))
 
 
 def objective_of(job: Job) -> dict[str, Any] | None:
-    """Make the trainer of a job and return its objective; None where it has none, or cannot be made."""
+    """Make the trainer of a job and return its objective; None if it has none or cannot be made."""
     import torch  # seconds to import
 
     try:
         plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
-        described = read_object(job.preprocessed / "dataset.json")
-        trainer = find_trainer(job.trainer)(plans, job.configuration, job.fold, described, torch.device("cpu"))
+        dataset = read_object(job.preprocessed / "dataset.json")
+        trainer = find_trainer(job.trainer)(plans, job.configuration, job.fold, dataset, torch.device("cpu"))
         if not hasattr(trainer, "objective"):
             return None
         trainer.initialize()
         return FoldRecord(objective=trainer.objective()).content()["objective"]
-    except (Exception, SystemExit):  # a user's trainer raises anything, and so do plans that it does not fit
+    except (Exception, SystemExit):  # a user's trainer may raise anything, also about plans
         return None
 
 

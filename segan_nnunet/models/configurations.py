@@ -1,4 +1,4 @@
-"""Configurations of plans, derived from nnU-Net's: Figure 1's segmentor, or nnU-Net's network at another width."""
+"""Derive configurations of plans from nnU-Net's: Figure 1's segmentor, or nnU-Net's network at another width."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,20 +24,20 @@ def segan_configuration(
 
     Args:
         configuration: nnU-Net's, with its planned patch_size and batch_size.
-        width: feature maps of the first block.
+        width: feature maps of the first block; by default the paper's 64.
         batch_size: samples per step; by default the paper's 64 in 2-D, nnU-Net's own in 3-D.
-        patch_size: voxels per axis; by default the paper's 160 in 2-D, and never more than the largest multiple of 16
-            that nnU-Net's planned patch allows.
+        patch_size: voxels per axis; by default the paper's 160 in 2-D, but no more than the largest multiple of 16
+            within nnU-Net's planned patch.
 
     Raises:
-        InputError: a patch that is not a multiple of 16 or has another number of axes; a batch too small for one block
-            of 16.
+        InputError: the patch is not a multiple of 16 or has another number of axes; or the batch is too small for one
+            block of 16.
     """
     planned = configuration["patch_size"]
     dimension = len(planned)
     if patch_size is None:
-        most = PAPER_PATCH if dimension == 2 else max(planned)
-        patch_size = [max(SIZE_MULTIPLE, min(most, size) // SIZE_MULTIPLE * SIZE_MULTIPLE) for size in planned]
+        largest = PAPER_PATCH if dimension == 2 else max(planned)
+        patch_size = [max(SIZE_MULTIPLE, min(largest, size) // SIZE_MULTIPLE * SIZE_MULTIPLE) for size in planned]
     elif len(patch_size) != dimension or any(size < 1 or size % SIZE_MULTIPLE for size in patch_size):
         raise InputError(
             f"patch size {' '.join(map(str, patch_size))} does not fit: it needs {dimension} numbers, each a multiple "
@@ -48,7 +48,7 @@ def segan_configuration(
     if batch_size * math.prod(size // SIZE_MULTIPLE for size in patch_size) < 2:
         raise InputError(
             f"a batch of {batch_size} with the patch {' '.join(map(str, patch_size))} leaves one value per feature in "
-            "the segmentor's last block, of which batch norm has no variance; take a larger batch or patch"
+            "the segmentor's last block, and batch norm has no variance of one value. Take a larger batch or patch"
         )
     architecture = {
         "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
@@ -58,7 +58,7 @@ def segan_configuration(
         },
         "_kw_requires_import": ["conv_op"],
     }
-    # without a next stage, to which nnU-Net would hand its validation: SegANPlans have no cascade
+    # nnU-Net would hand the validation to a next stage, but SegANPlans have no cascade
     kept = {key: value for key, value in configuration.items() if key != "next_stage"}
     return {**kept, "patch_size": list(patch_size), "batch_size": batch_size, "architecture": architecture}
 
@@ -69,16 +69,16 @@ def narrowed_configuration(
     batch_size: int | None = None,
     patch_size: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """Take one of nnU-Net's configurations with its own network at another width, batch or patch.
+    """Return one of nnU-Net's configurations with its own network at another width, batch or patch.
 
     Args:
         configuration: nnU-Net's.
-        width: feature maps of the first stage; the others are in the same proportion to it as before.
+        width: feature maps of the first stage; the other stages keep their proportion to it.
         batch_size: samples per step; by default nnU-Net's.
         patch_size: voxels per axis; by default nnU-Net's.
 
     Raises:
-        InputError: a patch that the network's strides do not divide, or of another number of axes.
+        InputError: the network's strides do not divide the patch, or it has another number of axes.
     """
     kept = deepcopy({key: value for key, value in configuration.items() if key != "next_stage"})
     settings = kept["architecture"]["arch_kwargs"]
@@ -94,27 +94,25 @@ def narrowed_configuration(
     return {**kept, "patch_size": patch_size, "batch_size": batch_size or configuration["batch_size"]}
 
 
-Derive = Callable[[dict[str, Any], int | None, int | None, Sequence[int] | None], dict[str, Any]]
-NETWORKS: dict[str, Derive] = {"segan": segan_configuration, "nnunet": narrowed_configuration}
+NETWORKS: dict[str, Callable[..., dict[str, Any]]] = {"segan": segan_configuration, "nnunet": narrowed_configuration}
 
 
 def derived_plans(
     nnunet_plans: dict[str, Any],
     configurations: Sequence[str],
-    derive: Derive,
-    width: int | None = None,
-    batch_size: int | None = None,
-    patch_size: Sequence[int] | None = None,
+    derive: Callable[[dict[str, Any]], dict[str, Any]],
     plans_name: str = "SegANPlans",
 ) -> dict[str, Any]:
-    """Derive plans from nnU-Net's: all but network, patch and batch stays, the data identifier included.
+    """Derive plans from nnU-Net's. All but network, patch and batch stays, also the data identifier.
 
     Args:
-        derive: `segan_configuration` or `narrowed_configuration`.
-        nnunet_plans, configurations, width, batch_size, patch_size, plans_name: as in `plan`.
+        nnunet_plans: nnU-Net's plans.
+        configurations: names of the configurations to derive.
+        derive: one of `NETWORKS`, with its settings.
+        plans_name: name of the derived plans.
 
     Raises:
-        InputError: a configuration is not in nnU-Net's plans.
+        InputError: a configuration is not in nnU-Net's plans, lacks a part, or is the second stage of a cascade.
     """
     plans = {**deepcopy(nnunet_plans), "plans_name": plans_name, "configurations": {}}
     for name in configurations:
@@ -125,12 +123,12 @@ def derived_plans(
             )
         configuration = deepcopy(nnunet_plans["configurations"][name])
         if "inherits_from" in configuration:
-            raise InputError(f"'{name}' is the second stage of a cascade, which {plans_name} do not have")
+            raise InputError(f"'{name}' is the second stage of a cascade, and {plans_name} have none. Plan 3d_fullres")
         try:
-            plans["configurations"][name] = derive(configuration, width, batch_size, patch_size)
+            plans["configurations"][name] = derive(configuration)
         except KeyError as error:
             raise InputError(
                 f"the configuration {name} of {nnunet_plans.get('plans_name')} has no {error}, which nnU-Net plans. "
-                "Bring that part of the plans back, or remove the file and plan anew"
+                "Restore that part of the plans, or remove the file and plan anew"
             ) from error
     return plans

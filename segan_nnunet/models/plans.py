@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -42,51 +43,53 @@ def plan(
     spacing_mm: Sequence[float] | None = None,
     network: str = "segan",
 ) -> Path:
-    """Plan and preprocess a dataset with nnU-Net where that is missing, and write SegANPlans.json beside its plans.
+    """Plan and preprocess a dataset with nnU-Net where needed, and write SegANPlans.json beside nnU-Net's plans.
 
-    At another voxel size the plans are others: nnUNetPlans_2mm and SegANPlans_2mm for 2 mm along every axis, with
-    preprocessed data of their own.
+    Another voxel size has plans and preprocessed data of its own: nnUNetPlans_2mm and SegANPlans_2mm for 2 mm along
+    every axis.
 
     Args:
         dataset_id: a dataset in nnUNet_raw.
         configurations: nnU-Net's configurations, such as 2d and 3d_fullres.
-        width: feature maps of the segmentor's first block, by default the paper's 64; the next ones have 2, 4 and 8
-            times as many. Of nnU-Net's network: of its first stage, by default its own; the next ones in proportion.
+        width: feature maps of the first stage; the other stages are in proportion to it. By default the paper's 64,
+            or nnU-Net's own for its network.
         batch_size, patch_size: see `segan_configuration`.
-        plans_name: name of the plans to write; by default SegANPlans, with the voxel size where one is given, and for
+        plans_name: name of the plans to write; by default SegANPlans with the suffix of the voxel size, and for
             nnU-Net's network nnUNetPlans_width16.
-        num_processes: for preprocessing; by default nnUNet_def_n_proc, or one per processor.
+        num_processes: processes that preprocess; by default nnUNet_def_n_proc, or one per processor.
         spacing_mm: voxel size to resample to, along the axes z y x as nnU-Net reads them; by default nnU-Net's choice,
-            the median of the cases. In 2-D the slices stay where they are, and the last two count.
-        network: segan, Figure 1's segmentor; or nnunet, nnU-Net's own, with other widths, patch or batch.
+            the median of the cases. A 2-D configuration keeps its slices and uses the last two.
+        network: segan, Figure 1's segmentor; or nnunet, nnU-Net's own, at another width, patch or batch.
 
     Returns:
         The plans file.
 
     Raises:
-        InputError: the dataset is missing, its dataset.json has another form than nnU-Net's, a configuration is not in
-            nnU-Net's plans, a voxel size or a name is none, plans name another dataset than their folder, or
+        InputError: the dataset is missing, its dataset.json is not in nnU-Net's form, a configuration is not in
+            nnU-Net's plans, a voxel size or a name is invalid, plans name another dataset than their folder, or
             preprocessed data belong to other plans or older files.
     """
     if network not in NETWORKS:
-        raise InputError(f"there is no network {network}; there are {', '.join(NETWORKS)}")
+        raise InputError(f"there is no network {network}; the networks are {', '.join(NETWORKS)}")
     resolution = spacing_suffix(spacing_mm)
     nnunet_name = NNUNET_PLANS + resolution
-    plans_name = plans_name or default_name(network, resolution, width)
+    default_name = SEGAN_PLANS + resolution
+    if network != "segan":
+        default_name = f"{nnunet_name}_{f'width{width}' if width else 'derived'}"
+    plans_name = plans_name or default_name
     if set(plans_name) & set("/\\") or "__" in plans_name:
-        raise InputError(f"--plans-name {plans_name}: names of plans go into folders' names, without / and __")
+        raise InputError(f"--plans-name {plans_name}: folders are named after plans. Choose a name without / and __")
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
     num_processes = number_of_processes(num_processes)
     path = preprocessed / f"{plans_name}.json"
-    check_described(preprocessed.name)
+    check_dataset_json(preprocessed.name)
     with planning_lock(preprocessed):
         earlier = read_plans(preprocessed, plans_name)["configurations"] if path.is_file() else {}
         plan_with_nnunet(dataset_id, preprocessed, num_processes, nnunet_name, spacing_mm)
         nnunet_plans = read_plans(preprocessed, nnunet_name)
-        plans = derived_plans(
-            nnunet_plans, configurations, NETWORKS[network], width, batch_size, patch_size, plans_name
-        )
-        check_nothing_is_trained(preprocessed.name, plans_name, earlier, plans["configurations"])
+        derive = partial(NETWORKS[network], width=width, batch_size=batch_size, patch_size=patch_size)
+        plans = derived_plans(nnunet_plans, configurations, derive, plans_name)
+        check_untrained(preprocessed.name, plans_name, earlier, plans["configurations"])
         plans["configurations"] = {**earlier, **plans["configurations"]}
         for configuration in configurations:
             preprocess_with_nnunet(preprocessed, nnunet_plans, configuration, num_processes)
@@ -94,85 +97,74 @@ def plan(
     return path
 
 
-def check_described(dataset: str) -> None:
-    """Check the dataset.json that nnU-Net is to plan with, in nnUNet_raw, or else in nnUNet_preprocessed.
+def check_dataset_json(dataset: str) -> None:
+    """Check a dataset's dataset.json in nnUNet_raw, or else in nnUNet_preprocessed.
 
     Raises:
-        InputError: it is missing, or not in the form that nnU-Net needs.
+        InputError: the file is missing, or not in the form that nnU-Net needs to plan.
     """
     folders = filter(None, map(folder_variable, ("nnUNet_raw", "nnUNet_preprocessed")))
-    places = [folder / dataset / "dataset.json" for folder in folders]
-    read_dataset(next((path for path in places if path.is_file()), places[0]), PLANNING)
+    paths = [folder / dataset / "dataset.json" for folder in folders]
+    read_dataset(next((path for path in paths if path.is_file()), paths[0]), PLANNING)
 
 
-def default_name(network: str, resolution: str, width: int | None) -> str:
-    """The name of plans that were given none: SegANPlans_2mm, nnUNetPlans_2mm_width16, nnUNetPlans_derived."""
-    if network == "segan":
-        return SEGAN_PLANS + resolution
-    return f"{NNUNET_PLANS}{resolution}_{f'width{width}' if width else 'derived'}"
-
-
-def check_nothing_is_trained(dataset: str, name: str, earlier: dict[str, Any], planned: dict[str, Any]) -> None:
-    """Check that no model was trained under plans that are about to change: its folds would be of two networks.
+def check_untrained(dataset: str, name: str, earlier: dict[str, Any], planned: dict[str, Any]) -> None:
+    """Check that no model was trained under an earlier configuration of plans that is about to change.
 
     Raises:
-        InputError: one was.
+        InputError: a model was; its folds would have different networks.
     """
     results = folder_variable("nnUNet_results")
     for configuration, settings in planned.items():
         if not results or configuration not in earlier or earlier[configuration] == settings:
             continue
         checkpoints = sorted((results / dataset).glob(f"*__{name}__{configuration}/fold_*/checkpoint_*.pth"))
-        trained = [path for path in checkpoints if model_parts(path.parent.parent.name).plans == name]
-        if trained:
+        folds = [path.parent for path in checkpoints if model_parts(path.parent.parent.name).plans == name]
+        if folds:
             differing = ", ".join(differing_settings(settings, earlier[configuration]))
             raise InputError(
-                f"{trained[0].parent} was trained under {name} as they are now, of which {differing} would change: the "
-                "model's folds would be of two networks, and it could not predict. Give the new plans a name of their "
-                "own: --plans-name"
+                f"{folds[0]} was trained under {name} as they are now, and {differing} would change. The folds of that "
+                "model would then have two networks, and it could not predict. Give the new plans a name of their own: "
+                "--plans-name"
             )
 
 
 def spacing_suffix(spacing_mm: Sequence[float] | None) -> str:
-    """What a voxel size adds to the name of plans: _2mm, or _1x2x2mm where the axes differ; nothing for None.
+    """Return the suffix of plans at a voxel size: _2mm, or _1x2x2mm if the axes differ; empty for None.
 
     Raises:
-        InputError: not three numbers above 0.
+        InputError: the voxel size is not three numbers above 0.
     """
     if spacing_mm is None:
         return ""
+    sizes = [f"{size:g}" for size in spacing_mm]
     if len(spacing_mm) != 3 or not all(0 < size < float("inf") for size in spacing_mm):
         raise InputError(
             f"a voxel size is three numbers above 0, in mm along z, y and x, such as --spacing 2 2 2; not "
-            f"{' '.join(f'{size:g}' for size in spacing_mm)}"
+            f"{' '.join(sizes)}"
         )
-    sizes = [f"{size:g}" for size in spacing_mm]
     return f"_{sizes[0] if len(set(sizes)) == 1 else 'x'.join(sizes)}mm"
 
 
 def plan_with_nnunet(
-    dataset_id: int,
-    preprocessed: Path,
-    num_processes: int,
-    plans_name: str = NNUNET_PLANS,
-    spacing_mm: Sequence[float] | None = None,
+    dataset_id: int, preprocessed: Path, num_processes: int, plans_name: str, spacing_mm: Sequence[float] | None
 ) -> None:
-    """Extract nnU-Net's fingerprint and make its plans, of its own voxel size or of another, where they are missing.
+    """Extract nnU-Net's fingerprint and make its plans, at its own voxel size or another, unless the plans exist.
 
     Raises:
-        InputError: links to images point nowhere, or dataset.json counts other training cases than there are.
+        InputError: links to images point nowhere, or dataset.json states another number of training cases.
     """
     if (preprocessed / f"{plans_name}.json").is_file():
         return
     raw = nnunet_folder("nnUNet_raw") / preprocessed.name
-    described = read_dataset(raw / "dataset.json", PLANNING)
+    dataset = read_dataset(raw / "dataset.json", PLANNING)
     check_links(raw)
-    problem = raw_problem(raw, described) or wrong_number(raw / "dataset.json", raw_cases(raw, described))
+    problem = raw_problem(raw, dataset) or wrong_number(raw / "dataset.json", raw_cases(raw, dataset))
     if problem:
         raise InputError(f"{problem}. Correct that, and plan again")
     check_readable(sources(raw)[:1])  # nnU-Net tries its readers on it, and prints a traceback of each
     if (fingerprint := preprocessed / "dataset_fingerprint.json").is_file():
-        read_object(fingerprint)  # nnU-Net takes an earlier one as it is
+        read_object(fingerprint)  # nnU-Net uses an existing fingerprint unchecked
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet  # imports torch: seconds
 
     with nnunet_refusals(preprocessed.name):
@@ -180,7 +172,7 @@ def plan_with_nnunet(
             [dataset_id], num_processes=num_processes, check_dataset_integrity=True, clean=False
         )
     other = {"overwrite_target_spacing": tuple(spacing_mm), "overwrite_plans_name": plans_name} if spacing_mm else {}
-    # nnU-Net's planner takes as many threads as trainings may augment with, and fails where that is 0
+    # nnU-Net's planner uses as many threads as augmentation may have processes, and fails at 0
     threads = mock.patch.dict(os.environ, {DA: "1"} if os.environ.get(DA) == "0" else {})
     with threads, nnunet_refusals(preprocessed.name):
         nnunet.plan_experiments([dataset_id], **other)

@@ -1,1 +1,1 @@
-"""What nnU-Net's validations left behind, as methods to compare."""
+"""Read the results of nnU-Net's validations as methods to compare."""

@@ -1,6 +1,7 @@
-"""The trainers of a dataset as methods: on their validation cases, beside other predictions of the same cases."""
+"""The trainers of a dataset as methods on their validation cases, beside other predictions of the same cases."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import read_labelling
@@ -27,7 +28,7 @@ def compared_trainers(
     folders: Folders,
     intersection: bool = False,
 ) -> MethodsOnCases:
-    """Return the trainers of a dataset, on their validation cases, and other predictions of the same cases.
+    """Return the trainers of a dataset on their validation cases, and other predictions of the same cases.
 
     Raises:
         InputError: a trainer or a fold is missing, the split breaks a rule, folds or seeds of one method were trained
@@ -39,18 +40,19 @@ def compared_trainers(
     labelling = read_labelling(folders.dataset_json or preprocessed / "dataset.json")
     splits = read_splits(preprocessed, to_train=False)
     trained = [trained_predictions(model, folds, labelling, splits) for model in models]
-    for each in trained:
-        check_validated_once(splits or [], each.fold_of.values(), preprocessed / SPLITS_FILE)
-    for method in dict.fromkeys(each.method for each in trained):
-        check_one_method(
-            [fold.summary.parents[1] for each in trained if each.method == method for fold in each.trained_folds]
-        )
-    used = sorted({fold.number for each in trained for fold in each.trained_folds})
-    title = f"validation cases of {name}, fold{'s' if len(used) > 1 else ''} {', '.join(map(str, used))}"
+    folds_of: dict[str, list[Path]] = {}
+    for predictions in trained:
+        check_validated_once(splits or [], predictions.fold_of.values(), preprocessed / SPLITS_FILE)
+        fold_folders = [fold.summary.parents[1] for fold in predictions.trained_folds]
+        folds_of.setdefault(predictions.method, []).extend(fold_folders)
+    for of_method in folds_of.values():
+        check_one_method(of_method)
+    numbers = sorted({fold.number for predictions in trained for fold in predictions.trained_folds})
+    title = f"validation cases of {name}, fold{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
     title += f", configuration {', '.join(configurations)}"
-    predictions = trained + folder_predictions(folders.predictions, labelling.file_ending)
+    methods = trained + folder_predictions(folders.predictions, labelling.file_ending)
     references = segmentations(preprocessed / "gt_segmentations", labelling.file_ending)
-    kept, left_out = common_cases(predictions, references, every_reference=False, intersection=intersection)
+    kept, left_out = common_cases(methods, references, every_reference=False, intersection=intersection)
     images = [folders.images or raw / "imagesTr"]
     patients, grades = patients_and_grades(kept[0].files, raw, folders.patients)
     exported = "" if trainers else exported_models(results, configurations).strip()
