@@ -33,6 +33,15 @@ def voxels(path: Path | str) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+def test_a_channel_that_the_simulation_does_not_know_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = load_release("brats2015")
+    first = next(iter(release.channels.values()))
+    monkeypatch.setattr(simulation, "load_release", lambda _: replace(release, channels={"ADC": first}))
+    with pytest.raises(InputError, match="BRATS 2015 has the channel ADC, and the simulation knows only T1, "):
+        simulation.simulate_release(tmp_path, cases=1)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("nnunet_in_threads")
 @pytest.mark.parametrize("key", available_releases())
 def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,8 @@
-"""Check whether a fold may be continued, counted, compared or exported. Each reason against it is one `yield`."""
+"""Check whether a fold may be continued, counted, compared or exported. Each reason against it is one `yield`.
+
+`changes` compares a fold with the present data and trainer. It applies only to CONTINUE and COUNT, because the scores
+of a finished fold stay valid. `check_one_method` compares the folds of one method with each other.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import product

@@ -216,13 +216,18 @@ def simulate_release(folder: Path, cases: int, seed: int = 0, key: str = "brats2
         with_truth: whether the cases have a truth; without it they are test cases.
 
     Raises:
-        InputError: fewer than one case, the folder already holds the release or cannot be written, or there is no such
-            release.
+        InputError: fewer than one case, the folder already holds the release or cannot be written, there is no such
+            release, or the simulation does not know one of its channels.
     """
     release = load_release(key)
     root = folder / release.example["folder"]
     if cases < 1:
         raise InputError(f"{cases} cases cannot be simulated; at least 1 is needed")
+    if unknown := [name for name in release.channels if name not in CONTRASTS]:
+        raise InputError(
+            f"{release.title} has the channel {unknown[0]}, and the simulation knows only {', '.join(CONTRASTS)}. "
+            "Rename the channel in the release's table, or add its contrasts to CONTRASTS"
+        )
     grades = ["LGG" if index % LOW_GRADE_EVERY == LOW_GRADE_EVERY - 1 else "HGG" for index in range(cases)]
     with output_folder(root, option="FOLDER") as partial:
         anatomy = icbm152()
