@@ -53,7 +53,7 @@ def test_imports_go_one_way() -> None:
     assert seen > 100
 
 
-def test_the_comparison_is_a_room_of_its_own() -> None:
+def test_the_comparison_imports_only_modules_without_torch_and_nnunet() -> None:
     """It imports what reads data and the modules below, so that it runs without torch and nnU-Net."""
     of_data = {"volumes", "labelling", "case_table", "environment", "progress"}
     below = {"errors", "file_kinds", "text_files", "text_enum"}
@@ -64,7 +64,7 @@ def test_the_comparison_is_a_room_of_its_own() -> None:
             assert known, f"{path} imports segan_nnunet.{module}"
 
 
-def test_the_oldest_versions_are_those_that_the_packages_allow() -> None:
+def test_lowest_txt_pins_the_oldest_allowed_versions() -> None:
     oldest = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (TOP / "packaging" / "lowest.txt").read_text(), re.MULTILINE))
     for project in ("pyproject.toml", "packaging/compare/pyproject.toml"):
         dependencies = re.search(r"^dependencies = \[\n(.*?)^\]", (TOP / project).read_text(), re.DOTALL | re.MULTILINE)

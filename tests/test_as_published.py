@@ -19,7 +19,7 @@ def published(nnunet_folders: Path) -> Any:
     return trainer
 
 
-def test_the_critic_sees_intensities_from_0_to_1_and_compares_mean_absolute_differences(published: Any) -> None:
+def test_the_critic_gets_intensities_from_0_to_1_and_compares_mean_absolute_differences(published: Any) -> None:
     batch = a_batch()
     data = batch["data"]
     extent = data.amax((2, 3), keepdim=True) - data.amin((2, 3), keepdim=True)
@@ -34,7 +34,7 @@ def test_the_critic_sees_intensities_from_0_to_1_and_compares_mean_absolute_diff
     torch.testing.assert_close(play(published, batch)["distances"], torch.stack(expected).detach())
 
 
-def test_every_parameter_of_the_critic_is_clamped(published: Any) -> None:
+def test_training_clamps_every_parameter_of_the_critic(published: Any) -> None:
     assert max(p.abs().max() for p in published.critic.parameters()) <= 0.01, "from the start on"
     for parameter in published.critic.parameters():
         torch.nn.init.constant_(parameter, -7.0)
@@ -57,7 +57,7 @@ def test_the_first_step_of_rmsprop_is_ten_times_the_rate_for_both_players(publis
         torch.testing.assert_close(step[clear], 2e-4 * gradient[clear].sign(), rtol=2e-3, atol=1e-7)
 
 
-def test_errors_cannot_be_balanced_where_the_distances_have_no_divisor(nnunet_folders: Path) -> None:
+def test_balanced_errors_refuse_distances_without_a_divisor(nnunet_folders: Path) -> None:
     balanced = type("Mine", (BalancedErrors, load_trainers().SegANTrainer_asPublished), {})
     with pytest.raises(InputError, match="Mine sets divisor_gradient, but its distances are not relative_distances"):
         play(build(balanced, nnunet_folders), a_batch())
@@ -67,7 +67,7 @@ def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_balanced_errors_change_the_segmentor_s_phase_alone(nnunet_folders: Path) -> None:
+def test_balanced_errors_change_only_the_segmentor_phase(nnunet_folders: Path) -> None:
     catalogue = load_trainers()
     kinds = [type("Mine", (BalancedErrors, catalogue.SegANTrainer), {"divisor_gradient": dial}) for dial in (1.0, 0.0)]
     plain, same, balanced = (build(kind, nnunet_folders) for kind in (catalogue.SegANTrainer, *kinds))

@@ -79,7 +79,7 @@ def convolution_flops(module: nn.Module, image: torch.Tensor) -> list[int]:
     return flops
 
 
-def test_operations_are_those_of_the_design() -> None:
+def test_counted_operations_equal_those_of_the_design() -> None:
     """A backward pass costs a forward's operations for the weights and as many for the input, where each is needed.
 
     The segmentor: 3 S, but nothing for the image's gradient. A critic: twice that in its own phase; in the segmentor's
@@ -98,7 +98,7 @@ def test_operations_are_those_of_the_design() -> None:
     assert operations(build(AuthorsLoop, TINY), TINY.make_batch()) == authors
 
 
-def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_benchmark_runs_in_3d_and_keeps_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module("segan_nnunet.experiments.benchmark.pipeline")  # the package has a function of this name
     monkeypatch.setattr(module, "CASE_SHAPE", (32, 32, 32))
     monkeypatch.setattr(steps_module, "attainable_rate", partial(steps_module.attainable_rate, repetitions=1))
@@ -114,7 +114,7 @@ def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeyp
     assert dict(os.environ) == before
 
 
-def test_the_loader_or_the_step_is_the_limit() -> None:
+def test_the_pipeline_table_names_the_slower_of_loader_and_step() -> None:
     """4 processes make 100 images per second: a step that takes 0.08 s for 16, 200 per second, wants 8 of them."""
     workload = Workload(batch=16)
     rows = [Measured(name, [time], 1, 1, None, 1) for name, time in (("slow", 1.0), ("fast", 0.08))]
@@ -124,7 +124,7 @@ def test_the_loader_or_the_step_is_the_limit() -> None:
     assert "of the process" not in step_table(workload, rows), "a GPU's table has its allocator's column alone"
 
 
-def test_without_a_gpu_its_check_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_gpu_check_without_a_gpu_prints_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert check_device(tmp_path / "check") is None
@@ -132,7 +132,7 @@ def test_without_a_gpu_its_check_is_a_sentence(capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "check").exists()
 
 
-def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_part_keeps_the_results_of_the_other_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module("segan_nnunet.experiments.device_check")
 
     def fails(size: object) -> None:
@@ -147,7 +147,7 @@ def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "performance.md").exists()
 
 
-def test_an_earlier_check_s_trainings_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_the_gpu_check_refuses_a_folder_with_earlier_trainings(tmp_path: Path) -> None:
     (tmp_path / "simulated").mkdir()
     with pytest.raises(InputError, match="holds simulated, which this command did not write"):
         check_device(tmp_path, "cpu", small=True)

@@ -18,7 +18,7 @@ def verbs() -> Any:
     return typer.main.get_command(app)
 
 
-def test_options_of_several_values_are_expanded_by_verb(verbs: Any) -> None:
+def test_options_of_several_values_expand_by_verb(verbs: Any) -> None:
     given = "crossval -d 15 -tr A B -p P Q --folds 0 1 --seeds 3"
     expanded = "crossval -d 15 -tr A -tr B -p P -p Q --folds 0 --folds 1 --seeds 3"
     assert expand_values(given.split(), verbs) == expanded.split()
@@ -28,18 +28,18 @@ def test_options_of_several_values_are_expanded_by_verb(verbs: Any) -> None:
 
 
 @pytest.mark.parametrize("given", ["crossval -c 2d -c 3d_fullres", "export -tr A -tr B", "compare -o X -o Y"])
-def test_an_option_of_one_value_given_twice_is_refused(given: str, verbs: Any) -> None:
+def test_a_repeated_option_of_one_value_is_refused(given: str, verbs: Any) -> None:
     with pytest.raises(InputError, match="takes one value, and is given twice"):
         expand_values(given.split(), verbs)
 
 
 @pytest.mark.parametrize("verb", ["crossval -d 1 -tr X -c 2d 3d_fullres", "export -d 1 -o Z -tr A B"])
-def test_a_value_too_many_ends_with_an_error(verb: str, verbs: Any) -> None:
+def test_a_surplus_value_ends_with_an_error(verb: str, verbs: Any) -> None:
     result = CliRunner().invoke(app, expand_values(verb.split(), verbs))
     assert result.exit_code == 2 and "unexpected extra argument" in result.output
 
 
-def test_fold_all_is_explained() -> None:
+def test_an_error_explains_fold_all() -> None:
     assert numbered_folds(["0", "2"]) == [0, 2] and numbered_folds(None) is None
     with pytest.raises(InputError, match="fold all trains on every case.*export -f all"):
         numbered_folds(["all"])
@@ -47,7 +47,7 @@ def test_fold_all_is_explained() -> None:
         numbered_folds(["x"])
 
 
-def test_an_error_of_the_system_is_one_sentence(
+def test_a_system_error_prints_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: Any, **__: Any) -> None:

@@ -53,7 +53,7 @@ def graphs_of(num_regions: int, folder: Path) -> tuple[int, int]:
     return counted[0], counted[1]
 
 
-def test_critics_of_any_number_share_their_graphs(nnunet_folders: Path) -> None:
+def test_any_number_of_critics_shares_the_compiled_graphs(nnunet_folders: Path) -> None:
     three: Any = graphs_of(3, nnunet_folders)
     six: Any = graphs_of(6, nnunet_folders)
     assert three == six
@@ -64,7 +64,7 @@ def test_critics_of_any_number_share_their_graphs(nnunet_folders: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "is_ddp", "compiled"), [("true", False, True), ("true", True, False), ("", False, False)]
 )
-def test_players_are_compiled_if_asked_and_never_with_synchronised_batch_norm(
+def test_players_compile_on_request_and_never_with_synchronised_batch_norm(
     nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, asked: str, is_ddp: bool, compiled: bool
 ) -> None:
     monkeypatch.setenv("nnUNet_compile", asked)

@@ -18,11 +18,11 @@ BASES = ("SegANTrainer", "UNetSoftmaxTrainer", "SegANDiceTrainer", *(f"SegANTrai
 
 
 @pytest.mark.parametrize("name", ["SegANTrainer_s0", "SegANTrainer_PaperDA", "SegANTrainer_short_seed3", "A_5epochs"])
-def test_a_name_is_its_parts_in_order(name: str) -> None:
+def test_a_trainer_name_equals_its_joined_parts(name: str) -> None:
     assert "".join(parts(name)) == name
 
 
-def test_every_idea_is_there_in_every_length_and_with_the_paper_s_augmentation() -> None:
+def test_every_base_trainer_exists_in_every_length_and_with_the_paper_augmentation() -> None:
     catalogue = load_trainers()
     for base in BASES:
         for augmentation in ("", "_PaperDA"):
@@ -34,7 +34,7 @@ def test_every_idea_is_there_in_every_length_and_with_the_paper_s_augmentation()
                 assert issubclass(trainer, PaperAugmentation) == bool(augmentation)
 
 
-def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
+def test_a_suffix_changes_only_its_own_attributes() -> None:
     catalogue = load_trainers()
     assert catalogue.SegANTrainer_s0_250epochs.num_epochs == 250
     assert catalogue.SegANTrainer_s0_250epochs.initial_lr == catalogue.SegANTrainer.initial_lr
@@ -52,7 +52,7 @@ def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
     assert catalogue.SegANTrainer_PaperDA_short_seed3.seed == 3
 
 
-def test_unknown_names_are_left_to_nnunet_and_a_wrong_order_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_names_go_to_nnunet_and_a_wrong_suffix_order_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = load_trainers()
     for name in ("SegANTrainer_mine", "Other_short", "nnUNetTrainer_5epochs"):
         assert not hasattr(catalogue, name)
@@ -69,12 +69,12 @@ def test_unknown_names_are_left_to_nnunet_and_a_wrong_order_gets_a_sentence(monk
     assert issubclass(catalogue.nnUNetTrainer_5epochs_seed2, stock)
 
 
-def test_in_order_leaves_alone_what_it_does_not_know() -> None:
+def test_in_order_keeps_unknown_names() -> None:
     assert in_order("A_seed1_short", ["A"]) == "A_short_seed1"
     assert in_order("A_x_short", ["A"]) == "A_x_short"
 
 
-def test_trainers_of_one_s_own_are_listed_without_being_imported(
+def test_user_trainers_are_listed_without_an_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.py").write_text('raise SystemExit\nclass Mine(Base):\n    """What it does.\n\n    More."""\n')
@@ -86,7 +86,7 @@ def test_trainers_of_one_s_own_are_listed_without_being_imported(
         assert f"  {name} " in listed
 
 
-def test_a_trainer_of_one_s_own_goes_before_a_composed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_trainer_precedes_a_composed_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
         "from segan_nnunet.training import AdversarialTrainer\n\n\n"
         "class SegANTrainer_100epochs(AdversarialTrainer):\n    mine = True\n"
@@ -129,7 +129,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("own_first", [True, False])
-def test_nnunet_finds_a_trainer_that_is_made_from_the_catalogue_s_in_either_order_of_the_folders(
+def test_nnunet_finds_a_trainer_derived_from_the_catalogue_in_either_folder_order(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, own_first: bool
 ) -> None:
     if not own_first:
@@ -140,7 +140,7 @@ def test_nnunet_finds_a_trainer_that_is_made_from_the_catalogue_s_in_either_orde
         assert found.critic_clamp == 0.05 and issubclass(found, AdversarialTrainer)
 
 
-def test_every_suffix_goes_behind_a_trainer_that_is_made_from_the_catalogue_s(own_folder: Path) -> None:
+def test_every_suffix_applies_to_a_trainer_derived_from_the_catalogue(own_folder: Path) -> None:
     catalogue = load_trainers()
     short = catalogue.Mine_short
     assert (short.__name__, short.num_epochs, short.critic_clamp) == ("Mine_short", ShortSchedule.num_epochs, 0.05)

@@ -34,7 +34,7 @@ def test_conversion_links_images_and_describes_the_dataset(release_2015: Path, n
     assert list(cases["grade"]) == ["LGG", "HGG", "HGG"]
 
 
-def test_channels_can_be_chosen_and_images_copied(release_2015: Path, nnunet_folders: Path) -> None:
+def test_conversion_selects_channels_and_copies_images(release_2015: Path, nnunet_folders: Path) -> None:
     made = convert(load_release("brats2015"), release_2015, 15, Options(("FLAIR", "T1"), copy=True))
     files = sorted(path.name for path in (made.folder / "imagesTr").iterdir())
     assert len(files) == 6 and made.copied
@@ -42,7 +42,7 @@ def test_channels_can_be_chosen_and_images_copied(release_2015: Path, nnunet_fol
     assert not first.is_symlink() and sitk.GetArrayFromImage(sitk.ReadImage(str(first)))[1, 1, 1] == 100  # FLAIR
 
 
-def test_a_file_system_without_links_is_copied_to(
+def test_conversion_copies_where_the_file_system_has_no_links(
     release_2015: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, target: Path) -> None:
@@ -53,14 +53,14 @@ def test_a_file_system_without_links_is_copied_to(
     assert made.copied and (made.folder / "imagesTr" / "brats_2013_pat0001_1_0000.mha").is_file()
 
 
-def test_cases_without_truth_are_test_cases(release_2015: Path, nnunet_folders: Path) -> None:
+def test_cases_without_truth_become_test_cases(release_2015: Path, nnunet_folders: Path) -> None:
     write_2015_case(release_2015, "HGG_LGG", "brats_2013_pat0103_1", 400, truth=False)
     made = convert(load_release("brats2015"), release_2015, 15)
     assert made.test == ["brats_2013_pat0103_1"] and len(made.training) == 3
     assert len(list((made.folder / "imagesTs").iterdir())) == 3
 
 
-def test_labels_become_consecutive_and_come_back(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
+def test_conversion_makes_labels_consecutive_and_the_submission_restores_them(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
     original = np.random.default_rng(0).choice([0, 1, 2, 4], size=SIZE[::-1]).astype(np.float32)
     write_own_case(tmp_path / "own", "a", original)
     release = read_layout(layout)
@@ -74,7 +74,7 @@ def test_labels_become_consecutive_and_come_back(layout: Path, tmp_path: Path, n
     assert dataset["labels"]["tumor core"] == [1, 3]  # 1 and 4 in the release
 
 
-def test_a_conversion_killed_half_way_leaves_no_dataset(release_2015: Path, nnunet_folders: Path) -> None:
+def test_a_killed_conversion_leaves_no_dataset(release_2015: Path, nnunet_folders: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -91,7 +91,7 @@ def test_a_conversion_killed_half_way_leaves_no_dataset(release_2015: Path, nnun
     assert [path.name for path in (nnunet_folders / "nnUNet_raw").iterdir()] == [made.folder.name]
 
 
-def test_a_conversion_that_dies_leaves_nothing_and_works_again(
+def test_a_failed_conversion_leaves_nothing_and_can_be_repeated(
     release_2015: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*arguments: object) -> None:

@@ -110,7 +110,7 @@ def losses(trainer: Any, steps: list[dict[str, Any]]) -> list[float]:
 @pytest.mark.parametrize("size", PATCHES)
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize(("device", "precision"), PRECISIONS)
-def test_a_step_is_the_cpus_in_float32(
+def test_a_step_equals_the_cpu_step_in_float32(
     nnunet_folders: Path, device: str, precision: torch.dtype | None, trainer: str, size: str
 ) -> None:
     """The first loss to some hundred times the rounding of one operation; after it both players have moved."""
@@ -136,7 +136,7 @@ def test_a_step_is_the_cpus_in_float32(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_checkpoint_goes_from_a_device_to_the_cpu_and_back(
+def test_a_checkpoint_moves_from_a_device_to_the_cpu_and_back(
     nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
 ) -> None:
     first = made(trainer, nnunet_folders, device, None, "2-D")
@@ -153,7 +153,7 @@ def test_a_checkpoint_goes_from_a_device_to_the_cpu_and_back(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_resumed_training_goes_on_as_the_whole_one(
+def test_a_resumed_training_equals_the_uninterrupted_one(
     nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
 ) -> None:
     """Bit for bit on a CPU; on a GPU, whose sums are taken in any order, the losses to a thousandth."""
@@ -187,7 +187,7 @@ def test_memory_stays_constant(nnunet_folders: Path, device: str, trainer: str) 
 
 
 @ON_CUDA
-def test_a_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
+def test_a_training_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
     one = made("SegAN", nnunet_folders, "cuda", torch.bfloat16, "2-D")
     first, second = batches(2, "2-D", "cuda", one)
     one.train_step(first)
@@ -203,7 +203,7 @@ def test_a_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
 
 @ON_CUDA
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_a_compiled_step_is_the_eager_one(nnunet_folders: Path, trainer: str) -> None:
+def test_a_compiled_step_equals_the_eager_step(nnunet_folders: Path, trainer: str) -> None:
     eager = made(trainer, nnunet_folders, "cuda", None, "2-D")
     compiled = made(trainer, nnunet_folders, "cuda", None, "2-D", compiled=True)
     assert hasattr(compiled.network, "_orig_mod")

@@ -125,7 +125,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_two_processes_equal_one_with_the_joint_batch(nnunet_folders: Path) -> None:
+def test_two_processes_equal_one_process_with_the_joint_batch(nnunet_folders: Path) -> None:
     multiprocessing.spawn(one_rank, args=(str(nnunet_folders), free_port()), nprocs=WORLD)
     for kind in TRAINERS:
         alone = build(kind, nnunet_folders)

@@ -32,7 +32,7 @@ def texts_of(source: str) -> list[str]:
     return texts
 
 
-def test_docstrings_are_no_messages() -> None:
+def test_texts_of_excludes_docstrings() -> None:
     source = '''"""Module."""
 def f(x):
     """Function."""
@@ -42,7 +42,7 @@ NAME = "c"
     assert {"a  b", "c"} <= set(texts_of(source)) and not {"Module.", "Function."} & set(texts_of(source))
 
 
-def test_the_messages_explained_are_those_of_the_code() -> None:
+def test_troubleshooting_quotes_messages_of_the_code() -> None:
     page = (TOP / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     first_column = [row.split("|")[1] for row in page.splitlines() if row.startswith("|")]
     shown = [text for cell in first_column for text in re.findall("`(.+?)`", cell)]
@@ -55,7 +55,7 @@ def test_the_messages_explained_are_those_of_the_code() -> None:
         assert text in NOT_OURS or all(part in known for part in parts), text
 
 
-def test_the_notebook_is_kept_without_outputs() -> None:
+def test_the_notebook_has_no_outputs() -> None:
     code = [cell for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     assert code and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 

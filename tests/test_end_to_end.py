@@ -63,7 +63,7 @@ def wait_for(path: Path, seconds: int = 240) -> None:
         time.sleep(0.2)
 
 
-def test_plans_share_the_preprocessed_data(commands: Commands) -> None:
+def test_plans_with_equal_spacing_share_the_preprocessed_data(commands: Commands) -> None:
     preprocessed = commands.folder / "nnUNet_preprocessed" / NAME
     ours, theirs = (
         json.loads((preprocessed / f"{plans}.json").read_text())["configurations"]["2d"]
@@ -75,7 +75,7 @@ def test_plans_share_the_preprocessed_data(commands: Commands) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing is preprocessed again"
 
 
-def test_segan_is_killed_continues_the_same_game_and_predicts(commands: Commands) -> None:
+def test_a_killed_segan_training_continues_and_predicts(commands: Commands) -> None:
     fold = results(commands, SEGAN)
     latest = fold / "checkpoint_latest.pth"
     training = commands.start(*TRAIN, "-tr", SEGAN_TRAINER, "-p", "SegANPlans")
@@ -149,7 +149,7 @@ def predict_without_this_package(commands: Commands, archive: Path, command: str
         commands.environment = environment
 
 
-def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) -> None:
+def test_the_softmax_baseline_trains_predicts_and_enters_the_comparison(commands: Commands) -> None:
     commands(*TRAIN, "-tr", SOFTMAX_TRAINER, "-p", "SegANPlans")
     fold = results(commands, SOFTMAX)
     case = next((fold / "validation").glob("*.mha"))
@@ -180,7 +180,7 @@ def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) ->
     assert f"nnUNetv2_train 15 2d 0 -tr {SEGAN_TRAINER} -p SegANPlans" in (folder / "report.html").read_text()
 
 
-def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands: Commands) -> None:
+def test_a_user_trainer_on_the_nnunet_network_trains_and_predicts(commands: Commands) -> None:
     """As docs/trainers.md shows it, in a folder of one's own; here with few steps and nnU-Net's U-Net, narrow."""
     own = commands.folder / "my_trainers"
     own.mkdir()
@@ -230,12 +230,12 @@ def test_without_the_trainer_folder_nnunet_names_the_variable(commands: Commands
         commands.environment["nnUNet_extTrainer"] = folder
 
 
-def test_deep_supervision_on_segan_plans_is_refused_at_once(commands: Commands) -> None:
+def test_deep_supervision_on_segan_plans_is_refused_before_training(commands: Commands) -> None:
     output = commands(*TRAIN, "-tr", "nnUNetTrainer", "-p", "SegANPlans", succeeds=False)
     assert "nnUNetTrainerNoDeepSupervision" in output
 
 
-def test_errors_are_one_message_without_a_traceback(commands: Commands) -> None:
+def test_errors_print_one_message_without_a_traceback(commands: Commands) -> None:
     for command in (
         ("convert", "brats2015", "/nowhere", "-d", "16"),
         ("convert", "brats2015", "-d", "16"),
@@ -246,7 +246,7 @@ def test_errors_are_one_message_without_a_traceback(commands: Commands) -> None:
         assert output.startswith("segan_nnunet: ") and "Traceback" not in output
 
 
-def test_six_patients_are_converted_with_a_table_of_one_s_own(six_patients: Path, tmp_path: Path) -> None:
+def test_a_user_table_converts_the_six_patients(six_patients: Path, tmp_path: Path) -> None:
     run = Commands(tmp_path)
     layout = Path(__file__).parents[1] / "docs" / "six_patients.toml"
     printed = run("segan_nnunet", "convert", str(six_patients), "--layout", str(layout), "-d", "16")
@@ -257,7 +257,7 @@ def test_six_patients_are_converted_with_a_table_of_one_s_own(six_patients: Path
     assert table.count("2") >= 6  # two patients held out in each of three folds
 
 
-def test_wheel_holds_both_catalogues(tmp_path: Path, python: str) -> None:
+def test_the_wheel_contains_both_catalogues(tmp_path: Path, python: str) -> None:
     root = Path(__file__).parents[1]
     run = Commands(tmp_path)
     run(python, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(root))

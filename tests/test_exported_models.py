@@ -83,7 +83,7 @@ def trained(name: str, folders: Path, validated: bool = True, **settings: Any) -
                                                     "folder of nnUNet_extTrainer")),
     ],
 )  # fmt: skip
-def test_any_trainer_is_exported_with_the_least_that_it_needs_and_replaces_nothing(
+def test_an_export_needs_the_simplest_trainer_and_replaces_nothing(
     folders: Path, trainer: str, settings: dict[str, Any], goes_under: str, needs: tuple[str, ...]
 ) -> None:
     job = trained(trainer, folders, validated="seed" not in trainer, **settings)
@@ -110,7 +110,7 @@ def test_any_trainer_is_exported_with_the_least_that_it_needs_and_replaces_nothi
         check_plans(folders / "nnUNet_preprocessed" / NAME, [f"SegANPlans_{trainer}"], "2d")
 
 
-def test_the_plans_of_an_export_keep_the_parts_of_its_folder_apart() -> None:
+def test_exported_plans_names_keep_the_folder_name_unambiguous() -> None:
     assert plans_of_export("SegANPlans_2mm", "My__Net_") == "SegANPlans_2mm_My_Net"
 
 
@@ -123,7 +123,7 @@ def put_in_the_place_of(job: Job, zip_file: Path) -> None:
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_an_exported_model_in_the_place_of_a_fold_is_recognised_everywhere(folders: Path, validated: bool) -> None:
+def test_every_verb_recognises_an_exported_model_in_the_place_of_a_fold(folders: Path, validated: bool) -> None:
     job = trained("UNetSoftmaxTrainer", folders, validated)
     put_in_the_place_of(job, export_model(1, job.trainer, job.plans, "2d", [0], folders / "model.zip").path)
     assert not is_finished(job.folder)
@@ -144,7 +144,7 @@ def test_an_exported_model_in_the_place_of_a_fold_is_recognised_everywhere(folde
         trainer.load_checkpoint(str(job.folder / "checkpoint_final.pth"))
 
 
-def test_a_model_of_nnunet_s_own_export_is_validated_here_before_it_counts_as_finished(folders: Path) -> None:
+def test_a_model_exported_by_nnunet_needs_a_validation_before_it_counts_as_finished(folders: Path) -> None:
     """nnUNetv2_export_model_to_zip takes the whole checkpoint and the summary along, and leaves the predictions out."""
     job = trained("UNetSoftmaxTrainer", folders)
     assert is_finished(job.folder)
@@ -158,7 +158,7 @@ def test_a_model_of_nnunet_s_own_export_is_validated_here_before_it_counts_as_fi
         trained_predictions(Model("row", job.folder.parent, "row"), None, labelling, None)
 
 
-def test_an_own_fold_without_its_optimiser_stays_finished(folders: Path) -> None:
+def test_a_trained_fold_without_its_optimiser_stays_finished(folders: Path) -> None:
     job = trained("UNetSoftmaxTrainer", folders)
     path = job.folder / "checkpoint_final.pth"
     checkpoint = read_checkpoint(path)

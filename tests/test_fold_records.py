@@ -47,7 +47,7 @@ def begin(job: Job = JOB, **checkpoint: Any) -> None:
     torch.save(checkpoint, job.folder / "checkpoint_latest.pth")
 
 
-def test_a_grid_records_what_any_trainer_s_fold_rests_on(
+def test_a_grid_records_split_and_plans_for_any_trainer(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = tmp_path / "nnUNetv2_train"
@@ -61,7 +61,7 @@ def test_a_grid_records_what_any_trainer_s_fold_rests_on(
     assert sorted(recorded["labels"]) == ["a", "b", "c"]
 
 
-def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
+def test_a_grid_writes_no_record_for_a_training_that_began_earlier(preprocessed: Path) -> None:
     JOB.folder.mkdir(parents=True)
     torch.save({}, JOB.folder / "checkpoint_latest.pth")
     record_start(JOB)
@@ -69,7 +69,7 @@ def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Pa
     check_folds([JOB])  # nothing is known of it
 
 
-def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from_it(preprocessed: Path) -> None:
+def test_a_grid_refuses_a_file_that_is_no_checkpoint_before_it_continues_a_fold(preprocessed: Path) -> None:
     (JOB.folder / "validation").mkdir(parents=True)
     for name, content in (("latest", b"version https://git-lfs.github.com/spec/v1\n"), ("final", bytes(600))):
         (JOB.folder / f"checkpoint_{name}.pth").write_bytes(content)
@@ -86,7 +86,7 @@ def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from
     check_folds([JOB])  # it is finished, and nothing goes on from it
 
 
-def test_folds_of_another_split_are_refused_before_any_training(preprocessed: Path) -> None:
+def test_a_grid_refuses_folds_of_another_split_before_any_training(preprocessed: Path) -> None:
     begin(JOB)
     begin(OTHER_FOLD)
     check_folds([JOB, OTHER_FOLD])
@@ -96,7 +96,7 @@ def test_folds_of_another_split_are_refused_before_any_training(preprocessed: Pa
     assert "fold_1" not in str(caught.value), "the other fold is as it was"
 
 
-def test_a_finished_fold_without_a_record_tells_its_cases_by_its_validation(preprocessed: Path) -> None:
+def test_the_validation_of_a_finished_fold_without_a_record_shows_its_cases(preprocessed: Path) -> None:
     validation = JOB.folder / "validation"
     validation.mkdir(parents=True)
     (JOB.folder / "checkpoint_final.pth").touch()
@@ -112,7 +112,7 @@ def test_a_finished_fold_without_a_record_tells_its_cases_by_its_validation(prep
             check_folds([JOB])
 
 
-def test_folds_of_other_plans_are_refused(preprocessed: Path) -> None:
+def test_a_grid_refuses_folds_of_other_plans(preprocessed: Path) -> None:
     begin()
     plan(preprocessed, batch_size=2, next_stage="3d_cascade")  # which no training looks at
     check_folds([JOB])
@@ -121,7 +121,7 @@ def test_folds_of_other_plans_are_refused(preprocessed: Path) -> None:
         check_folds([JOB])
 
 
-def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> None:
+def test_a_checkpoint_precedes_an_older_record(preprocessed: Path) -> None:
     """Trained anew by hand, on the split of now: the grid's record is of the training before."""
     now = {"train": ["a", "c"], "val": ["b"], "configuration": {}}
     plans = {"configurations": {"2d": {"data_identifier": "2d", "batch_size": 4}}}
@@ -132,7 +132,7 @@ def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> 
     assert read_record(JOB.folder).train == ["a", "c"]
 
 
-def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_refuses_folds_of_other_labels(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin()
     (preprocessed / "gt_segmentations" / "b.nii.gz").write_text("labels of b, corrected")
     with pytest.raises(InputError, match="other labels than are preprocessed now .1 cases differ, such as b"):
@@ -151,7 +151,7 @@ def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pyte
         ({"background": 0, "core": 2, "oedema": 1}, False),
     ],
 )
-def test_a_fold_of_any_trainer_whose_outputs_would_mean_something_else_is_refused(
+def test_a_grid_refuses_a_fold_with_other_output_labels_for_any_trainer(
     preprocessed: Path, now: dict[str, Any], kept: bool
 ) -> None:
     then = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "file_ending": ".nii.gz"}

@@ -50,7 +50,7 @@ def fold(nnunet_folders: Path) -> Path:
     return folder
 
 
-def test_a_record_of_an_earlier_version_is_read_whole(fold: Path) -> None:
+def test_reading_a_record_of_an_earlier_version_keeps_all_fields(fold: Path) -> None:
     expected = FoldRecord(**{**BESIDE, "objective": IN_CHECKPOINT["objective"]})  # type: ignore[arg-type]
     assert read_record(fold) == expected
     (fold / RECORD).unlink()
@@ -60,7 +60,7 @@ def test_a_record_of_an_earlier_version_is_read_whole(fold: Path) -> None:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_fold_of_an_earlier_version_may_be_used_as_before(fold: Path, purpose: Purpose) -> None:
+def test_a_fold_of_an_earlier_version_stays_usable(fold: Path, purpose: Purpose) -> None:
     check_fold(fold, purpose, NOW)
     check_fold(fold, purpose, NOW, FoldRecord())  # nothing is recorded of it
     check_one_method([fold, fold])
@@ -78,7 +78,7 @@ def test_a_fold_of_an_earlier_version_may_be_used_as_before(fold: Path, purpose:
         ({"labels": {"a": "0"}}, "other labels than are preprocessed now .1 cases differ, such as a"),
     ],
 )
-def test_what_was_changed_since_is_neither_continued_nor_counted(
+def test_a_changed_fold_is_neither_continued_nor_compared(
     fold: Path, changes: dict[str, Any], said: str
 ) -> None:
     for purpose in (Purpose.CONTINUE, Purpose.COUNT):
@@ -86,7 +86,7 @@ def test_what_was_changed_since_is_neither_continued_nor_counted(
             check_fold(fold, purpose, replace(NOW, **changes))
 
 
-def test_what_validated_other_cases_or_cannot_be_read_is_not_compared(fold: Path) -> None:
+def test_a_fold_with_other_validation_cases_or_an_unreadable_file_is_not_compared(fold: Path) -> None:
     with pytest.raises(InputError, match="holds other cases than splits_final.json has for fold 0 now"):
         check_fold(fold, Purpose.COMPARE, FoldRecord(val=["b"]))
     (fold / "validation" / "summary.json").write_text('{"metric_per_case": [')
@@ -99,19 +99,19 @@ def test_what_validated_other_cases_or_cannot_be_read_is_not_compared(fold: Path
         check_fold(fold, Purpose.COMPARE)
 
 
-def test_letters_of_names_in_the_other_form_are_no_other_case() -> None:
+def test_decomposed_and_composed_letters_name_the_same_case() -> None:
     composed, decomposed = FoldRecord(["\u00e9"], ["a"]), FoldRecord(["e\u0301"], ["a"])
     assert composed.moved_cases(decomposed) == []
 
 
-def test_a_record_is_read_back_as_it_was_written() -> None:
+def test_reading_a_record_returns_the_written_record() -> None:
     record = FoldRecord(("b", "a"), ("c",), {"spacing": (1, 2)})
     assert record == FoldRecord(["a", "b"], ["c"], {"spacing": [1, 2]})
     assert FoldRecord.of(json.loads(json.dumps(record.content()))) == record
     assert FoldRecord.of({**record.content(), "digest": "of version 0.1.0"}) == record
 
 
-def test_splitting_without_a_trained_fold_does_not_wait_for_torch(nnunet_folders: Path) -> None:
+def test_splitting_without_a_trained_fold_does_not_import_torch(nnunet_folders: Path) -> None:
     write_dataset(nnunet_folders)
     raw = nnunet_folders / "nnUNet_raw" / NAME
     (raw / "labelsTr").mkdir(parents=True)

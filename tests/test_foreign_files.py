@@ -55,21 +55,21 @@ def write_described(path: Path, **parts: object) -> Path:
         ({"numTraining": "10"}, '`numTraining` is "10", and should be the number'),
     ],
 )
-def test_a_dataset_of_another_form_is_refused_with_the_form(tmp_path: Path, parts: dict, said: str) -> None:
+def test_an_error_of_a_bad_dataset_json_names_the_expected_form(tmp_path: Path, parts: dict, said: str) -> None:
     path = write_described(tmp_path / "dataset.json", **parts)
     for read in (read_labelling, read_dataset):
         with pytest.raises(InputError, match=f"dataset.json is not in the form of nnU-Net v2: .*{said}"):
             read(path)
 
 
-def test_whole_numbers_with_a_point_are_label_values(tmp_path: Path) -> None:
+def test_label_values_may_be_whole_floats(tmp_path: Path) -> None:
     labels = {"background": 0.0, "whole": [1.0, 2.0], "core": 2.0}
     labelling = read_labelling(write_described(tmp_path / "dataset.json", labels=labels))
     assert labelling.regions == {"whole": (1, 2), "core": (2,)}
     assert all(type(value) is int for value in labelling.values)
 
 
-def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders: Path) -> None:
+def test_planning_names_every_problem_of_a_dataset(nnunet_folders: Path) -> None:
     path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", modality={"0": "T1"})
     with pytest.raises(InputError, match="`channel_names` is missing.*called it `modality`.*`numTraining` is missing"):
         plan(5)
@@ -94,7 +94,7 @@ def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders
     assert not list((nnunet_folders / "nnUNet_preprocessed").iterdir())
 
 
-def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folders: Path) -> None:
+def test_split_reads_the_cases_of_dataset_json_without_labels_tr(nnunet_folders: Path) -> None:
     cases = {f"p{n}": {"images": [f"/elsewhere/{n}.nii.gz"], "label": f"/elsewhere/{n}_seg.nii.gz"} for n in range(4)}
     path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", dataset=cases)
     # as a program of tables with a German locale saves it, its header retyped
@@ -123,7 +123,7 @@ def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folder
         (b"[1]", "holds a list"),
     ],
 )
-def test_json_that_cannot_be_read_is_named_with_line_and_rule(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_error_of_unreadable_json_names_line_and_rule(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "mine.json"
     path.write_bytes(content)
     with pytest.raises(InputError, match=f"^{path}.*{said}"):
@@ -131,7 +131,7 @@ def test_json_that_cannot_be_read_is_named_with_line_and_rule(tmp_path: Path, co
     assert optional_object(path) == {}
 
 
-def test_json_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_an_error_of_missing_json_says_that_it_is_missing(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to("/gone/plans.json")
     for name, said in (
         ("none.json", "does not exist"),
@@ -142,7 +142,7 @@ def test_json_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
             read_json(tmp_path / name)
 
 
-def test_files_that_nobody_asked_for_stop_nothing(nnunet_folders: Path) -> None:
+def test_unrelated_files_stop_nothing(nnunet_folders: Path) -> None:
     folder = nnunet_folders / "nnUNet_preprocessed" / "Dataset021_Own"
     folder.mkdir()
     (folder / "Good.json").write_text(
@@ -164,7 +164,7 @@ def test_files_that_nobody_asked_for_stop_nothing(nnunet_folders: Path) -> None:
             check_plans(folder, [name], "2d")
 
 
-def test_a_mac_s_files_among_the_images_are_named_before_nnunet_takes_them(tmp_path: Path) -> None:
+def test_planning_names_mac_files_among_the_images(tmp_path: Path) -> None:
     (tmp_path / "imagesTr").mkdir()
     (tmp_path / "imagesTr" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     check_links(tmp_path)
@@ -175,7 +175,7 @@ def test_a_mac_s_files_among_the_images_are_named_before_nnunet_takes_them(tmp_p
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_tables_are_read_as_programs_save_them(tmp_path: Path, encoding: str, separator: str) -> None:
+def test_grade_tables_of_common_programs_are_read(tmp_path: Path, encoding: str, separator: str) -> None:
     lines = ["", " Case , GRADE", "Jürgen , lgg ", ",", "anna,HG"]
     path = tmp_path / "grades.csv"
     path.write_bytes("\r\n".join(lines).replace(",", separator).encode(encoding))
@@ -183,7 +183,7 @@ def test_tables_are_read_as_programs_save_them(tmp_path: Path, encoding: str, se
     assert table == path and found == {"Jürgen": "lgg", "anna": "HG"}
 
 
-def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
+def test_bad_grade_tables_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cases.csv"
     for content, said in (
         (b"PK\x03\x04\x14\x00", "is a workbook .*save it as CSV"),
@@ -197,14 +197,14 @@ def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "said"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
-def test_a_layout_in_another_encoding_is_named(tmp_path: Path, encoding: str, said: str) -> None:
+def test_an_error_of_a_layout_in_another_encoding_names_the_file(tmp_path: Path, encoding: str, said: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('title = "Zürich"\n', encoding=encoding)
     with pytest.raises(InputError, match=f"mine.toml.*{said}"):
         read_layout(path)
 
 
-def test_grades_are_never_lost_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_grade_gives_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "name_mapping.csv"
     check_grades({"a": "HGG"}, {}, path)
     assert capsys.readouterr().out == ""
@@ -218,7 +218,7 @@ def test_grades_are_never_lost_without_a_word(tmp_path: Path, capsys: pytest.Cap
     assert read_case_table(tmp_path)["grade"].tolist() == ["LGG", "II"]
 
 
-def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
+def test_file_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"{LATIN_1}.nii.gz"
@@ -238,7 +238,7 @@ def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
         nnunet_folder("nnUNet_raw")
 
 
-def test_a_model_and_a_table_that_went_through_a_mac_are_compared(nnunet_folders: Path) -> None:
+def test_compare_matches_names_that_a_mac_decomposed(nnunet_folders: Path) -> None:
     case = unicodedata.normalize("NFC", "Zoë_1")
     mac = unicodedata.normalize("NFD", case)
     write_dataset(nnunet_folders)
@@ -261,7 +261,7 @@ def test_a_model_and_a_table_that_went_through_a_mac_are_compared(nnunet_folders
         read_splits(preprocessed)  # nnU-Net, which trains, compares bytes
 
 
-def test_two_names_that_look_the_same_are_refused(tmp_path: Path) -> None:
+def test_two_names_that_look_alike_are_refused(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
         (tmp_path / f"{unicodedata.normalize(form, 'Zoë')}.mha").touch()
     if len(list(tmp_path.iterdir())) == 2:  # not on a Mac
@@ -269,7 +269,7 @@ def test_two_names_that_look_the_same_are_refused(tmp_path: Path) -> None:
             segmentations(tmp_path, ".mha")
 
 
-def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> None:
+def test_a_checkpoint_error_names_the_actual_kind_of_file(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint_latest.pth"
     for content, said in (
         (POINTER, "is a pointer of Git LFS, not a checkpoint.*git lfs pull.*or remove it"),

@@ -14,7 +14,7 @@ from segan_nnunet.errors import InputError
 from tests.hand_made import VALUES, no_dataset_left, write_2015_case, write_volume
 
 
-def test_a_release_without_truth_is_a_dataset_to_predict(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_a_release_without_truth_becomes_a_dataset_of_test_cases(tmp_path: Path, nnunet_folders: Path) -> None:
     release = tmp_path / "release"
     write_2015_case(release, "HGG", "brats_tcia_pat200_0001", 500, truth=False)
     made = convert(load_release("brats2015"), release, 15)
@@ -22,7 +22,7 @@ def test_a_release_without_truth_is_a_dataset_to_predict(tmp_path: Path, nnunet_
     assert len(list((made.folder / "imagesTs").iterdir())) == 3
 
 
-def test_an_image_beside_a_missing_truth_is_never_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
+def test_an_unmatched_image_prevents_a_case_from_becoming_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
     path.rename(path.with_name(f"{path.stem} (1).mha"))  # a browser's second download
     with pytest.raises(
@@ -32,7 +32,7 @@ def test_an_image_beside_a_missing_truth_is_never_a_test_case(release_2015: Path
     assert no_dataset_left(nnunet_folders)
 
 
-def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_folders: Path) -> None:
+def test_converting_names_additional_images_beside_a_complete_case(release_2015: Path, nnunet_folders: Path) -> None:
     case = next(release_2015.rglob("brats_tcia_pat118_0001"))
     (case / "notes.txt").touch()
     (case / "swi.mha").touch()
@@ -42,7 +42,7 @@ def test_other_images_beside_a_whole_case_are_named(release_2015: Path, nnunet_f
     assert made.without_cases == [case.parent / "brats_tcia_pat999_0001"]
 
 
-def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path, release_2015: Path) -> None:
+def test_list_files_follows_linked_folders_but_no_loops(tmp_path: Path, release_2015: Path) -> None:
     linked = tmp_path / "linked"
     linked.mkdir()
     (linked / "HGG").symlink_to(release_2015 / "HGG")
@@ -54,7 +54,7 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path, release_2
     assert sorted(path.resolve() for path in found) == sorted([*wanted, tmp_path / "gone"])
 
 
-def test_nifti_is_found_compressed_or_not_in_any_case(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_nifti_files_are_found_compressed_or_not_in_upper_or_lower_case(tmp_path: Path, nnunet_folders: Path) -> None:
     for number, ending in enumerate((".nii.gz", ".nii", ".NII.gz", ".NII")):
         case = f"BraTS2021_{number:05}"
         for part in ("t1", "t1ce", "t2", "flair", "seg"):
@@ -70,7 +70,7 @@ def test_nifti_is_found_compressed_or_not_in_any_case(tmp_path: Path, nnunet_fol
     )
 
 
-def test_2013_s_simulated_cases_are_not_its_patients(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_simulated_cases_of_2013_are_not_patients(tmp_path: Path, nnunet_folders: Path) -> None:
     for folder in ("Image_Data", "Synthetic_Data"):
         for name, volume in (("MR_T1", 1), ("MR_T1c", 2), ("MR_T2", 3), ("MR_Flair", 4)):
             name = f"VSD.Brain.XX.O.{name}"
@@ -84,12 +84,12 @@ def test_2013_s_simulated_cases_are_not_its_patients(tmp_path: Path, nnunet_fold
     assert "Image_Data" in str((made.folder / "imagesTr" / "HG_0001_0000.mha").resolve())
 
 
-def test_a_link_to_a_case_beside_it_hides_nothing(tmp_path: Path, release_2015: Path, nnunet_folders: Path) -> None:
+def test_a_link_to_a_neighbouring_case_hides_no_case(tmp_path: Path, release_2015: Path, nnunet_folders: Path) -> None:
     (release_2015 / "HGG" / "AnExample").symlink_to(next(release_2015.rglob("brats_tcia_pat118_0001")))
     assert len(convert(load_release("brats2015"), release_2015, 15).training) == 3
 
 
-def test_an_image_in_a_folder_of_many_cases_goes_by_its_name(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_an_image_in_a_folder_of_many_cases_is_identified_by_its_name(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulate_release(tmp_path, cases=3, key="msd-task01")
     path = next(source.rglob("labelsTr/*_002.nii.gz"))
     path.rename(path.with_name(path.name.replace(".nii.gz", " (1).nii.gz")))

@@ -46,7 +46,7 @@ class AuthorsRound(AuthorsLoop):
                 p.data.clamp_(-limit, limit)
 
 
-def test_one_round_equals_the_authors_loop(nnunet_folders: Path) -> None:
+def test_one_round_equals_one_round_of_the_authors_loop(nnunet_folders: Path) -> None:
     ours, theirs = (build(kind, nnunet_folders) for kind in (DampedTrainer, AuthorsRound))
     ours.autocast_dtype = None  # float32
     before = parameters(ours.network)
@@ -58,7 +58,7 @@ def test_one_round_equals_the_authors_loop(nnunet_folders: Path) -> None:
     assert max((a - b).abs().max() for a, b in zip(before, ours.network.parameters(), strict=True)) > 1e-4
 
 
-def test_each_player_moves_in_its_own_phase_only(trainer: Any) -> None:
+def test_each_player_changes_only_in_its_own_phase(trainer: Any) -> None:
     batch = a_batch()
     image = rescale_intensities(batch["data"])
     predicted, truth = trainer.label_space.label_maps(trainer.network(batch["data"]), batch["target"])
@@ -110,7 +110,7 @@ class Blind(nn.Module):
         return 0 * predicted.sum()[None]
 
 
-def test_without_the_critics_no_gradient_reaches_the_segmentor(nnunet_folders: Path) -> None:
+def test_a_blind_critic_gives_the_segmentor_no_gradient(nnunet_folders: Path) -> None:
     class WithBlindCritic(GameTrainer):
         def build_critic(self) -> Critics:
             return Critics([Blind()], {"all regions": [0, 1, 2]}, layers=(0,))
@@ -157,7 +157,7 @@ def test_critic_weights_stay_inside_the_clamp(trainer: Any) -> None:
         play(trainer, a_batch(seed))
 
 
-def test_first_steps_are_no_larger_than_the_rate(nnunet_folders: Path) -> None:
+def test_the_first_steps_are_not_larger_than_the_rate(nnunet_folders: Path) -> None:
     """The steps of Adam without its first moment are RMSProp's times (1 − 0.99^t)^½, the first of them the rate."""
     trainer = build(GameTrainer, nnunet_folders)
     ours, theirs = (nn.Parameter(torch.ones(3)) for _ in range(2))
@@ -174,7 +174,7 @@ def test_first_steps_are_no_larger_than_the_rate(nnunet_folders: Path) -> None:
             torch.testing.assert_close(steps[0].abs(), torch.full((3,), 1e-3), rtol=1e-3, atol=0)
 
 
-def test_frozen_critics_stay_as_they_were_drawn(nnunet_folders: Path) -> None:
+def test_frozen_critics_keep_their_initial_weights(nnunet_folders: Path) -> None:
     class Frozen(GameTrainer):
         critic_learns = False
 
@@ -186,7 +186,7 @@ def test_frozen_critics_stay_as_they_were_drawn(nnunet_folders: Path) -> None:
     assert float(output["critic_loss"]) == -float(output["loss"])
 
 
-def test_shares_of_the_layers_are_logged_once_an_epoch(trainer: Any) -> None:
+def test_the_layer_shares_are_logged_once_per_epoch(trainer: Any) -> None:
     for epoch in range(2):
         trainer.current_epoch = epoch
         trainer.on_train_epoch_start()
@@ -197,7 +197,7 @@ def test_shares_of_the_layers_are_logged_once_an_epoch(trainer: Any) -> None:
         assert len(shares) == 4 and sum(shares) == pytest.approx(1, rel=1e-5) and min(shares) > 0
 
 
-def test_looking_at_the_shares_changes_nothing(trainer: Any, nnunet_folders: Path) -> None:
+def test_measuring_the_shares_changes_no_weights(trainer: Any, nnunet_folders: Path) -> None:
     other = build(GameTrainer, nnunet_folders)
     other.layer_shares = torch.zeros(4)  # as after an epoch's first step
     for player in (trainer, other):
@@ -216,7 +216,7 @@ class Halves(nn.Module):
         return torch.stack([half.mean() for half in difference.chunk(2, dim=2)])
 
 
-def test_a_critic_of_one_s_own_is_played_logged_and_drawn(nnunet_folders: Path) -> None:
+def test_a_user_critic_is_trained_logged_and_drawn(nnunet_folders: Path) -> None:
     class Mine(GameTrainer):
         def build_critic(self) -> Critics:
             return Critics([Halves(), Halves()], {"tumour": [0], "inside": [1, 2]}, layers=(0, 1))
@@ -233,7 +233,7 @@ def test_a_critic_of_one_s_own_is_played_logged_and_drawn(nnunet_folders: Path) 
     assert path.stat().st_size > 10_000
 
 
-def test_what_a_critic_cannot_look_at_is_said_before_the_training(nnunet_folders: Path) -> None:
+def test_a_critic_with_an_unknown_layer_is_refused_before_the_training(nnunet_folders: Path) -> None:
     class NoSuchLayer(GameTrainer):
         critic_layers = (0, 5)
 
@@ -253,7 +253,7 @@ def test_what_a_critic_cannot_look_at_is_said_before_the_training(nnunet_folders
     trainer.build_critic()
 
 
-def test_losses_of_both_players_are_reported(trainer: Any) -> None:
+def test_the_validation_reports_the_losses_of_both_players(trainer: Any) -> None:
     outputs = [play(trainer, a_batch(seed)) for seed in range(2)]
     for output in outputs:
         assert output["distances"].shape == (3, 4)  # regions, layers
@@ -265,7 +265,7 @@ def test_losses_of_both_players_are_reported(trainer: Any) -> None:
     assert sum(log["distance_per_layer"][0]) / 4 == pytest.approx(float(log["train_losses"][0]), rel=1e-5)
 
 
-def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet_folders: Path) -> None:
+def test_the_rate_is_constant_for_the_paper_and_decays_in_the_short_schedule(nnunet_folders: Path) -> None:
     class Short(ShortSchedule, AdversarialTrainer):
         pass
 

@@ -21,13 +21,13 @@ def finished(trainer: str, epochs: int) -> Job:
     return job
 
 
-def test_epochs_are_those_that_a_class_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expected_epochs_are_those_of_the_trainer_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
     asked = {"SegANTrainer_short": 12, "SegANTrainer_5epochs": 5, "nnUNetTrainer": None}
     assert check_trainers(list(asked)) == asked
 
 
-def test_a_shorter_training_is_named_with_the_command_that_trains_on(nnunet_folders: Path) -> None:
+def test_a_shorter_training_is_named_with_the_command_that_continues_it(nnunet_folders: Path) -> None:
     jobs = [finished("A_5epochs", 3), finished("A_1epochs", 1), finished("nnUNetTrainer", 2)]
     (said,) = crossval.shorter_trainings(jobs, {"A_5epochs": 5, "A_1epochs": 1, "nnUNetTrainer": None})
     assert said.startswith("A_5epochs P fold 0 counts as finished after 3 epochs, and its trainer")
@@ -44,7 +44,7 @@ class AtOnce:
         return then()
 
 
-def test_crossval_says_it_though_it_trains_nothing(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crossval_names_shorter_trainings_even_if_it_trains_nothing(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finished("A_5epochs", 3)
     monkeypatch.setattr(crossval, "check_trainers", lambda _: {"A_5epochs": 5})
     for name in ("prepare", "check_folds"):

@@ -74,7 +74,7 @@ def fold(run: Commands, trainer: str) -> Path:
     return run.folder / "nnUNet_results" / "Dataset001_Balls" / f"{trainer}__SegANPlans__2d" / "fold_0"
 
 
-def test_killed_at_random_moments_it_never_loses_a_saved_epoch(run: Commands) -> None:
+def test_a_training_killed_at_random_moments_loses_no_saved_epoch(run: Commands) -> None:
     """SIGKILL at random moments, some while a checkpoint is being written; after each, look, and continue."""
     moments = random.Random(0)
     folder = fold(run, "Killed")

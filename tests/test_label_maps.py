@@ -30,7 +30,7 @@ BRATS = Labelling({"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}, (0, 1
 
 @pytest.mark.parametrize("values", [(2, 1002, 1026), (1, 255, 256, 257), (7, 70_000, 3_000_000)])
 @pytest.mark.parametrize("kind", [np.int32, np.float64])
-def test_labels_of_any_size_have_their_own_scores(tmp_path: Path, values: tuple[int, ...], kind: type) -> None:
+def test_labels_of_any_size_have_separate_scores(tmp_path: Path, values: tuple[int, ...], kind: type) -> None:
     random = np.random.default_rng(0)
     truth: np.ndarray = random.choice([0, *values], SIZE[::-1]).astype(kind)
     predicted: np.ndarray = random.choice([0, *values], SIZE[::-1]).astype(kind)
@@ -47,7 +47,7 @@ def test_labels_of_any_size_have_their_own_scores(tmp_path: Path, values: tuple[
     ), "as many as there are labels"
 
 
-def test_different_values_by_any_type() -> None:
+def test_different_values_handles_any_number_type() -> None:
     for kind, expected in itertools.product(
         (np.int8, np.int16, np.int64, np.float32), ([-100, 0, 120], [-128, 127], [5])
     ):
@@ -70,13 +70,13 @@ def test_different_values_by_any_type() -> None:
         (np.arange(120) % 2 * 1_234_567, " 1234567; dataset.json knows 0, 1, 2, 3. Map its values"),
     ],
 )
-def test_what_is_no_label_map_is_called_what_it_is(tmp_path: Path, volume: np.ndarray, said: str) -> None:
+def test_an_error_names_what_a_file_holds_instead_of_a_label_map(tmp_path: Path, volume: np.ndarray, said: str) -> None:
     write_volume(tmp_path / "a.nii.gz", volume.reshape(SIZE[::-1]))
     with pytest.raises(InputError, match=f"a.nii.gz has the unknown label.*{said}"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
 
 
-def test_channels_are_to_be_merged(tmp_path: Path) -> None:
+def test_an_error_for_channels_says_how_to_merge_them(tmp_path: Path) -> None:
     for name, shape in (("last.nii.gz", (*SIZE, 3)), ("first.nii.gz", (3, *SIZE))):
         nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), np.eye(4)), tmp_path / name)
         with pytest.raises(InputError, match=f"{name} has 4 dimensions.*Merge a channel per region into one label"):
@@ -87,7 +87,7 @@ def test_channels_are_to_be_merged(tmp_path: Path) -> None:
         read_labels(tmp_path / "layers.seg.nrrd", BRATS)
 
 
-def test_values_of_the_release_bring_the_whole_mapping(tmp_path: Path) -> None:
+def test_an_error_for_release_values_shows_the_whole_mapping(tmp_path: Path) -> None:
     noted = {"labels": {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}, "file_ending": ".nii.gz"}
     noted |= {"original_labels": {"0": 0, "1": 20, "2": 10, "3": 40}}
     (tmp_path / "dataset.json").write_text(json.dumps(noted))
@@ -108,7 +108,7 @@ def test_values_of_the_release_bring_the_whole_mapping(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exchange", [{1: 2, 2: 1}, {2: 3, 3: 2}, {1: 2, 2: 3, 3: 1}])
-def test_exchanged_labels_are_noticed(
+def test_exchanged_labels_give_a_warning(
     tmp_path: Path, exchange: dict[int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cases = []
@@ -126,7 +126,7 @@ def test_exchanged_labels_are_noticed(
     assert "right: labels" not in printed
 
 
-def test_a_bad_prediction_is_no_exchange() -> None:
+def test_a_bad_prediction_gives_no_warning_of_exchanged_labels() -> None:
     values = (0, 2, 1002, 1026)
     confusion = np.array([[900, 5, 5, 5], [5, 2, 60, 3], [5, 1, 80, 3], [5, 0, 0, 9]])
     assert exchanged_labels(confusion, values) == (), "2 is always called 1002, but 1002 is never called 2"
@@ -149,13 +149,13 @@ def test_a_bad_prediction_is_no_exchange() -> None:
         ("other{}x", ""),
     ],
 )
-def test_names_with_something_before_or_behind(name: str, said: str) -> None:
+def test_an_error_names_the_prefix_or_suffix_of_unmatched_files(name: str, said: str) -> None:
     cases = [f"case_{number}" for number in range(12)]
     hint = naming_hint("Mine", [name.format(number) for number in range(12)], cases)
     assert said in hint and bool(said) == bool(hint)
 
 
-def test_a_folder_per_case_and_another_ending(tmp_path: Path) -> None:
+def test_an_error_names_case_folders_and_another_file_ending(tmp_path: Path) -> None:
     for folder, said in (
         ("a/b/c_trans.nii.gz", "subfolders hold 1 such files, the first .*c_trans.nii.gz: put one file"),
         ("d.mha", "Its files end in .mha"),
@@ -174,7 +174,7 @@ def turn(path: Path, axes: tuple[bool, ...] = (True, False, True), order: tuple[
     return sitk.GetArrayFromImage(image)
 
 
-def test_a_channel_in_another_order_is_turned(release_2015: Path, nnunet_folders: Path) -> None:
+def test_a_channel_in_another_axis_order_is_reoriented(release_2015: Path, nnunet_folders: Path) -> None:
     path = overwrite(release_2015, "brats_tcia_pat118_0001", "T2.", VALUES.astype(np.int16) + 1)
     voxels = turn(path)
     made = convert(load_release("brats2015"), release_2015, 15)
@@ -185,7 +185,7 @@ def test_a_channel_in_another_order_is_turned(release_2015: Path, nnunet_folders
 
 
 @pytest.mark.parametrize(("offset", "accepted"), [(0.002, True), (-0.009, True), (0.5, False), (1.0, False)])
-def test_the_rounding_of_a_registration_is_forgiven(
+def test_converting_accepts_the_rounding_of_a_registration(
     release_2015: Path, nnunet_folders: Path, offset: float, accepted: bool
 ) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*T2.*/*.mha"))
@@ -201,7 +201,7 @@ def test_the_rounding_of_a_registration_is_forgiven(
             convert(load_release("brats2015"), release_2015, 15)
 
 
-def test_a_copied_channel_and_a_mask_of_the_brain_are_doubted(
+def test_converting_warns_of_copied_channels_and_brain_masks(
     release_2015: Path, nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = "brats_tcia_pat118_0001"
@@ -215,7 +215,7 @@ def test_a_copied_channel_and_a_mask_of_the_brain_are_doubted(
     assert printed.count(f"(in 1 cases, the first {case})") == 2
 
 
-def test_a_truth_s_values_are_named_as_they_are(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
+def test_an_error_shows_the_exact_values_of_a_truth(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
     for case, labels in (("a", np.where(VALUES % 2, 120, -100).astype(np.int8)), ("b", VALUES % 2 * np.int8(-128))):
         write_own_case(tmp_path / "own" / case, case, labels.astype(np.int8))
     with pytest.raises(InputError) as caught:
@@ -223,7 +223,7 @@ def test_a_truth_s_values_are_named_as_they_are(layout: Path, tmp_path: Path, nn
     assert "truth has the values -100, 120," in str(caught.value) and "the values -128," in str(caught.value)
 
 
-def test_many_labels_keep_their_values(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_plain_labels_keep_many_values(tmp_path: Path, nnunet_folders: Path) -> None:
     labels = "".join(f"l{value} = {value * 150}\n" for value in range(1, 301))
     layout = tmp_path / "many.toml"
     layout.write_text(

@@ -30,7 +30,7 @@ def dice(*sizes: int) -> float:
     return 2 * shared / (predicted + true)
 
 
-def test_regions_grow_by_their_own_number_of_voxels() -> None:
+def test_each_region_grows_by_its_own_number_of_voxels() -> None:
     """8 voxels apart: components meet where each grows by 5, and do not where each grows by 3."""
     true, half = cuboids(NEAR, BY_8), cuboids(NEAR)
     for region in (Region.RC, Region.NETC):
@@ -42,7 +42,7 @@ def test_regions_grow_by_their_own_number_of_voxels() -> None:
         assert (apart["LesionDice"], apart["LesionHD95_mm"]) == (1 / 2, 337 / 2)
 
 
-def test_regions_leave_out_lesions_of_their_own_size_in_truth_and_prediction() -> None:
+def test_each_region_excludes_small_lesions_by_its_own_size() -> None:
     small = (slice(30, 32), slice(30, 32), slice(30, 33))  # 12 voxels
     both = cuboids(NEAR, small)
     for region, counts in ((Region.ET, [1, 1, 1]), (Region.TC, [1, 0, 0])):
@@ -63,7 +63,7 @@ def test_predicted_components_merge_when_they_grow() -> None:
     assert numbers(as_they_are) == [1, 0, 1] and as_they_are["LesionDice"] == 1 / 2
 
 
-def test_the_size_of_predicted_components_is_that_of_merged_ones() -> None:
+def test_the_size_of_a_predicted_component_is_measured_after_merging() -> None:
     pieces = [cube((30, 30, start), 2) for start in (20, 25)]  # 8 voxels each
     for parts, false in ((pieces[:1], 0), (pieces, 1)):
         assert numbers(scored(cuboids(NEAR, *parts), cuboids(NEAR), PAEDIATRIC)) == [1, 0, false]
@@ -78,7 +78,7 @@ def test_the_size_of_predicted_components_counts_voxels_or_volume() -> None:
     assert numbers(scored(cuboids(NEAR), predicted, PAEDIATRIC, spacing)) == [1, 1, 0]
 
 
-def test_false_lesions_do_not_count_before_radiotherapy() -> None:
+def test_false_lesions_do_not_count_under_the_radiotherapy_rule() -> None:
     found = scored(cuboids(NEAR, ELSEWHERE), cuboids(NEAR), RADIOTHERAPY)
     assert numbers(found) == [1, 0, 1] and (found["LesionDice"], found["LesionHD95_mm"]) == (1, 0)
     nothing_there = scored(cuboids(ELSEWHERE), cuboids(), RADIOTHERAPY)
@@ -98,7 +98,7 @@ def row(*values: int) -> np.ndarray:
     return np.array(values, np.int32)[None, None]
 
 
-def test_lesions_at_one_component_of_another_region_are_one() -> None:
+def test_lesions_that_touch_one_component_of_another_region_merge() -> None:
     lesions = row(1, 0, 2, 0, 3)
     for beside, expected in (
         (row(0, 1, 0, 2, 0), [0, 1, 1, 2]),  # the second touches both, and the first of these counts
@@ -113,7 +113,7 @@ def test_lesions_at_one_component_of_another_region_are_one() -> None:
         assert set(groups) == set(expected), "numbers without gaps"
 
 
-def test_lesions_touch_over_edges_and_not_over_corners() -> None:
+def test_lesions_touch_across_edges_but_not_across_corners() -> None:
     lesions, edge, corner = np.zeros((3, 3, 3, 3), np.int32)
     lesions[0, 0, 0], lesions[2, 2, 2] = 1, 2
     edge[0, 1, 1] = edge[1, 1, 1] = edge[1, 1, 2] = edge[1, 2, 2] = 1
@@ -140,7 +140,7 @@ def bar(with_core: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("with_core", "counts"), [(True, [1, 0, 0]), (False, [1, 1, 0])])
-def test_a_case_is_measured_with_the_regions_that_unite_lesions(
+def test_measuring_a_case_applies_the_region_that_merges_lesions(
     tmp_path: Path, with_core: bool, counts: list[int]
 ) -> None:
     """The first cube is found and the second is not: half of one lesion, or one of two."""
@@ -156,7 +156,7 @@ def test_a_case_is_measured_with_the_regions_that_unite_lesions(
     assert scores["LesionDice"] == pytest.approx(dice(125, 125, 250) if with_core else 1 / 2)
 
 
-def test_regions_are_known_by_their_names() -> None:
+def test_region_rules_are_selected_by_region_name() -> None:
     assert region_named("Whole Tumour") is region_named("wt") is Region.WT
     assert region_named("resection_cavity") is Region.RC and region_named("oedema") is Region.SNFH
     assert region_named("tumor") is None
@@ -165,7 +165,7 @@ def test_regions_are_known_by_their_names() -> None:
 
 
 @pytest.mark.parametrize("rule", LESION_RULES.values(), ids=str)
-def test_rules_that_do_not_fit_the_regions_are_refused(rule: LesionRule) -> None:
+def test_lesion_rules_that_do_not_match_the_regions_are_refused(rule: LesionRule) -> None:
     assert set(rule.of_dataset(REGIONS)) == set(REGIONS)
     if rule.regions:
         with pytest.raises(InputError, match="have rules by region, WT .whole tumor.,.* and none for 'lesion'. Rename"):
@@ -176,7 +176,7 @@ def test_rules_that_do_not_fit_the_regions_are_refused(rule: LesionRule) -> None
         assert rule.of_dataset({"lesion": (1,)}) == {"lesion": rule}
 
 
-def test_rules_by_region_are_told_by_region() -> None:
+def test_the_description_lists_the_rules_per_region() -> None:
     told = GLIOMA.describe()
     for part in (
         "; in WT, TC grown by 3 voxels, without those of 20 mm³ or less; ",

@@ -12,7 +12,7 @@ import pytest
 from segan_nnunet.folds.locks import LockedError, StoppedError, file_lock, is_locked
 
 
-def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
+def test_a_lock_lasts_until_its_last_holder_ends(tmp_path: Path) -> None:
     """As when the grid is killed with SIGKILL while its training lives on, and then that is killed too."""
     path = tmp_path / "lock"
     code = f"""

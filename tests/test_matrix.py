@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     return commands
 
 
-def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
+def test_every_trainer_runs_on_every_kind_of_dataset(run: Commands) -> None:
     cells = list(product(TRAINERS, LABELS, CONFIGURATIONS))
     training, predicting = [], []
     for trainer, number, configuration in cells:

@@ -40,7 +40,7 @@ def validate(model: Path, fold: int | str, cases: Mapping[str, tuple[dict[str, i
     (validation / "summary.json").write_text(json.dumps({"metric_per_case": entries}))
 
 
-def test_scores_are_means_over_the_cases_of_the_exported_folds(model: Path) -> None:
+def test_card_scores_are_means_over_the_cases_of_the_exported_folds(model: Path) -> None:
     validate(model, 0, {"a": (HALF, MISSED)})
     validate(model, 1, {"b": (FULL, NOTHING)})
     validate(model, 2, {"c": (MISSED, MISSED)})  # not exported
@@ -51,7 +51,7 @@ def test_scores_are_means_over_the_cases_of_the_exported_folds(model: Path) -> N
     assert "/elsewhere" not in card and str(model.parent) not in card
 
 
-def test_of_ten_cases_there_is_an_interval(model: Path) -> None:
+def test_the_card_has_an_interval_from_ten_cases_on(model: Path) -> None:
     validate(model, 0, {f"case{number}": (HALF, FULL if number else HALF) for number in range(10)})
     card = model_card(model, [0], DATASET, "checkpoint_final.pth")
     assert "| whole tumor | 0.500 (0.500 to 0.500) |" in card  # all are equal
@@ -59,7 +59,7 @@ def test_of_ten_cases_there_is_an_interval(model: Path) -> None:
     assert core.startswith("| tumor core | 0.950 (0.")  # (9 + 1/2) / 10
 
 
-def test_scans_of_one_patient_count_once(model: Path) -> None:
+def test_the_card_counts_the_scans_of_one_patient_once(model: Path) -> None:
     raw = model.parents[2] / "nnUNet_raw" / model.parent.name
     raw.mkdir()
     (raw / "cases.csv").write_text("case,patient\na1,a\na2,a\nb,b\n")
@@ -69,7 +69,7 @@ def test_scans_of_one_patient_count_once(model: Path) -> None:
     assert "| whole tumor | 0.375 |" in card  # ((1/2 + 1) / 2 + 0) / 2
 
 
-def test_data_and_licence_are_those_of_dataset_json(model: Path) -> None:
+def test_the_card_takes_data_and_licence_from_dataset_json(model: Path) -> None:
     card = model_card(model, [0], DATASET, "checkpoint_final.pth")
     for line in (
         "Dataset: Dataset015_BRATS2015, BRATS 2015",
@@ -83,14 +83,14 @@ def test_data_and_licence_are_those_of_dataset_json(model: Path) -> None:
     assert "not for clinical use" in card and "None: no exported fold was validated." in card
 
 
-def test_what_nobody_said_is_not_known(model: Path) -> None:
+def test_the_card_marks_missing_facts_as_unknown(model: Path) -> None:
     # nnU-Net's own default where no licence is given
     lazy = {"licence": "Whoever converted this dataset was lazy and didn't look it up!", "reference": ""}
     card = model_card(model, [0], {**DATASET, **lazy}, "checkpoint_final.pth")
     assert "Licence of the data: not known." in card and "- Reference: not known\n" in card
 
 
-def test_fold_all_has_no_scores_and_another_checkpoint_is_named(model: Path) -> None:
+def test_the_card_has_no_scores_for_fold_all_and_names_another_checkpoint(model: Path) -> None:
     validate(model, "all", {"a": (FULL, FULL)})
     assert "None: fold all is trained on every case" in model_card(model, ["all"], DATASET, "checkpoint_final.pth")
     validate(model, 0, {"a": (FULL, FULL)})

@@ -44,7 +44,7 @@ def trains(run: Commands, dataset: str, label_maps: int) -> None:
     assert len(log["distance_per_region"][-1]) == label_maps
 
 
-def test_brats_2021(tmp_path: Path, python: str) -> None:
+def test_the_brats_2021_dataset_of_nnunet_equals_ours(tmp_path: Path, python: str) -> None:
     source = simulate_release(tmp_path, cases=5, key="brats2021")
     run = Commands(tmp_path)
     script = Path(Dataset137_BraTS21.__file__).read_text()
@@ -64,7 +64,7 @@ def test_brats_2021(tmp_path: Path, python: str) -> None:
     trains(run, "137", label_maps=3)
 
 
-def test_medical_segmentation_decathlon(tmp_path: Path) -> None:
+def test_a_medical_segmentation_decathlon_dataset_of_nnunet_equals_ours(tmp_path: Path) -> None:
     source = simulate_release(tmp_path, cases=5, key="msd-task01")
     release = load_release("msd-task01")
     (source / "imagesTs").mkdir()

@@ -104,7 +104,7 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
         (type("Mine", (SoftmaxTrainer,), {}), "loss has changed"),
     ],
 )
-def test_a_training_under_another_objective_is_not_continued(nnunet_folders: Path, later: type[Any], said: str) -> None:
+def test_resuming_refuses_another_objective(nnunet_folders: Path, later: type[Any], said: str) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     other = build(later, nnunet_folders)
     before = [parameter.clone() for parameter in other.network.parameters()]
@@ -113,7 +113,7 @@ def test_a_training_under_another_objective_is_not_continued(nnunet_folders: Pat
     assert all(map(torch.equal, before, other.network.parameters())), "nothing was loaded"
 
 
-def test_the_same_objective_under_other_names_rates_and_lengths_is_continued(nnunet_folders: Path) -> None:
+def test_resuming_accepts_the_same_objective_with_other_names_rates_and_lengths(nnunet_folders: Path) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     build(Renamed, nnunet_folders).load_checkpoint(path)
 
@@ -136,7 +136,7 @@ class Weighted(PaperTrainer):
         ),
     ],
 )
-def test_other_trainers_too(nnunet_folders: Path, first: type[Any], later: type[Any], said: str) -> None:
+def test_resuming_refuses_another_objective_of_other_trainers(nnunet_folders: Path, first: type[Any], later: type[Any], said: str) -> None:
     architecture = nnunet_architecture() if issubclass(first, CriticBesideTrainer) else None
     trainer, path = checkpoint_of(first, nnunet_folders, architecture=architecture)
     assert trainer.recorded_objective["loss"] is not None, "the loss was probed"
@@ -145,7 +145,7 @@ def test_other_trainers_too(nnunet_folders: Path, first: type[Any], later: type[
         build(later, nnunet_folders, architecture=architecture).load_checkpoint(path)
 
 
-def test_a_softmax_loss_is_the_same_in_training_and_in_evaluation(nnunet_folders: Path) -> None:
+def test_a_softmax_loss_has_one_objective_in_training_and_evaluation_mode(nnunet_folders: Path) -> None:
     trainer = build(SoftmaxTrainer, nnunet_folders)
     trainer.network.train()
     first = trainer.objective()
@@ -153,7 +153,7 @@ def test_a_softmax_loss_is_the_same_in_training_and_in_evaluation(nnunet_folders
     assert trainer.objective() == first and not trainer.network.training
 
 
-def test_the_record_uses_up_no_random_number(nnunet_folders: Path) -> None:
+def test_recording_the_objective_draws_no_random_number(nnunet_folders: Path) -> None:
     class Noisy(Mine):
         def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
             return (predicted - truth * torch.rand_like(predicted)).abs().mean()
@@ -164,7 +164,7 @@ def test_the_record_uses_up_no_random_number(nnunet_folders: Path) -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_checkpoint_without_the_record_goes_on_with_a_sentence(
+def test_resuming_a_checkpoint_without_a_record_prints_a_sentence(
     nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trainer = build(Mine, nnunet_folders)
@@ -180,13 +180,13 @@ def test_a_checkpoint_without_the_record_goes_on_with_a_sentence(
             build(changed(Mine, critic_layers=layers), nnunet_folders).load_checkpoint(str(path))
 
 
-def test_rounding_newer_settings_and_unknown_values_are_no_change() -> None:
+def test_rounding_newer_settings_and_unknown_values_count_as_equal() -> None:
     assert alike({"a": [1.0, float("nan")], "new": 1}, {"a": [1.00001, float("nan")]}) and alike(None, 3)
     assert not alike([1.0], [1.0, 2.0]) and not alike(1.0, 1.01) and not alike({"a": 1}, {"a": 2})
     assert changed_objective(None, {"a": 1}) == changed_objective({"a": 1}, None) == ""
 
 
-def test_folds_of_two_objectives_are_no_one_method(tmp_path: Path) -> None:
+def test_folds_of_different_objectives_are_not_one_method(tmp_path: Path) -> None:
     folds = [tmp_path / "A__P__2d" / f"fold_{number}" for number in range(3)]
     for fold, clamp in zip(folds, (0.01, 0.01, 0.05), strict=True):
         fold.mkdir(parents=True)
@@ -197,7 +197,7 @@ def test_folds_of_two_objectives_are_no_one_method(tmp_path: Path) -> None:
         check_one_method(folds)
 
 
-def test_a_grid_compares_finished_folds_with_the_trainer_of_now(
+def test_a_grid_compares_finished_folds_with_the_current_trainer(
     nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_planned(nnunet_folders)
@@ -218,7 +218,7 @@ def test_a_grid_compares_finished_folds_with_the_trainer_of_now(
     assert asked == ["A"], "made once for all seeds"
 
 
-def test_a_grid_asks_trainers_for_their_objectives_and_leaves_nothing_behind(
+def test_a_grid_reads_trainer_objectives_and_leaves_no_files(
     nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
@@ -237,7 +237,7 @@ def test_a_grid_asks_trainers_for_their_objectives_and_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize(("core", "kept"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
-def test_a_training_whose_regions_were_changed_is_not_continued(
+def test_resuming_refuses_changed_regions(
     nnunet_folders: Path, core: list[int], kept: bool
 ) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)

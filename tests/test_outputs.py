@@ -42,17 +42,17 @@ def refused(path: Path, match: str) -> None:
 
 
 class TestFolder:
-    def test_new_below_new_folders(self, tmp_path: Path) -> None:
+    def test_a_new_folder_below_new_folders_is_created(self, tmp_path: Path) -> None:
         write(tmp_path / "a" / "b")
         assert listing(tmp_path) == ["a", "a/b", "a/b/cases", "a/b/cases/b.js", "a/b/table.csv"]
 
-    def test_the_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_current_folder_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "mine.txt").touch()
         write(Path())
         assert listing(tmp_path) == ["cases", "cases/b.js", "mine.txt", "table.csv"]
 
-    def test_a_link_below_a_link(self, tmp_path: Path) -> None:
+    def test_a_link_below_a_link_is_followed(self, tmp_path: Path) -> None:
         (tmp_path / "disk").mkdir()
         (tmp_path / "first").symlink_to("disk")
         (tmp_path / "second").symlink_to("first")
@@ -61,7 +61,7 @@ class TestFolder:
         assert (tmp_path / "disk" / "table.csv").read_text() == "new"
         assert listing(tmp_path / "disk") == ["cases", "cases/b.js", "table.csv"], "nothing hidden is left"
 
-    def test_nothing_moves_the_output_folder_itself(self, tmp_path: Path) -> None:
+    def test_the_output_folder_itself_is_not_moved(self, tmp_path: Path) -> None:
         """A mount point cannot be renamed: its inode must stay, and the folder around it is not written to."""
         (tmp_path / "around" / "mount").mkdir(parents=True)
         inode = (tmp_path / "around" / "mount").stat().st_ino
@@ -70,7 +70,7 @@ class TestFolder:
         assert (tmp_path / "around" / "mount").stat().st_ino == inode
         assert (tmp_path / "around").stat().st_mtime_ns == before
 
-    def test_a_folder_of_it_on_another_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_subfolder_may_be_on_another_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def across_devices(*_: object) -> None:
             raise OSError(18, "Invalid cross-device link")
 
@@ -79,12 +79,12 @@ class TestFolder:
         write(tmp_path / "out")
         assert listing(tmp_path / "out") == ["cases", "cases/b.js", "table.csv"]
 
-    def test_a_link_to_a_disk_that_is_not_mounted(self, tmp_path: Path) -> None:
+    def test_a_link_to_an_unmounted_disk_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "out").symlink_to("/nowhere/results")
         refused(tmp_path / "out", "is a link to /nowhere/results, which does not exist; make that folder or mount")
         refused(tmp_path / "out" / "deeper", "out is a link to /nowhere/results")
 
-    def test_files_are_no_folders(self, tmp_path: Path) -> None:
+    def test_a_file_in_the_place_of_a_folder_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "results.csv").write_text("mine")
         refused(tmp_path / "results.csv", r"results\.csv is a file, not a folder")
         refused(tmp_path / "results.csv" / "deeper", r"results\.csv is a file, not a folder")
@@ -93,19 +93,19 @@ class TestFolder:
         refused(Path("~") / "out", "begins with ~, which the shell replaces only outside quotes")
         refused(tmp_path / ("x" * 300), "cannot be written to .*too long")
 
-    def test_a_folder_with_a_dot_is_a_folder(self, tmp_path: Path) -> None:
+    def test_a_folder_name_may_contain_a_dot(self, tmp_path: Path) -> None:
         write(tmp_path / "results.v1.2")
         (tmp_path / "old.zip").mkdir()
         write(tmp_path / "old.zip")
         assert (tmp_path / "results.v1.2" / "table.csv").is_file() and (tmp_path / "old.zip" / "table.csv").is_file()
 
-    def test_what_is_not_of_an_earlier_call_is_refused(self, tmp_path: Path) -> None:
+    def test_a_folder_with_files_of_others_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "table.csv").write_text("mine")
         refused(tmp_path / "out", "holds table.csv, which this command did not write and does not replace")
         assert (tmp_path / "out" / "table.csv").read_text() == "mine"
 
-    def test_an_earlier_call_is_replaced_and_all_else_stays(self, tmp_path: Path) -> None:
+    def test_a_call_replaces_only_the_files_of_an_earlier_call(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         write(out)
         (out / "cases" / "a.js").write_text("old")
@@ -114,14 +114,14 @@ class TestFolder:
         write(out, earlier=[out / "table.csv", out / "cases", out / "cases" / "a.js", out / "cases" / "b.js"])
         assert listing(out) == ["cases", "cases/b.js", "cases/mine.txt", "notes.md", "table.csv"]
 
-    def test_failing_work_leaves_nothing(self, tmp_path: Path) -> None:
+    def test_a_failed_call_leaves_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "there").mkdir()
         for path in (tmp_path / "new" / "deep", tmp_path / "there"):
             with pytest.raises(ZeroDivisionError), output_folder(path) as partial:
                 (partial / "half").write_text(str(1 / 0))
         assert listing(tmp_path) == ["there"]
 
-    def test_a_killed_call_s_hidden_folder_does_not_fill_it(self, tmp_path: Path) -> None:
+    def test_the_hidden_folder_of_a_killed_call_is_removed(self, tmp_path: Path) -> None:
         (tmp_path / "out" / f"{STAGING}killed").mkdir(parents=True)
         with output_folder(tmp_path / "out") as partial:
             (partial / "file").touch()
@@ -129,13 +129,13 @@ class TestFolder:
 
 
 class TestFile:
-    def test_a_new_file_below_a_new_folder(self, tmp_path: Path) -> None:
+    def test_a_new_file_below_a_new_folder_is_created(self, tmp_path: Path) -> None:
         with output_file(tmp_path / "new" / "model.zip", ".zip") as part:
             part.write_text("zip")
         assert listing(tmp_path) == ["new", "new/model.zip"]
 
     @pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling"])
-    def test_what_exists_is_refused(self, tmp_path: Path, kind: str) -> None:
+    def test_an_existing_path_is_refused(self, tmp_path: Path, kind: str) -> None:
         path = tmp_path / "model.zip"
         (tmp_path / "mine").write_text("mine")
         if kind == "folder":
@@ -149,7 +149,7 @@ class TestFile:
             raise AssertionError("the work must not start")
         assert listing(tmp_path) == before and (tmp_path / "mine").read_text() == "mine"
 
-    def test_another_ending(self, tmp_path: Path) -> None:
+    def test_another_file_ending_is_refused(self, tmp_path: Path) -> None:
         with (
             pytest.raises(InputError, match=r"takes a file that ends in \.zip"),
             output_file(tmp_path / "a.tgz", ".zip"),
@@ -171,7 +171,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     return Folders({"Mine": write_folder(tmp_path / "pred", {"a": cubes(5, 2), "b": cubes(4, 2)})}, truth)
 
 
-def test_a_comparison_replaces_its_own_files_alone(tmp_path: Path, folders: Folders) -> None:
+def test_a_comparison_replaces_only_its_own_files(tmp_path: Path, folders: Folders) -> None:
     out = tmp_path / "out"
     compare(output=out, folders=folders)
     (out / "table1_LGG.md").write_text("of an earlier comparison, with grades")
@@ -197,7 +197,7 @@ def test_a_comparison_into_a_dataset_keeps_its_case_table(tmp_path: Path, folder
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("of_file", [False, True])
-def test_a_disk_that_fills_is_named_and_nothing_is_left(tmp_path: Path, number: int, of_file: bool) -> None:
+def test_an_error_of_a_full_disk_names_the_path_and_leaves_nothing(tmp_path: Path, number: int, of_file: bool) -> None:
     """A write names no file in its error, where opening a file does."""
     place = output_file(tmp_path / "new/a.zip", ".zip") if of_file else output_folder(tmp_path / "new/a")
     with pytest.raises(InputError, match=r"new.* cannot be written to \(.*\); free some room"), place as partial:
@@ -208,7 +208,7 @@ def test_a_disk_that_fills_is_named_and_nothing_is_left(tmp_path: Path, number: 
         raise OSError(number, "full", "/elsewhere")
 
 
-def test_simulation_demo_and_benchmark_follow_the_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulate_demo_and_benchmark_refuse_used_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("the work must not start")
 

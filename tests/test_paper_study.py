@@ -67,11 +67,11 @@ def verdict_of(claim: str, rows: pd.DataFrame) -> str:
         (0.01, 0.15, "not decided by these data"),
     ],
 )
-def test_higher_dice_has_every_verdict(gain: float, spread: float, verdict: str) -> None:
+def test_the_higher_dice_claim_can_get_every_verdict(gain: float, spread: float, verdict: str) -> None:
     assert verdict_of("C1", scores_of({"SegAN": {"Dice": gain}, "Softmax": {}}, spread)) == verdict
 
 
-def test_a_missing_training_leaves_its_claims_untested_and_no_others() -> None:
+def test_a_missing_training_leaves_only_its_claims_untested() -> None:
     arms = {"SegAN": {"Dice": 0.05}, "Softmax": {}, "s0": {}, "s3": {"Dice": -0.01}}
     rows = scores_of(arms)
     rows = rows[~((rows["arm"] == "s3") & (rows["seed"] == 2) & (rows["fold"] == 4))]
@@ -80,12 +80,12 @@ def test_a_missing_training_leaves_its_claims_untested_and_no_others() -> None:
     assert verdict_of("C6", rows) == "not yet tested: 0 of 30 trainings"
 
 
-def test_higher_in_the_mean_and_not_in_a_region_is_not_supported() -> None:
+def test_a_higher_mean_with_a_lower_region_is_not_supported() -> None:
     added = {"Dice whole tumor": 0.1, "Dice tumor core": 0.1, "Dice enhancing tumor": -0.02}
     assert verdict_of("C1", scores_of({"SegAN": added, "Softmax": {}})) == "not supported"
 
 
-def test_a_gain_on_the_tuning_folds_alone_is_not_shown() -> None:
+def test_a_gain_on_only_the_tuning_folds_is_not_shown() -> None:
     rows = scores_of({"SegAN": {}, "Softmax": {}})
     chosen_on = rows["fold"].isin([0, 1])
     rows.loc[(rows["arm"] == "SegAN") & chosen_on, "Dice"] += 0.06
@@ -93,7 +93,7 @@ def test_a_gain_on_the_tuning_folds_alone_is_not_shown() -> None:
     assert verdict_of("C1", rows) != "supported"
 
 
-def test_multi_scale_loss_must_gain_most_inside() -> None:
+def test_the_multi_scale_claim_needs_the_largest_gain_inside() -> None:
     inside = {"Dice tumor core": 0.06, "Dice enhancing tumor": 0.06, "Dice whole tumor": 0.03}
     assert verdict_of("C2", scores_of({"SegAN": inside, "s0": {}, "s3": {}})) == "supported"
     outside = {"Dice tumor core": 0.03, "Dice enhancing tumor": 0.03, "Dice whole tumor": 0.09}
@@ -109,12 +109,12 @@ def test_multi_scale_loss_must_gain_most_inside() -> None:
         (0.02, -0.05, 0.004, "not decided by these data"),  # at the margin
     ],
 )
-def test_equivalence_and_difference(separate: float, shared: float, spread: float, verdict: str) -> None:
+def test_an_effect_can_be_equivalent_or_different(separate: float, shared: float, spread: float, verdict: str) -> None:
     rows = scores_of({"SegAN": {}, "S1_1C": {"Dice": separate}, "S3_1C": {"Dice": shared}}, spread)
     assert verdict_of("C3", rows) == verdict
 
 
-def test_smoother_and_less_noise() -> None:
+def test_the_smoother_mask_claim_needs_fewer_false_components() -> None:
     clean = {"FalseComponents": -2.0, "SurfacePerVolume": -0.2, "HD95_mm": -3.0}
     assert verdict_of("C5", scores_of({"SegAN": clean, "Softmax": {}})) == "supported"
     noisy = {score: -value for score, value in clean.items()}
@@ -133,17 +133,17 @@ def test_smoother_and_less_noise() -> None:
         ("loss_max", np.nan, "contradicted"),
     ],
 )
-def test_stability(column: str, value: float, verdict: str) -> None:
+def test_the_stability_claim_compares_diverged_trainings(column: str, value: float, verdict: str) -> None:
     assert verdict_of("C4", scores_of({"SegAN": {}}).assign(**{column: value})) == verdict
 
 
-def test_diverged_trainings_make_a_comparison_invalid() -> None:
+def test_diverged_trainings_invalidate_a_comparison() -> None:
     rows = scores_of({"SegAN": {}, "Softmax": {}})
     rows.loc[(rows["arm"] == "Softmax") & (rows["fold"] == 0), "Dice"] = 0.05
     assert verdict_of("C1", rows) == "invalid: trainings of Softmax diverged"
 
 
-def test_gains_are_positive_where_the_claim_is_right_and_undefined_regions_are_left_out() -> None:
+def test_gains_are_positive_in_the_claimed_direction_and_exclude_undefined_regions() -> None:
     rows = scores_of({"SegAN": {"Dice": 0.1, "HD95_mm": 3.0}, "Softmax": {}}, spread=0.0)
     pair = analysis.Component("", "SegAN", "Softmax")
     assert analysis.difference(rows, pair).gain == pytest.approx(0.1)
@@ -177,7 +177,7 @@ def tuning(dice: Mapping[str, float], false: Mapping[str, float]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def test_choice_takes_the_fewest_false_components_among_the_best() -> None:
+def test_the_choice_has_the_fewest_false_components_among_the_best() -> None:
     dice = {"dial100": 0.66, "dial75": 0.657, "dial50": 0.656, "dial0": 0.65, "lr4e3": 0.7, "lr2e3": 0.694}
     dice |= {"SegAN lr4e3": 0.659, "SegAN lr2e3": 0.5}
     false = {"dial100": 8.0, "dial75": 6.0, "dial50": 5.0, "dial0": 3.0, "lr4e3": 7.0, "lr2e3": 2.0}
@@ -191,7 +191,7 @@ def test_choice_takes_the_fewest_false_components_among_the_best() -> None:
     assert not {"SegAN", "s0", "frozen"} & set(analysis.choose(unfinished))
 
 
-def test_dial_becomes_the_default_only_if_it_costs_no_dice() -> None:
+def test_the_dial_becomes_the_default_only_without_loss_of_dice() -> None:
     chosen = {"SegAN": "dial50"}
     default = scores_of({"SegAN": {}}).assign(setting="dial100")
     for dice, words in ((-0.003, "It becomes the default"), (-0.02, "It does not become the default")):
@@ -200,7 +200,7 @@ def test_dial_becomes_the_default_only_if_it_costs_no_dice() -> None:
     assert analysis.dial_default(default, chosen) == "not yet tested: 9 of 18 trainings"
 
 
-def test_report_of_whole_and_of_partial_scores(tmp_path: Path) -> None:
+def test_the_report_accepts_complete_and_partial_scores(tmp_path: Path) -> None:
     best = {"dial50": 0.7, "lr1e3": 0.7}
     whole = pd.concat([tuning({**best, "letter": 0.1}, {}), scores_of({arm: {} for arm in analysis.ARMS})])
     text = analysis.report(whole, tmp_path)
@@ -210,7 +210,7 @@ def test_report_of_whole_and_of_partial_scores(tmp_path: Path) -> None:
     assert partial.count("not yet tested") == len(analysis.CLAIMS) + 1 and "0 of 170 trainings" in partial
 
 
-def test_mixed_lengths_and_missing_cases_are_refused() -> None:
+def test_the_report_refuses_mixed_lengths_and_missing_cases() -> None:
     rows = scores_of({"SegAN": {}})
     chosen = {"SegAN": "dial50"}
     with pytest.raises(ValueError, match="600"):
@@ -221,7 +221,7 @@ def test_mixed_lengths_and_missing_cases_are_refused() -> None:
         analysis.confirmation(pd.concat([rows, rows.iloc[:3].assign(fold=4)]), chosen)
 
 
-def test_noise_of_masks() -> None:
+def test_mask_noise_counts_false_components() -> None:
     run = load("run")
     true = np.zeros((20, 20, 20), bool)
     true[5:15, 5:15, 5:15] = True
@@ -234,7 +234,7 @@ def test_noise_of_masks() -> None:
     assert false == 2 and np.isnan(ratio)
 
 
-def test_trainers_are_made_from_their_names() -> None:
+def test_the_study_builds_trainers_from_their_names() -> None:
     study = load("paper_study", STUDY / "trainers")
     trainer = study.Softmax_lr3e4_1000_PaperDA
     assert (trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.initial_lr) == (10, 100, 3e-4)

@@ -62,7 +62,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("source", [*OURS, Beside, Stock])
-def test_all_but_the_output_layers_go_from_any_trainer_to_any_of_ours(nnunet_folders: Path, source: Any) -> None:
+def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(nnunet_folders: Path, source: Any) -> None:
     teacher = build(source, nnunet_folders)
     path = nnunet_folders / "teacher.pth"
     teacher.save_checkpoint(str(path))
@@ -78,7 +78,7 @@ def test_all_but_the_output_layers_go_from_any_trainer_to_any_of_ours(nnunet_fol
             assert same(output_layers(student), before), "the output layers begin anew"
 
 
-def test_the_softmax_baseline_keeps_its_own_labels_nesting(nnunet_folders: Path) -> None:
+def test_the_softmax_baseline_keeps_the_nesting_of_its_own_labels(nnunet_folders: Path) -> None:
     path = trained(SoftmaxTrainer, nnunet_folders, TWO_REGIONS)
     inside_out = {"background": 0, "enhancing tumor": 4, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4]}
     student = start_from(path, build(SoftmaxTrainer, nnunet_folders, inside_out))
@@ -86,7 +86,7 @@ def test_the_softmax_baseline_keeps_its_own_labels_nesting(nnunet_folders: Path)
     assert student.network.nesting_rank.tolist() == [2, 0, 1]
 
 
-def test_nnunet_s_own_trainer_starts_from_the_softmax_baseline(nnunet_folders: Path) -> None:
+def test_the_nnunet_trainer_starts_from_the_softmax_baseline(nnunet_folders: Path) -> None:
     teacher = build(SoftmaxTrainer, nnunet_folders)
     path = nnunet_folders / "teacher.pth"
     teacher.save_checkpoint(str(path))
@@ -95,7 +95,7 @@ def test_nnunet_s_own_trainer_starts_from_the_softmax_baseline(nnunet_folders: P
     assert same(planned(student)[0], planned(teacher)[0])
 
 
-def test_checkpoints_of_earlier_versions_have_the_wrapper_s_keys(nnunet_folders: Path) -> None:
+def test_weights_load_from_checkpoints_of_earlier_versions_with_wrapper_keys(nnunet_folders: Path) -> None:
     teacher = build(SoftmaxTrainer, nnunet_folders)
     now = teacher.network.state_dict()
     earlier = {key if key == "nesting_rank" else f"network.{key}": value for key, value in now.items()}
@@ -108,7 +108,7 @@ def test_checkpoints_of_earlier_versions_have_the_wrapper_s_keys(nnunet_folders:
     assert same(planned(start_from(path, build(AdversarialTrainer, nnunet_folders, seed=2)))[0], planned(teacher)[0])
 
 
-def test_other_channels_and_other_networks_are_named_before_the_training(nnunet_folders: Path) -> None:
+def test_pretrained_weights_of_other_channels_or_networks_are_refused_before_the_training(nnunet_folders: Path) -> None:
     path = trained(SoftmaxTrainer, nnunet_folders)
     for kind in OURS:
         one_channel = build(
@@ -129,14 +129,14 @@ def test_other_channels_and_other_networks_are_named_before_the_training(nnunet_
         start_from(path, build(AdversarialTrainer, nnunet_folders, architecture=wide))
 
 
-def test_a_file_without_weights_is_named(nnunet_folders: Path) -> None:
+def test_pretrained_weights_without_network_weights_are_refused(nnunet_folders: Path) -> None:
     path = nnunet_folders / "other.pth"
     torch.save({"state_dict": {}}, path)
     with pytest.raises(InputError, match=r"other.pth is no checkpoint of nnU-Net: it has no 'network_weights'"):
         start_from(path, build(AdversarialTrainer, nnunet_folders))
 
 
-def test_a_refusal_is_one_message_and_every_other_error_keeps_its_traceback(
+def test_an_input_error_prints_one_message_and_other_errors_keep_their_traceback(
     nnunet_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)

@@ -44,7 +44,7 @@ def test_a_channel_that_the_simulation_does_not_know_is_named(tmp_path: Path, mo
 
 @pytest.mark.usefixtures("nnunet_in_threads")
 @pytest.mark.parametrize("key", available_releases())
-def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulated_release_survives_conversion_and_submission(key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "LOW_GRADE_EVERY", 2)
     source = simulation.simulate_release(tmp_path, cases=2, key=key)
     release = load_release(key)
@@ -89,7 +89,7 @@ def test_there_and_back(key: str, tmp_path: Path, nnunet_folders: Path, monkeypa
 
 
 @pytest.mark.parametrize("key", available_releases())
-def test_auto_finds_the_release_by_its_layout(key: str, tmp_path: Path) -> None:
+def test_auto_recognises_the_release_by_its_layout(key: str, tmp_path: Path) -> None:
     release = load_release(key)
     volume = np.ones((2, 2, 2), np.int16)
     volumes = {name: volume for name in release.channels}
@@ -102,18 +102,18 @@ def test_auto_finds_the_release_by_its_layout(key: str, tmp_path: Path) -> None:
         assert recognise(tmp_path).key == key
 
 
-def test_the_page_of_releases_is_made_from_the_tables() -> None:
+def test_the_page_of_releases_matches_the_tables() -> None:
     docs = Path(__file__).parents[1] / "docs"
     written = (docs / "datasets.md").read_text(encoding="utf-8")
     assert written == runpy.run_path(str(docs / "make_datasets.py"))["page"](written), "run `make tables`"
 
 
-def test_auto_says_what_it_considered(tmp_path: Path) -> None:
+def test_auto_lists_the_releases_that_it_considered(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="considered: brats2012, brats2013.*--layout"):
         recognise(tmp_path)
 
 
-def test_nnunet_s_own_converters_give_the_same_labels() -> None:
+def test_nnunet_converters_give_the_same_labels() -> None:
     """Its BraTS 2021 script maps 2 to 1, 1 to 2 and 4 to 3; in MSD and BraTS 2023 the values stay."""
     from nnunetv2.dataset_conversion.Dataset137_BraTS21 import convert_labels_back_to_BraTS
 
@@ -132,13 +132,13 @@ def test_nnunet_s_own_converters_give_the_same_labels() -> None:
     ("key", "names"),
     [("brats2024-ped", ("enhancing tumor", "edema")), ("brats2024-gli", ("resection cavity", "enhancing tumor"))],
 )
-def test_label_4_is_another_thing_in_another_release(key: str, names: tuple[str, str]) -> None:
+def test_the_meaning_of_label_4_depends_on_the_release(key: str, names: tuple[str, str]) -> None:
     labels = load_release(key).labels
     assert [labels[name] for name in names] == ([1, 4] if key == "brats2024-ped" else [4, 3])
     assert load_release("brats2021").labels["enhancing tumor"] == 4
 
 
-def test_case_355_of_brats_2020_in_kaggle_s_copy(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_the_kaggle_copy_of_brats_2020_converts_case_355(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulation.simulate_release(tmp_path, cases=1, key="brats2020")
     case = source / "BraTS20_Training_001"
     for path in list(case.iterdir()):  # not compressed, and one truth with the name of its first life
@@ -150,7 +150,7 @@ def test_case_355_of_brats_2020_in_kaggle_s_copy(tmp_path: Path, nnunet_folders:
     assert json.loads((made.folder / "dataset.json").read_text())["file_ending"] == ".nii"
 
 
-def test_plain_labels(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_plain_labels_write_exclusive_labels(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulation.simulate_release(tmp_path, cases=1, key="brats2021")
     made = convert(load_release("brats2021"), source, 5, Options(plain_labels=True))
     dataset = json.loads((made.folder / "dataset.json").read_text())
@@ -183,53 +183,53 @@ class TestSubmission:
             write_volume(labels, image.grid, predictions / f"{case}.nii.gz")
         return predictions
 
-    def test_predictions_of_test_cases(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_contains_the_predictions_of_the_test_cases(self, predictions: Path, tmp_path: Path) -> None:
         upload = make_submission(5, predictions, tmp_path / "out")
         assert [path.name for path in upload.files] == ["BraTS2021_00002.nii.gz", "BraTS2021_00003.nii.gz"]
         assert voxels(upload.files[0])[0, 0, :4].tolist() == [0, 2, 1, 4]
         assert sitk.ReadImage(str(upload.files[0])).GetSpacing() == (2.0, 2.0, 2.0), "the source's geometry"
 
-    def test_mirrored_predictions_are_turned_back(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_reorients_mirrored_predictions(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00002.nii.gz"
         sitk.WriteImage(sitk.Flip(sitk.ReadImage(str(path)), (True, True, False)), str(path))
         upload = make_submission(5, predictions, tmp_path / "out")
         assert voxels(upload.files[0])[0, 0, :4].tolist() == [0, 2, 1, 4]
 
-    def test_a_prediction_elsewhere_is_refused(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_a_prediction_on_another_grid(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00003.nii.gz"
         volume = read_volume(path)
         write_volume(volume.voxels, replace(volume.grid, origin=(1.0, 2.0, 3.0)), path)
         self.refused(predictions, tmp_path, r"BraTS2021_00003.nii.gz has the origin \(1, 2, 3\), its image \(0, 0, 0\)")
 
-    def test_a_missing_test_case(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_a_missing_test_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").unlink()
         self.refused(predictions, tmp_path, "1 of 2 test cases have no prediction.*BraTS2021_00003.*predict all")
 
-    def test_an_unknown_case(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_an_unknown_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").rename(predictions / "other.nii.gz")
         self.refused(predictions, tmp_path, "other.nii.gz belongs to no case of the dataset")
 
-    def test_another_size(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_a_prediction_of_another_size(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00003.nii.gz"
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(path))
         self.refused(
             predictions, tmp_path, r"BraTS2021_00003.nii.gz has 5 x 4 x 3 voxels, its image [0-9 x]+; resample"
         )
 
-    def test_unknown_labels(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_unknown_labels(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00002.nii.gz"
         volume = read_volume(path)
         write_volume(np.full_like(volume.voxels, 7), volume.grid, path)
         self.refused(predictions, tmp_path, "BraTS2021_00002.nii.gz has the unknown label 7")
 
-    def test_no_prediction(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_a_folder_without_predictions(self, predictions: Path, tmp_path: Path) -> None:
         self.refused(tmp_path, tmp_path, "no prediction, a file ending in .nii.gz")
 
-    def test_an_existing_output(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_an_existing_output(self, predictions: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is not empty: it holds BraTS2021_00002.nii.gz, .* does not replace"):
             make_submission(5, predictions, predictions)
 
-    def test_an_archive_alone(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_can_be_an_archive_alone(self, predictions: Path, tmp_path: Path) -> None:
         upload = make_submission(5, predictions, tmp_path / "new" / "upload.ZIP")
         assert upload.folder is None and upload.archive == tmp_path / "new" / "upload.ZIP"
         names = zipfile.ZipFile(upload.archive).namelist()
@@ -238,13 +238,13 @@ class TestSubmission:
         with pytest.raises(InputError, match="exists, and nothing is replaced"):
             make_submission(5, predictions, upload.archive)
 
-    def test_into_the_current_folder(self, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_submission_can_be_written_into_the_current_folder(self, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "here").mkdir()
         monkeypatch.chdir(tmp_path / "here")
         assert make_submission(5, predictions, Path()).archive == tmp_path / "here.zip"
         assert len(os.listdir()) == 2
 
-    def test_another_archive_s_name(self, predictions: Path, tmp_path: Path) -> None:
+    def test_a_submission_refuses_an_archive_name_with_another_ending(self, predictions: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is named like a file; -o takes a folder"):
             make_submission(5, predictions, tmp_path / "upload.tar.gz")
 
@@ -254,7 +254,7 @@ class TestSubmission:
         assert not list(tmp_path.glob("*out*")), "nothing is left behind"
 
 
-def test_paediatric_labels_of_2023_are_not_those_of_2024(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_paediatric_labels_of_2023_differ_from_those_of_2024(tmp_path: Path, nnunet_folders: Path) -> None:
     """Enhancing is 3 in 2023 and 1 from 2024 on: the data of one under the other's table never pass without a word."""
     source = simulation.simulate_release(tmp_path, cases=2, key="brats2023-ped")
     made = convert(load_release("brats2024-ped"), source, 5)
@@ -264,7 +264,7 @@ def test_paediatric_labels_of_2023_are_not_those_of_2024(tmp_path: Path, nnunet_
         convert(load_release("brats2023-ped"), source, 6)
 
 
-def test_labels_that_regions_cannot_restore_are_named(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_a_warning_names_labels_that_regions_cannot_restore(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulation.simulate_release(tmp_path, cases=1, key="brats2024-ped")
     made = convert(load_release("brats2024-ped"), source, 5)
     assert made.lost == ["cystic component"] and made.better == []
@@ -274,6 +274,6 @@ def test_labels_that_regions_cannot_restore_are_named(tmp_path: Path, nnunet_fol
     assert lost_labels(load_release("brats2023-gli")) == []
 
 
-def test_a_description_that_is_no_part_of_a_file_s_name_is_refused(tmp_path: Path) -> None:
+def test_a_description_that_cannot_be_part_of_a_file_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--description 'a/b' becomes part of file names, which cannot contain '/'"):
         make_submission(5, tmp_path, tmp_path / "upload", "a/b")

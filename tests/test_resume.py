@@ -49,7 +49,7 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
     assert other.logger.get_checkpoint()["critic_losses"] == trainer.logger.get_checkpoint()["critic_losses"]
 
 
-def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnunet_folders: Path) -> None:
+def test_a_checkpoint_holds_one_network_and_the_critic_separately(trainer: Any, nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
     checkpoint = torch.load(path, weights_only=True)
@@ -92,7 +92,7 @@ def refusing(error: int) -> Callable[..., Any]:
         ((os, "replace"), errno.EIO, "correct that"),
     ],
 )
-def test_a_checkpoint_is_replaced_whole_or_not_at_all(
+def test_saving_replaces_a_checkpoint_completely_or_not_at_all(
     trainer: Any,
     nnunet_folders: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,7 +114,7 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
     assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"
 
 
-def test_a_full_disk_ends_nnunet_s_command_with_one_message(
+def test_a_full_disk_ends_the_nnunet_command_with_one_message(
     trainer: Any, nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not with a traceback: what no one catches goes through the hook that our trainers set."""
@@ -132,7 +132,7 @@ def test_a_full_disk_ends_nnunet_s_command_with_one_message(
     assert "Traceback" in capsys.readouterr().err, "what a user cannot put right is shown whole"
 
 
-def test_a_log_or_a_picture_that_cannot_be_written_ends_no_training(
+def test_an_unwritable_log_or_picture_does_not_end_the_training(
     trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = nnunet_folders / "progress.png"
@@ -150,7 +150,7 @@ def test_a_log_or_a_picture_that_cannot_be_written_ends_no_training(
     trainer.print_to_log_file("standard output is a file on the full disk")
 
 
-def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:
+def test_resuming_refuses_a_checkpoint_without_a_critic(trainer: Any, nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
     checkpoint = torch.load(path, weights_only=True)

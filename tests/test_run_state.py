@@ -22,7 +22,7 @@ from tests.conftest import DATASET
         "RuntimeError: [enforce fail at inline_container.cc:664] . unexpected pos 841216 vs 841108",
     ],
 )
-def test_a_full_disk_is_said_of_the_latest_attempt(tmp_path: Path, said: str) -> None:
+def test_the_status_reports_a_full_disk_of_only_the_latest_attempt(tmp_path: Path, said: str) -> None:
     log = f"\n$ nnUNetv2_train 15\n{said}\nRuntimeError: one or more background workers are no longer alive\n"
     (tmp_path / LOG).write_text(log)
     write_attempt(tmp_path, status=1)
@@ -31,7 +31,7 @@ def test_a_full_disk_is_said_of_the_latest_attempt(tmp_path: Path, said: str) ->
     assert read_state(tmp_path).detail == "ended with status 1: ValueError: another thing"
 
 
-def test_what_the_user_has_set_for_a_job_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_keeps_the_environment_variables_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_n_proc_DA", "7")
     monkeypatch.setenv("OMP_NUM_THREADS", "")  # as good as not set
     monkeypatch.delenv("nnUNet_def_n_proc", raising=False)
@@ -81,7 +81,7 @@ def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
         ("", None, State.WAITING),  # its node has died
     ],
 )
-def test_status_and_submission_say_the_same_of_a_job(
+def test_status_and_submission_report_the_same_job_state(
     grid: Grid, planned: Path, queue: str, status: int | None, state: State
 ) -> None:
     (planned / "queue").write_text(queue)
@@ -93,7 +93,7 @@ def test_status_and_submission_say_the_same_of_a_job(
     assert said.startswith("nothing to submit: 1 jobs" if state is State.QUEUED else "submitted 1 jobs,")
 
 
-def test_where_slurm_does_not_answer_the_folder_is_shown_and_nothing_submitted(grid: Grid) -> None:
+def test_without_an_answer_from_slurm_the_status_shows_the_folder_and_nothing_is_submitted(grid: Grid) -> None:
     (job,) = grid.jobs()
     write_attempt(job.folder, status=-15)
     assert grid.table()[job].state is State.FAILED

@@ -77,7 +77,7 @@ def test_a_signal_ends_the_grid_and_its_trainings(
     assert all(signal.getsignal(each) not in (signal.SIG_IGN, signal.SIG_DFL) for each in local.ENDING), "as before"
 
 
-def test_a_signal_between_two_jobs(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_between_two_jobs_ends_the_grid(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "report", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
     with pytest.raises(SystemExit):
         local.run_locally([job("Good"), job("Endless"), job("Endless", 1)], 1)
@@ -97,7 +97,7 @@ def test_an_ignored_signal_stays_ignored(stand_in: Path) -> None:
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_a_signal_before_the_trainings_ends_the_grid_as_an_exception(
+def test_a_signal_before_the_trainings_raises_an_exception(
     survives: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it preprocesses, for instance: an exception lets pools of workers end theirs."""

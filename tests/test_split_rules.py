@@ -56,7 +56,7 @@ def verbs(preprocessed: Path) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize(("splits", "said"), BAD, ids=[said for _, said in BAD])
-def test_a_split_that_breaks_a_rule_is_refused_with_the_case(
+def test_an_error_of_a_bad_split_names_the_case(
     preprocessed: Path, verbs: dict[str, Callable[[], Any]], splits: Any, said: str
 ) -> None:
     (preprocessed / "splits_final.json").write_text(json.dumps(splits))
@@ -68,7 +68,7 @@ def test_a_split_that_breaks_a_rule_is_refused_with_the_case(
         verb()
 
 
-def test_a_case_that_validates_in_two_folds_is_of_no_table(preprocessed: Path) -> None:
+def test_a_split_with_a_case_in_two_validation_folds_gives_no_comparison(preprocessed: Path) -> None:
     again = [*SPLIT, {"train": ["a"], "val": ["b", "c"]}]
     (preprocessed / "splits_final.json").write_text(json.dumps(again))
     with pytest.raises(InputError, match="c validates in fold 0 and in fold 2 of .*splits_final.json.*--folds"):
@@ -103,7 +103,7 @@ def leaky(nnunet_folders: Path) -> Path:
     return folder
 
 
-def test_scores_of_cases_that_were_trained_on_are_refused(leaky: Path, tmp_path: Path) -> None:
+def test_compare_refuses_scores_of_training_cases(leaky: Path, tmp_path: Path) -> None:
     said = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
     with pytest.raises(InputError, match=said):
         compare(1)
@@ -113,7 +113,7 @@ def test_scores_of_cases_that_were_trained_on_are_refused(leaky: Path, tmp_path:
         check_fold(leaky / "fold_0", purpose, FoldRecord(val=["a"]))
 
 
-def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
+def test_compare_and_export_apply_the_same_split_rules(
     leaky: Path, nnunet_folders: Path, tmp_path: Path
 ) -> None:
     file = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
@@ -126,7 +126,7 @@ def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
     assert not (tmp_path / "model.zip").exists()
 
 
-def test_a_split_beside_its_place_is_named_before_nnunet_makes_one_of_its_own(preprocessed: Path) -> None:
+def test_a_misplaced_split_is_named_before_nnunet_makes_a_new_one(preprocessed: Path) -> None:
     path = preprocessed / "splits_final.json"
     raw = Path(os.environ["nnUNet_raw"]) / DATASET / "splits_final.json"
     path.rename(raw)
@@ -141,7 +141,7 @@ def test_a_split_beside_its_place_is_named_before_nnunet_makes_one_of_its_own(pr
 
 
 @pytest.mark.parametrize(("patients", "warned"), [("xyx", True), ("xyz", False), ("xy-", False)])
-def test_scans_of_one_patient_on_both_sides_are_warned_of(
+def test_a_patient_in_training_and_validation_gives_a_warning(
     preprocessed: Path, patients: str, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [f"{case},{patient.strip('-')}" for case, patient in zip(CASES, patients, strict=True)]

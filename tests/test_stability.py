@@ -63,7 +63,7 @@ def trained(trainer: type[AdversarialTrainer], folder: Path, steps: int) -> tupl
     return built, dice
 
 
-def test_a_bounded_critic_teaches_where_an_unbounded_one_does_not(nnunet_folders: Path) -> None:
+def test_a_bounded_critic_trains_the_segmentor_and_an_unbounded_critic_does_not(nnunet_folders: Path) -> None:
     bounded, rising = trained(Bounded, nnunet_folders, steps=300)
     _, other = trained(Unbounded, nnunet_folders, steps=300)
     assert rising == sorted(rising), "its segmentor only gets better"

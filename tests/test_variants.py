@@ -63,7 +63,7 @@ def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
             assert same == (region != 1), (region, player)
 
 
-def test_s1_1c_has_a_segmentor_of_its_own_for_each_region(separate: Any, nnunet_folders: Path) -> None:
+def test_s1_1c_has_one_segmentor_per_region(separate: Any, nnunet_folders: Path) -> None:
     single = build(AdversarialTrainer, nnunet_folders)
     assert len(separate.network.segmentors) == len(separate.critic.critics) == 3
     x = torch.randn(2, 2, 32, 32)
@@ -82,14 +82,14 @@ def test_s3_1c_has_one_critic_of_all_masked_images(nnunet_folders: Path) -> None
     assert output["distances"].shape == (1, 4)
 
 
-def test_joint_masking_is_every_region_s_masking_side_by_side() -> None:
+def test_joint_masking_concatenates_the_masked_images_of_all_regions() -> None:
     image, maps = torch.rand(2, 2, 8, 8), torch.rand(2, 3, 8, 8)
     joint = mask_image(image, maps)
     apart = torch.cat([mask_image(image, maps[:, region : region + 1]) for region in range(3)], dim=1)
     assert torch.equal(joint, apart)
 
 
-def test_s0_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path) -> None:
+def test_the_s0_loss_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path) -> None:
     class MaskedImageAlone(AdversarialTrainer):
         critic_layers = (0,)
 
@@ -106,7 +106,7 @@ def test_s0_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path
     assert any(not torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
 
 
-def test_s3_compares_the_last_layer_alone() -> None:
+def test_the_s3_critic_compares_only_the_last_layer() -> None:
     critic = critic_per_region(1, 2, (4, 8, 16), layers=(3,), distances=layer_distances).eval()
     image, predicted, truth = torch.rand(2, 2, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
     encoder = critic.critics[0].get_submodule("critic.encoder")
@@ -114,7 +114,7 @@ def test_s3_compares_the_last_layer_alone() -> None:
     torch.testing.assert_close(critic(image, predicted, truth), expected.view(1, 1))
 
 
-def test_soft_dice_by_hand() -> None:
+def test_soft_dice_equals_values_computed_by_hand() -> None:
     # p = (1, 0.5), y = (1, 0): 2·1 / (1 + 0.25 + 1) = 8/9; an agreeing empty map: 1
     predicted = torch.tensor([[[1.0, 0.5], [0.0, 0.0]]])
     truth = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
@@ -122,7 +122,7 @@ def test_soft_dice_by_hand() -> None:
     assert soft_dice_distance(truth, truth) == pytest.approx(0, abs=1e-6)
 
 
-def test_released_recipe_adds_dice_to_the_segmentor_s_loss_alone(nnunet_folders: Path) -> None:
+def test_the_released_recipe_adds_dice_only_to_the_segmentor_loss(nnunet_folders: Path) -> None:
     trainer = build(load_trainers().SegANDiceTrainer, nnunet_folders)
     trainer.autocast_dtype = None
     assert isinstance(trainer.optimizer, torch.optim.Adam) and isinstance(trainer.critic_optimizer, torch.optim.Adam)
@@ -194,7 +194,7 @@ def test_ignored_voxels_change_nothing_in_either_player(
         assert all(torch.equal(a, b) for a, b in zip(masks, other, strict=True)), "the critics see no difference"
 
 
-def test_cross_entropy_of_plain_labels_by_hand() -> None:
+def test_cross_entropy_of_plain_labels_equals_values_computed_by_hand() -> None:
     logits = torch.tensor([[[0.0, 0.0, 5.0], [0.0, 1.0, 5.0]]])  # (1, 2 classes, 3 voxels)
     target = torch.tensor([[[0, 1, 2]]])
     expected = torch.tensor([0.5, torch.e / (1 + torch.e)]).log().mean().neg()
@@ -203,7 +203,7 @@ def test_cross_entropy_of_plain_labels_by_hand() -> None:
     assert label_cross_entropy(logits, torch.full_like(target, 2), 2) == 0, "a batch of ignored voxels alone"
 
 
-def test_softmax_baseline_on_plain_labels_is_the_planned_network(nnunet_folders: Path) -> None:
+def test_the_softmax_baseline_on_plain_labels_uses_the_planned_network(nnunet_folders: Path) -> None:
     trainer = build(SoftmaxTrainer, nnunet_folders, PLAIN_LABELS)
     trainer.network.set_order(trainer.region_order())
     x = torch.randn(1, 2, 32, 32)
@@ -216,7 +216,7 @@ def test_softmax_baseline_on_plain_labels_is_the_planned_network(nnunet_folders:
     assert torch.equal(rebuilt(x), trainer.network(x))
 
 
-def test_a_game_on_depth_constant_volumes_is_the_2d_game() -> None:
+def test_a_game_on_depth_constant_volumes_equals_the_2d_game() -> None:
     """Kernels that look at the inner two of four slices, with half the 2-D weight each, see what 2-D kernels see."""
     flat = critic_per_region(2, 3, (4, 8, 16), nn.Conv2d).train()
     deep = critic_per_region(2, 3, (4, 8, 16), nn.Conv3d).train()
@@ -239,7 +239,7 @@ def test_a_game_on_depth_constant_volumes_is_the_2d_game() -> None:
     torch.testing.assert_close(volume.grad.sum(2), predicted.grad, atol=1e-6, rtol=1e-3)
 
 
-def test_float16_scales_each_player_s_gradients_by_itself(nnunet_folders: Path) -> None:
+def test_float16_scales_the_gradients_of_each_player_separately(nnunet_folders: Path) -> None:
     trainer = build(AdversarialTrainer, nnunet_folders)
     trainer.autocast_dtype = torch.float16
     trainer.grad_scaler, trainer.critic_grad_scaler = (torch.amp.GradScaler("cpu", init_scale=2.0**s) for s in (10, 12))
@@ -251,7 +251,7 @@ def test_float16_scales_each_player_s_gradients_by_itself(nnunet_folders: Path) 
         assert any(not torch.equal(a, b) for a, b in zip(values, module.parameters(), strict=True))
 
 
-def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders: Path) -> None:
+def test_the_paper_augmentation_only_crops_at_random(nnunet_folders: Path) -> None:
     class Paper(PaperAugmentation, AdversarialTrainer):
         pass
 
@@ -266,7 +266,7 @@ def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders
     assert torch.equal(done["segmentation"].bool(), torch.cat((labels > 0, labels == 2)))
 
 
-def test_second_stage_of_a_cascade_and_tiny_patches_are_refused(nnunet_folders: Path) -> None:
+def test_the_trainer_refuses_the_second_stage_of_a_cascade_and_tiny_patches(nnunet_folders: Path) -> None:
     trainer = build(AdversarialTrainer, nnunet_folders)
     plans = {**copy.deepcopy(trainer.plans_manager.plans), "continue_training": False}
     plans["configurations"]["2d"]["previous_stage"] = "3d_lowres"
@@ -277,7 +277,7 @@ def test_second_stage_of_a_cascade_and_tiny_patches_are_refused(nnunet_folders: 
         trainer.build_critic()
 
 
-def test_layers_of_a_critic_are_those_asked_for() -> None:
+def test_a_critic_returns_the_requested_layers() -> None:
     masked = torch.rand(1, 2, 16, 16)
     features = Critic(2, (4, 8, 16), nn.Conv2d, layers=(0, 2)).eval()(masked)
     assert features[0] is masked and features[1].shape == (1, 8, 4, 4)

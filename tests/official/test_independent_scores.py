@@ -30,7 +30,7 @@ def ours(predicted: np.ndarray, true: np.ndarray, spacing: tuple[float, ...], ru
     }
 
 
-def test_our_scores_are_those_of_medpy_and_panoptica(tmp_path: Path) -> None:
+def test_our_scores_equal_those_of_medpy_and_panoptica(tmp_path: Path) -> None:
     if PYTHON not in os.environ:
         pytest.skip(f"{PYTHON} names the Python that has medpy and panoptica where they are (docs/evaluation.md)")
     masks: dict[str, np.ndarray] = {}

@@ -125,14 +125,14 @@ def check(found: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tup
 
 
 @pytest.mark.parametrize("definition", PROTOCOLS)
-def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pairs: Path, theirs: Scores) -> None:
+def test_our_scores_equal_those_of_the_challenge_package(definition: Lesions, pairs: Path, theirs: Scores) -> None:
     of_1_mm = [name for name in theirs[definition] if spacing_of(pairs / "truth" / name) != ANISOTROPIC]
     names = of_1_mm if definition is Lesions.BRATS_2026 else theirs[definition]
     compared = sum(check(ours(pairs, name, definition), theirs[definition][name]) for name in names)
     assert len(names) >= 12 and compared >= len(names) * 3 * 7
 
 
-def test_the_newest_package_takes_the_axes_of_the_spacing_the_other_way_round(
+def test_the_newest_package_reverses_the_axes_of_the_spacing(
     pairs: Path, theirs: Scores, tmp_path: Path
 ) -> None:
     """If voxels are no cubes, it counts HD95 and NSD of the volume in voxels, and takes x for z in those of lesions."""

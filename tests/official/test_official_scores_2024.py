@@ -104,7 +104,7 @@ def ours(pairs: Path, name: str, protocol: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("protocol", PACKAGES)
-def test_our_scores_are_those_of_the_package(protocol: str, pairs: Path, theirs: Scores) -> None:
+def test_our_lesion_scores_equal_those_of_the_package(protocol: str, pairs: Path, theirs: Scores) -> None:
     """All lesion-wise scores; those of whole regions where the package does not drop predicted components before."""
     drops, compared, largest = protocol != "brats2025-men", 0, 0.0
     for name, regions in theirs[protocol].items():
