@@ -167,15 +167,15 @@ def trained(kind: type[Any], folders: Path, epochs: int = 1) -> Any:
 
 def gradients_of(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[torch.Tensor, torch.Tensor]:
     """Play a round; the gradient with which each parameter is stepped in it, of which a trainer keeps none."""
-    found: dict[torch.Tensor, torch.Tensor] = {}
+    gradients: dict[torch.Tensor, torch.Tensor] = {}
 
     def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        assert not found.keys() & set(parameters), "each parameter is stepped once"
-        found.update({p: p.grad.clone() for p in parameters})
+        assert not gradients.keys() & set(parameters), "each parameter is stepped once"
+        gradients.update({p: p.grad.clone() for p in parameters})
 
     hooks = [one.register_step_pre_hook(look) for one in (trainer.optimizer, trainer.critic_optimizer)]
     play(trainer, batch)
     for hook in hooks:
         hook.remove()
-    return found
+    return gradients

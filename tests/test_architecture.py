@@ -44,13 +44,13 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 def test_imports_go_one_way() -> None:
     floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-    seen = 0
+    number_of_imports = 0
     for path in PACKAGE.rglob("*.py"):
         room = room_of(path)
         for other in {module.partition(".")[0] for module in imported_modules(path)}:
-            seen += 1
+            number_of_imports += 1
             assert other == room or floor[other] > floor[room], f"{path} of {room} imports from {other}"
-    assert seen > 100
+    assert number_of_imports > 100
 
 
 def test_the_comparison_imports_only_modules_without_torch_and_nnunet() -> None:

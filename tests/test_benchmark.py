@@ -49,11 +49,11 @@ def test_the_authors_loop_plays_the_same_game_as_our_step() -> None:
     players: list[dict[str, Any]] = []
     for trainer in (Ours, Theirs):
         torch.manual_seed(0)
-        made = build(trainer, TINY)
-        before = made.network.state_dict()["encoder.stages.0.0.weight"].clone()
+        game = build(trainer, TINY)
+        before = game.network.state_dict()["encoder.stages.0.0.weight"].clone()
         for _ in range(3):
-            made.train_step(TINY.make_batch())
-        players.append(dict(made.network.named_parameters()) | dict(made.critic.named_parameters()))
+            game.train_step(TINY.make_batch())
+        players.append(dict(game.network.named_parameters()) | dict(game.critic.named_parameters()))
         assert (players[-1]["encoder.stages.0.0.weight"] - before).abs().max() > 1e-3
     # the gradient of a bias before batch norm is 0 but for rounding errors, of which RMSProp makes full steps
     without_effect = re.compile(r"stages\.[1-9]\.0\.bias|decoder\.stages\.0\.0\.bias")
@@ -85,14 +85,14 @@ def test_counted_operations_equal_those_of_the_design() -> None:
     The segmentor: 3 S, but nothing for the image's gradient. A critic: twice that in its own phase; in the segmentor's
     phase forward and the input's gradient for the prediction, forward alone for the truth.
     """
-    made = build(Ours, TINY)
+    ours = build(Ours, TINY)
     image = TINY.make_batch()["data"]
-    segmentor = convolution_flops(made.network, image)
-    critic = convolution_flops(made.critic.critics[0].get_submodule("critic"), image)
+    segmentor = convolution_flops(ours.network, image)
+    critic = convolution_flops(ours.critic.critics[0].get_submodule("critic"), image)
     of_the_segmentor = 3 * sum(segmentor) - segmentor[0]
     of_a_critic = 2 * (3 * sum(critic) - critic[0]) + 2 * sum(critic) + sum(critic)
     assert operations(build(SoftmaxTrainer, TINY), TINY.make_batch()) == of_the_segmentor
-    assert operations(made, TINY.make_batch()) == of_the_segmentor + 3 * of_a_critic
+    assert operations(ours, TINY.make_batch()) == of_the_segmentor + 3 * of_a_critic
     # nothing frozen, the segmentor run twice: all passes are whole ones, the last with the gradient of the input
     authors = 3 * sum(segmentor) - segmentor[0] + sum(segmentor) + 3 * (4 * 3 * sum(critic) - 3 * critic[0])
     assert operations(build(AuthorsLoop, TINY), TINY.make_batch()) == authors
@@ -118,9 +118,9 @@ def test_the_pipeline_table_names_the_slower_of_loader_and_step() -> None:
     """4 processes make 100 images per second: a step that takes 0.08 s for 16, 200 per second, wants 8 of them."""
     workload = Workload(batch=16)
     rows = [Measured(name, [time], 1, 1, None, 1) for name, time in (("slow", 1.0), ("fast", 0.08))]
-    said = pipeline_lines(workload, [Pipeline("crops", 4, 100.0), Pipeline("none", 4, 800.0)], rows)
-    assert "crops: the loader is the limit; the fastest of these steps (fast) is kept busy by 8 processes" in said
-    assert "none: the step is the limit; the fastest of these steps (fast) is kept busy by 1 process (" in said
+    lines = pipeline_lines(workload, [Pipeline("crops", 4, 100.0), Pipeline("none", 4, 800.0)], rows)
+    assert "crops: the loader is the limit; the fastest of these steps (fast) is kept busy by 8 processes" in lines
+    assert "none: the step is the limit; the fastest of these steps (fast) is kept busy by 1 process (" in lines
     assert "of the process" not in step_table(workload, rows), "a GPU's table has its allocator's column alone"
 
 

@@ -73,11 +73,11 @@ def test_training_without_critic_weight_equals_nnunet_training_bit_for_bit(nnune
 
 
 def test_initialising_the_critics_keeps_nnunet_random_numbers(nnunet_folders: Path) -> None:
-    drawn = []
+    random_values = []
     for kind in (Short, Theirs):
         build(kind, nnunet_folders, architecture=nnunet_architecture())
-        drawn.append(torch.rand(4))
-    assert torch.equal(*drawn)
+        random_values.append(torch.rand(4))
+    assert torch.equal(*random_values)
 
 
 def test_the_critic_fraction_decreases_to_zero(nnunet_folders: Path) -> None:
@@ -108,19 +108,19 @@ def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(nnunet_fol
     of_loss = torch.autograd.grad(loss, [output[0], *players], retain_graph=True, allow_unused=True)
     of_distance = torch.autograd.grad(distance, [output[0], *players], allow_unused=True)
 
-    found: list[Tensor | None] = []
-    trainer.optimizer.register_step_pre_hook(lambda *_: found.extend(player.grad for player in players))
+    gradients: list[Tensor | None] = []
+    trainer.optimizer.register_step_pre_hook(lambda *_: gradients.extend(player.grad for player in players))
     step = trainer.train_step(batch)
     assert of_loss[0] is not None and of_distance[0] is not None
     expected = 0.3 * of_loss[0].norm() / of_distance[0].norm()
     assert step["critic_weight"] == pytest.approx(expected.item(), rel=1e-4)
     assert step["loss"] == pytest.approx(loss.item()), "what is logged is nnU-Net's loss"
-    for gradient, one, other in zip(found, of_loss[1:], of_distance[1:], strict=True):
+    for gradient, one, other in zip(gradients, of_loss[1:], of_distance[1:], strict=True):
         if one is None:
             continue
         assert gradient is not None
-        wanted = one if other is None else one + expected * other
-        torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
+        total = one if other is None else one + expected * other
+        torch.testing.assert_close(gradient, total, rtol=1e-3, atol=1e-5)
 
 
 def test_critics_learn_and_stay_within_the_clamp(nnunet_folders: Path) -> None:

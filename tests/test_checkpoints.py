@@ -48,10 +48,10 @@ def pickle_of(value: Any) -> bytes:
 
 def test_random_states_survive_a_round_trip_through_a_file() -> None:
     states = torch.load(io.BytesIO(pickle_of(without_numpy(random_states()))), weights_only=True)
-    drawn = np.random.rand(4), torch.rand(4)
+    expected_values = np.random.rand(4), torch.rand(4)
     restore_random_states(states)
-    np.testing.assert_array_equal(np.random.rand(4), drawn[0])
-    assert torch.equal(torch.rand(4), drawn[1])
+    np.testing.assert_array_equal(np.random.rand(4), expected_values[0])
+    assert torch.equal(torch.rand(4), expected_values[1])
 
 
 class Harmful:

@@ -120,17 +120,17 @@ def test_converting_accepts_a_wrong_truth_header_only_on_request(release_2015: P
     sitk.WriteImage(truth, str(path))
     release = load_release("brats2015")
     expect_refusal(f"{what} of truth is .*--geometry-from image takes", release, release_2015, nnunet_folders)
-    made = convert(release, release_2015, 15, Options(geometry_from_image=True))
-    written = sitk.ReadImage(str(made.folder / "labelsTr" / "brats_tcia_pat118_0001.mha"))
+    converted = convert(release, release_2015, 15, Options(geometry_from_image=True))
+    written = sitk.ReadImage(str(converted.folder / "labelsTr" / "brats_tcia_pat118_0001.mha"))
     assert written.GetOrigin() == (0.0, 0.0, 0.0) and written.GetDirection()[0] == 1.0
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), sitk.GetArrayFromImage(truth))
-    assert (made.folder / "labelsTr" / "brats_tcia_pat118_0014.mha").is_symlink(), "the others are linked still"
+    assert (converted.folder / "labelsTr" / "brats_tcia_pat118_0014.mha").is_symlink(), "the others are linked still"
 
 
 def test_converting_stores_whole_numbers_of_a_float_truth_as_integers(release_2015: Path, nnunet_folders: Path) -> None:
     overwrite(release_2015, "brats_tcia_pat118_0001", "OT.", (VALUES % 5).astype(np.float64))
-    made = convert(load_release("brats2015"), release_2015, 15)
-    written = sitk.ReadImage(str(made.folder / "labelsTr" / "brats_tcia_pat118_0001.mha"))
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    written = sitk.ReadImage(str(converted.folder / "labelsTr" / "brats_tcia_pat118_0001.mha"))
     assert written.GetPixelID() == sitk.sitkUInt8
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), VALUES % 5)
 
@@ -157,20 +157,20 @@ def test_converting_unifies_mixed_file_endings(tmp_path: Path, nnunet_folders: P
     for number, (case, ending) in enumerate((("a", ".nii.gz"), ("b", ".nii.gz"), ("c", ".mha"))):
         write_volume(tmp_path / "own" / case / f"t1c{ending}", VALUES.astype(np.float32) + number)
         write_volume(tmp_path / "own" / case / f"seg{ending}", (VALUES % 2).astype(np.uint8))
-    made = convert(read_layout(layout), tmp_path / "own", 15)
+    converted = convert(read_layout(layout), tmp_path / "own", 15)
     for part, name in (("imagesTr", "c_0000.nii.gz"), ("labelsTr", "c.nii.gz")):
         source = tmp_path / "own" / "c" / ("t1c.mha" if part == "imagesTr" else "seg.mha")
-        np.testing.assert_array_equal(read_volume(made.folder / part / name).voxels, read_volume(source).voxels)
-    assert made.copied and (made.folder / "imagesTr" / "a_0000.nii.gz").is_symlink(), "the others are linked still"
+        np.testing.assert_array_equal(read_volume(converted.folder / part / name).voxels, read_volume(source).voxels)
+    assert converted.copied and (converted.folder / "imagesTr" / "a_0000.nii.gz").is_symlink(), "the others are linked still"
 
 
 def test_skip_bad_leaves_out_bad_cases_and_lists_them(release_2015: Path, nnunet_folders: Path) -> None:
     write_2015_case(release_2015, "HGG", "brats_tcia_pat200_0001", 500, without="T2")
-    made = convert(load_release("brats2015"), release_2015, 15, Options(skip_bad=True))
-    assert len(made.training) == 3 and list(made.left_out) == ["brats_tcia_pat200_0001"]
-    listed = pd.read_csv(made.folder / "left_out.csv")
+    converted = convert(load_release("brats2015"), release_2015, 15, Options(skip_bad=True))
+    assert len(converted.training) == 3 and list(converted.left_out) == ["brats_tcia_pat200_0001"]
+    listed = pd.read_csv(converted.folder / "left_out.csv")
     assert list(listed["case"]) == ["brats_tcia_pat200_0001"] and "T2 is missing" in listed["problem"][0]
-    assert json.loads((made.folder / "dataset.json").read_text())["numTraining"] == 3
+    assert json.loads((converted.folder / "dataset.json").read_text())["numTraining"] == 3
 
 
 def test_converting_refuses_a_release_without_good_cases(tmp_path: Path, nnunet_folders: Path) -> None:

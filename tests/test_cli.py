@@ -19,18 +19,18 @@ def verbs() -> Any:
 
 
 def test_options_of_several_values_expand_by_verb(verbs: Any) -> None:
-    given = "crossval -d 15 -tr A B -p P Q --folds 0 1 --seeds 3"
+    arguments = "crossval -d 15 -tr A B -p P Q --folds 0 1 --seeds 3"
     expanded = "crossval -d 15 -tr A -tr B -p P -p Q --folds 0 --folds 1 --seeds 3"
-    assert expand_values(given.split(), verbs) == expanded.split()
+    assert expand_values(arguments.split(), verbs) == expanded.split()
     # -tr of `export` takes one: the second value stays, and is refused as one too many
     assert expand_values(["export", "-tr", "A", "B"], verbs) == ["export", "-tr", "A", "B"]
     assert expand_values(["plan", "--spacing", "2", "-1.5"], verbs) == ["plan", "--spacing", "2", "-1.5"]
 
 
-@pytest.mark.parametrize("given", ["crossval -c 2d -c 3d_fullres", "export -tr A -tr B", "compare -o X -o Y"])
-def test_a_repeated_option_of_one_value_is_refused(given: str, verbs: Any) -> None:
+@pytest.mark.parametrize("arguments", ["crossval -c 2d -c 3d_fullres", "export -tr A -tr B", "compare -o X -o Y"])
+def test_a_repeated_option_of_one_value_is_refused(arguments: str, verbs: Any) -> None:
     with pytest.raises(InputError, match="takes one value, and is given twice"):
-        expand_values(given.split(), verbs)
+        expand_values(arguments.split(), verbs)
 
 
 @pytest.mark.parametrize("verb", ["crossval -d 1 -tr X -c 2d 3d_fullres", "export -d 1 -o Z -tr A B"])

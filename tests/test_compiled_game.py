@@ -62,12 +62,12 @@ def test_any_number_of_critics_shares_the_compiled_graphs(nnunet_folders: Path) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "is_ddp", "compiled"), [("true", False, True), ("true", True, False), ("", False, False)]
+    ("value", "is_ddp", "compiled"), [("true", False, True), ("true", True, False), ("", False, False)]
 )
 def test_players_compile_on_request_and_never_with_synchronised_batch_norm(
-    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, asked: str, is_ddp: bool, compiled: bool
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, value: str, is_ddp: bool, compiled: bool
 ) -> None:
-    monkeypatch.setenv("nnUNet_compile", asked)
+    monkeypatch.setenv("nnUNet_compile", value)
     monkeypatch.setattr(nnUNetTrainer, "_do_i_compile", lambda trainer: True)
     trainer = build(AdversarialTrainer, nnunet_folders)
     trainer.is_ddp = is_ddp

@@ -58,8 +58,8 @@ def test_unknown_names_go_to_nnunet_and_a_wrong_suffix_order_is_explained(monkey
         assert not hasattr(catalogue, name)
     for name in ("SegANTrainer_50epochs_250epochs", "SegANTrainer_50epochs_short"):
         assert not hasattr(catalogue, name), "of two lengths none is meant"
-    for name, said in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
-        with pytest.raises(InputError, match=said):
+    for name, message in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
+        with pytest.raises(InputError, match=message):
             getattr(catalogue, name)
     with pytest.raises(InputError, match="SegANTrainer_seed1_short_PaperDA .*Use SegANTrainer_PaperDA_short_seed1"):
         _ = catalogue.SegANTrainer_seed1_short_PaperDA
@@ -136,8 +136,8 @@ def test_nnunet_finds_a_trainer_derived_from_the_catalogue_in_either_folder_orde
         folders = (str(catalogue_folder("trainers")), str(own_folder))
         monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join(folders))
     for name in ("Mine", "Mine_seed1"):
-        found = recursive_find_trainer_class_by_name(name)
-        assert found.critic_clamp == 0.05 and issubclass(found, AdversarialTrainer)
+        trainer = recursive_find_trainer_class_by_name(name)
+        assert trainer.critic_clamp == 0.05 and issubclass(trainer, AdversarialTrainer)
 
 
 def test_every_suffix_applies_to_a_trainer_derived_from_the_catalogue(own_folder: Path) -> None:

@@ -47,7 +47,7 @@ class Compiled:
         return True
 
 
-def made(
+def make_trainer(
     trainer: str, folder: Path, device: str, precision: torch.dtype | None, size: str, compiled: bool = False
 ) -> Any:
     """A small trainer on a device, in a precision, its players in training."""
@@ -84,21 +84,21 @@ def segmentor(dimension: int) -> dict[str, Any]:
 def batches(number: int, size: str, device: str, trainer: Any) -> list[dict[str, Any]]:
     """Batches as nnU-Net's loader gives them: on the CPU, in pinned memory where they are for a GPU."""
     generator = torch.Generator().manual_seed(0)
-    patch, found = PATCHES[size], []
+    patch, prepared = PATCHES[size], []
     for _ in range(number):
         depth = torch.randint(0, 4, (4, 1, *patch), generator=generator)
         target = torch.cat([depth > region for region in range(3)], 1)
         batch = {"data": torch.randn(4, 2, *patch, generator=generator), "target": target}
         if device == "cuda":
             batch = {key: value.pin_memory() for key, value in batch.items()}
-        found.append(batch_for(trainer, batch))
-    return found
+        prepared.append(batch_for(trainer, batch))
+    return prepared
 
 
 def reloaded(one: Any, path: Path, trainer: str, folder: Path, device: str) -> Any:
     """A new trainer on a device, from the checkpoint that another one writes."""
     one.save_checkpoint(str(path))
-    other = made(trainer, folder, device, None, "2-D")
+    other = make_trainer(trainer, folder, device, None, "2-D")
     other.load_checkpoint(str(path))
     return other
 
@@ -114,16 +114,16 @@ def test_a_step_equals_the_cpu_step_in_float32(
     nnunet_folders: Path, device: str, precision: torch.dtype | None, trainer: str, size: str
 ) -> None:
     """The first loss to some hundred times the rounding of one operation; after it both players have moved."""
-    reference = made(trainer, nnunet_folders, "cpu", None, size)
-    tested = made(trainer, nnunet_folders, device, precision, size)
+    reference = make_trainer(trainer, nnunet_folders, "cpu", None, size)
+    tested = make_trainer(trainer, nnunet_folders, device, precision, size)
     tested.network.load_state_dict(reference.network.state_dict())
     if hasattr(tested, "critic"):
         tested.critic.load_state_dict(reference.critic.state_dict())
     (batch,) = batches(1, size, device, tested)
     players = [getattr(tested, name) for name in ("network", "critic") if hasattr(tested, name)]
     before = [[p.detach().clone() for p in player.parameters()] for player in players]
-    expected, found = losses(reference, [batch]), losses(tested, [batch])
-    assert found == pytest.approx(expected, rel=32 * EPSILON[precision])
+    expected, measured = losses(reference, [batch]), losses(tested, [batch])
+    assert measured == pytest.approx(expected, rel=32 * EPSILON[precision])
     if precision is torch.float16:
         losses(tested, [batch] * 15)  # gradient scalers leave steps out until their scale fits
     for player, old in zip(players, before, strict=True):
@@ -139,7 +139,7 @@ def test_a_step_equals_the_cpu_step_in_float32(
 def test_a_checkpoint_moves_from_a_device_to_the_cpu_and_back(
     nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
 ) -> None:
-    first = made(trainer, nnunet_folders, device, None, "2-D")
+    first = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     losses(first, batches(2, "2-D", device, first))
     on_cpu = reloaded(first, tmp_path / "there.pth", trainer, nnunet_folders, "cpu")
     again = reloaded(on_cpu, tmp_path / "back.pth", trainer, nnunet_folders, device)
@@ -157,7 +157,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(
     nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
 ) -> None:
     """Bit for bit on a CPU; on a GPU, whose sums are taken in any order, the losses to a thousandth."""
-    whole = made(trainer, nnunet_folders, device, None, "2-D")
+    whole = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     steps = batches(6, "2-D", device, whole)
     losses(whole, steps[:3])
     resumed = reloaded(whole, tmp_path / "middle.pth", trainer, nnunet_folders, device)
@@ -178,7 +178,7 @@ def held(device: str) -> int:
 @pytest.mark.parametrize("device", DEVICES)
 def test_memory_stays_constant(nnunet_folders: Path, device: str, trainer: str) -> None:
     """Over 195 steps on a GPU, whose allocator hides what one step leaves; a CPU's tensors are counted one by one."""
-    one = made(trainer, nnunet_folders, device, None, "2-D")
+    one = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     (batch,) = batches(1, "2-D", device, one)
     losses(one, [batch] * 5)
     before = held(device)
@@ -188,7 +188,7 @@ def test_memory_stays_constant(nnunet_folders: Path, device: str, trainer: str) 
 
 @ON_CUDA
 def test_a_training_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
-    one = made("SegAN", nnunet_folders, "cuda", torch.bfloat16, "2-D")
+    one = make_trainer("SegAN", nnunet_folders, "cuda", torch.bfloat16, "2-D")
     first, second = batches(2, "2-D", "cuda", one)
     one.train_step(first)
     torch.cuda.synchronize()
@@ -204,8 +204,8 @@ def test_a_training_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
 @ON_CUDA
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_compiled_step_equals_the_eager_step(nnunet_folders: Path, trainer: str) -> None:
-    eager = made(trainer, nnunet_folders, "cuda", None, "2-D")
-    compiled = made(trainer, nnunet_folders, "cuda", None, "2-D", compiled=True)
+    eager = make_trainer(trainer, nnunet_folders, "cuda", None, "2-D")
+    compiled = make_trainer(trainer, nnunet_folders, "cuda", None, "2-D", compiled=True)
     assert hasattr(compiled.network, "_orig_mod")
     compiled.bare(compiled.network).load_state_dict(eager.network.state_dict())
     if hasattr(eager, "critic"):

@@ -95,8 +95,8 @@ def anatomy() -> simulation.Anatomy:
 @pytest.mark.usefixtures("coarse_brain")
 def test_a_simulated_release_converts_as_brats_2015_and_is_reproducible_by_seed(tmp_path: Path, nnunet_folders: Path) -> None:
     release = simulation.simulate_release(tmp_path / "a", cases=5, seed=3)
-    made = convert(load_release("brats2015"), release, 15)  # runs all of the converter's checks
-    assert len(made.training) == 5 and not made.test
+    converted = convert(load_release("brats2015"), release, 15)  # runs all of the converter's checks
+    assert len(converted.training) == 5 and not converted.test
     assert sorted(path.name for path in release.iterdir()) == ["HGG", "LGG"]
     again = simulation.simulate_release(tmp_path / "b", cases=1, seed=3)
     first = sorted(again.rglob("*.mha"))

@@ -88,13 +88,13 @@ def test_an_export_needs_the_simplest_trainer_and_replaces_nothing(
 ) -> None:
     job = trained(trainer, folders, validated="seed" not in trainer, **settings)
     own = {path: path.read_bytes() for path in job.folder.parent.rglob("*") if path.is_file()}
-    made = export_model(1, trainer, "SegANPlans", "2d", [0], folders / "model.zip")
-    assert made.model == f"{goes_under}__SegANPlans_{trainer}__2d" and made.needs == needs
-    told = zipfile.ZipFile(made.path).read(f"{NAME}/{made.model}/README.txt").decode()
-    assert trainer in told and all(need in told for need in needs)
-    install_model_from_zip_file(str(made.path))
+    export = export_model(1, trainer, "SegANPlans", "2d", [0], folders / "model.zip")
+    assert export.model == f"{goes_under}__SegANPlans_{trainer}__2d" and export.needs == needs
+    readme = zipfile.ZipFile(export.path).read(f"{NAME}/{export.model}/README.txt").decode()
+    assert trainer in readme and all(need in readme for need in needs)
+    install_model_from_zip_file(str(export.path))
     assert all(path.read_bytes() == content for path, content in own.items())
-    installed = folders / "nnUNet_results" / NAME / made.model / "fold_0"
+    installed = folders / "nnUNet_results" / NAME / export.model / "fold_0"
     assert is_exported(installed) and not is_exported(job.folder)
     ours, theirs = (read_checkpoint(fold / "checkpoint_final.pth") for fold in (job.folder, installed))
     assert theirs["trainer_name"] == goes_under and "optimizer_state" not in theirs
@@ -106,11 +106,11 @@ def test_an_export_needs_the_simplest_trainer_and_replaces_nothing(
     with pytest.raises(InputError, match="exported model.*hand on the zip"):
         export_model(1, goes_under, f"SegANPlans_{trainer}", "2d", [0], folders / "again.zip")
     assert not (folders / "again.zip").exists()
-    with pytest.raises(InputError, match=f"{made.model}/fold_0 holds an exported model"):
+    with pytest.raises(InputError, match=f"{export.model}/fold_0 holds an exported model"):
         check_plans(folders / "nnUNet_preprocessed" / NAME, [f"SegANPlans_{trainer}"], "2d")
 
 
-def test_exported_plans_names_keep_the_folder_name_unambiguous() -> None:
+def test_the_plans_name_of_an_export_has_no_double_underscore() -> None:
     assert plans_of_export("SegANPlans_2mm", "My__Net_") == "SegANPlans_2mm_My_Net"
 
 

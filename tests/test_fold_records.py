@@ -142,7 +142,7 @@ def test_a_grid_refuses_folds_of_other_labels(preprocessed: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("now", "kept"),
+    ("now", "accepted"),
     [
         ({"background": 0, "WT": [1, 2], "TC": 2}, True),  # renamed
         ({"background": 0, "whole": [2, 1], "core": [2], "ignore": 3}, True),
@@ -152,12 +152,12 @@ def test_a_grid_refuses_folds_of_other_labels(preprocessed: Path, monkeypatch: p
     ],
 )
 def test_a_grid_refuses_a_fold_with_other_output_labels_for_any_trainer(
-    preprocessed: Path, now: dict[str, Any], kept: bool
+    preprocessed: Path, now: dict[str, Any], accepted: bool
 ) -> None:
     then = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "file_ending": ".nii.gz"}
     begin(JOB, init_args={"dataset_json": then})
     (preprocessed / "dataset.json").write_text(json.dumps(then | {"labels": now}))
-    if kept:
+    if accepted:
         check_folds([JOB])
     else:
         with pytest.raises(

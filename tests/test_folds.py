@@ -67,7 +67,7 @@ def test_a_fold_of_an_earlier_version_stays_usable(fold: Path, purpose: Purpose)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"train": None, "val": None}, "splits_final.json is gone"),
         ({"train": ["a"], "val": ["b"]}, "other cases than .* such as b"),
@@ -79,10 +79,10 @@ def test_a_fold_of_an_earlier_version_stays_usable(fold: Path, purpose: Purpose)
     ],
 )
 def test_a_changed_fold_is_neither_continued_nor_compared(
-    fold: Path, changes: dict[str, Any], said: str
+    fold: Path, changes: dict[str, Any], message: str
 ) -> None:
     for purpose in (Purpose.CONTINUE, Purpose.COUNT):
-        with pytest.raises(InputError, match=f"fold_0 was trained.*{said}"):
+        with pytest.raises(InputError, match=f"fold_0 was trained.*{message}"):
             check_fold(fold, purpose, replace(NOW, **changes))
 
 

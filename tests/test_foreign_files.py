@@ -40,7 +40,7 @@ def write_described(path: Path, **parts: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         ({"labels": {"0": "background", "2": "core"}}, 'number first.*{"background": 0, "core": 2}'),
         ({"labels": {"background": 0, "edema": "1"}}, "'edema' in `labels` is \"1\""),
@@ -55,10 +55,10 @@ def write_described(path: Path, **parts: object) -> Path:
         ({"numTraining": "10"}, '`numTraining` is "10", and should be the number'),
     ],
 )
-def test_an_error_of_a_bad_dataset_json_names_the_expected_form(tmp_path: Path, parts: dict, said: str) -> None:
+def test_an_error_of_a_bad_dataset_json_names_the_expected_form(tmp_path: Path, parts: dict, message: str) -> None:
     path = write_described(tmp_path / "dataset.json", **parts)
     for read in (read_labelling, read_dataset):
-        with pytest.raises(InputError, match=f"dataset.json is not in the form of nnU-Net v2: .*{said}"):
+        with pytest.raises(InputError, match=f"dataset.json is not in the form of nnU-Net v2: .*{message}"):
             read(path)
 
 
@@ -73,23 +73,23 @@ def test_planning_names_every_problem_of_a_dataset(nnunet_folders: Path) -> None
     path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", modality={"0": "T1"})
     with pytest.raises(InputError, match="`channel_names` is missing.*called it `modality`.*`numTraining` is missing"):
         plan(5)
-    for labels, said in (
+    for labels, message in (
         ({"whole": [1, 2]}, "lacks the background"),
         ({"background": 0, "whole": [1, 2]}, "a list of 1"),
         ({"background": 0, "oedema": 1, "core": 4}, "without a gap, and 2 is missing"),
         ({"background": 0, "oedema": 1, "core": 2, "ignore": 2}, "'ignore' in `labels` is 2, and should be .*, 3"),
     ):
         write_described(path, channel_names={"0": "T1"}, numTraining=1, labels=labels)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_dataset(path, PLANNING)
     parts = {"labels": {"background": 0, "whole": [1, 2]}, "channel_names": {"0": "T1"}, "numTraining": 1}
-    for more, said in (
+    for more, message in (
         ({"regions_class_order": ["1"]}, "`regions_class_order` should be a list of 1 label values"),
         ({"regions_class_order": [1], "channel_names": {"1": "T1", "2": "T2"}}, "numbers 1, 2, and should count from"),
         ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` .*should be cases with"),
     ):
         write_described(path, **(parts | more))
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_dataset(path, PLANNING)
     assert not list((nnunet_folders / "nnUNet_preprocessed").iterdir())
 
@@ -104,7 +104,7 @@ def test_split_reads_the_cases_of_dataset_json_without_labels_tr(nnunet_folders:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b'{"a": 1,\n "b": [1, 2],\n}', "line 2: there is a comma too many before the }"),
         (b"[1,\n 2,\n\n]", "line 2: there is a comma too many before the ]"),
@@ -123,22 +123,22 @@ def test_split_reads_the_cases_of_dataset_json_without_labels_tr(nnunet_folders:
         (b"[1]", "holds a list"),
     ],
 )
-def test_an_error_of_unreadable_json_names_line_and_rule(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_error_of_unreadable_json_names_line_and_rule(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "mine.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"^{path}.*{said}"):
+    with pytest.raises(InputError, match=f"^{path}.*{message}"):
         read_object(path)
     assert optional_object(path) == {}
 
 
 def test_an_error_of_missing_json_says_that_it_is_missing(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to("/gone/plans.json")
-    for name, said in (
+    for name, message in (
         ("none.json", "does not exist"),
         ("link.json", "is a link to /gone/plans.json"),
         (".", "folder"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_json(tmp_path / name)
 
 
@@ -156,11 +156,11 @@ def test_unrelated_files_stop_nothing(nnunet_folders: Path) -> None:
     (nnunet_folders / "nnUNet_raw" / "Dataset021_Own_2.zip").touch()  # an archive of it
     assert dataset_name(21) == "Dataset021_Own"
     check_plans(folder, ["Good"], "2d")
-    for name, said in (
+    for name, message in (
         ("Broken", "Broken.json, line 1: there is a comma"),
         ("Odd", "Odd.json holds no plans of nnU-Net"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             check_plans(folder, [name], "2d")
 
 
@@ -179,28 +179,28 @@ def test_grade_tables_of_common_programs_are_read(tmp_path: Path, encoding: str,
     lines = ["", " Case , GRADE", "Jürgen , lgg ", ",", "anna,HG"]
     path = tmp_path / "grades.csv"
     path.write_bytes("\r\n".join(lines).replace(",", separator).encode(encoding))
-    found, table = read_grades(GradeFile("grades.csv", "case", "Grade"), [path, tmp_path / "other.txt"])
-    assert table == path and found == {"Jürgen": "lgg", "anna": "HG"}
+    grades, table = read_grades(GradeFile("grades.csv", "case", "Grade"), [path, tmp_path / "other.txt"])
+    assert table == path and grades == {"Jürgen": "lgg", "anna": "HG"}
 
 
 def test_bad_grade_tables_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cases.csv"
-    for content, said in (
+    for content, message in (
         (b"PK\x03\x04\x14\x00", "is a workbook .*save it as CSV"),
         (POINTER, "is a pointer of Git LFS"),
         (b"\r\n \r\n", "has no line of text"),
         (b"case,patient\na,1,2\n", "the row of a has 3 values, and the header 2"),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=f"cases.csv.*{said}"):
+        with pytest.raises(InputError, match=f"cases.csv.*{message}"):
             read_table(path)
 
 
-@pytest.mark.parametrize(("encoding", "said"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
-def test_an_error_of_a_layout_in_another_encoding_names_the_file(tmp_path: Path, encoding: str, said: str) -> None:
+@pytest.mark.parametrize(("encoding", "message"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
+def test_an_error_of_a_layout_in_another_encoding_names_the_file(tmp_path: Path, encoding: str, message: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('title = "Zürich"\n', encoding=encoding)
-    with pytest.raises(InputError, match=f"mine.toml.*{said}"):
+    with pytest.raises(InputError, match=f"mine.toml.*{message}"):
         read_layout(path)
 
 
@@ -210,7 +210,7 @@ def test_an_unknown_grade_gives_a_warning(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == ""
     check_grades({"a": "HGG", "b": ""}, {"a": "HGG", "b": "III"}, path)
     assert (
-        "WARNING: " in (said := capsys.readouterr().out) and "1 of 2 training cases" in said and "'III' for b" in said
+        "WARNING: " in (output := capsys.readouterr().out) and "1 of 2 training cases" in output and "'III' for b" in output
     )
     with pytest.raises(InputError, match=r"name_mapping.csv gives 1 of 1 .*the ids a_1 \.\.\., without a\. Correct"):
         check_grades({"a": ""}, {"a_1": "HGG"}, path)
@@ -271,7 +271,7 @@ def test_two_names_that_look_alike_are_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_error_names_the_actual_kind_of_file(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint_latest.pth"
-    for content, said in (
+    for content, message in (
         (POINTER, "is a pointer of Git LFS, not a checkpoint.*git lfs pull.*or remove it"),
         (b"", "is empty, not a checkpoint"),
         (bytes(2048), "begins with zeros and is not a checkpoint"),
@@ -279,20 +279,20 @@ def test_a_checkpoint_error_names_the_actual_kind_of_file(tmp_path: Path) -> Non
         (b"network_weights: 3\n" * 30, "is not a checkpoint of PyTorch"),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=f"checkpoint_latest.pth {said}"):
+        with pytest.raises(InputError, match=f"checkpoint_latest.pth {message}"):
             read_checkpoint(path)
         assert read_fold(tmp_path) is None
     with zipfile.ZipFile(path, "w") as archive:  # an exported model under a checkpoint's name
         archive.writestr("Dataset001/model/plans.json", "{}")
     with pytest.raises(InputError, match="zip archive of other files, .*nnUNetv2_install_pretrained_model_from_zip"):
         read_checkpoint(path)
-    for saved, said in (
+    for saved, message in (
         ([1, 2], "holds a list, not a checkpoint of a training"),
         ({"state_dict": {"a": torch.ones(1)}}, "is no checkpoint of nnU-Net: it has no 'network_weights'"),
         ({"network_weights": {}}, "is no checkpoint of nnU-Net"),
     ):
         torch.save(saved, path)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_checkpoint(path)
     torch.save({"state_dict": {}}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(InputError, match="PyTorch before 1.6, as the models of nnU-Net v1"):

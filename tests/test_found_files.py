@@ -17,12 +17,12 @@ from tests.hand_made import VALUES, no_dataset_left, write_2015_case, write_volu
 def test_a_release_without_truth_becomes_a_dataset_of_test_cases(tmp_path: Path, nnunet_folders: Path) -> None:
     release = tmp_path / "release"
     write_2015_case(release, "HGG", "brats_tcia_pat200_0001", 500, truth=False)
-    made = convert(load_release("brats2015"), release, 15)
-    assert not made.training and made.test == ["brats_tcia_pat200_0001"]
-    assert len(list((made.folder / "imagesTs").iterdir())) == 3
+    converted = convert(load_release("brats2015"), release, 15)
+    assert not converted.training and converted.test == ["brats_tcia_pat200_0001"]
+    assert len(list((converted.folder / "imagesTs").iterdir())) == 3
 
 
-def test_an_unmatched_image_prevents_a_case_from_becoming_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
+def test_an_unmatched_file_prevents_a_case_from_becoming_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
     path.rename(path.with_name(f"{path.stem} (1).mha"))  # a browser's second download
     with pytest.raises(
@@ -37,9 +37,9 @@ def test_converting_names_additional_images_beside_a_complete_case(release_2015:
     (case / "notes.txt").touch()
     (case / "swi.mha").touch()
     (case.parent / "brats_tcia_pat999_0001" / "VSD").mkdir(parents=True)
-    made = convert(load_release("brats2015"), release_2015, 15)
-    assert made.unmatched_files == [case / "swi.mha"]
-    assert made.without_cases == [case.parent / "brats_tcia_pat999_0001"]
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    assert converted.unmatched_files == [case / "swi.mha"]
+    assert converted.without_cases == [case.parent / "brats_tcia_pat999_0001"]
 
 
 def test_list_files_follows_linked_folders_but_no_loops(tmp_path: Path, release_2015: Path) -> None:
@@ -47,11 +47,11 @@ def test_list_files_follows_linked_folders_but_no_loops(tmp_path: Path, release_
     linked.mkdir()
     (linked / "HGG").symlink_to(release_2015 / "HGG")
     (linked / "gone.mha").symlink_to(tmp_path / "gone")
-    wanted = sorted(path.resolve() for path in (release_2015 / "HGG").rglob("*.mha"))
+    expected_files = sorted(path.resolve() for path in (release_2015 / "HGG").rglob("*.mha"))
     (linked / "HGG" / "loop").symlink_to(linked)
     (linked / "HGG" / "._hidden.mha").touch()
-    found = list_files(linked, "it")
-    assert sorted(path.resolve() for path in found) == sorted([*wanted, tmp_path / "gone"])
+    listed_files = list_files(linked, "it")
+    assert sorted(path.resolve() for path in listed_files) == sorted([*expected_files, tmp_path / "gone"])
 
 
 def test_nifti_files_are_found_compressed_or_not_in_upper_or_lower_case(tmp_path: Path, nnunet_folders: Path) -> None:
@@ -62,11 +62,11 @@ def test_nifti_files_are_found_compressed_or_not_in_upper_or_lower_case(tmp_path
             values = (VALUES % 2).astype(np.uint8) if part == "seg" else VALUES.astype(np.int16) + number
             write_volume(path, values)
             path.rename(path.with_name(f"{case}_{part}{ending}"))
-    made = convert(load_release("brats2021"), tmp_path / "release", 21)
-    assert len(made.training) == 4 and not made.unmatched_files
-    assert {path.name[15:] for path in (made.folder / "imagesTr").iterdir()} == {f"_000{n}.nii.gz" for n in range(3)}
+    converted = convert(load_release("brats2021"), tmp_path / "release", 21)
+    assert len(converted.training) == 4 and not converted.unmatched_files
+    assert {path.name[15:] for path in (converted.folder / "imagesTr").iterdir()} == {f"_000{n}.nii.gz" for n in range(3)}
     np.testing.assert_array_equal(
-        read_volume(made.folder / "imagesTr" / "BraTS2021_00003_0000.nii.gz").voxels, VALUES.astype(np.int16) + 3
+        read_volume(converted.folder / "imagesTr" / "BraTS2021_00003_0000.nii.gz").voxels, VALUES.astype(np.int16) + 3
     )
 
 
@@ -79,9 +79,9 @@ def test_simulated_cases_of_2013_are_not_patients(tmp_path: Path, nnunet_folders
         name = "VSD.Brain_3more.XX.XX.OT"
         path = tmp_path / "BRATS-2" / folder / "HG" / "0001" / name / f"{name}.5.mha"
         write_volume(path, (VALUES % 2).astype(np.uint8))
-    made = convert(load_release("brats2013"), tmp_path / "BRATS-2", 13)
-    assert made.training == ["HG_0001"]
-    assert "Image_Data" in str((made.folder / "imagesTr" / "HG_0001_0000.mha").resolve())
+    converted = convert(load_release("brats2013"), tmp_path / "BRATS-2", 13)
+    assert converted.training == ["HG_0001"]
+    assert "Image_Data" in str((converted.folder / "imagesTr" / "HG_0001_0000.mha").resolve())
 
 
 def test_a_link_to_a_neighbouring_case_hides_no_case(tmp_path: Path, release_2015: Path, nnunet_folders: Path) -> None:

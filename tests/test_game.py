@@ -233,7 +233,7 @@ def test_a_user_critic_is_trained_logged_and_drawn(nnunet_folders: Path) -> None
     assert path.stat().st_size > 10_000
 
 
-def test_a_critic_with_an_unknown_layer_is_refused_before_the_training(nnunet_folders: Path) -> None:
+def test_impossible_critics_are_refused_before_the_training(nnunet_folders: Path) -> None:
     class NoSuchLayer(GameTrainer):
         critic_layers = (0, 5)
 
@@ -253,7 +253,7 @@ def test_a_critic_with_an_unknown_layer_is_refused_before_the_training(nnunet_fo
     trainer.build_critic()
 
 
-def test_the_validation_reports_the_losses_of_both_players(trainer: Any) -> None:
+def test_the_epoch_log_has_the_losses_of_both_players(trainer: Any) -> None:
     outputs = [play(trainer, a_batch(seed)) for seed in range(2)]
     for output in outputs:
         assert output["distances"].shape == (3, 4)  # regions, layers

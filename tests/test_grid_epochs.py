@@ -23,15 +23,15 @@ def finished(trainer: str, epochs: int) -> Job:
 
 def test_the_expected_epochs_are_those_of_the_trainer_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
-    asked = {"SegANTrainer_short": 12, "SegANTrainer_5epochs": 5, "nnUNetTrainer": None}
-    assert check_trainers(list(asked)) == asked
+    expected_epochs = {"SegANTrainer_short": 12, "SegANTrainer_5epochs": 5, "nnUNetTrainer": None}
+    assert check_trainers(list(expected_epochs)) == expected_epochs
 
 
 def test_a_shorter_training_is_named_with_the_command_that_continues_it(nnunet_folders: Path) -> None:
     jobs = [finished("A_5epochs", 3), finished("A_1epochs", 1), finished("nnUNetTrainer", 2)]
-    (said,) = crossval.shorter_trainings(jobs, {"A_5epochs": 5, "A_1epochs": 1, "nnUNetTrainer": None})
-    assert said.startswith("A_5epochs P fold 0 counts as finished after 3 epochs, and its trainer")
-    assert "asks for 5 now" in said and "-tr A_5epochs -p P -device cpu --c;" in said
+    (message,) = crossval.shorter_trainings(jobs, {"A_5epochs": 5, "A_1epochs": 1, "nnUNetTrainer": None})
+    assert message.startswith("A_5epochs P fold 0 counts as finished after 3 epochs, and its trainer")
+    assert "asks for 5 now" in message and "-tr A_5epochs -p P -device cpu --c;" in message
 
 
 class AtOnce:

@@ -123,16 +123,16 @@ def test_the_spacing_of_a_3d_tiff_is_read_from_the_json_beside_it(tmp_path: Path
     assert read_volume(reference).grid.spacing == (0.25, 0.5, 3.0)
     shifted = np.roll(mask, 2, axis=0)
     predictions = {
-        "said": write_tiff(tmp_path / "said", shifted, spacing),
-        "silent": write_tiff(tmp_path / "no", shifted),
+        "described": write_tiff(tmp_path / "described", shifted, spacing),
+        "undescribed": write_tiff(tmp_path / "undescribed", shifted),
     }
-    for given in (predictions, {"said": predictions["said"]}):
-        table = measure([Case("case", reference, given)], LESION, 1)
-        assert table["surface_distance_mm"].tolist() == [6.0] * len(given), "two slices of 3 mm"
-        assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(given)
+    for methods in (predictions, {"described": predictions["described"]}):
+        table = measure([Case("case", reference, methods)], LESION, 1)
+        assert table["surface_distance_mm"].tolist() == [6.0] * len(methods), "two slices of 3 mm"
+        assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(methods)
         reference = write_tiff(tmp_path / "gt_segmentations", mask)  # where nnU-Net copies no spacing: the prediction's
     assert "WARNING" not in capsys.readouterr().out
-    table = measure([Case("case", reference, {"silent": predictions["silent"]})], LESION, 1)
+    table = measure([Case("case", reference, {"undescribed": predictions["undescribed"]})], LESION, 1)
     assert table["surface_distance_mm"].tolist() == [2.0]
     assert f"the first {reference}, do not say their spacing. 1 mm is taken" in capsys.readouterr().out
 

@@ -94,9 +94,9 @@ def test_a_training_killed_at_random_moments_loses_no_saved_epoch(run: Commands)
         begun = [int(epoch) for epoch in re.findall(r": Epoch (\d+)", printed)]
         finished = [int(epoch) for epoch in re.findall(r"epoch (\d+)/", printed)]
         assert begun[:1] in ([], [saved]), "it goes on after the last epoch that was saved"
-        found = run.folder / f"found_{kill}.pth"
-        if found.is_file():
-            checkpoint = torch.load(found, weights_only=True)  # a whole one, whenever the kill came
+        snapshot = run.folder / f"found_{kill}.pth"
+        if snapshot.is_file():
+            checkpoint = torch.load(snapshot, weights_only=True)  # a whole one, whenever the kill came
             assert checkpoint["current_epoch"] >= max([saved, *finished]), "every finished epoch was saved"
             saved = checkpoint["current_epoch"]
             assert all(len(values) == saved for values in checkpoint["logging"].values())

@@ -39,8 +39,8 @@ def test_labels_of_any_size_have_separate_scores(tmp_path: Path, values: tuple[i
     labelling = Labelling({str(v): (v,) for v in values} | {"all": values}, (0, *values), None, ("T1",), ".mha")
     measured = measure([Case("a", tmp_path / "t.mha", {"m": tmp_path / "p.mha"})], labelling, 1)
     for row in add_scores(measured, EmptyPolicy.NNUNET).itertuples():
-        wanted, found = (np.isin(volume, labelling.regions[row.region]) for volume in (truth, predicted))
-        assert row.Dice == pytest.approx(2 * (wanted & found).sum() / (wanted.sum() + found.sum()))
+        true_mask, predicted_mask = (np.isin(volume, labelling.regions[row.region]) for volume in (truth, predicted))
+        assert row.Dice == pytest.approx(2 * (true_mask & predicted_mask).sum() / (true_mask.sum() + predicted_mask.sum()))
         assert row.TP + row.FP + row.FN + row.TN == truth.size
     assert (
         confusion_matrix(truth.astype(int), predicted.astype(int), labelling.values).shape == (len(values) + 1,) * 2
@@ -59,7 +59,7 @@ def test_different_values_handles_any_number_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("volume", "said"),
+    ("volume", "message"),
     [
         (np.linspace(0, 1, 120), "look like probabilities: apply a threshold"),
         (np.linspace(-8, 9, 120), "network's output .*threshold or argmax"),
@@ -70,9 +70,9 @@ def test_different_values_handles_any_number_type() -> None:
         (np.arange(120) % 2 * 1_234_567, " 1234567; dataset.json knows 0, 1, 2, 3. Map its values"),
     ],
 )
-def test_an_error_names_what_a_file_holds_instead_of_a_label_map(tmp_path: Path, volume: np.ndarray, said: str) -> None:
+def test_an_error_names_what_a_file_holds_instead_of_a_label_map(tmp_path: Path, volume: np.ndarray, message: str) -> None:
     write_volume(tmp_path / "a.nii.gz", volume.reshape(SIZE[::-1]))
-    with pytest.raises(InputError, match=f"a.nii.gz has the unknown label.*{said}"):
+    with pytest.raises(InputError, match=f"a.nii.gz has the unknown label.*{message}"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
 
 
@@ -92,14 +92,14 @@ def test_an_error_for_release_values_shows_the_whole_mapping(tmp_path: Path) -> 
     noted |= {"original_labels": {"0": 0, "1": 20, "2": 10, "3": 40}}
     (tmp_path / "dataset.json").write_text(json.dumps(noted))
     write_volume(tmp_path / "a.nii.gz", VALUES % 5 // 4 * 20 + VALUES % 2 * 10)
-    for labelling, volume, said in (
+    for labelling, volume, message in (
         (read_labelling(tmp_path / "dataset.json"), np.array([0, 10, 20, 40])[VALUES % 4], "10 → 2, 20 → 1, 40 → 3"),
         (BRATS, np.array([0, 1, 2, 4])[VALUES % 4], "1 → 2, 2 → 1, 4 → 3"),
         (BRATS, VALUES % 2 * 4, "1 → 2, 2 → 1, 4 → 3"),
     ):
         write_volume(tmp_path / "a.nii.gz", volume)
         with pytest.raises(
-            InputError, match=f"look like the values of the release. Map all .* {said}; one of them alone"
+            InputError, match=f"look like the values of the release. Map all .* {message}; one of them alone"
         ):
             read_labels(tmp_path / "a.nii.gz", labelling)
     write_volume(tmp_path / "a.nii.gz", VALUES % 6)  # 5 is nobody's
@@ -120,7 +120,7 @@ def test_exchanged_labels_give_a_warning(
         files = {"wrong": tmp_path / f"p{number}.mha", "right": tmp_path / f"right{number}.mha"}
         cases.append(Case(str(number), tmp_path / f"t{number}.mha", files))
     measure(cases, BRATS, 1)
-    pairs = ", ".join(f"{label} → {found}" for label, found in exchange.items())
+    pairs = ", ".join(f"{label} → {predicted_label}" for label, predicted_label in exchange.items())
     printed = capsys.readouterr().out
     assert "WARNING: wrong: labels look exchanged in 3 of 3 cases. Where" in printed and pairs in printed
     assert "right: labels" not in printed
@@ -134,12 +134,12 @@ def test_a_bad_prediction_gives_no_warning_of_exchanged_labels() -> None:
     assert exchanged_labels(confusion, values) == ((2, 1002), (1002, 2))
     assert exchanged_labels(confusion, values, ignore_value=1002) == ()
     assert exchanged_labels(np.zeros((4, 4), int), values) == ()
-    found = [((1, 2), (2, 1)), (), ()]
-    assert exchange_warnings("m", found, [{1, 2}] * 3) == [] and exchange_warnings("m", found, [{1, 2}, {1}, {2}])
+    exchanges = [((1, 2), (2, 1)), (), ()]
+    assert exchange_warnings("m", exchanges, [{1, 2}] * 3) == [] and exchange_warnings("m", exchanges, [{1, 2}, {1}, {2}])
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("case_{}_seg", "The files of Mine have '_seg' behind the case: rename them without it"),
         ("pred-case_{}", "have 'pred-' before the case"),
@@ -149,14 +149,14 @@ def test_a_bad_prediction_gives_no_warning_of_exchanged_labels() -> None:
         ("other{}x", ""),
     ],
 )
-def test_an_error_names_the_prefix_or_suffix_of_unmatched_files(name: str, said: str) -> None:
+def test_an_error_names_the_prefix_or_suffix_of_unmatched_files(name: str, message: str) -> None:
     cases = [f"case_{number}" for number in range(12)]
     hint = naming_hint("Mine", [name.format(number) for number in range(12)], cases)
-    assert said in hint and bool(said) == bool(hint)
+    assert message in hint and bool(message) == bool(hint)
 
 
 def test_an_error_names_case_folders_and_another_file_ending(tmp_path: Path) -> None:
-    for folder, said in (
+    for folder, message in (
         ("a/b/c_trans.nii.gz", "subfolders hold 1 such files, the first .*c_trans.nii.gz: put one file"),
         ("d.mha", "Its files end in .mha"),
         (".hidden", "dataset.json says$"),
@@ -164,7 +164,7 @@ def test_an_error_names_case_folders_and_another_file_ending(tmp_path: Path) -> 
         path = tmp_path / folder.replace("/", "_") / folder
         path.parent.mkdir(parents=True)
         path.touch()
-        with pytest.raises(InputError, match=f"holds no segmentation.*{said}"):
+        with pytest.raises(InputError, match=f"holds no segmentation.*{message}"):
             segmentations(tmp_path / folder.replace("/", "_"), ".nii.gz")
 
 
@@ -177,11 +177,11 @@ def turn(path: Path, axes: tuple[bool, ...] = (True, False, True), order: tuple[
 def test_a_channel_in_another_axis_order_is_reoriented(release_2015: Path, nnunet_folders: Path) -> None:
     path = overwrite(release_2015, "brats_tcia_pat118_0001", "T2.", VALUES.astype(np.int16) + 1)
     voxels = turn(path)
-    made = convert(load_release("brats2015"), release_2015, 15)
-    written = sitk.ReadImage(str(made.folder / "imagesTr" / "brats_tcia_pat118_0001_0001.mha"))
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    written = sitk.ReadImage(str(converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0001.mha"))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), voxels)
     assert written.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    assert (made.folder / "imagesTr" / "brats_tcia_pat118_0001_0002.mha").is_symlink(), "the others are linked still"
+    assert (converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0002.mha").is_symlink(), "the others are linked still"
 
 
 @pytest.mark.parametrize(("offset", "accepted"), [(0.002, True), (-0.009, True), (0.5, False), (1.0, False)])
@@ -232,9 +232,9 @@ def test_plain_labels_keep_many_values(tmp_path: Path, nnunet_folders: Path) -> 
     )
     truth = np.where(VALUES > 60, 45_000, 150 * 256).astype(np.int32)
     write_own_case(tmp_path / "own", "a", truth)
-    made = convert(read_layout(layout), tmp_path / "own", 15, Options(plain_labels=True))
-    written = made.folder / "labelsTr" / "a.nii.gz"
+    converted = convert(read_layout(layout), tmp_path / "own", 15, Options(plain_labels=True))
+    written = converted.folder / "labelsTr" / "a.nii.gz"
     assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(written)))).tolist()) == {256, 300}
-    labelling = read_labelling(made.folder / "dataset.json")
+    labelling = read_labelling(converted.folder / "dataset.json")
     assert write_segmentation(written, tmp_path / "back.nii.gz", labelling, read_grid(written)) == {38_400, 45_000}
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "back.nii.gz"))), truth)

@@ -79,10 +79,10 @@ def test_the_size_of_predicted_components_counts_voxels_or_volume() -> None:
 
 
 def test_false_lesions_do_not_count_under_the_radiotherapy_rule() -> None:
-    found = scored(cuboids(NEAR, ELSEWHERE), cuboids(NEAR), RADIOTHERAPY)
-    assert numbers(found) == [1, 0, 1] and (found["LesionDice"], found["LesionHD95_mm"]) == (1, 0)
-    nothing_there = scored(cuboids(ELSEWHERE), cuboids(), RADIOTHERAPY)
-    assert numbers(nothing_there) == [0, 0, 1] and (nothing_there["LesionDice"], nothing_there["LesionNSD_1mm"]) == (
+    scores = scored(cuboids(NEAR, ELSEWHERE), cuboids(NEAR), RADIOTHERAPY)
+    assert numbers(scores) == [1, 0, 1] and (scores["LesionDice"], scores["LesionHD95_mm"]) == (1, 0)
+    without_truth = scored(cuboids(ELSEWHERE), cuboids(), RADIOTHERAPY)
+    assert numbers(without_truth) == [0, 0, 1] and (without_truth["LesionDice"], without_truth["LesionNSD_1mm"]) == (
         1,
         1,
     )
@@ -125,9 +125,9 @@ def test_lesions_touch_across_edges_but_not_across_corners() -> None:
 def test_components_are_numbered_by_x_first() -> None:
     labels = np.zeros((20, 20, 20), np.uint8)  # z, y, x
     labels[0:2, 3:5, 15:17] = labels[15:17, 3:5, 0:2] = 1
-    found = neighbours_of(REGIONS, METASTASES, (labels, labels), labels < 9, 1.0)
-    assert set(found) == {Region.NETC}
-    for numbered in found[Region.NETC]:
+    neighbours = neighbours_of(REGIONS, METASTASES, (labels, labels), labels < 9, 1.0)
+    assert set(neighbours) == {Region.NETC}
+    for numbered in neighbours[Region.NETC]:
         assert (numbered[15, 3, 0], numbered[0, 3, 15]) == (1, 2)
 
 
@@ -177,7 +177,7 @@ def test_lesion_rules_that_do_not_match_the_regions_are_refused(rule: LesionRule
 
 
 def test_the_description_lists_the_rules_per_region() -> None:
-    told = GLIOMA.describe()
+    descriptions = GLIOMA.describe()
     for part in (
         "; in WT, TC grown by 3 voxels, without those of 20 mm³ or less; ",
         "; in ET grown by 3 voxels, without those of 10 mm³ or less, and those that touch one component of NETC",
@@ -185,4 +185,4 @@ def test_the_description_lists_the_rules_per_region() -> None:
         "merged and left out in the same way, by their number of voxels",
         "HD95 337 mm",
     ):
-        assert part in told
+        assert part in descriptions

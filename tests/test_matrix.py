@@ -91,10 +91,10 @@ def test_every_trainer_runs_on_every_kind_of_dataset(run: Commands) -> None:
     lines += [f"| `{trainer}` |" + " ✓ |" * (len(LABELS) * len(CONFIGURATIONS)) for trainer in TRAINERS]
     text = DOCS.read_text(encoding="utf-8")
     begin, end = (text.index(mark) for mark in MARKS)
-    made = text[:begin] + MARKS[0] + "\n".join(lines) + "\n" + text[end:]
+    updated = text[:begin] + MARKS[0] + "\n".join(lines) + "\n" + text[end:]
     if os.environ.get("SEGAN_WRITE_DOCS"):
-        DOCS.write_text(made, encoding="utf-8")
-    assert text == made or os.environ.get("SEGAN_WRITE_DOCS"), "the table in docs/trainers.md is old: `make tables`"
+        DOCS.write_text(updated, encoding="utf-8")
+    assert text == updated or os.environ.get("SEGAN_WRITE_DOCS"), "the table in docs/trainers.md is old: `make tables`"
 
 
 def output(run: Commands, trainer: str, number: int, configuration: str) -> Path:

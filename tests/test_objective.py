@@ -216,7 +216,7 @@ def test_label_maps_are_softmax_of_the_foreground() -> None:
 
 
 @pytest.mark.parametrize("has_regions", [True, False])
-def test_label_maps_exclude_ignored_voxels(has_regions: bool) -> None:
+def test_label_maps_and_gradients_exclude_ignored_voxels(has_regions: bool) -> None:
     space = LabelSpace(has_regions, num_maps=1, ignore_label=2)
     logits = torch.randn(1, 1 if has_regions else 2, 16, 16, requires_grad=True)
     ignored = torch.zeros(1, 1, 16, 16, dtype=torch.bool)

@@ -85,7 +85,7 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
 
 
 @pytest.mark.parametrize(
-    ("later", "said"),
+    ("later", "message"),
     [
         (changed(Mine, critic_layers=(0, 3)), r"critic_layers was \[0, 1, 2, 3\] and is \[0, 3\]"),
         (changed(Mine, critic_clamp=0.05), "critic_clamp was 0.01 and is 0.05"),
@@ -104,11 +104,11 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
         (type("Mine", (SoftmaxTrainer,), {}), "loss has changed"),
     ],
 )
-def test_resuming_refuses_another_objective(nnunet_folders: Path, later: type[Any], said: str) -> None:
+def test_resuming_refuses_another_objective(nnunet_folders: Path, later: type[Any], message: str) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     other = build(later, nnunet_folders)
     before = [parameter.clone() for parameter in other.network.parameters()]
-    with pytest.raises(InputError, match=f"checkpoint.pth .*{said}.*give the changed trainer a name of its own"):
+    with pytest.raises(InputError, match=f"checkpoint.pth .*{message}.*give the changed trainer a name of its own"):
         other.load_checkpoint(path)
     assert all(map(torch.equal, before, other.network.parameters())), "nothing was loaded"
 
@@ -124,7 +124,7 @@ class Weighted(PaperTrainer):
 
 
 @pytest.mark.parametrize(
-    ("first", "later", "said"),
+    ("first", "later", "message"),
     [
         (changed(PaperTrainer), Weighted, "loss has changed"),
         (CriticBesideTrainer, changed(CriticBesideTrainer, critic_fraction=0.5), "critic_fraction was 1.0 and is 0.5"),
@@ -136,12 +136,12 @@ class Weighted(PaperTrainer):
         ),
     ],
 )
-def test_resuming_refuses_another_objective_of_other_trainers(nnunet_folders: Path, first: type[Any], later: type[Any], said: str) -> None:
+def test_resuming_refuses_another_objective_of_other_trainers(nnunet_folders: Path, first: type[Any], later: type[Any], message: str) -> None:
     architecture = nnunet_architecture() if issubclass(first, CriticBesideTrainer) else None
     trainer, path = checkpoint_of(first, nnunet_folders, architecture=architecture)
     assert trainer.recorded_objective["loss"] is not None, "the loss was probed"
     build(first, nnunet_folders, architecture=architecture).load_checkpoint(path)
-    with pytest.raises(InputError, match=f"under another objective .*{said}"):
+    with pytest.raises(InputError, match=f"under another objective .*{message}"):
         build(later, nnunet_folders, architecture=architecture).load_checkpoint(path)
 
 
@@ -175,8 +175,8 @@ def test_resuming_a_checkpoint_without_a_record_prints_a_sentence(
     torch.save(checkpoint, path)
     build(Mine, nnunet_folders).load_checkpoint(str(path))
     assert "checkpoint_latest.pth has no record of its objective" in capsys.readouterr().out
-    for layers, said in (((0, 1), "holds another critic"), ((0, 3), "compare 4 layers, and critic_layers names 2 now")):
-        with pytest.raises(InputError, match=said):
+    for layers, message in (((0, 1), "holds another critic"), ((0, 3), "compare 4 layers, and critic_layers names 2 now")):
+        with pytest.raises(InputError, match=message):
             build(changed(Mine, critic_layers=layers), nnunet_folders).load_checkpoint(str(path))
 
 
@@ -206,16 +206,16 @@ def test_a_grid_compares_finished_folds_with_the_current_trainer(
         job.folder.mkdir(parents=True)
         record = FoldRecord(["a", "b"], ["c"], objective={"critic_clamp": 0.01})
         torch.save({"trained_on": record.content()}, job.folder / "checkpoint_final.pth")
-    asked: list[str] = []
+    queried_trainers: list[str] = []
 
     def now(jobs: set[Job]) -> dict[Job, Any]:
-        asked.extend(job.trainer for job in jobs)
+        queried_trainers.extend(job.trainer for job in jobs)
         return {job: {"critic_clamp": 0.02} for job in jobs}
 
     monkeypatch.setattr(fold_records, "current_objectives", now)
     with pytest.raises(InputError, match="A_seed2.*critic_clamp was 0.01 and is 0.02"):
         check_folds(jobs)
-    assert asked == ["A"], "made once for all seeds"
+    assert queried_trainers == ["A"], "made once for all seeds"
 
 
 def test_a_grid_reads_trainer_objectives_and_leaves_no_files(
@@ -236,14 +236,14 @@ def test_a_grid_reads_trainer_objectives_and_leaves_no_files(
     assert sorted(nnunet_folders.rglob("*")) == before
 
 
-@pytest.mark.parametrize(("core", "kept"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
+@pytest.mark.parametrize(("core", "accepted"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
 def test_resuming_refuses_changed_regions(
-    nnunet_folders: Path, core: list[int], kept: bool
+    nnunet_folders: Path, core: list[int], accepted: bool
 ) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     labels = {"background": 0, "whole tumor": [1, 2, 3, 4], "core": core, "enhancing tumor": 4}
     other = build(Mine, nnunet_folders, labels)
-    if kept:
+    if accepted:
         other.load_checkpoint(path)
     else:
         with pytest.raises(InputError, match="checkpoint.pth was trained on other labels than dataset.json"):

@@ -93,9 +93,9 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_python_functions_apply_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for asked in (0, -1):
-        with pytest.raises(InputError, match=f"-np takes a number of processes of 1 or more, not {asked}"):
-            number_of_processes(asked)
+    for number in (0, -1):
+        with pytest.raises(InputError, match=f"-np takes a number of processes of 1 or more, not {number}"):
+            number_of_processes(number)
     monkeypatch.setenv("nnUNet_def_n_proc", "-2")
     with pytest.raises(InputError, match="nnUNet_def_n_proc is '-2'"):
         number_of_processes(None)
@@ -141,7 +141,7 @@ def test_the_folds_option_takes_distinct_numbers() -> None:
             folds_or_all([odd])
 
 
-def test_surplus_arguments_of_a_shell_are_refused() -> None:
+def test_empty_values_long_dashes_and_carriage_returns_are_refused() -> None:
     verbs: Any = typer.main.get_command(cli.app)
     for arguments, message in (
         (["compare", "-o", ""], "-o has an empty value; is a variable in the command not set"),
@@ -161,7 +161,7 @@ def test_a_repeated_channel_is_refused(nnunet_folders: Path) -> None:
         convert(load_release("brats2015"), nnunet_folders, 1, Options(("T1c", "FLAIR", "T1c")))
 
 
-def test_the_device_option_refuses_devices_that_this_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_option_refuses_missing_and_unknown_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert device_here(None) == device_here("cpu") == "cpu"
     with pytest.raises(InputError, match="no GPU that torch can use"):

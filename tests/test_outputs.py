@@ -121,7 +121,7 @@ class TestFolder:
                 (partial / "half").write_text(str(1 / 0))
         assert listing(tmp_path) == ["there"]
 
-    def test_the_hidden_folder_of_a_killed_call_is_removed(self, tmp_path: Path) -> None:
+    def test_the_hidden_folder_of_a_killed_call_does_not_prevent_output(self, tmp_path: Path) -> None:
         (tmp_path / "out" / f"{STAGING}killed").mkdir(parents=True)
         with output_folder(tmp_path / "out") as partial:
             (partial / "file").touch()
@@ -208,7 +208,7 @@ def test_an_error_of_a_full_disk_names_the_path_and_leaves_nothing(tmp_path: Pat
         raise OSError(number, "full", "/elsewhere")
 
 
-def test_simulate_demo_and_benchmark_refuse_used_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulate_demo_and_gpu_check_refuse_unsuitable_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("the work must not start")
 

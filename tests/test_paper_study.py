@@ -55,7 +55,7 @@ def scores_of(
 
 
 def verdict_of(claim: str, rows: pd.DataFrame) -> str:
-    return next(found.verdict for found in analysis.judge_claims(rows) if found.name == claim)
+    return next(judged.verdict for judged in analysis.judge_claims(rows) if judged.name == claim)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_the_multi_scale_claim_needs_the_largest_gain_inside() -> None:
         (0.02, -0.05, 0.004, "not decided by these data"),  # at the margin
     ],
 )
-def test_an_effect_can_be_equivalent_or_different(separate: float, shared: float, spread: float, verdict: str) -> None:
+def test_the_joint_training_claim_needs_equivalence_to_s1_1c_and_a_gain_over_s3_1c(separate: float, shared: float, spread: float, verdict: str) -> None:
     rows = scores_of({"SegAN": {}, "S1_1C": {"Dice": separate}, "S3_1C": {"Dice": shared}}, spread)
     assert verdict_of("C3", rows) == verdict
 
 
-def test_the_smoother_mask_claim_needs_fewer_false_components() -> None:
+def test_the_smoother_mask_claim_needs_less_noise_in_every_score() -> None:
     clean = {"FalseComponents": -2.0, "SurfacePerVolume": -0.2, "HD95_mm": -3.0}
     assert verdict_of("C5", scores_of({"SegAN": clean, "Softmax": {}})) == "supported"
     noisy = {score: -value for score, value in clean.items()}
@@ -133,7 +133,7 @@ def test_the_smoother_mask_claim_needs_fewer_false_components() -> None:
         ("loss_max", np.nan, "contradicted"),
     ],
 )
-def test_the_stability_claim_compares_diverged_trainings(column: str, value: float, verdict: str) -> None:
+def test_the_stability_claim_needs_a_bounded_loss_and_a_stable_score(column: str, value: float, verdict: str) -> None:
     assert verdict_of("C4", scores_of({"SegAN": {}}).assign(**{column: value})) == verdict
 
 
@@ -221,7 +221,7 @@ def test_the_report_refuses_mixed_lengths_and_missing_cases() -> None:
         analysis.confirmation(pd.concat([rows, rows.iloc[:3].assign(fold=4)]), chosen)
 
 
-def test_mask_noise_counts_false_components() -> None:
+def test_mask_noise_is_false_components_and_the_surface_ratio() -> None:
     run = load("run")
     true = np.zeros((20, 20, 20), bool)
     true[5:15, 5:15, 5:15] = True

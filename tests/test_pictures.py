@@ -82,15 +82,15 @@ def names_in(figure: Figure) -> dict[Text, tuple[float, ...]]:
     canvas = FigureCanvasAgg(figure)
     with style.house_style():
         figure.draw_without_rendering()
-    texts = [found for found in figure.findobj(Text) if found.get_text() == figure.get_supxlabel()]
-    texts += [found for legend in figure.legends for found in legend.get_texts()]
+    texts = [item for item in figure.findobj(Text) if item.get_text() == figure.get_supxlabel()]
+    texts += [item for legend in figure.legends for item in legend.get_texts()]
     for axes in figure.axes:
         texts += [axes.title, axes.xaxis.label, axes.yaxis.label]
         (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
-        texts += [found for found in axes.get_xticklabels() if left <= found.get_position()[0] <= right]
-        texts += [found for found in axes.get_yticklabels() if low <= found.get_position()[1] <= high]
-    drawn = [found for found in texts if found.get_text() and found.get_visible()]
-    return {found: found.get_window_extent(canvas.get_renderer()).extents for found in drawn}
+        texts += [item for item in axes.get_xticklabels() if left <= item.get_position()[0] <= right]
+        texts += [item for item in axes.get_yticklabels() if low <= item.get_position()[1] <= high]
+    drawn = [item for item in texts if item.get_text() and item.get_visible()]
+    return {item: item.get_window_extent(canvas.get_renderer()).extents for item in drawn}
 
 
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
@@ -98,19 +98,19 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "ranking", "figure3", "training_curves"])
-def test_no_name_overlaps_another_or_leaves_the_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_name_is_inside_the_picture_without_overlap(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where nnU-Net's picture of a training has changed the settings of the process."""
     monkeypatch.setitem(matplotlib.rcParams, "xtick.major.pad", 20.0)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30.0)
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
     places = names_in(figure := draw(name, METHODS, REGIONS))
-    drawn = {found.get_text().replace("\n", "").replace(" ", "") for found in places}
+    drawn = {item.get_text().replace("\n", "").replace(" ", "") for item in places}
     for method in METHODS:
         with style.house_style():
-            wanted = text.make_writable(method).replace(" ", "")
-        assert any(wanted in found for found in drawn), wanted
-    for found, (left, low, right, high) in places.items():
-        assert left >= 0 and low >= 0 and right <= figure.bbox.width and high <= figure.bbox.height, found
+            label = text.make_writable(method).replace(" ", "")
+        assert any(label in item for item in drawn), label
+    for item, (left, low, right, high) in places.items():
+        assert left >= 0 and low >= 0 and right <= figure.bbox.width and high <= figure.bbox.height, item
     for (one, of_one), (other, of_other) in itertools.combinations(places.items(), 2):
         assert not overlap(of_one, of_other), (one, other)
 
@@ -132,8 +132,8 @@ def test_a_character_without_a_font_becomes_a_number_and_a_note(tmp_path: Path, 
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
     methods = ["中文", "\x07\udcff", "e\u0301\u202e"]
     figure = figure2(summary_of(methods, ["核心"]), ["核心"])
-    assert [found.get_text() for found in figure.legends[0].get_texts()] == [r"\u4e2d\u6587", r"\x07\udcff", "é"]
-    assert [found.get_text() for found in figure.axes[0].get_xticklabels()] == [r"\u6838\u5fc3"]
+    assert [item.get_text() for item in figure.legends[0].get_texts()] == [r"\u4e2d\u6587", r"\x07\udcff", "é"]
+    assert [item.get_text() for item in figure.axes[0].get_xticklabels()] == [r"\u6838\u5fc3"]
     assert figure.get_supxlabel().replace("\n", " ") == text.ESCAPED
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of every square
@@ -228,9 +228,9 @@ def test_all_panels_of_a_score_share_one_axis_range() -> None:
 def test_a_picture_states_that_a_score_is_undefined() -> None:
     scores = scores_of(["A", "B"], ["core"]).assign(Dice=np.nan, HD95_mm=[np.inf, np.nan, np.nan] * 2)
     for axes in distributions(scores, ["core"], [DICE, HD95]).axes:
-        assert [found.get_text() for found in axes.texts] == ["defined in no case"]
+        assert [item.get_text() for item in axes.texts] == ["defined in no case"]
     summary = summary_of(["A", "B"], ["core"], np.nan, np.nan).assign(mean=np.nan)
-    assert [found.get_text() for found in figure2(summary, ["core"]).axes[0].texts] == ["–", "–"]
+    assert [item.get_text() for item in figure2(summary, ["core"]).axes[0].texts] == ["–", "–"]
 
 
 def test_whiskers_stay_inside_the_axis() -> None:
@@ -238,7 +238,7 @@ def test_whiskers_stay_inside_the_axis() -> None:
     for whiskers in axes.findobj(LineCollection):
         ends = np.concatenate(whiskers.get_segments())[:, 1]
         np.testing.assert_allclose([ends.min(), ends.max()], [0, 1])
-    highest = max(found.get_position()[1] for found in axes.texts)
+    highest = max(item.get_position()[1] for item in axes.texts)
     assert highest < axes.get_ylim()[1]
 
 

@@ -43,11 +43,11 @@ def preprocess(folder: Path, name: str = "nnUNetPlans") -> None:
 @pytest.mark.parametrize("name", ["nnUNetPlans", "SegANPlans"])
 def test_planning_refuses_plans_of_another_dataset(preprocessed: Path, name: str) -> None:
     path = write_plans(preprocessed, name, "Dataset006_Renamed")
-    said = f"{name}.json holds the plans of Dataset006_Renamed, and lies in the folder of {DATASET}"
+    message = f"{name}.json holds the plans of Dataset006_Renamed, and lies in the folder of {DATASET}"
     before = path.read_text()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         plan(7)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         make_grid(7, ["A"], [name], device="cpu")
     assert path.read_text() == before
 
@@ -70,7 +70,7 @@ def test_planning_refuses_plans_without_a_dataset_name(preprocessed: Path) -> No
 
 @pytest.mark.usefixtures("no_preprocessing")
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"spacing": [1.0, 1.0]}, "with spacing .2.0, 2.0., and MovedPlans ask for spacing .1.0, 1.0."),
         ({"use_mask_for_norm": [True]}, "ask for use_mask_for_norm .True."),
@@ -79,14 +79,14 @@ def test_planning_refuses_plans_without_a_dataset_name(preprocessed: Path) -> No
     ],
 )
 def test_recorded_data_belong_to_plans_with_equal_settings(
-    preprocessed: Path, settings: dict[str, Any], said: str
+    preprocessed: Path, settings: dict[str, Any], message: str
 ) -> None:
     preprocess(preprocessed)
     assert json.loads(record_path(preprocessed / "nnUNetPlans_2d").read_text())["plans"] == "nnUNetPlans"
     write_plans(preprocessed, "NarrowPlans", batch_size=2, patch_size=[16, 16])  # which the data do not depend on
     preprocess(preprocessed, "NarrowPlans")
     write_plans(preprocessed, "MovedPlans", **settings)
-    with pytest.raises(InputError, match=f"nnUNetPlans_2d does not belong to MovedPlans: .*{said}.*data_identifier"):
+    with pytest.raises(InputError, match=f"nnUNetPlans_2d does not belong to MovedPlans: .*{message}.*data_identifier"):
         preprocess(preprocessed, "MovedPlans")
     preprocess(preprocessed)
 
@@ -102,7 +102,7 @@ def test_the_case_size_shows_the_voxel_size_of_unrecorded_data(preprocessed: Pat
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_data_repeatedly_preprocessed_under_other_plans_do_not_match_the_record(preprocessed: Path) -> None:
+def test_data_preprocessed_again_under_other_plans_do_not_match_the_record(preprocessed: Path) -> None:
     preprocess(preprocessed)
     later = record_path(preprocessed / "nnUNetPlans_2d").stat().st_mtime + 10
     for case in CASES:
@@ -156,8 +156,8 @@ def test_a_wrong_number_of_cases_gives_a_warning_and_replaces_no_data(
     described = preprocessed / "dataset.json"
     described.write_text(json.dumps({"numTraining": number, "file_ending": ".mha"}))
     preprocess(preprocessed)
-    said = capsys.readouterr().out
-    assert f'{described} says "numTraining": {number}, and the dataset has 3 training cases' in said
+    output = capsys.readouterr().out
+    assert f'{described} says "numTraining": {number}, and the dataset has 3 training cases' in output
 
 
 @pytest.mark.usefixtures("no_preprocessing")
@@ -173,7 +173,7 @@ def test_planning_does_not_replace_data_of_a_running_training(
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     replaced: list[Any] = []
-    monkeypatch.setattr(nnunet, "preprocess", lambda *asked: replaced.append(asked))
+    monkeypatch.setattr(nnunet, "preprocess", lambda *arguments: replaced.append(arguments))
     write_plans(preprocessed, "OtherPlans", data_identifier="OtherPlans_2d")
     (preprocessed / "nnUNetPlans_2d" / "b.pkl").unlink()
     fold = Path(os.environ["nnUNet_results"]) / DATASET / f"A__{trained}__2d" / "fold_0"
@@ -208,7 +208,7 @@ def edit_raw(**parts: Any) -> Path:
 
 def test_planning_names_the_first_missing_image_or_label(preprocessed: Path) -> None:
     (preprocessed / "nnUNetPlans.json").unlink()
-    for parts, said in (
+    for parts, message in (
         ({"file_ending": ".nii.gz"}, "holds no image named CASE_0000.nii.gz; the first that it holds is a_0000.mha"),
         (
             {"channel_names": {"0": "T1", "1": "T2"}},
@@ -216,7 +216,7 @@ def test_planning_names_the_first_missing_image_or_label(preprocessed: Path) -> 
         ),
     ):
         edit_raw(**parts)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             plan(7)
     raw = edit_raw()
     (raw / "labelsTr" / "b.mha").unlink()
@@ -239,20 +239,20 @@ def test_planning_turns_an_nnunet_error_into_one_message_with_the_unreadable_fil
 
 
 @pytest.mark.parametrize(
-    ("configuration", "said"),
+    ("configuration", "message"),
     [
         ({"inherits_from": "3d_fullres"}, "Bare.json: the configuration 2d inherits from one that is not there"),
         ({"inherits_from": "2d"}, "Bare.json: the configuration 2d inherits from .* itself"),
         ({"spacing": [1, 1]}, "2d of Bare has no 'data_identifier'"),
     ],
 )
-def test_planning_refuses_configurations_with_broken_inheritance(
-    preprocessed: Path, configuration: dict[str, Any], said: str
+def test_planning_refuses_incomplete_configurations(
+    preprocessed: Path, configuration: dict[str, Any], message: str
 ) -> None:
     plans = {"dataset_name": DATASET, "plans_name": "Bare", "configurations": {"2d": configuration}}
     (preprocessed / "Bare.json").write_text(json.dumps(plans))
     preprocess(preprocessed)  # nobody asked for these
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         preprocess(preprocessed, "Bare")
 
 

@@ -74,17 +74,17 @@ def test_an_image_digest_depends_on_size_beginning_middle_and_end(tmp_path: Path
     path = tmp_path / "a"
     content = bytearray(10 * PIECE)
     path.write_bytes(content)
-    found = {digest_of_pieces(path)}
+    digests = {digest_of_pieces(path)}
     for position in (0, 5 * PIECE, 10 * PIECE - 1):
         content[position] = 1
         path.write_bytes(content)
-        found.add(digest_of_pieces(path))
+        digests.add(digest_of_pieces(path))
         content[position] = 0
     path.write_bytes(content + b"\0")
-    assert len(found | {digest_of_pieces(path)}) == 5
+    assert len(digests | {digest_of_pieces(path)}) == 5
 
 
-def test_preprocessing_copies_changed_labels_again(tmp_path: Path) -> None:
+def test_preprocessing_removes_copies_of_changed_labels(tmp_path: Path) -> None:
     for folder in ("labelsTr", "kept"):
         (tmp_path / folder).mkdir()
         for case in "ab":

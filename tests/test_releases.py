@@ -48,31 +48,31 @@ def test_a_simulated_release_survives_conversion_and_submission(key: str, tmp_pa
     monkeypatch.setattr(simulation, "LOW_GRADE_EVERY", 2)
     source = simulation.simulate_release(tmp_path, cases=2, key=key)
     release = load_release(key)
-    made = convert(release, source, 5)
-    assert len(made.training) == 2 and not (made.test or made.left_out or made.empty)
-    verify_dataset_integrity(str(made.folder), num_processes=1)
+    converted = convert(release, source, 5)
+    assert len(converted.training) == 2 and not (converted.test or converted.left_out or converted.empty)
+    verify_dataset_integrity(str(converted.folder), num_processes=1)
 
-    cases = pd.read_csv(made.folder / "cases.csv", keep_default_na=False).set_index("case")
+    cases = pd.read_csv(converted.folder / "cases.csv", keep_default_na=False).set_index("case")
     assert sorted(cases["grade"]) == (["HGG", "LGG"] if key in GRADED else ["", ""])
     assert cases["patient"].nunique() == 2
-    dataset = json.loads((made.folder / "dataset.json").read_text())
+    dataset = json.loads((converted.folder / "dataset.json").read_text())
     assert [dataset["channel_names"][str(index)] for index in range(len(release.default_channels))] == list(
         release.default_channels
     )
-    for case in made.training:
+    for case in converted.training:
         original = voxels(cases.loc[case, "truth"])
-        written = voxels(made.folder / "labelsTr" / f"{case}{dataset['file_ending']}")
+        written = voxels(converted.folder / "labelsTr" / f"{case}{dataset['file_ending']}")
         assert original.any()
         for region, labels in release.regions.items():
             values = [release.labels[label] for label in labels]
             assert np.isin(original, values).any() or region in RARE, region
             np.testing.assert_array_equal(np.isin(written, dataset["labels"][region]), np.isin(original, values))
 
-    upload = make_submission(5, made.folder / "labelsTr", tmp_path / "upload")
+    upload = make_submission(5, converted.folder / "labelsTr", tmp_path / "upload")
     assert len(upload.files) == 2
     in_folder = [path.relative_to(tmp_path / "upload").as_posix() for path in upload.files]
     assert zipfile.ZipFile(upload.archive).namelist() == in_folder
-    for case in made.training:
+    for case in converted.training:
         name = f"{case}{dataset['file_ending']}"
         if key in ("brats2013", "brats2015"):
             number = Path(cases.loc[case, "FLAIR"]).name.split(".")[-2]
@@ -145,15 +145,15 @@ def test_the_kaggle_copy_of_brats_2020_converts_case_355(tmp_path: Path, nnunet_
         name = "W39_1998.09.19_Segm.nii" if "_seg" in path.name else path.name.removesuffix(".gz")
         sitk.WriteImage(sitk.ReadImage(str(path)), str(case / name))
         path.unlink()
-    made = convert(load_release("brats2020"), source, 5)
-    assert made.training == ["BraTS20_Training_001"]
-    assert json.loads((made.folder / "dataset.json").read_text())["file_ending"] == ".nii"
+    converted = convert(load_release("brats2020"), source, 5)
+    assert converted.training == ["BraTS20_Training_001"]
+    assert json.loads((converted.folder / "dataset.json").read_text())["file_ending"] == ".nii"
 
 
 def test_plain_labels_write_exclusive_labels(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulation.simulate_release(tmp_path, cases=1, key="brats2021")
-    made = convert(load_release("brats2021"), source, 5, Options(plain_labels=True))
-    dataset = json.loads((made.folder / "dataset.json").read_text())
+    converted = convert(load_release("brats2021"), source, 5, Options(plain_labels=True))
+    dataset = json.loads((converted.folder / "dataset.json").read_text())
     assert dataset["labels"] == {
         "background": 0,
         "edema": 1,
@@ -172,12 +172,12 @@ class TestSubmission:
         for path in (tmp_path / "train").rglob("BraTS2021_00001"):  # case 1 has the truth
             for file in path.iterdir():
                 (source / path.name / file.name).write_bytes(file.read_bytes())
-        made = convert(load_release("brats2021"), source, 5)
-        assert len(made.test) == 2
+        converted = convert(load_release("brats2021"), source, 5)
+        assert len(converted.test) == 2
         predictions = tmp_path / "predictions"
         predictions.mkdir()
-        for case in made.test:
-            image = read_volume(made.folder / "imagesTs" / f"{case}_0000.nii.gz")
+        for case in converted.test:
+            image = read_volume(converted.folder / "imagesTs" / f"{case}_0000.nii.gz")
             labels = np.zeros(image.voxels.shape, np.uint8)
             labels[0, 0, :4] = (0, 1, 2, 3)
             write_volume(labels, image.grid, predictions / f"{case}.nii.gz")
@@ -257,17 +257,17 @@ class TestSubmission:
 def test_paediatric_labels_of_2023_differ_from_those_of_2024(tmp_path: Path, nnunet_folders: Path) -> None:
     """Enhancing is 3 in 2023 and 1 from 2024 on: the data of one under the other's table never pass without a word."""
     source = simulation.simulate_release(tmp_path, cases=2, key="brats2023-ped")
-    made = convert(load_release("brats2024-ped"), source, 5)
-    assert made.label_counts["edema"] == 0 and "brats2023-ped" in made.better
+    converted = convert(load_release("brats2024-ped"), source, 5)
+    assert converted.label_counts["edema"] == 0 and "brats2023-ped" in converted.better
     source = simulation.simulate_release(tmp_path / "later", cases=2, key="brats2024-ped")
     with pytest.raises(InputError, match="truth has the values 4, which BraTS 2023 PED.*would fit .*brats2024-ped"):
         convert(load_release("brats2023-ped"), source, 6)
 
 
-def test_a_warning_names_labels_that_regions_cannot_restore(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_a_conversion_lists_labels_that_regions_cannot_restore(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulation.simulate_release(tmp_path, cases=1, key="brats2024-ped")
-    made = convert(load_release("brats2024-ped"), source, 5)
-    assert made.lost == ["cystic component"] and made.better == []
+    converted = convert(load_release("brats2024-ped"), source, 5)
+    assert converted.lost == ["cystic component"] and converted.better == []
     assert convert(load_release("brats2024-ped"), source, 6, Options(plain_labels=True)).lost == []
     # core is 1 + 3, and the first is written
     assert lost_labels(load_release("brats2015")) == ["non-enhancing tumor"]

@@ -30,7 +30,7 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
     trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
-    drawn = torch.rand(3), np.random.rand(3).tolist(), random.random()
+    expected_values = torch.rand(3), np.random.rand(3).tolist(), random.random()
 
     other = build(GameTrainer, nnunet_folders)
     play(other, a_batch(7))
@@ -39,7 +39,7 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
         draw()  # as nnU-Net does when it starts its loaders, after it has read the checkpoint
     other.on_epoch_start()
     again = torch.rand(3), np.random.rand(3).tolist(), random.random()
-    assert torch.equal(again[0], drawn[0]) and again[1:] == drawn[1:], "random numbers go on where they were"
+    assert torch.equal(again[0], expected_values[0]) and again[1:] == expected_values[1:], "random numbers go on where they were"
     for seed in (3, 4):  # and so do both players: equal now, and after further rounds
         for ours, theirs in ((trainer.network, other.network), (trainer.critic, other.critic)):
             for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
@@ -108,8 +108,8 @@ def test_saving_replaces_a_checkpoint_completely_or_not_at_all(
     limit = contextlib.nullcontext() if function else files_of_at_most(10_000)
     with pytest.raises(InputError) as refused, limit:
         trainer.save_checkpoint(str(path))
-    said = f"{path} cannot be written: {os.strerror(error)}. The previous checkpoint is intact: "
-    assert str(refused.value).startswith(said) and remedy in str(refused.value)
+    message = f"{path} cannot be written: {os.strerror(error)}. The previous checkpoint is intact: "
+    assert str(refused.value).startswith(message) and remedy in str(refused.value)
     assert path.read_bytes() == whole
     assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"
 
@@ -121,8 +121,8 @@ def test_a_full_disk_ends_the_nnunet_command_with_one_message(
     with files_of_at_most(10_000), pytest.raises(InputError) as refused:
         trainer.save_checkpoint(str(nnunet_folders / "checkpoint.pth"))
     sys.excepthook(refused.type, refused.value, refused.tb)
-    said = capsys.readouterr().err
-    assert said.startswith("segan_nnunet: ") and os.strerror(errno.EFBIG) in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("segan_nnunet: ") and os.strerror(errno.EFBIG) in output and output.count("\n") == 1
     full = OSError(errno.ENOSPC, "No space left on device")  # of dataset.json, for instance, which nnU-Net copies
     sys.excepthook(OSError, full, None)
     assert capsys.readouterr().err == (

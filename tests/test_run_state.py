@@ -15,15 +15,15 @@ from tests.conftest import DATASET
 
 
 @pytest.mark.parametrize(
-    "said",
+    "error",
     [
         "OSError: [Errno 28] No space left on device",
         "Could not write file: Disk quota exceeded",
         "RuntimeError: [enforce fail at inline_container.cc:664] . unexpected pos 841216 vs 841108",
     ],
 )
-def test_the_status_reports_a_full_disk_of_only_the_latest_attempt(tmp_path: Path, said: str) -> None:
-    log = f"\n$ nnUNetv2_train 15\n{said}\nRuntimeError: one or more background workers are no longer alive\n"
+def test_the_status_reports_a_full_disk_of_only_the_latest_attempt(tmp_path: Path, error: str) -> None:
+    log = f"\n$ nnUNetv2_train 15\n{error}\nRuntimeError: one or more background workers are no longer alive\n"
     (tmp_path / LOG).write_text(log)
     write_attempt(tmp_path, status=1)
     assert read_state(tmp_path).detail.startswith("ended with status 1, disk full: RuntimeError: one or more")
@@ -35,8 +35,8 @@ def test_a_job_keeps_the_environment_variables_of_the_user(monkeypatch: pytest.M
     monkeypatch.setenv("nnUNet_n_proc_DA", "7")
     monkeypatch.setenv("OMP_NUM_THREADS", "")  # as good as not set
     monkeypatch.delenv("nnUNet_def_n_proc", raising=False)
-    found = job_environment(2, "cpu")
-    assert [found[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == ["7", "2", "2"]
+    environment = job_environment(2, "cpu")
+    assert [environment[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == ["7", "2", "2"]
 
 
 def compare() -> Outcome:
@@ -62,11 +62,11 @@ def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     monkeypatch.setenv("PATH", os.pathsep.join((str(planned), os.environ["PATH"])))
     monkeypatch.setattr(slurm, "check_slurm", lambda _: None)
     monkeypatch.setattr(slurm, "submitter", Cluster)
-    made = Grid(DATASET, ("A",), ("P",), (0,))
-    folder = made.jobs()[0].folder
+    one_job = Grid(DATASET, ("A",), ("P",), (0,))
+    folder = one_job.jobs()[0].folder
     folder.mkdir(parents=True)
     (folder / SLURM_ID).write_text("7_0")
-    return made
+    return one_job
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_status_and_submission_report_the_same_job_state(
     if status is not None:
         write_attempt(job.folder, status=status)
     assert grid.table()[job].state is state
-    said = slurm.SlurmExecutor().run(grid, compare).text
-    assert said.startswith("nothing to submit: 1 jobs" if state is State.QUEUED else "submitted 1 jobs,")
+    text = slurm.SlurmExecutor().run(grid, compare).text
+    assert text.startswith("nothing to submit: 1 jobs" if state is State.QUEUED else "submitted 1 jobs,")
 
 
 def test_without_an_answer_from_slurm_the_status_shows_the_folder_and_nothing_is_submitted(grid: Grid) -> None:

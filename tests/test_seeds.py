@@ -34,7 +34,7 @@ def test_the_seed_determines_the_weights_of_both_players(nnunet_folders: Path) -
         assert same(one, two) and not same(one, three), player
 
 
-def test_a_name_without_a_seed_suffix_has_no_seed() -> None:
+def test_composing_refuses_an_unknown_trainer_name() -> None:
     with pytest.raises(AttributeError, match="no trainer Unknown"):
         composed_trainer("Unknown", {})
 
@@ -62,7 +62,7 @@ def test_a_trainer_name_may_contain_two_underscores(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("spacing", "suffix"), [(None, ""), ((2, 2, 2), "_2mm"), ((3, 1.5, 1.5), "_3x1.5x1.5mm")])
-def test_the_plans_name_contains_the_voxel_size(spacing: tuple[float, ...] | None, suffix: str) -> None:
+def test_the_plans_suffix_names_the_voxel_size(spacing: tuple[float, ...] | None, suffix: str) -> None:
     assert spacing_suffix(spacing) == suffix
 
 
@@ -101,10 +101,10 @@ def test_a_training_uses_the_threads_of_omp_num_threads(
 ) -> None:
     before = torch.get_num_threads()
     try:
-        for wanted in ("1", "3", "none"):
-            monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+        for value in ("1", "3", "none"):
+            monkeypatch.setenv("OMP_NUM_THREADS", value)
             torch.set_num_threads(2)  # as nnU-Net does
             build(trainer, nnunet_folders)
-            assert torch.get_num_threads() == (2 if wanted == "none" else int(wanted))
+            assert torch.get_num_threads() == (2 if value == "none" else int(value))
     finally:
         torch.set_num_threads(before)

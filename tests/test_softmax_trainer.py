@@ -26,7 +26,7 @@ def test_the_softmax_baseline_returns_regions_in_the_order_of_the_dataset(nnunet
     assert "nesting_rank" in trainer.network.state_dict(), "prediction learns the order from the weights"
 
 
-def test_the_softmax_baseline_overfits_a_batch(nnunet_folders: Path) -> None:
+def test_the_softmax_baseline_learns_a_batch(nnunet_folders: Path) -> None:
     trainer = build(BaselineTrainer, nnunet_folders)
     trainer.network.train()
     batch = a_batch()

@@ -55,20 +55,20 @@ def verbs(preprocessed: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-@pytest.mark.parametrize(("splits", "said"), BAD, ids=[said for _, said in BAD])
+@pytest.mark.parametrize(("splits", "message"), BAD, ids=[message for _, message in BAD])
 def test_an_error_of_a_bad_split_names_the_case(
-    preprocessed: Path, verbs: dict[str, Callable[[], Any]], splits: Any, said: str
+    preprocessed: Path, verbs: dict[str, Callable[[], Any]], splits: Any, message: str
 ) -> None:
     (preprocessed / "splits_final.json").write_text(json.dumps(splits))
     for verb in verbs.values():
-        with pytest.raises(InputError, match=f"splits_final.json is no split that can be trained on: {said}"):
+        with pytest.raises(InputError, match=f"splits_final.json is no split that can be trained on: {message}"):
             verb()
     write_splits(7, folds=3, overwrite=True)
     for verb in verbs.values():
         verb()
 
 
-def test_a_split_with_a_case_in_two_validation_folds_gives_no_comparison(preprocessed: Path) -> None:
+def test_a_grid_refuses_a_case_in_two_validation_folds(preprocessed: Path) -> None:
     again = [*SPLIT, {"train": ["a"], "val": ["b", "c"]}]
     (preprocessed / "splits_final.json").write_text(json.dumps(again))
     with pytest.raises(InputError, match="c validates in fold 0 and in fold 2 of .*splits_final.json.*--folds"):
@@ -104,10 +104,10 @@ def leaky(nnunet_folders: Path) -> Path:
 
 
 def test_compare_refuses_scores_of_training_cases(leaky: Path, tmp_path: Path) -> None:
-    said = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
-    with pytest.raises(InputError, match=said):
+    message = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
+    with pytest.raises(InputError, match=message):
         compare(1)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         export_model(1, "SegAN", "SegANPlans", "2d", [0, 1], tmp_path / "model.zip")
     for purpose in (Purpose.COMPARE, Purpose.EXPORT):
         check_fold(leaky / "fold_0", purpose, FoldRecord(val=["a"]))
@@ -148,5 +148,5 @@ def test_a_patient_in_training_and_validation_gives_a_warning(
     table = Path(os.environ["nnUNet_raw"]) / DATASET / "cases.csv"
     table.write_text("\n".join(["case,patient", *rows]))
     make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
-    said = "trains on scans of 1 patients that it validates on, the first x" in capsys.readouterr().err
-    assert said == warned
+    has_warning = "trains on scans of 1 patients that it validates on, the first x" in capsys.readouterr().err
+    assert has_warning == warned

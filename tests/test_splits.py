@@ -73,8 +73,8 @@ def test_split_names_trained_folds_whose_cases_would_change(
     write_splits(15, folds=2, overwrite=True)
     assert json.loads(path.read_text()) == before
     assert json.loads(path.with_name("splits_final_replaced.json").read_text()) == [other, one]
-    said = capsys.readouterr().out
-    assert "B__P__2d fold_1, My__Net__P__2d fold_0. crossval and compare will refuse them. Remove" in said
+    output = capsys.readouterr().out
+    assert "B__P__2d fold_1, My__Net__P__2d fold_0. crossval and compare will refuse them. Remove" in output
 
 
 def test_the_default_split_of_nnunet_leaks_patients() -> None:
@@ -99,7 +99,7 @@ def test_the_holdout_takes_a_tenth_of_the_patients_of_each_grade() -> None:
     assert holdout(cases, seed=3) == [split] != holdout(cases, seed=4)
 
 
-def test_the_holdout_handles_a_grade_with_a_single_patient() -> None:
+def test_the_holdout_refuses_a_grade_with_a_single_patient() -> None:
     with pytest.raises(InputError, match="grade 'LGG' has a single patient.*--scheme kfold"):
         holdout(case_table(3), seed=0)
 
@@ -150,7 +150,7 @@ def test_a_user_dataset_needs_a_table_of_its_patients(own_dataset: Path) -> None
     rows = ["case,patient", *(f"p{p}_{s},p{p}" for p in range(6) for s in range(2))]
     (own_dataset / "cases.csv").write_text("\n".join(rows))
     assert write_splits(5, folds=3)["patients"].tolist() == [2, 2, 2]
-    for changed, said in (
+    for changed, message in (
         (rows[:-1], "1 cases are only in one of cases.csv and labelsTr.*p5_1"),
         ([*rows, "typo,p9"], "such as typo"),
         ([*rows, rows[1]], "has p0_0 twice"),
@@ -158,7 +158,7 @@ def test_a_user_dataset_needs_a_table_of_its_patients(own_dataset: Path) -> None
         ([], "cases.csv is empty, not a table"),
     ):
         (own_dataset / "cases.csv").write_text("\n".join(changed))
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             write_splits(5, folds=3, overwrite=True)
 
 

@@ -41,7 +41,7 @@ def test_the_trainer_search_skips_the_files_that_nnunet_skips(own: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (
             "import os\nimport not_installed.part\n",
@@ -59,11 +59,11 @@ def test_the_trainer_search_skips_the_files_that_nnunet_skips(own: Path) -> None
     ],
 )
 def test_the_trainer_search_names_a_file_that_cannot_be_imported(
-    own: Path, content: str, said: str, capfd: pytest.CaptureFixture[str]
+    own: Path, content: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (own / "another.py").write_text(content)
     for name in ("Zebra", "Zebra_seed3"):
-        with pytest.raises(InputError, match=f"another.py, {said}"):
+        with pytest.raises(InputError, match=f"another.py, {message}"):
             check_trainers([name])
     check_trainers(["SegANTrainer_short"])  # which nnU-Net finds before it looks there
     assert "usage:" not in "".join(capfd.readouterr())
@@ -100,7 +100,7 @@ def test_an_error_names_path_entries_that_are_no_folders(
     named = f"{own / 'zebra.py'}:~/trainers:/nowhere/trainers:/a,/b:{own} "
     monkeypatch.setenv("nnUNet_extTrainer", named)
     problems = folder_problems()
-    for problem, said in zip(
+    for problem, message in zip(
         problems,
         (
             f"is a file; name its folder, {own}",
@@ -111,7 +111,7 @@ def test_an_error_names_path_entries_that_are_no_folders(
         ),
         strict=True,
     ):
-        assert said in problem
+        assert message in problem
     listed = list_trainers()
     with pytest.raises(NoTrainerError, match="finds no trainer Zebra.* has no trainer.*is a file; name its folder"):
         find_trainer("Zebra")

@@ -43,14 +43,14 @@ def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
     other["target"][:, 1] = ~other["target"][:, 1]  # another truth of the second region alone
     start = {name: value.clone() for name, value in separate.network.state_dict().items()}
     critic_start = {name: value.clone() for name, value in separate.critic.state_dict().items()}
-    found = []
+    runs = []
     for this in (batch, other):
         separate.network.load_state_dict(start)
         separate.critic.load_state_dict(critic_start)
         separate.optimizer.state.clear()
         separate.critic_optimizer.state.clear()
         gradients = gradients_of(separate, this)
-        found.append(
+        runs.append(
             [
                 tuple([gradients[p] for p in player.parameters()] for player in (segmentor, critic))
                 for segmentor, critic in zip(separate.network.segmentors, separate.critic.critics, strict=True)
@@ -58,7 +58,7 @@ def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
         )
     for region in range(3):
         for player in range(2):
-            pairs = zip(found[0][region][player], found[1][region][player], strict=True)
+            pairs = zip(runs[0][region][player], runs[1][region][player], strict=True)
             same = all(torch.equal(a, b) for a, b in pairs)
             assert same == (region != 1), (region, player)
 

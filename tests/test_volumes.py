@@ -88,7 +88,7 @@ def test_each_cause_of_a_read_error_has_its_own_sentence(tmp_path: Path) -> None
     with pytest.raises(InputError, match="is a link to .*gone.nii.gz, which does not exist; bring it back"):
         read_volume(path)
     path.unlink()
-    for content, said in (
+    for content, message in (
         (b"", "is empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
         (b"\n<!DOCTYPE html><html><body>Please log in</body></html>", "is a web page"),
@@ -96,7 +96,7 @@ def test_each_cause_of_a_read_error_has_its_own_sentence(tmp_path: Path) -> None
         (b"nothing of an image" * 50, "is not compressed|is no image"),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_volume(path)
     image = sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True)
     sitk.WriteImage(image, str(path))
@@ -120,8 +120,8 @@ def test_reading_selects_one_volume_of_a_4d_file(tmp_path: Path) -> None:
     image = sitk.JoinSeries([sitk.GetImageFromArray(VOXELS), sitk.GetImageFromArray(VOXELS + 1)])
     sitk.WriteImage(image, str(tmp_path / "a.nii.gz"))
     np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz", 1).voxels, VOXELS + 1)
-    for volume, said in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and no volume 2")):
-        with pytest.raises(InputError, match=said):
+    for volume, message in ((None, "4 dimensions, not 3"), (2, "has 2 volumes, and no volume 2")):
+        with pytest.raises(InputError, match=message):
             read_volume(tmp_path / "a.nii.gz", volume)
 
 
@@ -157,8 +157,8 @@ def test_grids_tolerate_header_rounding_and_nnunet_uses_its_own_tolerance() -> N
 def test_labels_shifted_by_rounding_become_whole_numbers() -> None:
     moved = np.array([0.0, 0.9995, 2.0004, 4.0])
     np.testing.assert_array_equal(whole_numbers(moved), [0, 1, 2, 4])
-    for kept in (np.array([0.5, 1.0]), np.array([np.nan, 1.0]), np.array([1.002])):
-        assert whole_numbers(kept) is kept
+    for values in (np.array([0.5, 1.0]), np.array([np.nan, 1.0]), np.array([1.002])):
+        assert whole_numbers(values) is values
 
 
 def test_reorienting_tolerates_header_rounding() -> None:
@@ -173,12 +173,12 @@ def test_reorienting_tolerates_header_rounding() -> None:
 
 
 def test_messages_name_the_user_file_with_any_letters(tmp_path: Path) -> None:
-    for name, content, said in (
+    for name, content, message in (
         ("BraTS_1.NII.gz", gzip.compress(b"nothing of an image" * 50), "is no image"),
         ("BraTS_2.nii", written(tmp_path / "a.nii.gz").read_bytes(), "compressed.*rename it to .nii.gz"),
     ):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=f"{tmp_path}/{name}.*{said}"):
+        with pytest.raises(InputError, match=f"{tmp_path}/{name}.*{message}"):
             read_volume(tmp_path / name)
     nibabel.save(nibabel.Nifti2Image(np.zeros((5, 4, 3), np.int16), np.eye(4)), tmp_path / "two.nii")
     with pytest.raises(InputError, match="two.nii is no image in NIfTI-1.*write it as NIfTI-1"):
@@ -191,9 +191,9 @@ def test_an_error_counts_the_missing_voxels(tmp_path: Path, ending: str) -> None
     sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(path), False)
     check_voxels(path, VOXELS.shape, "16-bit signed integer")
     path.write_bytes(path.read_bytes()[:-2])
-    said = f"was cut off: it holds {VOXELS.nbytes - 2} bytes of voxels, and its header promises {VOXELS.nbytes}"
+    message = f"was cut off: it holds {VOXELS.nbytes - 2} bytes of voxels, and its header promises {VOXELS.nbytes}"
     for read in (lambda: check_voxels(path, VOXELS.shape, "16-bit signed integer"), lambda: read_volume(path)):
-        with pytest.raises(InputError, match=f"{path} {said}"):
+        with pytest.raises(InputError, match=f"{path} {message}"):
             read()
 
 

@@ -48,8 +48,8 @@ def test_our_scores_equal_those_of_medpy_and_panoptica(tmp_path: Path) -> None:
     matched = 0
     for seed, spacing, _ in PAIRS:
         for rule in (Lesions.BRATS_2023, Lesions.BRATS_2026):  # with and without growth
-            found = ours(masks[f"{seed}_predicted"], masks[f"{seed}_true"], spacing, rule)
+            scores = ours(masks[f"{seed}_predicted"], masks[f"{seed}_true"], spacing, rule)
             expected = theirs[str(seed)]
-            assert {score: found[score] for score in expected} == pytest.approx(expected, rel=1e-9, nan_ok=True)
-        matched += found["PQ"] > 0
+            assert {score: scores[score] for score in expected} == pytest.approx(expected, rel=1e-9, nan_ok=True)
+        matched += scores["PQ"] > 0
     assert matched >= 8, "pairs in which components match"

@@ -78,13 +78,13 @@ def packages() -> tuple[str, str]:
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `truth` and `predicted`: simulated pairs, real ones where they are, and those with an empty mask."""
     folder = tmp_path_factory.mktemp("official")
-    found = [(f"simulated_{seed}", *lesions(seed)) for seed in SEEDS]
+    examples = [(f"simulated_{seed}", *lesions(seed)) for seed in SEEDS]
     real = os.environ.get(PATIENTS_VARIABLE)
-    found += list(real_pairs(Path(real))) if real else []
+    examples += list(real_pairs(Path(real))) if real else []
     truth, predicted = lesions(99)
     empty = np.zeros_like(truth)
-    found += [("missed", truth, empty), ("false", empty, predicted), ("nothing", empty, empty), ("same", truth, truth)]
-    for index, (name, truth, predicted) in enumerate(found):
+    examples += [("missed", truth, empty), ("false", empty, predicted), ("nothing", empty, empty), ("same", truth, truth)]
+    for index, (name, truth, predicted) in enumerate(examples):
         spacing = ANISOTROPIC if index < len(SEEDS) and index % 3 == 2 else (1.0, 1.0, 1.0)
         write(folder / "truth" / f"{name}.nii.gz", truth, spacing)
         write(folder / "predicted" / f"{name}.nii.gz", predicted, spacing)
@@ -115,11 +115,11 @@ def spacing_of(path: Path) -> tuple[float, ...]:
     return sitk.ReadImage(str(path)).GetSpacing()
 
 
-def check(found: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tuple[str, ...] = ()) -> int:
+def check(our_scores: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tuple[str, ...] = ()) -> int:
     """Compare all scores but those left; return how many."""
     pairs = [(region, score) for region, scores in expected.items() for score in scores if score not in leave]
     for region, score in pairs:
-        value = found.loc[region, score]
+        value = our_scores.loc[region, score]
         assert value == pytest.approx(expected[region][score], rel=1e-9, nan_ok=True), (region, score)
     return len(pairs)
 

@@ -66,15 +66,15 @@ def real_pairs(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `truth` and `predicted`: simulated pairs, real ones where they are, and those with an empty mask."""
     folder = tmp_path_factory.mktemp("official_2024")
-    found = [(f"simulated_{seed}", *scattered(seed)) for seed in SEEDS]
+    examples = [(f"simulated_{seed}", *scattered(seed)) for seed in SEEDS]
     real = os.environ.get(BRATS_2018)
-    found += list(real_pairs(Path(real))) if real else []
+    examples += list(real_pairs(Path(real))) if real else []
     blocks = np.zeros((24, 20, 60), np.uint8)
     for label in range(1, 5):
         blocks[8:14, 8:14, 12 * label : 12 * label + 6] = label  # of 216 voxels, so that none is dropped
     empty = np.zeros_like(blocks)
-    found += [("missed", blocks, empty), ("false", empty, blocks), ("nothing", empty, empty)]
-    for index, (name, truth, predicted) in enumerate(found):
+    examples += [("missed", blocks, empty), ("false", empty, blocks), ("nothing", empty, empty)]
+    for index, (name, truth, predicted) in enumerate(examples):
         spacing = SPACINGS[index % len(SPACINGS)] if name.startswith("simulated") else SPACINGS[0]
         write(folder / "truth" / f"{name}.nii.gz", truth, spacing)
         write(folder / "predicted" / f"{name}.nii.gz", predicted, spacing)
@@ -108,14 +108,14 @@ def test_our_lesion_scores_equal_those_of_the_package(protocol: str, pairs: Path
     """All lesion-wise scores; those of whole regions where the package does not drop predicted components before."""
     drops, compared, largest = protocol != "brats2025-men", 0, 0.0
     for name, regions in theirs[protocol].items():
-        found = ours(pairs, name, protocol)
+        our_scores = ours(pairs, name, protocol)
         whole = not drops or name in ("missed.nii.gz", "false.nii.gz", "nothing.nii.gz")
         for region, scores in regions.items():
             if protocol == "brats2024-met" and region == "RC":
                 continue
             for score, expected in scores.items():
                 if whole or score.startswith("Lesion"):
-                    value = found.loc[region, score]
+                    value = our_scores.loc[region, score]
                     largest = max(largest, abs(value - expected))
                     assert value == pytest.approx(expected, rel=2e-8), (name, region, score)
                     compared += 1

@@ -41,10 +41,10 @@ def of_2023(metrics: Any, predicted: Path, truth: Path, challenge: str) -> dict[
 
 def of_the_newest(evaluator: Any, predicted: Path, truth: Path) -> dict[str, dict[str, float]]:
     """The scores of BraTS_evaluation, with the challenge's penalty where a distance is infinite."""
-    found = {}
+    of_region = {}
     for region, result in evaluator.evaluate(str(predicted), str(truth)).items():
         scores = result.to_dict(True)
-        found[region] = {
+        of_region[region] = {
             "Dice": scores["global_bin_dsc"],
             "HD95_mm": min(scores["global_bin_hd95"], 373),
             "NSD_0.5mm": scores["global_bin_nsd"],  # its tolerance, in voxels
@@ -55,7 +55,7 @@ def of_the_newest(evaluator: Any, predicted: Path, truth: Path) -> dict[str, dic
             "LesionsMissed": scores["fn"],
             "LesionsFalse": scores["fp"],
         }
-    return found
+    return of_region
 
 
 def allow_old_names() -> None:

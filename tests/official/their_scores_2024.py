@@ -59,7 +59,7 @@ def score_year(clone: str, year: str, pairs: Mapping[str, tuple[Path, Path]], fo
     archive = subprocess.run(("git", "-C", clone, "archive", COMMITS[year]), capture_output=True, check=True).stdout
     subprocess.run(("tar", "-x", "-C", str(code)), input=archive, check=True)
     sys.path.insert(0, str(code))
-    found = {}
+    scores = {}
     for task in TASKS[year]:
         name = f"metrics_{task.replace('-', '_')}"
         for module in (name, *(known for known in sys.modules if known.startswith("surface_distance"))):
@@ -70,9 +70,9 @@ def score_year(clone: str, year: str, pairs: Mapping[str, tuple[Path, Path]], fo
             work = Path(tempfile.mkdtemp(dir=folder))
             os.chdir(work)
             of_task[pair] = score(metrics, predicted, truth, task)
-        found[f"{year}-{task.lower()}"] = of_task
+        scores[f"{year}-{task.lower()}"] = of_task
     sys.path.remove(str(code))
-    return found
+    return scores
 
 
 def main(clone: str, folder: str) -> None:
