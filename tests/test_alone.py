@@ -1,4 +1,4 @@
-"""`compare` of folders without nnU-Net and torch, as the distribution of the comparison alone installs it."""
+"""`compare` and `power` run without nnU-Net and torch, as the compare-only distribution installs them."""
 
 import os
 import re
@@ -30,7 +30,7 @@ TOP = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that packaging/compare installs, and nothing else of the checkout."""
+    """Copy the files that packaging/compare installs, and no other file of the checkout."""
     folder = tmp_path_factory.mktemp("alone")
     packaging = (TOP / "packaging/compare/pyproject.toml").read_text()
     for source, target in re.findall(r'^"../../(.+)" = "(segan_nnunet.*)"$', packaging, re.MULTILINE):

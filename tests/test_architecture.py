@@ -1,4 +1,4 @@
-"""The architecture (docs/architecture.md): imports go one way; the oldest versions are those that are allowed."""
+"""Imports go in one direction (docs/architecture.md), and the oldest tested versions are the oldest allowed ones."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 TOP = Path(__file__).parent.parent
 PACKAGE = TOP / "segan_nnunet"
-# from the top to the bottom; a room imports from those below its own line
+# from top to bottom: a package imports only from the lines below its own
 FLOORS = (
     ("__main__", "__init__"),
     ("cli",),
@@ -54,7 +54,7 @@ def test_imports_go_one_way() -> None:
 
 
 def test_the_comparison_imports_only_modules_without_torch_and_nnunet() -> None:
-    """It imports what reads data and the modules below, so that it runs without torch and nnU-Net."""
+    """The comparison imports only the data readers and the modules below, so it runs without torch and nnU-Net."""
     of_data = {"volumes", "labelling", "case_table", "environment", "progress"}
     below = {"errors", "file_kinds", "text_files", "text_enum"}
     for path in (PACKAGE / "evaluation").rglob("*.py"):

@@ -1,4 +1,4 @@
-"""nnU-Net's own training with critics beside its loss."""
+"""Critics beside nnU-Net's loss change nnU-Net's own training only as intended."""
 
 import math
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def test_the_added_gradient_has_the_given_share_of_the_norm_and_keeps_its_direct
 
 @pytest.mark.parametrize("added", [[0.0, 0.0], [math.nan, math.inf], [1.0, 1.0]])
 def test_a_zero_fraction_or_a_bad_gradient_adds_nothing(added: list[float]) -> None:
-    """At fraction 0, or where the critics say nothing finite, the gradient is what came in, exactly."""
+    """At fraction 0, or with non-finite critic gradients, the gradient equals the incoming gradient exactly."""
     output, weight = torch.zeros(2, requires_grad=True), torch.zeros(())
     incoming = torch.tensor([0.1, -0.7])
     add_gradient(output, torch.tensor(added), 0.0 if added == [1.0, 1.0] else 0.3, weight).backward(incoming)
@@ -63,7 +63,9 @@ def test_a_zero_fraction_or_a_bad_gradient_adds_nothing(added: list[float]) -> N
 
 
 @pytest.mark.parametrize("kind", [Without, Late])
-def test_training_without_critic_weight_equals_nnunet_training_bit_for_bit(nnunet_folders: Path, kind: type[Any]) -> None:
+def test_training_without_critic_weight_equals_nnunet_training_bit_for_bit(
+    nnunet_folders: Path, kind: type[Any]
+) -> None:
     ours, theirs = trained(kind, nnunet_folders, 2), trained(Theirs, nnunet_folders, 2)
     assert same(ours.network, theirs.network)
     logs = [trainer.logger.local_logger.my_fantastic_logging for trainer in (ours, theirs)]
@@ -94,7 +96,7 @@ def test_late_critics_start_after_their_share_of_the_epochs(nnunet_folders: Path
 
 
 def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(nnunet_folders: Path) -> None:
-    """The gradient of every parameter is that of loss + λ · distance, by autograd, with the λ that is logged."""
+    """The gradient of every parameter equals autograd's of loss + λ · distance, with the logged λ."""
     trainer = build(Frozen, nnunet_folders, architecture=nnunet_architecture())
     trainer.autocast_dtype = None
     batch = batch_of(trainer)
@@ -114,7 +116,7 @@ def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(nnunet_fol
     assert of_loss[0] is not None and of_distance[0] is not None
     expected = 0.3 * of_loss[0].norm() / of_distance[0].norm()
     assert step["critic_weight"] == pytest.approx(expected.item(), rel=1e-4)
-    assert step["loss"] == pytest.approx(loss.item()), "what is logged is nnU-Net's loss"
+    assert step["loss"] == pytest.approx(loss.item()), "the log has nnU-Net's loss"
     for gradient, one, other in zip(gradients, of_loss[1:], of_distance[1:], strict=True):
         if one is None:
             continue

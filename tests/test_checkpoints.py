@@ -1,4 +1,4 @@
-"""What a checkpoint holds and refuses, and how a diverged training ends."""
+"""Checkpoints hold plain values, loading refuses unsuitable files, and diverged trainings stop."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def test_checkpoints_hold_only_tensors_and_plain_values(nnunet_folders: Path) ->
     trainer = build(Quick, nnunet_folders)
     epoch(trainer, [a_batch()])
     path = Path(trainer.output_folder) / "checkpoint_latest.pth"
-    checkpoint = torch.load(path, weights_only=True)  # raises if it held anything else
+    checkpoint = torch.load(path, weights_only=True)  # raises an error if the checkpoint holds anything else
     assert checkpoint["logging"]["mean_fg_dice"] and checkpoint["random_states"]["numpy"]
 
 
@@ -59,7 +59,9 @@ class Harmful:
         return (print, ("this must not run",))
 
 
-def test_loading_refuses_a_checkpoint_that_would_run_code(nnunet_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_loading_refuses_a_checkpoint_that_would_run_code(
+    nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trainer = build(Quick, nnunet_folders)
     path = nnunet_folders / "foreign.pth"
     torch.save({"network_weights": trainer.network.state_dict(), "init_args": Harmful()}, path)
@@ -92,7 +94,7 @@ def test_a_float16_gpu_checkpoint_continues_on_a_cpu(nnunet_folders: Path) -> No
     assert other.grad_scaler is None and other.critic_grad_scaler is None
     back = nnunet_folders / "back.pth"
     other.save_checkpoint(str(back))
-    trainer.load_checkpoint(str(back))  # and back: the scalers begin anew
+    trainer.load_checkpoint(str(back))  # the reverse direction: the scalers start anew
     play(trainer, a_batch(2))
 
 
@@ -156,7 +158,7 @@ def test_training_does_not_save_weights_that_diverged_in_the_last_step(nnunet_fo
 
 def test_an_absurd_learning_rate_stops_the_training_with_a_message(nnunet_folders: Path) -> None:
     class Absurd(AdversarialTrainer):
-        initial_lr = 1e30  # batch norm and sigmoid keep 1e6 finite, if useless, for many steps
+        initial_lr = 1e30  # batch norm and sigmoid keep 1e6 finite, although useless, for many steps
 
     trainer = build(Absurd, nnunet_folders)
     with pytest.raises(TrainingDivergedError, match="segmentor's .* epoch 0.*initial_lr"):
@@ -166,7 +168,7 @@ def test_an_absurd_learning_rate_stops_the_training_with_a_message(nnunet_folder
 
 @pytest.mark.parametrize("kind", [AdversarialTrainer, SeparateTrainer, SoftmaxTrainer])
 def test_pretrained_weights_load_into_the_segmentor(nnunet_folders: Path, kind: Any) -> None:
-    """By nnU-Net's own loader, which leaves the output layers alone."""
+    """nnU-Net's own loader skips the output layers."""
     trained = build(kind, nnunet_folders)
     with torch.no_grad():
         for parameter in trained.network.parameters():
@@ -193,7 +195,7 @@ def test_resuming_refuses_another_optimiser(nnunet_folders: Path, written: str |
     before = [parameter.clone() for parameter in trainer.network.parameters()]
     with pytest.raises(InputError, match=f"{written or 'an earlier version'}.* Adam.*-pretrained_weights"):
         trainer.load_checkpoint(str(path))
-    assert all(map(torch.equal, before, trainer.network.parameters())), "nothing was loaded"
+    assert all(map(torch.equal, before, trainer.network.parameters())), "no weights were loaded"
 
 
 def test_resuming_refuses_other_cases_and_other_plans(nnunet_folders: Path) -> None:
@@ -206,7 +208,7 @@ def test_resuming_refuses_other_cases_and_other_plans(nnunet_folders: Path) -> N
     splits.write_text(json.dumps([{"train": ["a", "c"], "val": ["b"]}]))
     with pytest.raises(InputError, match="was trained on other cases than splits_final.json .*such as b"):
         build(Quick, nnunet_folders).load_checkpoint(path)
-    splits.write_text(json.dumps([{"val": ["c"], "train": ["b", "a"]}]))  # another order is no other split
+    splits.write_text(json.dumps([{"val": ["c"], "train": ["b", "a"]}]))  # another order is the same split
     other = build(Quick, nnunet_folders)
     other.configuration_manager.configuration["batch_size"] = 5
     with pytest.raises(InputError, match="other plans of this name: batch_size differ.*--plans-name"):

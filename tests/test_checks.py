@@ -1,4 +1,4 @@
-"""Bad input: a clear error with file, rule and remedy, and nothing left behind."""
+"""Bad input gives an error with file, rule and remedy, and leaves no files."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,9 @@ def test_converting_refuses_a_source_of_another_release(layout: Path, tmp_path: 
     )  # fmt: skip
 
 
-def test_converting_refuses_a_user_table_that_matches_no_file(layout: Path, release_2015: Path, nnunet_folders: Path) -> None:
+def test_converting_refuses_a_user_table_that_matches_no_file(
+    layout: Path, release_2015: Path, nnunet_folders: Path
+) -> None:
     expect_refusal("no file below .* belongs to mine", read_layout(layout), release_2015, nnunet_folders)
 
 
@@ -84,15 +86,19 @@ def test_converting_refuses_an_ambiguous_modality(release_2015: Path, nnunet_fol
         ("OT", np.full(SIZE[::-1], -1, np.int16), "truth has the values -1, .* would fit no release"),
     ],
 )
-def test_converting_refuses_bad_voxels(release_2015: Path, nnunet_folders: Path, what: str, values: np.ndarray, message: str) -> None:
+def test_converting_refuses_bad_voxels(
+    release_2015: Path, nnunet_folders: Path, what: str, values: np.ndarray, message: str
+) -> None:
     path = overwrite(release_2015, "brats_tcia_pat118_0001", f"{what}.", values)
     expect_refusal(
         f"1 problems.*\n.*pat118_0001: {message}.*{path.name}", load_release("brats2015"), release_2015, nnunet_folders
     )
 
 
-def test_an_unknown_label_error_names_the_release_that_has_the_labels(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
-    write_own_case(tmp_path / "own", "a", (VALUES % 4).astype(np.uint8))  # 3 is unknown to the user's table
+def test_an_unknown_label_error_names_the_release_that_has_the_labels(
+    layout: Path, tmp_path: Path, nnunet_folders: Path
+) -> None:
+    write_own_case(tmp_path / "own", "a", (VALUES % 4).astype(np.uint8))  # the user's table has no label 3
     expect_refusal(
         "values 3, which mine does not know.*would fit brats2013, brats2015, brats2023-gli",
         read_layout(layout), tmp_path / "own", nnunet_folders,
@@ -110,7 +116,9 @@ def test_converting_refuses_a_truncated_file(release_2015: Path, nnunet_folders:
 
 
 @pytest.mark.parametrize("what", ["origin", "direction"])
-def test_converting_accepts_a_wrong_truth_header_only_on_request(release_2015: Path, nnunet_folders: Path, what: str) -> None:
+def test_converting_accepts_a_wrong_truth_header_only_on_request(
+    release_2015: Path, nnunet_folders: Path, what: str
+) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
     truth = sitk.ReadImage(str(path))
     if what == "origin":
@@ -124,7 +132,9 @@ def test_converting_accepts_a_wrong_truth_header_only_on_request(release_2015: P
     written = sitk.ReadImage(str(converted.folder / "labelsTr" / "brats_tcia_pat118_0001.mha"))
     assert written.GetOrigin() == (0.0, 0.0, 0.0) and written.GetDirection()[0] == 1.0
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), sitk.GetArrayFromImage(truth))
-    assert (converted.folder / "labelsTr" / "brats_tcia_pat118_0014.mha").is_symlink(), "the others are linked still"
+    assert (converted.folder / "labelsTr" / "brats_tcia_pat118_0014.mha").is_symlink(), (
+        "the other files are still links"
+    )
 
 
 def test_converting_stores_whole_numbers_of_a_float_truth_as_integers(release_2015: Path, nnunet_folders: Path) -> None:
@@ -161,7 +171,9 @@ def test_converting_unifies_mixed_file_endings(tmp_path: Path, nnunet_folders: P
     for part, name in (("imagesTr", "c_0000.nii.gz"), ("labelsTr", "c.nii.gz")):
         source = tmp_path / "own" / "c" / ("t1c.mha" if part == "imagesTr" else "seg.mha")
         np.testing.assert_array_equal(read_volume(converted.folder / part / name).voxels, read_volume(source).voxels)
-    assert converted.copied and (converted.folder / "imagesTr" / "a_0000.nii.gz").is_symlink(), "the others are linked still"
+    assert converted.copied and (converted.folder / "imagesTr" / "a_0000.nii.gz").is_symlink(), (
+        "the other files are still links"
+    )
 
 
 def test_skip_bad_leaves_out_bad_cases_and_lists_them(release_2015: Path, nnunet_folders: Path) -> None:
@@ -196,7 +208,9 @@ def test_converting_refuses_an_unknown_channel(release_2015: Path, nnunet_folder
         convert(load_release("brats2015"), release_2015, 15, Options(("PET",)))
 
 
-def test_converting_refuses_a_case_id_that_cannot_be_a_file_name(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
+def test_converting_refuses_a_case_id_that_cannot_be_a_file_name(
+    layout: Path, tmp_path: Path, nnunet_folders: Path
+) -> None:
     write_own_case(tmp_path / "own", " spaced", (VALUES % 2).astype(np.uint8))
     expect_refusal(
         "the id ' spaced' cannot be a file's name; rename", read_layout(layout), tmp_path / "own", nnunet_folders

@@ -1,4 +1,4 @@
-"""Several values of one option, as nnU-Net takes them."""
+"""Options take several values, as in nnU-Net."""
 
 import errno
 from typing import Any
@@ -22,7 +22,7 @@ def test_options_of_several_values_expand_by_verb(verbs: Any) -> None:
     arguments = "crossval -d 15 -tr A B -p P Q --folds 0 1 --seeds 3"
     expanded = "crossval -d 15 -tr A -tr B -p P -p Q --folds 0 --folds 1 --seeds 3"
     assert expand_values(arguments.split(), verbs) == expanded.split()
-    # -tr of `export` takes one: the second value stays, and is refused as one too many
+    # -tr of `export` takes one value: the second value stays and is refused as a surplus argument
     assert expand_values(["export", "-tr", "A", "B"], verbs) == ["export", "-tr", "A", "B"]
     assert expand_values(["plan", "--spacing", "2", "-1.5"], verbs) == ["plan", "--spacing", "2", "-1.5"]
 

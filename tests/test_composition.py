@@ -1,4 +1,4 @@
-"""Names of trainers: base trainers, which the catalogue declares, and suffixes, which are composed on request."""
+"""Trainer names consist of a base trainer from the catalogue and suffixes, which are composed on request."""
 
 import os
 import sys
@@ -39,7 +39,7 @@ def test_a_suffix_changes_only_its_own_attributes() -> None:
     assert catalogue.SegANTrainer_s0_250epochs.num_epochs == 250
     assert catalogue.SegANTrainer_s0_250epochs.initial_lr == catalogue.SegANTrainer.initial_lr
     assert catalogue.SegANTrainer_PaperDA_short.initial_lr == ShortSchedule.initial_lr
-    # a base trainer may declare its own short schedule, which is used with further suffixes too
+    # a base trainer may declare its own short schedule, which further suffixes use too
     assert catalogue.SegANDiceTrainer_short.initial_lr == catalogue.SegANDiceTrainer_PaperDA_short.initial_lr == 2e-4
     assert catalogue.nnUNetTrainerSegAN_short_seed1.initial_lr == 1e-2, "nnU-Net's optimiser has nnU-Net's rate"
     assert not hasattr(catalogue.nnUNetTrainerSegAN_50epochs, "initial_lr")
@@ -57,7 +57,7 @@ def test_unknown_names_go_to_nnunet_and_a_wrong_suffix_order_is_explained(monkey
     for name in ("SegANTrainer_mine", "Other_short", "nnUNetTrainer_5epochs"):
         assert not hasattr(catalogue, name)
     for name in ("SegANTrainer_50epochs_250epochs", "SegANTrainer_50epochs_short"):
-        assert not hasattr(catalogue, name), "of two lengths none is meant"
+        assert not hasattr(catalogue, name), "a name with two lengths is ambiguous"
     for name, message in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
         with pytest.raises(InputError, match=message):
             getattr(catalogue, name)
@@ -65,7 +65,7 @@ def test_unknown_names_go_to_nnunet_and_a_wrong_suffix_order_is_explained(monkey
         _ = catalogue.SegANTrainer_seed1_short_PaperDA
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
     stock = recursive_find_trainer_class_by_name("nnUNetTrainer_5epochs")
-    assert stock.__module__.startswith("nnunetv2"), "nnU-Net's own lengths stay its own"
+    assert stock.__module__.startswith("nnunetv2"), "nnU-Net's own length suffixes are unchanged"
     assert issubclass(catalogue.nnUNetTrainer_5epochs_seed2, stock)
 
 
@@ -74,9 +74,7 @@ def test_in_order_keeps_unknown_names() -> None:
     assert in_order("A_x_short", ["A"]) == "A_x_short"
 
 
-def test_user_trainers_are_listed_without_an_import(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_user_trainers_are_listed_without_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text('raise SystemExit\nclass Mine(Base):\n    """What it does.\n\n    More."""\n')
     monkeypatch.setenv("nnUNet_extTrainer", f"{catalogue_folder('trainers')}:{tmp_path}")
     assert declared_classes(tmp_path) == {"Mine": "What it does."}
@@ -118,7 +116,7 @@ class Theirs(nnUNetTrainer):
 
 @pytest.fixture
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of trainers of one's own that are made from the catalogue's, one folder deeper."""
+    """Write a folder of user trainers that derive from the catalogue, one folder deeper."""
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "__init__.py").touch()
     stock = "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n"
@@ -147,9 +145,9 @@ def test_every_suffix_applies_to_a_trainer_derived_from_the_catalogue(own_folder
     long = catalogue.Mine_PaperDA_50epochs_seed3
     assert (long.num_epochs, long.seed) == (50, 3) and issubclass(long, PaperAugmentation)
     softer = catalogue.Softer_short_seed1
-    assert softer.num_epochs == 3, "a short form of the user's own goes before ours"
-    assert issubclass(softer, PaperAugmentation), "a composed trainer can be imported too"
+    assert softer.num_epochs == 3, "the user's own short form precedes ours"
+    assert issubclass(softer, PaperAugmentation), "a composed trainer can also be imported"
     with pytest.raises(InputError, match="Mine_short_PaperDA .*Use Mine_PaperDA_short"):
         _ = catalogue.Mine_short_PaperDA
-    assert not hasattr(catalogue, "Theirs_short"), "nnU-Net's own trainer does not look at what a suffix sets"
+    assert not hasattr(catalogue, "Theirs_short"), "nnU-Net's own trainer ignores the attributes that a suffix sets"
     assert catalogue.Theirs_seed1.seed == 1

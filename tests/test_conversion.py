@@ -1,4 +1,4 @@
-"""Conversion, on small hand-made files."""
+"""Conversion of small hand-made files."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_conversion_links_images_and_describes_the_dataset(release_2015: Path, n
     assert converted.folder.name == "Dataset015_BRATS2015" and not converted.copied
     assert converted.training == ["brats_2013_pat0001_1", "brats_tcia_pat118_0001", "brats_tcia_pat118_0014"]
     dataset = json.loads((converted.folder / "dataset.json").read_text())
-    assert dataset["channel_names"] == {"0": "T1c", "1": "T2", "2": "FLAIR"}  # the paper's
+    assert dataset["channel_names"] == {"0": "T1c", "1": "T2", "2": "FLAIR"}  # the order of the paper
     assert (dataset["numTraining"], dataset["file_ending"]) == (3, ".mha")
     linked = converted.folder / "imagesTr" / "brats_tcia_pat118_0014_0002.mha"
     assert linked.is_symlink() and linked.resolve().name == "VSD.Brain.XX.O.MR_Flair.200.mha"
@@ -60,7 +60,9 @@ def test_cases_without_truth_become_test_cases(release_2015: Path, nnunet_folder
     assert len(list((converted.folder / "imagesTs").iterdir())) == 3
 
 
-def test_conversion_makes_labels_consecutive_and_records_the_original_values(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
+def test_conversion_makes_labels_consecutive_and_records_the_original_values(
+    layout: Path, tmp_path: Path, nnunet_folders: Path
+) -> None:
     original = np.random.default_rng(0).choice([0, 1, 2, 4], size=SIZE[::-1]).astype(np.float32)
     write_own_case(tmp_path / "own", "a", original)
     release = read_layout(layout)
@@ -85,7 +87,7 @@ def test_a_killed_conversion_leaves_no_dataset(release_2015: Path, nnunet_folder
     )
     killed = subprocess.run([sys.executable, "-c", code, str(release_2015)], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert list((nnunet_folders / "nnUNet_raw").iterdir()), "it was half-way"
+    assert list((nnunet_folders / "nnUNet_raw").iterdir()), "the conversion had started"
     assert find_candidate_datasets(15).size == 0, "nnU-Net sees no dataset"
     converted = convert(load_release("brats2015"), release_2015, 15)
     assert [path.name for path in (nnunet_folders / "nnUNet_raw").iterdir()] == [converted.folder.name]

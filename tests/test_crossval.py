@@ -1,4 +1,4 @@
-"""The grid without nnU-Net: jobs, states read from hand-made folders, locks, and a stand-in for `nnUNetv2_train`."""
+"""The grid without nnU-Net: jobs, states of hand-made folders, locks, and a stand-in for `nnUNetv2_train`."""
 
 import json
 import os
@@ -116,7 +116,9 @@ def test_a_failed_job_stops_no_other_job_and_is_retried(stand_in: Path, capsys: 
     assert capsys.readouterr().out.count("RuntimeError: bad luck") == 3
     stand_in.unlink()
     local.run_locally(grid.open_jobs(), 1)
-    assert [line.split()[4] for line in stand_in.read_text().splitlines()] == ["Bad"] * 3, "only what is not finished"
+    assert [line.split()[4] for line in stand_in.read_text().splitlines()] == ["Bad"] * 3, (
+        "only unfinished jobs run again"
+    )
 
 
 def test_two_grids_at_once_train_every_fold_once(stand_in: Path) -> None:
@@ -136,7 +138,7 @@ def test_each_gpu_runs_one_job(stand_in: Path, monkeypatch: pytest.MonkeyPatch) 
     local.run_locally(make_grid(15, ["A"], ["P"], [0, 1], device="cuda").jobs())
     used = [line.split("gpu ")[1] for line in stand_in.read_text().splitlines()]
     assert sorted(used) == ["2", "5"]
-    assert local.gpu_sets(["0", "1", "2", "3", "4"], 2) == ["0,1", "2,3"], "no GPU is shared, one is left over"
+    assert local.gpu_sets(["0", "1", "2", "3", "4"], 2) == ["0,1", "2,3"], "no GPU is shared, and one stays free"
     with pytest.raises(InputError, match="3 GPUs per job are needed and 2 are here"):
         local.run_locally(make_grid(15, ["A"], ["P"], [2], device="cuda", num_gpus=3).jobs())
 
@@ -188,7 +190,7 @@ def test_a_job_without_progress_is_requeued_twice_and_then_fails(nnunet_folders:
     job = slurm.TrainJob(JOB, cpus=1)
     assert job.checkpoint() and job.checkpoint()
     make(JOB.folder, "checkpoint_latest.pth")
-    assert job.checkpoint() and job.fruitless == 0, "progress sets the count back"
+    assert job.checkpoint() and job.fruitless == 0, "progress resets the count"
     job.saved = slurm.checkpoint_times(JOB.folder)
     assert job.checkpoint() and job.checkpoint()
     assert job.checkpoint() is None

@@ -1,4 +1,4 @@
-"""The documentation's notebook runs and is kept without outputs; the messages it explains are those of the code."""
+"""The notebook runs and has no outputs, and the messages that docs/troubleshooting.md quotes are in the code."""
 
 import ast
 import json
@@ -16,11 +16,11 @@ NOT_OURS = (
     "operator torchvision::nms does not exist",
     "No module named 'segan_trainers'",
 )
-INSERTED = r"\.\.\.|nnUNet_raw"  # where the page has a value that the code inserts
+INSERTED = r"\.\.\.|nnUNet_raw"  # placeholder in the page for a value that the code inserts
 
 
 def texts_of(source: str) -> list[str]:
-    """Return the string literals of Python code that are not docstrings, without the inserted values."""
+    """Return the string literals of Python code without docstrings and without inserted values."""
     texts = []
     tree = ast.parse(source)
     docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -63,14 +63,14 @@ def test_the_notebook_has_no_outputs() -> None:
 @pytest.mark.end_to_end
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait are to sleep: other tests run beside this one
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep, because other tests run in parallel
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     tables = [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
     assert ["| Careful |" in tables[0], "| Shifted |" in tables[0]] == [True, True]
     assert "| SegANTrainer_short_1epoch |" in tables[1]
-    assert any("image/png" in output.get("data", {}) for output in outputs), "the case is shown"
+    assert any("image/png" in output.get("data", {}) for output in outputs), "the notebook shows the case"
     assert not any('install "ipywidgets"' in str(output) for output in outputs), (
-        "no bar, and no warning, without widgets"
+        "without widgets there is no progress bar and no warning"
     )

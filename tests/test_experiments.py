@@ -1,4 +1,4 @@
-"""Plans and the simulated release."""
+"""Plans for SegAN, the simulated release, and the demo."""
 
 from functools import partial
 from pathlib import Path
@@ -93,9 +93,11 @@ def anatomy() -> simulation.Anatomy:
 
 
 @pytest.mark.usefixtures("coarse_brain")
-def test_a_simulated_release_converts_as_brats_2015_and_is_reproducible_by_seed(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_a_simulated_release_converts_as_brats_2015_and_is_reproducible_by_seed(
+    tmp_path: Path, nnunet_folders: Path
+) -> None:
     release = simulation.simulate_release(tmp_path / "a", cases=5, seed=3)
-    converted = convert(load_release("brats2015"), release, 15)  # runs all of the converter's checks
+    converted = convert(load_release("brats2015"), release, 15)  # runs all checks of the conversion
     assert len(converted.training) == 5 and not converted.test
     assert sorted(path.name for path in release.iterdir()) == ["HGG", "LGG"]
     again = simulation.simulate_release(tmp_path / "b", cases=1, seed=3)

@@ -1,4 +1,4 @@
-"""Models that travel: any trainer's is exported, and what is installed is never taken for a training of one's own."""
+"""Any trainer's model can be exported, and an installed model is never mistaken for a local training."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ class OnThePackage(SoftmaxTrainer):
 
 @pytest.fixture
 def folders(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """nnU-Net's folders, with the catalogue of trainers and a user's own file."""
+    """Set nnU-Net's folders, the catalogue of trainers and a user's trainer file."""
     (nnunet_folders / "own").mkdir()
     (nnunet_folders / "own" / "own_trainers.py").write_text(OWN_TRAINER)
     monkeypatch.setenv("nnUNet_extTrainer", f"{nnunet_folders / 'own'}:{catalogue_folder('trainers')}")
@@ -50,9 +50,9 @@ def folders(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trained(name: str, folders: Path, validated: bool = True, **settings: Any) -> Job:
-    """The finished fold 0 of a trainer, as nnU-Net leaves it."""
+    """Write the finished fold 0 of a trainer, as nnU-Net leaves it."""
     trainer = build(recursive_find_trainer_class_by_name(name), folders, **settings)
-    trainer._best_ema = np.float64(0.5)  # what makes a checkpoint of nnU-Net's own more than tensors and plain values
+    trainer._best_ema = np.float64(0.5)  # nnU-Net's own checkpoints hold more than tensors and plain values
     fold = Path(trainer.output_folder)
     trainer.save_checkpoint(str(fold / "checkpoint_final.pth"))
     dataset = trainer.dataset_json | {"file_ending": ".mha"}
@@ -115,7 +115,7 @@ def test_the_plans_name_of_an_export_has_no_double_underscore() -> None:
 
 
 def put_in_the_place_of(job: Job, zip_file: Path) -> None:
-    """As an earlier version's zip, or a copy by hand, does."""
+    """Put an export into the folder of a fold, as a zip of an earlier version or a manual copy does."""
     shutil.rmtree(job.folder.parent)
     install_model_from_zip_file(str(zip_file))
     (installed,) = (job.folder.parents[1]).glob(f"*_{job.trainer}__2d")
@@ -128,7 +128,7 @@ def test_every_verb_recognises_an_exported_model_in_the_place_of_a_fold(folders:
     put_in_the_place_of(job, export_model(1, job.trainer, job.plans, "2d", [0], folders / "model.zip").path)
     assert not is_finished(job.folder)
     assert str(read_state(job.folder).state) == "installed"
-    assert run_job(job, {}).state is State.INSTALLED, "nothing is trained over it"
+    assert run_job(job, {}).state is State.INSTALLED, "no training overwrites it"
     refused = f"{job.folder} holds an exported model: weights for nnUNetv2_predict, and nothing that --c or --val"
     with pytest.raises(InputError, match=refused):
         check_folds([job])
@@ -145,7 +145,7 @@ def test_every_verb_recognises_an_exported_model_in_the_place_of_a_fold(folders:
 
 
 def test_a_model_exported_by_nnunet_needs_a_validation_before_it_counts_as_finished(folders: Path) -> None:
-    """nnUNetv2_export_model_to_zip takes the whole checkpoint and the summary along, and leaves the predictions out."""
+    """nnUNetv2_export_model_to_zip includes the whole checkpoint and the summary, but not the predictions."""
     job = trained("UNetSoftmaxTrainer", folders)
     assert is_finished(job.folder)
     (job.folder / "validation" / "a.mha").unlink()
@@ -166,4 +166,4 @@ def test_a_trained_fold_without_its_optimiser_stays_finished(folders: Path) -> N
     torch.save(checkpoint, path)
     assert is_finished(job.folder) and not is_exported(job.folder)
     (job.folder / "validation" / "summary.json").unlink()
-    assert is_exported(job.folder), "it can neither be continued nor validated"
+    assert is_exported(job.folder), "it can be neither continued nor validated"

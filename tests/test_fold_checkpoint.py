@@ -1,4 +1,4 @@
-"""Checkpoints are looked at without running what is in them."""
+"""Checkpoints are read without running code in them."""
 
 import zipfile
 from pathlib import Path
@@ -69,9 +69,7 @@ def test_the_checkpoint_reader_reads_numpy_1_and_numpy_2_numbers_alike(tmp_path:
     assert log is not None and log.pseudo_dice.tolist() == [[0.5, 0.25]] and log.training_loss.tolist() == [1.0]
 
 
-def test_the_checkpoint_reader_reopens_only_a_changed_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checkpoint_reader_reopens_only_a_changed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fold = write(tmp_path / "A__P__2d", 0)
     opened, load = [], torch.load
 

@@ -1,4 +1,4 @@
-"""One record says what a fold rests on, and one function what the fold may be used for."""
+"""One record describes the basis of a fold, and one function checks whether the fold may be used."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from tests.hand_made_results import NAME, cubes, validate, write_dataset
 
 PLANS = {"configurations": {"2d": {"spacing": [1.0, 1.0], "batch_size": 2}}}
 LABELS = {"background": 0, "whole": [1, 2], "core": 2}
-# as version 0.1.0 wrote them: in a checkpoint of ours, and beside a fold that a grid began
+# as version 0.1.0 wrote them: in our checkpoint, and beside a fold that a grid began
 IN_CHECKPOINT = {
     "train": ["b"],
     "val": ["a"],
@@ -39,7 +39,7 @@ NOW = FoldRecord(
 
 @pytest.fixture
 def fold(nnunet_folders: Path) -> Path:
-    """A validated fold of 0.1.0, trained on b."""
+    """Write a validated fold of version 0.1.0, trained on b."""
     write_dataset(nnunet_folders)
     validate(nnunet_folders, "SegAN__SegANPlans__2d", 0, {"a": (cubes(4, 2), cubes(4, 2))})
     folder = nnunet_folders / "nnUNet_results" / NAME / "SegAN__SegANPlans__2d" / "fold_0"
@@ -62,7 +62,7 @@ def test_reading_a_record_of_an_earlier_version_keeps_all_fields(fold: Path) -> 
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_fold_of_an_earlier_version_stays_usable(fold: Path, purpose: Purpose) -> None:
     check_fold(fold, purpose, NOW)
-    check_fold(fold, purpose, NOW, FoldRecord())  # nothing is recorded of it
+    check_fold(fold, purpose, NOW, FoldRecord())  # the record lacks this field
     check_one_method([fold, fold])
 
 
@@ -78,9 +78,7 @@ def test_a_fold_of_an_earlier_version_stays_usable(fold: Path, purpose: Purpose)
         ({"labels": {"a": "0"}}, "other labels than are preprocessed now .1 cases differ, such as a"),
     ],
 )
-def test_a_changed_fold_is_neither_continued_nor_compared(
-    fold: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_a_changed_fold_is_neither_continued_nor_compared(fold: Path, changes: dict[str, Any], message: str) -> None:
     for purpose in (Purpose.CONTINUE, Purpose.COUNT):
         with pytest.raises(InputError, match=f"fold_0 was trained.*{message}"):
             check_fold(fold, purpose, replace(NOW, **changes))
@@ -122,7 +120,7 @@ def test_splitting_without_a_trained_fold_does_not_import_torch(nnunet_folders: 
     (nnunet_folders / "nnUNet_results" / NAME / "A__P__2d" / "fold_0").mkdir(parents=True)
     splits = [{"train": ["b"], "val": ["a"]}, {"train": ["a"], "val": ["b"]}]
     split = "import sys; from segan_nnunet.data.splits import write_splits; write_splits(1, folds=2, overwrite=True)"
-    for order in (1, -1):  # one of them is replaced
+    for order in (1, -1):  # replaces one patient
         path = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
         path.write_text(json.dumps(splits[::order]))
         subprocess.run([sys.executable, "-c", f"{split}; assert 'torch' not in sys.modules"], check=True)

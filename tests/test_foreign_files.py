@@ -1,4 +1,4 @@
-"""Files of other programs and of people: read, passed by, or refused with the file, the rule and the remedy."""
+"""Files of other programs and of people are read, skipped, or refused with the file, the rule and the remedy."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def test_planning_names_every_problem_of_a_dataset(nnunet_folders: Path) -> None
 def test_split_reads_the_cases_of_dataset_json_without_labels_tr(nnunet_folders: Path) -> None:
     cases = {f"p{n}": {"images": [f"/elsewhere/{n}.nii.gz"], "label": f"/elsewhere/{n}_seg.nii.gz"} for n in range(4)}
     path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", dataset=cases)
-    # as a program of tables with a German locale saves it, its header retyped
+    # as a spreadsheet with a German locale saves it, with a retyped header
     table = "\r\n".join(["sep=;", "Case;Patient ", *(f" p{n};{n};" for n in range(4)), ";;"])
     (path.parent / "cases.csv").write_bytes(table.encode("utf-16"))
     assert write_splits(5, folds=2)["validation"].tolist() == [2, 2]
@@ -153,7 +153,7 @@ def test_unrelated_files_stop_nothing(nnunet_folders: Path) -> None:
     (folder / "Odd.json").write_text('{"configurations": null}')
     (folder / "._Good.json").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
     (folder / ".#Good.json").symlink_to("me@laptop.4711")
-    (nnunet_folders / "nnUNet_raw" / "Dataset021_Own_2.zip").touch()  # an archive of it
+    (nnunet_folders / "nnUNet_raw" / "Dataset021_Own_2.zip").touch()  # an archive of the dataset
     assert dataset_name(21) == "Dataset021_Own"
     check_plans(folder, ["Good"], "2d")
     for name, message in (
@@ -210,7 +210,9 @@ def test_an_unknown_grade_gives_a_warning(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == ""
     check_grades({"a": "HGG", "b": ""}, {"a": "HGG", "b": "III"}, path)
     assert (
-        "WARNING: " in (output := capsys.readouterr().out) and "1 of 2 training cases" in output and "'III' for b" in output
+        "WARNING: " in (output := capsys.readouterr().out)
+        and "1 of 2 training cases" in output
+        and "'III' for b" in output
     )
     with pytest.raises(InputError, match=r"name_mapping.csv gives 1 of 1 .*the ids a_1 \.\.\., without a\. Correct"):
         check_grades({"a": ""}, {"a_1": "HGG"}, path)
@@ -264,7 +266,7 @@ def test_compare_matches_names_that_a_mac_decomposed(nnunet_folders: Path) -> No
 def test_two_names_that_look_alike_are_refused(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
         (tmp_path / f"{unicodedata.normalize(form, 'Zoë')}.mha").touch()
-    if len(list(tmp_path.iterdir())) == 2:  # not on a Mac
+    if len(list(tmp_path.iterdir())) == 2:  # impossible on a Mac
         with pytest.raises(InputError, match=r"two files .*\(NFC\).*\(NFD\)"):
             segmentations(tmp_path, ".mha")
 
@@ -282,7 +284,7 @@ def test_a_checkpoint_error_names_the_actual_kind_of_file(tmp_path: Path) -> Non
         with pytest.raises(InputError, match=f"checkpoint_latest.pth {message}"):
             read_checkpoint(path)
         assert read_fold(tmp_path) is None
-    with zipfile.ZipFile(path, "w") as archive:  # an exported model under a checkpoint's name
+    with zipfile.ZipFile(path, "w") as archive:  # an exported model with the name of a checkpoint
         archive.writestr("Dataset001/model/plans.json", "{}")
     with pytest.raises(InputError, match="zip archive of other files, .*nnUNetv2_install_pretrained_model_from_zip"):
         read_checkpoint(path)
@@ -309,4 +311,4 @@ def test_a_checkpoint_error_names_the_actual_kind_of_file(tmp_path: Path) -> Non
         with pytest.raises(InputError, match="is damaged or cut off .*Restore it, or remove it"):
             read_checkpoint(path)
     torch.save({"network_weights": {"a": torch.ones(1)}, "logging": {"loss": [np.float64(0.5)]}}, path)
-    assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own hold NumPy's numbers"
+    assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own checkpoints hold NumPy numbers"

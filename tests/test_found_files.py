@@ -1,4 +1,4 @@
-"""Which files are cases: through links, compressed or not, in upper and lower case; what is strange is named."""
+"""Cases are found through links, compressed or not, in upper or lower case, and unexpected files are named."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_a_release_without_truth_becomes_a_dataset_of_test_cases(tmp_path: Path,
 
 def test_an_unmatched_file_prevents_a_case_from_becoming_a_test_case(release_2015: Path, nnunet_folders: Path) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*OT*/*.mha"))
-    path.rename(path.with_name(f"{path.stem} (1).mha"))  # a browser's second download
+    path.rename(path.with_name(f"{path.stem} (1).mha"))  # the name of a browser's second download
     with pytest.raises(
         InputError, match=r"pat118_0001: truth is missing, and the case has files that match no .* \(1\)\.mha"
     ):
@@ -64,7 +64,9 @@ def test_nifti_files_are_found_compressed_or_not_in_upper_or_lower_case(tmp_path
             path.rename(path.with_name(f"{case}_{part}{ending}"))
     converted = convert(load_release("brats2021"), tmp_path / "release", 21)
     assert len(converted.training) == 4 and not converted.unmatched_files
-    assert {path.name[15:] for path in (converted.folder / "imagesTr").iterdir()} == {f"_000{n}.nii.gz" for n in range(3)}
+    assert {path.name[15:] for path in (converted.folder / "imagesTr").iterdir()} == {
+        f"_000{n}.nii.gz" for n in range(3)
+    }
     np.testing.assert_array_equal(
         read_volume(converted.folder / "imagesTr" / "BraTS2021_00003_0000.nii.gz").voxels, VALUES.astype(np.int16) + 3
     )

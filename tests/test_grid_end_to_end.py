@@ -1,4 +1,4 @@
-"""`crossval` through nnU-Net's real commands: killed, broken, continued, compared."""
+"""`crossval` with nnU-Net's real commands: killed, broken, continued and compared."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_repeated_grid_continues_its_killed_job(small_dataset: Commands) -> No
     assert "| GridKilled |" in printed and "2 jobs: 2 finished" in printed
     assert finished.stat().st_mtime_ns == written
     killed = fold(small_dataset, "GridKilled")
-    assert epochs_begun(killed) == [0, 1, 2, 2, 3], "only the epoch in which it was killed is trained again"
+    assert epochs_begun(killed) == [0, 1, 2, 2, 3], "only the epoch of the kill is trained again"
     checkpoint = torch.load(killed / "checkpoint_final.pth", weights_only=False)
     assert len(checkpoint["logging"]["train_losses"]) == 4
 
@@ -66,7 +66,7 @@ def test_a_grid_trains_seeds_at_another_voxel_size(small_dataset: Commands) -> N
 
 
 def test_reproduce_runs_from_the_release_to_the_table(small_dataset: Commands) -> None:
-    """With one short trainer for the paper's six, and two folds for its holdout, which needs more patients."""
+    """One short trainer replaces the paper's six, and two folds replace its holdout, which needs more patients."""
     release = small_dataset.folder / "BRATS2015_Training"
     paper = ("segan_nnunet", "reproduce", "--brats2015", str(release), "-d", "4", "--short", "--folds", "2")
     printed = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu", "--jobs", "2")

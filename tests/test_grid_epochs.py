@@ -1,4 +1,4 @@
-"""A finished training that is shorter than its trainer asks for now is said."""
+"""A grid names finished trainings with fewer epochs than their trainer requests now."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_shorter_training_is_named_with_the_command_that_continues_it(nnunet_f
 
 
 class AtOnce:
-    """An executor of grids whose jobs are all finished."""
+    """An executor whose jobs are all finished."""
 
     device, num_gpus = "cpu", 1
 
@@ -44,7 +44,9 @@ class AtOnce:
         return then()
 
 
-def test_crossval_names_shorter_trainings_even_if_it_trains_nothing(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crossval_names_shorter_trainings_even_if_it_trains_nothing(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     finished("A_5epochs", 3)
     monkeypatch.setattr(crossval, "check_trainers", lambda _: {"A_5epochs": 5})
     for name in ("prepare", "check_folds"):

@@ -1,4 +1,4 @@
-"""Spacings, grids and pictures that other tools write: read as nnU-Net and ITK read them, or refused by name."""
+"""Spacings, grids and pictures of other tools are read as nnU-Net and ITK read them, or refused by name."""
 
 import json
 import struct
@@ -26,7 +26,7 @@ GREY = np.array([[0, 1, 1, 0], [0, 1, 2, 0], [0, 0, 2, 2]], np.uint8)
 
 
 def nifti_with(path: Path, axis: int, value: float, order: str = "<", codes: tuple[int, int] = (0, 0)) -> Path:
-    """A NIfTI whose pixdim is this; `codes` of qform and sform."""
+    """Return a NIfTI with these pixdim values. `codes` are those of qform and sform."""
     header = nibabel.Nifti1Header(endianness=order)
     header.set_data_shape((5, 4, 3))
     header.set_data_dtype(np.int16)
@@ -49,9 +49,7 @@ NRRD_DIRECTIONS = "space: left-posterior-superior\nsizes: 5 4 3\nspace direction
 
 
 @pytest.mark.parametrize("codes", [(0, 0), (1, 0), (1, 1)])
-def test_a_negative_spacing_is_read_as_a_direction_as_itk_does(
-    tmp_path: Path, codes: tuple[int, int]
-) -> None:
+def test_a_negative_spacing_is_read_as_a_direction_as_itk_does(tmp_path: Path, codes: tuple[int, int]) -> None:
     for path in (
         nifti_with(tmp_path / "a.nii", 2, -2.5, codes=codes),
         nifti_with(tmp_path / "b.nii", 1, -1.0, ">", codes),
@@ -113,7 +111,9 @@ def write_tiff(folder: Path, mask: np.ndarray, spacing: object = None) -> Path:
     return path
 
 
-def test_the_spacing_of_a_3d_tiff_is_read_from_the_json_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_spacing_of_a_3d_tiff_is_read_from_the_json_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mask = np.zeros((6, 10, 10), np.uint8)
     mask[2:4, 3:6, 3:6] = 1
     spacing = [3.0, 0.5, 0.25]  # z, y, x
@@ -130,7 +130,9 @@ def test_the_spacing_of_a_3d_tiff_is_read_from_the_json_beside_it(tmp_path: Path
         table = measure([Case("case", reference, methods)], LESION, 1)
         assert table["surface_distance_mm"].tolist() == [6.0] * len(methods), "two slices of 3 mm"
         assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(methods)
-        reference = write_tiff(tmp_path / "gt_segmentations", mask)  # where nnU-Net copies no spacing: the prediction's
+        reference = write_tiff(
+            tmp_path / "gt_segmentations", mask
+        )  # nnU-Net copies no spacing here, so the prediction's spacing counts
     assert "WARNING" not in capsys.readouterr().out
     table = measure([Case("case", reference, {"undescribed": predictions["undescribed"]})], LESION, 1)
     assert table["surface_distance_mm"].tolist() == [2.0]
@@ -152,7 +154,7 @@ def test_the_spacings_of_two_predictions_must_agree(tmp_path: Path) -> None:
 
 
 def save(name: str, folder: Path) -> Path:
-    """A grey picture of 0, 1, 2 (of 0, 1 where the name begins with `bit`) in one of many forms."""
+    """Save a grey picture of 0, 1, 2 (of 0, 1 if the name begins with `bit`) in one of many forms."""
     path = folder / name
     palette = Image.fromarray(GREY).convert("P")
     palette.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2])

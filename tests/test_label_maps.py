@@ -1,4 +1,4 @@
-"""Labels of any size, values that are no labels, names and channels in another order: right, or said what helps."""
+"""Labels of any size, values that are no labels, other names and other axis orders are handled or explained."""
 
 import itertools
 import json
@@ -40,11 +40,13 @@ def test_labels_of_any_size_have_separate_scores(tmp_path: Path, values: tuple[i
     measured = measure([Case("a", tmp_path / "t.mha", {"m": tmp_path / "p.mha"})], labelling, 1)
     for row in add_scores(measured, EmptyPolicy.NNUNET).itertuples():
         true_mask, predicted_mask = (np.isin(volume, labelling.regions[row.region]) for volume in (truth, predicted))
-        assert row.Dice == pytest.approx(2 * (true_mask & predicted_mask).sum() / (true_mask.sum() + predicted_mask.sum()))
+        assert row.Dice == pytest.approx(
+            2 * (true_mask & predicted_mask).sum() / (true_mask.sum() + predicted_mask.sum())
+        )
         assert row.TP + row.FP + row.FN + row.TN == truth.size
     assert (
         confusion_matrix(truth.astype(int), predicted.astype(int), labelling.values).shape == (len(values) + 1,) * 2
-    ), "as many as there are labels"
+    ), "one score per label"
 
 
 def test_different_values_handles_any_number_type() -> None:
@@ -54,7 +56,7 @@ def test_different_values_handles_any_number_type() -> None:
         np.testing.assert_array_equal(distinct_values(np.array([*expected, *expected], kind)), expected)
     np.testing.assert_array_equal(distinct_values(np.array([2**63 + 1, 0], np.uint64)), [0, 2**63 + 1])
     np.testing.assert_array_equal(distinct_values(np.array([-(2**62), 2**62])), [-(2**62), 2**62])
-    assert whole_numbers(huge := np.array([1e20])) is huge, "no number of 64 bits"
+    assert whole_numbers(huge := np.array([1e20])) is huge, "beyond 64-bit integers"
     assert whole_numbers(np.array([True, False])).dtype == np.uint8
 
 
@@ -70,7 +72,9 @@ def test_different_values_handles_any_number_type() -> None:
         (np.arange(120) % 2 * 1_234_567, " 1234567; dataset.json knows 0, 1, 2, 3. Map its values"),
     ],
 )
-def test_an_error_names_what_a_file_holds_instead_of_a_label_map(tmp_path: Path, volume: np.ndarray, message: str) -> None:
+def test_an_error_names_what_a_file_holds_instead_of_a_label_map(
+    tmp_path: Path, volume: np.ndarray, message: str
+) -> None:
     write_volume(tmp_path / "a.nii.gz", volume.reshape(SIZE[::-1]))
     with pytest.raises(InputError, match=f"a.nii.gz has the unknown label.*{message}"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
@@ -102,7 +106,7 @@ def test_an_error_for_release_values_shows_the_whole_mapping(tmp_path: Path) -> 
             InputError, match=f"look like the values of the release. Map all .* {message}; one of them alone"
         ):
             read_labels(tmp_path / "a.nii.gz", labelling)
-    write_volume(tmp_path / "a.nii.gz", VALUES % 6)  # 5 is nobody's
+    write_volume(tmp_path / "a.nii.gz", VALUES % 6)  # no label has the value 5
     with pytest.raises(InputError, match="Map its values to those of the dataset first"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
 
@@ -129,13 +133,15 @@ def test_exchanged_labels_give_a_warning(
 def test_a_bad_prediction_gives_no_warning_of_exchanged_labels() -> None:
     values = (0, 2, 1002, 1026)
     confusion = np.array([[900, 5, 5, 5], [5, 2, 60, 3], [5, 1, 80, 3], [5, 0, 0, 9]])
-    assert exchanged_labels(confusion, values) == (), "2 is always called 1002, but 1002 is never called 2"
+    assert exchanged_labels(confusion, values) == (), "2 is always predicted as 1002, but 1002 is never predicted as 2"
     confusion[2] = [5, 80, 1, 3]
     assert exchanged_labels(confusion, values) == ((2, 1002), (1002, 2))
     assert exchanged_labels(confusion, values, ignore_value=1002) == ()
     assert exchanged_labels(np.zeros((4, 4), int), values) == ()
     exchanges = [((1, 2), (2, 1)), (), ()]
-    assert exchange_warnings("m", exchanges, [{1, 2}] * 3) == [] and exchange_warnings("m", exchanges, [{1, 2}, {1}, {2}])
+    assert exchange_warnings("m", exchanges, [{1, 2}] * 3) == [] and exchange_warnings(
+        "m", exchanges, [{1, 2}, {1}, {2}]
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +187,9 @@ def test_a_channel_in_another_axis_order_is_reoriented(release_2015: Path, nnune
     written = sitk.ReadImage(str(converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0001.mha"))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), voxels)
     assert written.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    assert (converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0002.mha").is_symlink(), "the others are linked still"
+    assert (converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0002.mha").is_symlink(), (
+        "the other files are still links"
+    )
 
 
 @pytest.mark.parametrize(("offset", "accepted"), [(0.002, True), (-0.009, True), (0.5, False), (1.0, False)])
@@ -206,7 +214,7 @@ def test_converting_warns_of_copied_channels_and_brain_masks(
 ) -> None:
     case = "brats_tcia_pat118_0001"
     overwrite(release_2015, case, "T1c.", VALUES.astype(np.int16))
-    turn(overwrite(release_2015, case, "Flair.", VALUES.astype(np.int16)))  # the same voxels, in another order
+    turn(overwrite(release_2015, case, "Flair.", VALUES.astype(np.int16)))  # the same voxels in another axis order
     overwrite(release_2015, case, "OT.", (VALUES > 0).astype(np.uint8))
     convert_command(["brats2015", str(release_2015)], 15)
     printed = capsys.readouterr().out

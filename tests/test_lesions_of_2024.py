@@ -1,4 +1,4 @@
-"""What BraTS 2024 and 2025 have of their own in lesion-wise scores, on volumes made by hand."""
+"""Features of lesion-wise scores that are specific to BraTS 2024 and 2025, on volumes made by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,18 +20,18 @@ GLIOMA, PAEDIATRIC = LESION_RULES[Lesions.BRATS_2024_GLI], LESION_RULES[Lesions.
 RADIOTHERAPY, METASTASES = LESION_RULES[Lesions.BRATS_2024_MEN_RT], LESION_RULES[Lesions.BRATS_2024_MET]
 REGIONS = {"whole tumor": (1, 2, 3), "tumor core": (1, 3), "enhancing tumor": (3,)}
 LABELLING = Labelling(REGIONS, (0, 1, 2, 3), None, ("T1c",), ".mha")
-BY_8 = cube((2, 2, 15), 5)  # 8 voxels of background from NEAR
+BY_8 = cube((2, 2, 15), 5)  # 8 background voxels from NEAR
 BY_9 = cube((2, 2, 16), 5)
 
 
 def dice(*sizes: int) -> float:
-    """Dice from the shared voxels, those of the prediction, and those of the truth."""
+    """Return Dice from the number of shared voxels, of predicted voxels, and of true voxels."""
     shared, predicted, true = sizes
     return 2 * shared / (predicted + true)
 
 
 def test_each_region_grows_by_its_own_number_of_voxels() -> None:
-    """8 voxels apart: components meet where each grows by 5, and do not where each grows by 3."""
+    """The components are 8 voxels apart. They meet if each grows by 5, and do not meet if each grows by 3."""
     true, half = cuboids(NEAR, BY_8), cuboids(NEAR)
     for region in (Region.RC, Region.NETC):
         merged = scored(half, true, GLIOMA.of_region(region))
@@ -51,11 +51,11 @@ def test_each_region_excludes_small_lesions_by_its_own_size() -> None:
         false = scored(both, cuboids(NEAR), rule)
         assert numbers(false) == [1, 0, counts[2]] and false["LesionDice"] == 1 / (1 + counts[2])
     ten = cuboids(NEAR, (slice(30, 31), slice(30, 32), slice(30, 35)))
-    assert numbers(scored(ten, cuboids(NEAR), GLIOMA.of_region(Region.ET))) == [1, 0, 0], "of exactly the size"
+    assert numbers(scored(ten, cuboids(NEAR), GLIOMA.of_region(Region.ET))) == [1, 0, 0], "exactly of the size"
 
 
 def test_predicted_components_merge_when_they_grow() -> None:
-    """A part lies 9 voxels away, beyond the lesion's reach of 5. It is one component with the part that finds it."""
+    """A part lies 9 voxels away, beyond the reach of 5. It forms one component with the part that finds the lesion."""
     predicted, true = cuboids(NEAR, BY_9), cuboids(NEAR)
     merged = scored(predicted, true, PAEDIATRIC)
     assert numbers(merged) == [1, 0, 0] and merged["LesionDice"] == pytest.approx(dice(125, 250, 125))
@@ -70,11 +70,11 @@ def test_the_size_of_a_predicted_component_is_measured_after_merging() -> None:
 
 
 def test_the_size_of_predicted_components_counts_voxels_or_volume() -> None:
-    """8 voxels of 8 mm³: too few for children, and 64 mm³ are enough for radiotherapy."""
+    """8 voxels of 8 mm³ are too few for children, but 64 mm³ are enough for radiotherapy."""
     predicted, spacing = cuboids(NEAR, cube((30, 30, 30), 2)), (2, 2, 2)
     assert numbers(scored(predicted, cuboids(NEAR), PAEDIATRIC, spacing)) == [1, 0, 0]
     assert numbers(scored(predicted, cuboids(NEAR), RADIOTHERAPY, spacing)) == [1, 0, 1]
-    # of the truth it is the volume in both
+    # the size of a true lesion is a volume in both
     assert numbers(scored(cuboids(NEAR), predicted, PAEDIATRIC, spacing)) == [1, 1, 0]
 
 
@@ -143,7 +143,7 @@ def bar(with_core: bool) -> np.ndarray:
 def test_measuring_a_case_applies_the_region_that_merges_lesions(
     tmp_path: Path, with_core: bool, counts: list[int]
 ) -> None:
-    """The first cube is found and the second is not: half of one lesion, or one of two."""
+    """The first cube is found and the second is missed. This is half of one lesion, or one of two lesions."""
     truth = bar(with_core)
     predicted = truth.copy()
     predicted[:, :, 27:] = 0

@@ -21,7 +21,7 @@ def class_logits() -> torch.Tensor:
 
 
 def softmax_with_background(class_logits: torch.Tensor) -> torch.Tensor:
-    return torch.softmax(F.pad(class_logits, (0, 0, 0, 0, 1, 0)), dim=1)  # background's logit is 0
+    return torch.softmax(F.pad(class_logits, (0, 0, 0, 0, 1, 0)), dim=1)  # the logit of the background is 0
 
 
 def test_sigmoid_of_the_logits_is_the_summed_class_probability(class_logits: torch.Tensor) -> None:
@@ -43,7 +43,7 @@ def test_class_probabilities_sum_to_1_and_are_the_softmax(class_logits: torch.Te
 
 
 def test_equal_class_logits_give_the_probabilities_computed_by_hand() -> None:
-    # four equally probable classes: regions of 3/4, 2/4, 1/4
+    # four equally probable classes give regions of 3/4, 2/4, 1/4
     regions = torch.sigmoid(region_logits(torch.zeros(1, 3, 1, 1))).flatten()
     torch.testing.assert_close(regions, torch.tensor([0.75, 0.5, 0.25]))
     masks = torch.tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)
@@ -60,7 +60,7 @@ def test_loss_and_gradient_equal_those_of_cross_entropy(class_logits: torch.Tens
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=0)
     loss.backward()
     expected.backward()
-    # one per cent where the true class is all but excluded: float32 logits of its two regions then hardly differ
+    # one per cent if the true class is nearly excluded: float32 logits of its two regions then hardly differ
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-2, atol=1e-5)
 
 

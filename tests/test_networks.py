@@ -21,7 +21,7 @@ def conv_layers(module: nn.Module) -> list[tuple[int, int, tuple[int, ...], tupl
 def test_the_segmentor_equals_figure_1_layer_by_layer() -> None:
     segmentor = Segmentor(3, 3)
     down = [(i, o, (4, 4), (2, 2)) for i, o in ((3, 64), (64, 128), (128, 256), (256, 512))]
-    # a decoder block takes the previous block's maps and, concatenated to them, as many of the skip
+    # a decoder block takes the maps of the previous block and as many maps of the skip connection
     up = [(i, o, (3, 3), (1, 1)) for i, o in ((512, 256), (2 * 256, 128), (2 * 128, 64), (2 * 64, 3))]
     assert conv_layers(segmentor) == down + up
     norms = [type(m) for m in segmentor.encoder.modules() if not list(m.children())]
@@ -88,7 +88,7 @@ def test_deep_supervision_is_refused_with_a_remedy() -> None:
 
 @pytest.mark.parametrize("space", [2, 3])
 def test_features_and_their_gradients_keep_the_channels_last(space: int) -> None:
-    """A gradient laid out otherwise than its features makes the whole backward pass reorder memory."""
+    """Gradients with another memory layout than their features make the whole backward pass reorder memory."""
     memory_format = torch.channels_last if space == 2 else torch.channels_last_3d
     critic = Critic(2, (4, 6, 8), CONVOLUTIONS[space])
     features = [critic(torch.rand(2, 2, *[16] * space))[1:] for _ in range(2)]

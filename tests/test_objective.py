@@ -28,7 +28,7 @@ def test_layer_distances_by_hand() -> None:
 def test_relative_distances_by_hand() -> None:
     a = [torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.0, 3.0]]), torch.zeros(1, 2)]
     b = [torch.tensor([[1.0, -6.0]]), torch.tensor([[0.0, 3.0, 0.0]]), torch.zeros(1, 2)]
-    # layer 0: (0 + 8) / (3 + 7); layer 1: nothing in common; layer 2: nothing at all
+    # layer 0: (0 + 8) / (3 + 7); layer 1: nothing in common; layer 2: all zero
     torch.testing.assert_close(relative_distances(a, b), torch.tensor([0.8, 1.0, 0.0]))
 
 
@@ -74,7 +74,7 @@ def test_rescaling_is_linear_onto_the_range_per_sample_and_channel() -> None:
 
 @pytest.mark.parametrize("background", [0.0, -0.4, 1.0])
 def test_masks_influence_the_distance_where_the_image_is_background(background: float) -> None:
-    # raw images are 0 outside the brain; z-scored with the background in, they are darkest there
+    # raw images are 0 outside the brain; z-scored with the background, they are darkest there
     image = torch.full((2, 1, 16, 16), background)
     image[..., 2:4, 2:4] = 3.0
     predicted = torch.full((2, 1, 16, 16), 0.3, requires_grad=True)
@@ -117,7 +117,7 @@ def test_each_critic_depends_only_on_its_own_region() -> None:
 
 
 def test_prediction_and_truth_do_not_share_batch_statistics() -> None:
-    # the features of the truth must not depend on the prediction that is looked at beside it
+    # the features of the truth must not depend on the prediction
     critics, image = critic_per_region(1, 1), torch.rand(2, 1, 16, 16)
     truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
     critic = critics.critics[0].get_submodule("critic")
@@ -155,7 +155,7 @@ def test_the_clamp_limits_every_parameter() -> None:
 
 
 def test_the_loss_is_at_most_1_for_any_critic() -> None:
-    """The critic plays alone, unclamped and at a large rate, against a segmentor that stays as it is."""
+    """The critic trains alone, unclamped and at a large rate, against a fixed segmentor."""
     critics = critic_per_region(1, 2)
     image, predicted, truth = torch.rand(4, 2, 16, 16), 0.5 * torch.rand(4, 1, 16, 16), torch.zeros(4, 1, 16, 16)
     truth[..., 4:9, 4:9] = 1
@@ -166,9 +166,9 @@ def test_the_loss_is_at_most_1_for_any_critic() -> None:
         distances.append(critics(image, predicted, truth))
         (-distances[-1].mean()).backward()
         optimizer.step()
-    assert max(p.abs().max() for p in critics.parameters()) > 3, "it did run away"
-    assert all((d <= 1 + 1e-6).all() for d in distances)  # but for rounding
-    assert distances[-1].mean() > distances[0].mean(), "and it gained what there was to gain"
+    assert max(p.abs().max() for p in critics.parameters()) > 3, "the critic diverged"
+    assert all((d <= 1 + 1e-6).all() for d in distances)  # up to rounding
+    assert distances[-1].mean() > distances[0].mean(), "the critic reached the upper bound"
 
 
 def test_layer_shares_are_shares_of_the_gradient_norms() -> None:

@@ -1,4 +1,4 @@
-"""A training is continued under its own objective only: what defines it is in the checkpoint, and is compared."""
+"""A training continues only under its own objective, which its checkpoint records."""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def halved(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 class Mine(AdversarialTrainer):
-    """The trainer as it was."""
+    """The unchanged trainer."""
 
     def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
         return halved(predicted, truth)
@@ -59,7 +59,7 @@ class Heavier(Mine):
 
 
 class Renamed(Mine):
-    """Another name and form of the same functions, and other rates and lengths, which may change."""
+    """The same functions under other names and forms, with other rates and lengths, which may change."""
 
     initial_lr = 1e-5
     critic_initial_lr = 1e-6
@@ -110,7 +110,7 @@ def test_resuming_refuses_another_objective(nnunet_folders: Path, later: type[An
     before = [parameter.clone() for parameter in other.network.parameters()]
     with pytest.raises(InputError, match=f"checkpoint.pth .*{message}.*give the changed trainer a name of its own"):
         other.load_checkpoint(path)
-    assert all(map(torch.equal, before, other.network.parameters())), "nothing was loaded"
+    assert all(map(torch.equal, before, other.network.parameters())), "no weights were loaded"
 
 
 def test_resuming_accepts_the_same_objective_with_other_names_rates_and_lengths(nnunet_folders: Path) -> None:
@@ -136,10 +136,12 @@ class Weighted(PaperTrainer):
         ),
     ],
 )
-def test_resuming_refuses_another_objective_of_other_trainers(nnunet_folders: Path, first: type[Any], later: type[Any], message: str) -> None:
+def test_resuming_refuses_another_objective_of_other_trainers(
+    nnunet_folders: Path, first: type[Any], later: type[Any], message: str
+) -> None:
     architecture = nnunet_architecture() if issubclass(first, CriticBesideTrainer) else None
     trainer, path = checkpoint_of(first, nnunet_folders, architecture=architecture)
-    assert trainer.recorded_objective["loss"] is not None, "the loss was probed"
+    assert trainer.recorded_objective["loss"] is not None, "the loss was evaluated"
     build(first, nnunet_folders, architecture=architecture).load_checkpoint(path)
     with pytest.raises(InputError, match=f"under another objective .*{message}"):
         build(later, nnunet_folders, architecture=architecture).load_checkpoint(path)
@@ -175,7 +177,10 @@ def test_resuming_a_checkpoint_without_a_record_prints_a_sentence(
     torch.save(checkpoint, path)
     build(Mine, nnunet_folders).load_checkpoint(str(path))
     assert "checkpoint_latest.pth has no record of its objective" in capsys.readouterr().out
-    for layers, message in (((0, 1), "holds another critic"), ((0, 3), "compare 4 layers, and critic_layers names 2 now")):
+    for layers, message in (
+        ((0, 1), "holds another critic"),
+        ((0, 3), "compare 4 layers, and critic_layers names 2 now"),
+    ):
         with pytest.raises(InputError, match=message):
             build(changed(Mine, critic_layers=layers), nnunet_folders).load_checkpoint(str(path))
 
@@ -215,7 +220,7 @@ def test_a_grid_compares_finished_folds_with_the_current_trainer(
     monkeypatch.setattr(fold_records, "current_objectives", now)
     with pytest.raises(InputError, match="A_seed2.*critic_clamp was 0.01 and is 0.02"):
         check_folds(jobs)
-    assert queried_trainers == ["A"], "made once for all seeds"
+    assert queried_trainers == ["A"], "one query serves all seeds"
 
 
 def test_a_grid_reads_trainer_objectives_and_leaves_no_files(
@@ -237,9 +242,7 @@ def test_a_grid_reads_trainer_objectives_and_leaves_no_files(
 
 
 @pytest.mark.parametrize(("core", "accepted"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
-def test_resuming_refuses_changed_regions(
-    nnunet_folders: Path, core: list[int], accepted: bool
-) -> None:
+def test_resuming_refuses_changed_regions(nnunet_folders: Path, core: list[int], accepted: bool) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     labels = {"background": 0, "whole tumor": [1, 2, 3, 4], "core": core, "enhancing tumor": 4}
     other = build(Mine, nnunet_folders, labels)

@@ -1,4 +1,4 @@
-"""Values of options and of environment variables: each is used as it was meant, or refused in a sentence."""
+"""Values of options and environment variables are used as intended, or refused in one sentence."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ FOLDER = "nnUNet_raw"
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """Run the command line in this process. Returns the status and what it printed as errors."""
+    """Run the command line in this process; return its exit status and error output."""
     monkeypatch.setattr("sys.argv", ["segan_nnunet", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -86,7 +86,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     for variable in ("nnUNet_def_n_proc", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", FOLDER):
         monkeypatch.setenv(variable, " " if variable.endswith("DA") else "")
     check_variables()
-    assert "nnUNet_def_n_proc" not in os.environ, "nnU-Net would end with a traceback when it is imported"
+    assert "nnUNet_def_n_proc" not in os.environ, "nnU-Net would end with a traceback on import"
     assert number_of_processes() == min(8, usable_cores()) and omp_threads() is None
     with pytest.raises(InputError, match="nnUNet_raw is not set"):
         nnunet_folder(FOLDER)

@@ -1,4 +1,4 @@
-"""Output paths: checked before the work, written through links and into mount points; no file of a user is replaced."""
+"""Output paths are checked before the work, links and mount points work, and no user file is replaced."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def listing(folder: Path) -> list[str]:
 
 
 def write(path: Path, earlier: Sequence[Path] = ()) -> None:
-    """Write a table and a file in a folder, as a verb does."""
+    """Write a table and a file into a folder, as a verb does."""
     with output_folder(path, NAMES, lambda _: earlier) as partial:
         (partial / "table.csv").write_text("new")
         (partial / "cases").mkdir()
@@ -59,10 +59,10 @@ class TestFolder:
         write(tmp_path / "second")
         assert (tmp_path / "second").is_symlink() and (tmp_path / "first").is_symlink()
         assert (tmp_path / "disk" / "table.csv").read_text() == "new"
-        assert listing(tmp_path / "disk") == ["cases", "cases/b.js", "table.csv"], "nothing hidden is left"
+        assert listing(tmp_path / "disk") == ["cases", "cases/b.js", "table.csv"], "no hidden file remains"
 
     def test_the_output_folder_itself_is_not_moved(self, tmp_path: Path) -> None:
-        """A mount point cannot be renamed: its inode must stay, and the folder around it is not written to."""
+        """A mount point cannot be renamed: its inode must stay, and its parent folder may be read-only."""
         (tmp_path / "around" / "mount").mkdir(parents=True)
         inode = (tmp_path / "around" / "mount").stat().st_ino
         before = (tmp_path / "around").stat().st_mtime_ns
@@ -157,7 +157,7 @@ class TestFile:
             raise AssertionError("the work must not start")
 
     def test_export_refuses_before_it_reads_a_model(self, tmp_path: Path) -> None:
-        """Without nnU-Net's folders nothing can be read."""
+        """Without nnU-Net's folders no model can be read."""
         (tmp_path / "model.zip").write_text("mine")
         with pytest.raises(InputError, match="exists, and nothing is replaced"):
             export_model(1, "T", "P", "2d", [0], tmp_path / "model.zip")
@@ -179,14 +179,14 @@ def test_a_comparison_replaces_only_its_own_files(tmp_path: Path, folders: Folde
     compare(output=out, folders=folders)
     assert not (out / "table1_LGG.md").exists() and (out / "notes.txt").read_text() == "mine"
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
-    (out / "seeds.csv").write_text("plant,height\nbean,3\n")  # this comparison has no seeds of trainers
+    (out / "seeds.csv").write_text("plant,height\nbean,3\n")  # this comparison has no seeds
     with pytest.raises(InputError, match=r"holds seeds\.csv, which this command did not write"):
         compare(output=out, folders=folders)
     assert (out / "seeds.csv").read_text() == "plant,height\nbean,3\n"
 
 
 def test_a_comparison_into_a_dataset_keeps_its_case_table(tmp_path: Path, folders: Folders) -> None:
-    """A dataset's cases.csv has the name of a comparison's."""
+    """The cases.csv of a dataset has the same name as that of a comparison."""
     (tmp_path / "dataset").mkdir()
     (tmp_path / "dataset" / "cases.csv").write_text("case,patient\na,a\n")
     gone = Folders({"Gone": tmp_path / "gone"}, tmp_path / "gone")  # the output is checked before these are read
@@ -198,7 +198,7 @@ def test_a_comparison_into_a_dataset_keeps_its_case_table(tmp_path: Path, folder
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("of_file", [False, True])
 def test_an_error_of_a_full_disk_names_the_path_and_leaves_nothing(tmp_path: Path, number: int, of_file: bool) -> None:
-    """A write names no file in its error, where opening a file does."""
+    """The error of a failed write names no file; the error of a failed open does."""
     place = output_file(tmp_path / "new/a.zip", ".zip") if of_file else output_folder(tmp_path / "new/a")
     with pytest.raises(InputError, match=r"new.* cannot be written to \(.*\); free some room"), place as partial:
         (partial if of_file else partial / "half.csv").touch()

@@ -1,4 +1,4 @@
-"""The replication's rules (studies/paper/protocol.md): every verdict from hand-made scores, and what is measured."""
+"""The rules of the replication (studies/paper/protocol.md): every verdict from hand-made scores, and measurements."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ STUDY = Path(__file__).resolve().parents[1] / "studies" / "paper"
 
 
 def load(name: str, folder: Path = STUDY) -> Any:
-    """Import a file of the study, which is no package."""
+    """Import a file of the study, which is not a package."""
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(name)
@@ -23,7 +23,7 @@ def load(name: str, folder: Path = STUDY) -> Any:
 
 
 analysis = load("analysis")
-CASES = [f"case{number:02d}" for number in range(20)]  # four in each fold
+CASES = [f"case{number:02d}" for number in range(20)]  # four cases per fold
 SETTINGS = {"SegAN": "dial50", "Softmax": "lr1e3", "DiceCE": "lr1e3", "AsPublished": "lr1e3", "SegANDice": "own"}
 PERFECT = {"best_minus_last": 0.01, "loss_max": 0.7, "loss_change": -0.005, "seconds": 60.0}
 
@@ -35,7 +35,7 @@ def setting(arm: str) -> str:
 def scores_of(
     arms: Mapping[str, Mapping[str, float]], spread: float = 0.004, seeds: tuple[int, ...] = (1, 2, 3)
 ) -> pd.DataFrame:
-    """Scores of a confirmation: all arms alike but for what is added to a score, and a little chance."""
+    """Return scores of a confirmation: all arms are equal except for the added values and a little noise."""
     random = np.random.default_rng(0)
     alike = {"Dice": 0.7, "Precision": 0.7, "Sensitivity": 0.7, "HD95_mm": 30.0, "FalseComponents": 5.0}
     alike |= {"SurfacePerVolume": 1.2, "TP": 7.0, "FP": 3.0, "FN": 3.0, "TN": 90.0}
@@ -62,7 +62,7 @@ def verdict_of(claim: str, rows: pd.DataFrame) -> str:
     "gain, spread, verdict",
     [
         (0.05, 0.004, "supported"),
-        (0.0, 0.004, "not supported"),  # an advantage of .02 is excluded
+        (0.0, 0.004, "not supported"),  # the data exclude an advantage of .02
         (-0.05, 0.004, "contradicted"),
         (0.01, 0.15, "not decided by these data"),
     ],
@@ -104,12 +104,14 @@ def test_the_multi_scale_claim_needs_the_largest_gain_inside() -> None:
     "separate, shared, spread, verdict",
     [
         (0.0, -0.05, 0.004, "supported"),
-        (0.05, 0.05, 0.004, "contradicted"),  # S1-1C is better by more than the margin, and so is S3-1C
-        (0.0, 0.0, 0.004, "not supported"),  # as good as S1-1C, and no better than S3-1C
-        (0.02, -0.05, 0.004, "not decided by these data"),  # at the margin
+        (0.05, 0.05, 0.004, "contradicted"),  # S1-1C and S3-1C are both better by more than the margin
+        (0.0, 0.0, 0.004, "not supported"),  # as good as S1-1C, but not better than S3-1C
+        (0.02, -0.05, 0.004, "not decided by these data"),  # exactly at the margin
     ],
 )
-def test_the_joint_training_claim_needs_equivalence_to_s1_1c_and_a_gain_over_s3_1c(separate: float, shared: float, spread: float, verdict: str) -> None:
+def test_the_joint_training_claim_needs_equivalence_to_s1_1c_and_a_gain_over_s3_1c(
+    separate: float, shared: float, spread: float, verdict: str
+) -> None:
     rows = scores_of({"SegAN": {}, "S1_1C": {"Dice": separate}, "S3_1C": {"Dice": shared}}, spread)
     assert verdict_of("C3", rows) == verdict
 
@@ -148,7 +150,7 @@ def test_gains_are_positive_in_the_claimed_direction_and_exclude_undefined_regio
     pair = analysis.Component("", "SegAN", "Softmax")
     assert analysis.difference(rows, pair).gain == pytest.approx(0.1)
     assert analysis.difference(rows, pair._replace(score="HD95_mm")).gain == pytest.approx(-3)
-    # the whole tumour of one case: 0.4 more than the 0.1 of the others, but undefined for one seed of the other arm
+    # whole tumour of one case: 0.4 more than the 0.1 of the others, but undefined for one seed of the other arm
     first = (rows["case"] == "case00") & (rows["region"] == "whole tumor")
     rows.loc[first & (rows["arm"] == "SegAN"), "Dice"] += 0.4
     assert analysis.difference(rows, pair).gain == pytest.approx(0.1 + 0.4 / 3 / 20)
@@ -159,7 +161,7 @@ def test_gains_are_positive_in_the_claimed_direction_and_exclude_undefined_regio
 
 
 def tuning(dice: Mapping[str, float], false: Mapping[str, float]) -> pd.DataFrame:
-    """Scores of the tuning; settings that are not named have a Dice of .5 and 9 false components."""
+    """Return scores of the tuning. Unnamed settings have a Dice of .5 and 9 false components."""
     rows = []
     for arm, settings in analysis.TUNED.items():
         for name in settings:

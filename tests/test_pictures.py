@@ -1,4 +1,4 @@
-"""Pictures of any names and any number of them: nothing is cut off, hidden, too large or drawn as a square."""
+"""Pictures with any number of any names have no text that is cut off, hidden, too large or drawn as a square."""
 
 import itertools
 import warnings
@@ -78,7 +78,7 @@ def draw(name: str, methods: Sequence[str], regions: Sequence[str]) -> Figure:
 
 
 def names_in(figure: Figure) -> dict[Text, tuple[float, ...]]:
-    """Titles, labels and legend of an arranged figure, and the places that they take up in pixels."""
+    """Return the titles, labels and legend texts of an arranged figure, with their extents in pixels."""
     canvas = FigureCanvasAgg(figure)
     with style.house_style():
         figure.draw_without_rendering()
@@ -99,7 +99,7 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "ranking", "figure3", "training_curves"])
 def test_every_name_is_inside_the_picture_without_overlap(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where nnU-Net's picture of a training has changed the settings of the process."""
+    """This also holds after nnU-Net's training picture has changed the settings of the process."""
     monkeypatch.setitem(matplotlib.rcParams, "xtick.major.pad", 20.0)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30.0)
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
@@ -127,7 +127,9 @@ def test_wrapped_lines_fit_the_given_width() -> None:
         assert text.wrap("Trainer_PaperDA", text.measure_width("PaperDA__", 8), 8) == "Trainer_\nPaperDA"
 
 
-def test_a_character_without_a_font_becomes_a_number_and_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_character_without_a_font_becomes_a_number_and_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(text, "list_text_fonts", lambda: [text.FAMILY])
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
     methods = ["中文", "\x07\udcff", "e\u0301\u202e"]
@@ -142,7 +144,7 @@ def test_a_character_without_a_font_becomes_a_number_and_a_note(tmp_path: Path, 
 
 
 def test_an_installed_font_supplies_characters_that_the_default_font_lacks() -> None:
-    lacking = min(text.list_characters("DejaVu Serif") - text.list_characters(text.FAMILY))  # all of matplotlib's own
+    lacking = min(text.list_characters("DejaVu Serif") - text.list_characters(text.FAMILY))  # all fonts of matplotlib
     families = text.choose_fonts(["A", chr(lacking)])
     assert families[0] == text.FAMILY and any(lacking in text.list_characters(name) for name in families[1:])
     with style.house_style([chr(lacking)]):
@@ -152,11 +154,11 @@ def test_an_installed_font_supplies_characters_that_the_default_font_lacks() -> 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "figure3", "training_curves"])
 def test_many_regions_do_not_exceed_the_maximum_picture_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (layout, volumes):
-        monkeypatch.setattr(module, "HIGHEST", 10)  # a quarter of it, to be fast
+        monkeypatch.setattr(module, "HIGHEST", 10)  # a quarter of the resolution, to be fast
     figure = draw(name, ["A", "B"], [f"organ {n}" for n in range(117)])
     assert figure.get_figwidth() <= layout.WIDEST + 0.5
     assert figure.get_figheight() <= 10 * 1.2
-    # bars of .35 inches and so on: 5 rows of 15 regions; 2 of 6, each of two scores; 2 of 5, each of two methods
+    # bars of .35 inches: 5 rows of 15 regions; 2 of 6, each of two scores; 2 of 5, each of two methods
     shown = {"figure2": 75, "distributions": 12, "volumes": 10}.get(name, 10)
     assert f"The first {shown} of 117 regions" in figure.get_supxlabel()
 
@@ -170,7 +172,9 @@ def test_any_number_of_bars_fits_into_rows(methods: int, regions: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "ranking"])
-def test_many_methods_are_numbered_and_the_omitted_methods_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_methods_are_numbered_and_the_omitted_methods_are_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (bars, points, ranking):
         monkeypatch.setattr(module, "MOST_METHODS", 10)
     figure = draw(name, [f"M{n}" for n in range(12)], ["core"])
@@ -194,7 +198,7 @@ def test_text_outside_the_figure_enlarges_the_picture(tmp_path: Path) -> None:
 
 
 def share_of_height(axes: Axes, low: float, high: float) -> float:
-    """The part of an axis between two values."""
+    """Return the part of the axis between two values."""
     to_figure = axes.transData.transform
     return float((to_figure((0, high)) - to_figure((0, low)))[1] / axes.bbox.height)
 
@@ -202,7 +206,7 @@ def share_of_height(axes: Axes, low: float, high: float) -> float:
 def test_one_large_distance_does_not_flatten_the_others() -> None:
     distances = [0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 374]
     dice, far = distributions(scores_of(["A"], ["core"], distances), ["core"], [DICE, HD95]).axes
-    assert share_of_height(far, 0, 10) > 0.4, "on a linear axis it is 0.03"
+    assert share_of_height(far, 0, 10) > 0.4, "on a linear axis the share is 0.03"
     assert far.get_ylim()[0] <= 0 and far.get_ylim()[1] >= 374
     assert "logarithmic" in far.get_ylabel() and "logarithmic" not in dice.get_ylabel()
     _, near = distributions(scores_of(["A"], ["core"], distances[:-1]), ["core"], [DICE, HD95]).axes

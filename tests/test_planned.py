@@ -1,4 +1,4 @@
-"""Plans in their place, preprocessed data of their plans, and all cases, however many dataset.json counts."""
+"""Plans belong to their folder, preprocessed data to their plans, and numTraining does not limit the cases."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def preprocess(folder: Path, name: str = "nnUNetPlans") -> None:
     preprocess_with_nnunet(folder, read_plans(folder, name), "2d", 1)
 
 
-# --- Plans that name another dataset, or other plans
+# --- Plans that name another dataset or other plans
 
 
 @pytest.mark.parametrize("name", ["nnUNetPlans", "SegANPlans"])
@@ -83,7 +83,9 @@ def test_recorded_data_belong_to_plans_with_equal_settings(
 ) -> None:
     preprocess(preprocessed)
     assert json.loads(record_path(preprocessed / "nnUNetPlans_2d").read_text())["plans"] == "nnUNetPlans"
-    write_plans(preprocessed, "NarrowPlans", batch_size=2, patch_size=[16, 16])  # which the data do not depend on
+    write_plans(
+        preprocessed, "NarrowPlans", batch_size=2, patch_size=[16, 16]
+    )  # a setting that does not affect the data
     preprocess(preprocessed, "NarrowPlans")
     write_plans(preprocessed, "MovedPlans", **settings)
     with pytest.raises(InputError, match=f"nnUNetPlans_2d does not belong to MovedPlans: .*{message}.*data_identifier"):
@@ -93,11 +95,11 @@ def test_recorded_data_belong_to_plans_with_equal_settings(
 
 @pytest.mark.usefixtures("no_preprocessing")
 def test_the_case_size_shows_the_voxel_size_of_unrecorded_data(preprocessed: Path) -> None:
-    """The 20 x 24 voxels of 1 mm are 10 x 12 at 2 mm and 7 x 8 at 3 mm; the 4 slices stay."""
+    """The 20 x 24 voxels of 1 mm become 10 x 12 at 2 mm and 7 x 8 at 3 mm. The 4 slices stay."""
     write_plans(preprocessed, "MovedPlans", spacing=[3.0, 3.0])
     with pytest.raises(InputError, match="a has 4 x 10 x 12 voxels there, and would have 4 x 7 x 8 at"):
         preprocess(preprocessed, "MovedPlans")
-    preprocess(preprocessed)  # the right ones are recorded
+    preprocess(preprocessed)  # the record of the correct plans
     assert read_record(preprocessed / "nnUNetPlans_2d", ()).settings["spacing"] == [2.0, 2.0]
 
 
@@ -124,7 +126,7 @@ def test_planning_completes_a_record_of_an_earlier_version(preprocessed: Path) -
     preprocess(preprocessed)
     path = record_path(preprocessed / "nnUNetPlans_2d")
     files = json.loads(path.read_text())["files"]
-    path.write_text(json.dumps(files))  # the digests alone
+    path.write_text(json.dumps(files))  # only the digests
     preprocess(preprocessed)
     assert json.loads(path.read_text()) == {
         "files": files,
@@ -145,7 +147,7 @@ def test_a_trainer_refuses_data_of_other_plans(nnunet_folders: Path) -> None:
         trainer.on_train_start()
 
 
-# --- Data that are complete are not replaced, whatever numTraining says
+# --- Complete data are not replaced, whatever numTraining says
 
 
 @pytest.mark.usefixtures("no_preprocessing")
@@ -161,7 +163,9 @@ def test_a_wrong_number_of_cases_gives_a_warning_and_replaces_no_data(
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_preprocessed_data_are_complete_without_the_raw_data(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preprocessed_data_are_complete_without_the_raw_data(
+    preprocessed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("nnUNet_raw")
     preprocess(preprocessed)
 
@@ -186,7 +190,7 @@ def test_planning_does_not_replace_data_of_a_running_training(
             preprocess(preprocessed)
     assert bool(replaced) != refused
     preprocess(preprocessed)
-    assert replaced, "the lock is gone"
+    assert replaced, "the lock was released"
 
 
 def test_planning_names_a_wrong_number_of_cases_before_it_begins(preprocessed: Path) -> None:
@@ -197,7 +201,7 @@ def test_planning_names_a_wrong_number_of_cases_before_it_begins(preprocessed: P
         plan(7)
 
 
-# --- What nnU-Net would say in a traceback
+# --- Errors that nnU-Net would report with a traceback
 
 
 def edit_raw(**parts: Any) -> Path:
@@ -251,7 +255,7 @@ def test_planning_refuses_incomplete_configurations(
 ) -> None:
     plans = {"dataset_name": DATASET, "plans_name": "Bare", "configurations": {"2d": configuration}}
     (preprocessed / "Bare.json").write_text(json.dumps(plans))
-    preprocess(preprocessed)  # nobody asked for these
+    preprocess(preprocessed)  # plans that were not requested
     with pytest.raises(InputError, match=message):
         preprocess(preprocessed, "Bare")
 

@@ -1,4 +1,4 @@
-"""What was changed after the preprocessing is said, whatever the files' times."""
+"""Changes of the raw data after the preprocessing are detected, whatever the time stamps."""
 
 import json
 import os
@@ -20,7 +20,7 @@ PLANS = {"plans_name": "P", "configurations": {"2d": {"data_identifier": "P_2d"}
 
 @pytest.fixture
 def preprocessed(nnunet_folders: Path) -> Path:
-    """A dataset of one case, preprocessed by nnU-Net itself; returns its preprocessed folder."""
+    """Return the preprocessed folder of a dataset of one case that nnU-Net preprocessed."""
     raw, folder = (nnunet_folders / f"nnUNet_{part}" / "Dataset007_Tiny" for part in ("raw", "preprocessed"))
     for path in (raw / "imagesTr" / "a_0000.mha", raw / "labelsTr" / "a.mha", folder / "P_2d" / "a.pkl"):
         path.parent.mkdir(parents=True)

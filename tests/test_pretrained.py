@@ -1,4 +1,4 @@
-"""`-pretrained_weights` as nnU-Net loads them: between all trainers, to other labels; and what does not fit."""
+"""`-pretrained_weights` loads weights between all trainers and to other labels, and refuses unsuitable files."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ OURS = (AdversarialTrainer, SoftmaxTrainer, SeparateTrainer)
 
 
 class Beside(CriticBesideTrainer):
-    enable_deep_supervision = False  # which Figure 1's segmentor has not
+    enable_deep_supervision = False  # the segmentor of Figure 1 lacks it
 
 
 class Stock(nnUNetTrainerNoDeepSupervision):
@@ -33,7 +33,7 @@ class Stock(nnUNetTrainerNoDeepSupervision):
 
 
 def trained(kind: type[Any], folders: Path, labels: dict[str, Any] = LABELS) -> Path:
-    """A checkpoint of a trainer."""
+    """Return the checkpoint of a trainer."""
     trainer = build(kind, folders, labels)
     path = folders / f"{kind.__name__}.pth"
     trainer.save_checkpoint(str(path))
@@ -41,13 +41,13 @@ def trained(kind: type[Any], folders: Path, labels: dict[str, Any] = LABELS) -> 
 
 
 def start_from(path: Path, trainer: Any) -> Any:
-    """Do what `nnUNetv2_train -pretrained_weights` does."""
+    """Load weights as `nnUNetv2_train -pretrained_weights` does."""
     maybe_load_checkpoint(trainer, False, False, str(path))
     return trainer
 
 
 def planned(trainer: Any) -> list[dict[str, Tensor]]:
-    """The weights of the networks that nnU-Net planned, without the output layers."""
+    """Return the weights of the networks that nnU-Net planned, without the output layers."""
     network = trainer.network
     networks = network.planned_networks() if hasattr(network, "planned_networks") else [network]
     return [{k: v.clone() for k, v in one.state_dict().items() if ".seg_layers." not in k} for one in networks]
@@ -62,7 +62,9 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("source", [*OURS, Beside, Stock])
-def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(nnunet_folders: Path, source: Any) -> None:
+def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(
+    nnunet_folders: Path, source: Any
+) -> None:
     teacher = build(source, nnunet_folders)
     path = nnunet_folders / "teacher.pth"
     teacher.save_checkpoint(str(path))
@@ -75,7 +77,7 @@ def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(n
             start_from(path, student)
             for number, weights in enumerate(planned(student)):
                 assert same(weights, taught[number if number < len(taught) else 0]), (target, labels, number)
-            assert same(output_layers(student), before), "the output layers begin anew"
+            assert same(output_layers(student), before), "the output layers are initialised anew"
 
 
 def test_the_softmax_baseline_keeps_the_nesting_of_its_own_labels(nnunet_folders: Path) -> None:
@@ -117,7 +119,7 @@ def test_pretrained_weights_of_other_channels_or_networks_are_refused_before_the
         before = planned(one_channel)
         with pytest.raises(InputError, match="SoftmaxTrainer.pth was trained on images of 2 channels.* has 1"):
             start_from(path, one_channel)
-        assert all(map(same, planned(one_channel), before)), "nothing was loaded"
+        assert all(map(same, planned(one_channel), before)), "no weights were loaded"
     wide = {
         "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
         "arch_kwargs": {"conv_op": "torch.nn.modules.conv.Conv2d", "features_per_stage": [4, 8, 16, 48]},

@@ -1,4 +1,4 @@
-"""Every release there and back: simulate → convert → nnU-Net's own check → submission of the reference itself."""
+"""Every release passes: simulate, convert, nnU-Net's check, and a submission of the reference itself."""
 
 import json
 import os
@@ -23,10 +23,10 @@ from segan_nnunet.errors import InputError
 pytestmark = pytest.mark.usefixtures("coarse_brain")
 
 GRADED = {"brats2012", "brats2013", "brats2015", "brats2017", "brats2018", "brats2019", "brats2020"}
-RARE = {"enhancing tumor", "resection cavity"}  # a low grade tumour may have neither
+RARE = {"enhancing tumor", "resection cavity"}  # a low grade tumour may lack both
 AMBIGUOUS = {
     f"brats{year}-{kind}": kind for year in (2023, 2024) for kind in ("gli", "met", "ped")
-}  # names, not labels
+}  # names instead of labels
 
 
 def voxels(path: Path | str) -> np.ndarray:
@@ -44,7 +44,9 @@ def test_a_channel_that_the_simulation_does_not_know_is_named(tmp_path: Path, mo
 
 @pytest.mark.usefixtures("nnunet_in_threads")
 @pytest.mark.parametrize("key", available_releases())
-def test_a_simulated_release_survives_conversion_and_submission(key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulated_release_survives_conversion_and_submission(
+    key: str, tmp_path: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(simulation, "LOW_GRADE_EVERY", 2)
     source = simulation.simulate_release(tmp_path, cases=2, key=key)
     release = load_release(key)
@@ -114,7 +116,7 @@ def test_auto_lists_the_releases_that_it_considered(tmp_path: Path) -> None:
 
 
 def test_nnunet_converters_give_the_same_labels() -> None:
-    """Its BraTS 2021 script maps 2 to 1, 1 to 2 and 4 to 3; in MSD and BraTS 2023 the values stay."""
+    """Its BraTS 2021 script maps 2 to 1, 1 to 2 and 4 to 3. In MSD and BraTS 2023 the values stay."""
     from nnunetv2.dataset_conversion.Dataset137_BraTS21 import convert_labels_back_to_BraTS
 
     for key in ("brats2017", "brats2018", "brats2019", "brats2020", "brats2021"):
@@ -141,7 +143,7 @@ def test_the_meaning_of_label_4_depends_on_the_release(key: str, names: tuple[st
 def test_the_kaggle_copy_of_brats_2020_converts_case_355(tmp_path: Path, nnunet_folders: Path) -> None:
     source = simulation.simulate_release(tmp_path, cases=1, key="brats2020")
     case = source / "BraTS20_Training_001"
-    for path in list(case.iterdir()):  # not compressed, and one truth with the name of its first life
+    for path in list(case.iterdir()):  # not compressed, and one truth with its original name
         name = "W39_1998.09.19_Segm.nii" if "_seg" in path.name else path.name.removesuffix(".gz")
         sitk.WriteImage(sitk.ReadImage(str(path)), str(case / name))
         path.unlink()
@@ -166,7 +168,7 @@ def test_plain_labels_write_exclusive_labels(tmp_path: Path, nnunet_folders: Pat
 class TestSubmission:
     @pytest.fixture
     def predictions(self, tmp_path: Path, nnunet_folders: Path) -> Path:
-        """One training case, two test cases with a prediction each."""
+        """Convert one training case and two test cases, and write a prediction for each test case."""
         simulation.simulate_release(tmp_path / "train", cases=1, key="brats2021")
         source = simulation.simulate_release(tmp_path / "test", cases=3, key="brats2021", with_truth=False)
         for path in (tmp_path / "train").rglob("BraTS2021_00001"):  # case 1 has the truth
@@ -187,7 +189,7 @@ class TestSubmission:
         upload = make_submission(5, predictions, tmp_path / "out")
         assert [path.name for path in upload.files] == ["BraTS2021_00002.nii.gz", "BraTS2021_00003.nii.gz"]
         assert voxels(upload.files[0])[0, 0, :4].tolist() == [0, 2, 1, 4]
-        assert sitk.ReadImage(str(upload.files[0])).GetSpacing() == (2.0, 2.0, 2.0), "the source's geometry"
+        assert sitk.ReadImage(str(upload.files[0])).GetSpacing() == (2.0, 2.0, 2.0), "the geometry of the source"
 
     def test_a_submission_reorients_mirrored_predictions(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00002.nii.gz"
@@ -238,7 +240,9 @@ class TestSubmission:
         with pytest.raises(InputError, match="exists, and nothing is replaced"):
             make_submission(5, predictions, upload.archive)
 
-    def test_a_submission_can_be_written_into_the_current_folder(self, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_submission_can_be_written_into_the_current_folder(
+        self, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "here").mkdir()
         monkeypatch.chdir(tmp_path / "here")
         assert make_submission(5, predictions, Path()).archive == tmp_path / "here.zip"
@@ -251,11 +255,11 @@ class TestSubmission:
     def refused(self, predictions: Path, tmp_path: Path, match: str) -> None:
         with pytest.raises(InputError, match=match):
             make_submission(5, predictions, tmp_path / "out")
-        assert not list(tmp_path.glob("*out*")), "nothing is left behind"
+        assert not list(tmp_path.glob("*out*")), "no file remains"
 
 
 def test_paediatric_labels_of_2023_differ_from_those_of_2024(tmp_path: Path, nnunet_folders: Path) -> None:
-    """Enhancing is 3 in 2023 and 1 from 2024 on: the data of one under the other's table never pass without a word."""
+    """Enhancing tumour is 3 in 2023 and 1 from 2024 on. Converting with the other year's table is never silent."""
     source = simulation.simulate_release(tmp_path, cases=2, key="brats2023-ped")
     converted = convert(load_release("brats2024-ped"), source, 5)
     assert converted.label_counts["edema"] == 0 and "brats2023-ped" in converted.better
@@ -269,7 +273,7 @@ def test_a_conversion_lists_labels_that_regions_cannot_restore(tmp_path: Path, n
     converted = convert(load_release("brats2024-ped"), source, 5)
     assert converted.lost == ["cystic component"] and converted.better == []
     assert convert(load_release("brats2024-ped"), source, 6, Options(plain_labels=True)).lost == []
-    # core is 1 + 3, and the first is written
+    # core is 1 + 3, and only the first is written
     assert lost_labels(load_release("brats2015")) == ["non-enhancing tumor"]
     assert lost_labels(load_release("brats2023-gli")) == []
 

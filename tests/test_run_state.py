@@ -1,4 +1,4 @@
-"""What a failed job's log says of the cause, what SLURM's queue adds, and in which environment a job runs."""
+"""The cause of a failed job from its log, the state of SLURM's queue, and the environment of a job."""
 
 import contextlib
 import os
@@ -33,10 +33,14 @@ def test_the_status_reports_a_full_disk_of_only_the_latest_attempt(tmp_path: Pat
 
 def test_a_job_keeps_the_environment_variables_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_n_proc_DA", "7")
-    monkeypatch.setenv("OMP_NUM_THREADS", "")  # as good as not set
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # counts as unset
     monkeypatch.delenv("nnUNet_def_n_proc", raising=False)
     environment = job_environment(2, "cpu")
-    assert [environment[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == ["7", "2", "2"]
+    assert [environment[name] for name in ("nnUNet_n_proc_DA", "OMP_NUM_THREADS", "nnUNet_def_n_proc")] == [
+        "7",
+        "2",
+        "2",
+    ]
 
 
 def compare() -> Outcome:
@@ -44,7 +48,7 @@ def compare() -> Outcome:
 
 
 class Cluster:
-    """A stand-in for submitit's executor: every job is submitted as 9_0."""
+    """A stand-in for submitit's executor that submits every job as 9_0."""
 
     def __init__(self, *_: object) -> None:
         self.batch = contextlib.nullcontext
@@ -55,7 +59,7 @@ class Cluster:
 
 @pytest.fixture
 def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
-    """One job, submitted as SLURM job 7_0; `squeue` prints the file `queue`, or fails without it."""
+    """Return a grid of one job, submitted as SLURM job 7_0. `squeue` prints the file `queue`, or fails without it."""
     squeue = planned / "squeue"
     squeue.write_text(f'#!/bin/sh\ncat "{planned}/queue"\n')
     squeue.chmod(0o755)
@@ -72,13 +76,13 @@ def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
 @pytest.mark.parametrize(
     ("queue", "status", "state"),
     [
-        ("7_0 COMPLETING\n", -15, State.QUEUED),  # cancelled a moment ago
-        ("7_0 RUNNING\n", -15, State.QUEUED),  # its training has ended, SLURM's job not yet
-        ("7_0 PENDING\n", -15, State.QUEUED),  # preempted, and requeued
-        ("6_0 PENDING\n7_0 CONFIGURING\n", None, State.QUEUED),  # not begun yet
+        ("7_0 COMPLETING\n", -15, State.QUEUED),  # recently cancelled
+        ("7_0 RUNNING\n", -15, State.QUEUED),  # the training has ended, but the SLURM job has not
+        ("7_0 PENDING\n", -15, State.QUEUED),  # preempted and requeued
+        ("6_0 PENDING\n7_0 CONFIGURING\n", None, State.QUEUED),  # not begun
         ("", -15, State.FAILED),
-        ("7_1 RUNNING\n17_0 RUNNING\n", -15, State.FAILED),  # others of this user
-        ("", None, State.WAITING),  # its node has died
+        ("7_1 RUNNING\n17_0 RUNNING\n", -15, State.FAILED),  # other jobs of this user
+        ("", None, State.WAITING),  # the node failed
     ],
 )
 def test_status_and_submission_report_the_same_job_state(

@@ -1,4 +1,4 @@
-"""Trainers of a seed, and the mean over a trainer's seeds."""
+"""Trainers with a seed, and means over the seeds of a trainer."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.small_trainers import build, same
 def test_a_name_with_a_seed_survives_a_round_trip() -> None:
     assert unseeded(seeded("SegANTrainer_short", 3)) == ("SegANTrainer_short", 3)
     assert unseeded("SegANTrainer_short") == ("SegANTrainer_short", None)
-    assert unseeded("nnUNetTrainer_until35_seed3") == ("nnUNetTrainer_until35", 3), "whatever stands before it"
+    assert unseeded("nnUNetTrainer_until35_seed3") == ("nnUNetTrainer_until35", 3), "with any base name"
 
 
 def test_the_seed_determines_the_weights_of_both_players(nnunet_folders: Path) -> None:
@@ -89,7 +89,7 @@ def test_merging_seeds_averages_the_scores_per_case_and_keeps_other_methods() ->
     assert by_case["Dice"].to_dict() == pytest.approx({
         ("A", "a"): 0.7, ("A", "b"): 0.3, ("B", "a"): 0.5, ("B", "b"): 0.3,
     })  # fmt: skip
-    # the distance that one seed has not is the other's
+    # one seed defines no distance, so the distance of the other seed counts
     assert by_case["HD95_mm"].loc["A"].to_list() == [3.0, 6.0]
     assert scores_of_seeds(scores).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
     assert seed_notes(scores) == ["A is the mean over the seeds 0, 1 of each case."]

@@ -23,7 +23,7 @@ def test_the_softmax_baseline_returns_regions_in_the_order_of_the_dataset(nnunet
     trainer.network.eval()
     enhancing, whole, core = trainer.network(torch.randn(2, 2, 32, 32)).unbind(1)
     assert (whole >= core).all() and (core >= enhancing).all()
-    assert "nesting_rank" in trainer.network.state_dict(), "prediction learns the order from the weights"
+    assert "nesting_rank" in trainer.network.state_dict(), "prediction reads the order from the weights"
 
 
 def test_the_softmax_baseline_learns_a_batch(nnunet_folders: Path) -> None:

@@ -1,4 +1,4 @@
-"""A split that a user wrote is read by one function, and refused with the first case that breaks a rule."""
+"""One function reads a user's split and refuses it with the first case that breaks a rule."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def preprocessed(nnunet_folders: Path) -> Path:
 
 @pytest.fixture
 def verbs(preprocessed: Path) -> dict[str, Callable[[], Any]]:
-    """All that reads the split of the dataset."""
+    """Return all functions that read the split of the dataset."""
     (Path(os.environ["nnUNet_raw"]) / DATASET / "cases.csv").write_text("case,patient\na,1\nb,2\nc,3\n")
     return {
         "split": lambda: write_splits(7, folds=3),
@@ -91,7 +91,7 @@ def test_a_trainer_refuses_a_split_before_its_data_are_loaded(nnunet_folders: Pa
 
 @pytest.fixture
 def leaky(nnunet_folders: Path) -> Path:
-    """A finished fold that was trained on the case that it validates; the split has been corrected since."""
+    """Write a finished fold that was trained on its validation case. The split has been corrected since."""
     write_dataset(nnunet_folders)
     for fold, case in enumerate("ab"):
         validate(nnunet_folders, "SegAN__SegANPlans__2d", fold, {case: (cubes(4, 2), cubes(4, 2))})
@@ -113,9 +113,7 @@ def test_compare_refuses_scores_of_training_cases(leaky: Path, tmp_path: Path) -
         check_fold(leaky / "fold_0", purpose, FoldRecord(val=["a"]))
 
 
-def test_compare_and_export_apply_the_same_split_rules(
-    leaky: Path, nnunet_folders: Path, tmp_path: Path
-) -> None:
+def test_compare_and_export_apply_the_same_split_rules(leaky: Path, nnunet_folders: Path, tmp_path: Path) -> None:
     file = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
     file.write_text(json.dumps({"0": {"train": ["b"], "val": ["a"]}}))
     (leaky / "plans.json").write_text('{"configurations": {}}')

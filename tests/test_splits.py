@@ -1,4 +1,4 @@
-"""Splits: patients, never scans, on either side."""
+"""A split keeps all scans of a patient on one side."""
 
 import json
 from pathlib import Path
@@ -31,21 +31,19 @@ def test_a_split_keeps_patients_together_and_holds_out_every_case_once() -> None
         patients = [{case.split("_")[0] for case in fold[side]} for side in ("train", "val")]
         assert not patients[0] & patients[1]
         grades = cases.set_index("case").loc[fold["val"], "grade"]
-        assert (grades == "LGG").sum() == 2, "5 of 15 patients are low grade: one patient of two scans in each fold"
+        assert (grades == "LGG").sum() == 2, "5 of 15 patients are low grade: one patient with two scans in each fold"
         held_out += fold["val"]
     assert sorted(held_out) == sorted(cases["case"])
 
 
-def test_split_writes_the_file_of_nnunet_and_does_not_overwrite_it(
-    release_2015: Path, nnunet_folders: Path
-) -> None:
+def test_split_writes_the_file_of_nnunet_and_does_not_overwrite_it(release_2015: Path, nnunet_folders: Path) -> None:
     convert(load_release("brats2015"), release_2015, 15)
     table = write_splits(15, folds=2)
     assert list(table["patients"]) == [1, 1] and table["HGG"].sum() == 2 and table["LGG"].sum() == 1
     path = nnunet_folders / "nnUNet_preprocessed" / "Dataset015_BRATS2015" / "splits_final.json"
     splits = json.loads(path.read_text())
     assert len(splits) == 2
-    write_splits(15, folds=2)  # the same again is no harm
+    write_splits(15, folds=2)  # the same split again is accepted
     path.write_text(json.dumps(splits[::-1]))
     with pytest.raises(InputError, match="holds other splits.*--overwrite"):
         write_splits(15, folds=2)
@@ -64,10 +62,10 @@ def test_split_names_trained_folds_whose_cases_would_change(
     for fold in ("My__Net__P__2d/fold_0", "My__Net__P__2d/fold_1", "B__P__2d/fold_1", "C__P__2d/fold_0"):
         (results / fold).mkdir(parents=True)
         (results / fold / "checkpoint_latest.pth").touch()
-    (results / "C__P__2d" / "fold_0" / "checkpoint_latest.pth").unlink()  # begun and never saved
+    (results / "C__P__2d" / "fold_0" / "checkpoint_latest.pth").unlink()  # begun but never saved
     for fold, cases in (("My__Net__P__2d/fold_1", other), ("B__P__2d/fold_1", one)):
         (results / fold / "trained_on.json").write_text(json.dumps(cases))
-    path.write_text(json.dumps([other, one]))  # of which B was trained on the second
+    path.write_text(json.dumps([other, one]))  # B was trained on the second of them
     with pytest.raises(InputError, match="trained: B__P__2d fold_1, My__Net__P__2d fold_0; --overwrite"):
         write_splits(15, folds=2)
     write_splits(15, folds=2, overwrite=True)
@@ -86,11 +84,13 @@ def test_the_default_split_of_nnunet_leaks_patients() -> None:
 
     assert leaked(kfold(cases, 5, seed=12345)) == [0] * 5
     default = leaked(generate_crossval_split(sorted(cases["case"]), seed=12345, n_splits=5))
-    assert min(default) > 20, "of about 40 scans that a fold holds out, most have their twin in the training set"
+    assert min(default) > 20, (
+        "most of the about 40 validation scans of a fold have another scan of the patient in the training set"
+    )
 
 
 def test_the_holdout_takes_a_tenth_of_the_patients_of_each_grade() -> None:
-    cases = case_table(60)  # 20 low and 40 high grade patients, of two scans each
+    cases = case_table(60)  # 20 low and 40 high grade patients with two scans each
     (split,) = holdout(cases, seed=3)
     patients = [{case.split("_")[0] for case in split[side]} for side in ("train", "val")]
     assert not patients[0] & patients[1] and len(patients[0] | patients[1]) == 60
@@ -135,7 +135,7 @@ def test_the_split_refuses_more_folds_than_patients() -> None:
 
 @pytest.fixture
 def own_dataset(nnunet_folders: Path) -> Path:
-    """A dataset of one's own: twelve cases of six patients, and no case table."""
+    """Write a user's dataset: twelve cases of six patients, without a case table."""
     folder = nnunet_folders / "nnUNet_raw" / "Dataset005_Own"
     (folder / "labelsTr").mkdir(parents=True)
     (folder / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz"}))

@@ -1,4 +1,4 @@
-"""Path templates and release tables."""
+"""Path templates and release tables are correct."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_every_release_table_is_consistent(key: str) -> None:
 def test_brats_2015_regions_equal_those_of_the_paper() -> None:
     labels, order = nnunet_labels(load_release("brats2015"))
     assert labels == {"background": 0, "whole tumor": (1, 2, 3, 4), "tumor core": (1, 3, 4), "enhancing tumor": 4}
-    # what is written where only the whole tumour holds is edema; in the core, one of the core's labels
+    # voxels that only the whole tumour holds are written as edema; in the core, one of the core's labels is written
     assert order == (2, 1, 4)
 
 
@@ -42,7 +42,7 @@ def test_written_labels_restore_the_regions() -> None:
     labels, order = nnunet_labels(load_release("brats2015"))
     assert order
     regions = [value if isinstance(value, tuple) else (value,) for value in list(labels.values())[1:]]
-    for depth in range(len(regions) + 1):  # in the first `depth` nested regions
+    for depth in range(len(regions) + 1):  # inside the first `depth` nested regions
         written = order[depth - 1] if depth else 0
         assert [written in region for region in regions] == [index < depth for index in range(len(regions))]
 

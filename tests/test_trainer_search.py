@@ -1,4 +1,4 @@
-"""nnU-Net's search for trainers: which files it looks into, and what is said of one that stops it."""
+"""nnU-Net's search for trainers: the files that it imports, and the error for a file that stops it."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ MINE = "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of one's own with a trainer Zebra, in which nnU-Net looks after ours."""
+    """Write a user folder with a trainer Zebra. nnU-Net searches it after ours."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "zebra.py").write_text(MINE.format("Zebra"))
@@ -27,7 +27,7 @@ def test_the_trainer_search_skips_the_files_that_nnunet_skips(own: Path) -> None
     (own / ".#zebra.py").symlink_to("me@laptop.4711:1700000000")
     (own / "._zebra.py").write_bytes(b"\x00\x05\x16\x07")
     (own / "zebra.old.py").write_text("class Zebra_short: ...\n")
-    for name in (".ipynb_checkpoints", "notes"):  # no packages
+    for name in (".ipynb_checkpoints", "notes"):  # folders that are no packages
         (own / name).mkdir()
         (own / name / "zebra.py").write_text("class SegANTrainer_short: ...\n")
     (own / "package").mkdir()
@@ -65,7 +65,7 @@ def test_the_trainer_search_names_a_file_that_cannot_be_imported(
     for name in ("Zebra", "Zebra_seed3"):
         with pytest.raises(InputError, match=f"another.py, {message}"):
             check_trainers([name])
-    check_trainers(["SegANTrainer_short"])  # which nnU-Net finds before it looks there
+    check_trainers(["SegANTrainer_short"])  # a trainer that nnU-Net finds before it searches this folder
     assert "usage:" not in "".join(capfd.readouterr())
 
 

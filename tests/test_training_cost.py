@@ -1,4 +1,4 @@
-"""What trainings cost, from what nnU-Net notes of them."""
+"""The cost of trainings, computed from nnU-Net's logs."""
 
 import json
 from dataclasses import replace
@@ -75,7 +75,7 @@ def test_a_fold_without_logs_has_no_cost(tmp_path: Path) -> None:
 
 def test_methods_of_similar_time_form_a_group() -> None:
     costs = pd.DataFrame({"method": list("ABCDE"), "steps": 1, "seconds": [300.0, 100.0, 109.9, 111.0, 320.0]})
-    assert equal_time(costs) == [["B", "C"], ["A", "E"]], "D is near C, but not near B, the fastest"
+    assert equal_time(costs) == [["B", "C"], ["A", "E"]], "D is close to C, but not to B, the fastest"
     assert equal_time(costs.iloc[[0, 1]]) == [] == equal_time(costs.iloc[:0])
 
 
@@ -105,6 +105,6 @@ def test_methods_of_similar_time_have_a_separate_table(tmp_path: Path) -> None:
                 "equal time of training" in page
                 and "150 steps, 5.0 min".replace(" ", "\u00a0").replace(",\u00a0", ", ") in page
             )
-            # below three tables; on the page once
+            # below three tables in the text, and once on the page
             notes = [line for line in (output / "table1.md").read_text().splitlines() if "Empty masks" in line]
             assert page.count("Empty masks, policy") == len(notes) == 1

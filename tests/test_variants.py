@@ -40,7 +40,7 @@ def separate(nnunet_folders: Path) -> Any:
 def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
     batch = a_batch()
     other = {"data": batch["data"], "target": batch["target"].clone()}
-    other["target"][:, 1] = ~other["target"][:, 1]  # another truth of the second region alone
+    other["target"][:, 1] = ~other["target"][:, 1]  # only the truth of the second region differs
     start = {name: value.clone() for name, value in separate.network.state_dict().items()}
     critic_start = {name: value.clone() for name, value in separate.critic.state_dict().items()}
     runs = []
@@ -101,7 +101,7 @@ def test_the_s0_loss_is_the_relative_difference_of_the_masked_images(nnunet_fold
     expected = [(a - b).abs().sum() / (a + b).sum() for a, b in zip(*masked, strict=True)]
     torch.testing.assert_close(trainer.critic(image, predicted, truth), torch.stack(expected)[:, None])
     before = parameters(trainer.network)
-    output = play(trainer, a_batch())  # there is no critic to train, but the segmentor learns
+    output = play(trainer, a_batch())  # no critic is trained, but the segmentor learns
     assert output["distances"].shape == (3, 1) and output["critic_loss"] == pytest.approx(-output["loss"])
     assert any(not torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
 
@@ -134,7 +134,9 @@ def test_the_released_recipe_adds_dice_only_to_the_segmentor_loss(nnunet_folders
         dice = soft_dice_distance(predicted, truth)
     output = play(trainer, batch)
     assert output["loss"] - output["distances"].mean() == pytest.approx(float(dice), abs=1e-5)
-    assert max(p.abs().max() for p in trainer.critic.parameters()) <= 0.05, "batch norm is clamped too, as released"
+    assert max(p.abs().max() for p in trainer.critic.parameters()) <= 0.05, (
+        "batch norm is clamped too, as in the released code"
+    )
     trainer.network.eval()
     trainer.critic.eval()
     with torch.no_grad():
@@ -149,7 +151,7 @@ def ignoring(labels: dict[str, Any]) -> dict[str, Any]:
 
 
 def label_batch(labels: dict[str, Any], ignored: torch.Tensor) -> dict[str, torch.Tensor]:
-    """A batch of regions or of plain labels, with the ignored voxels (B, H, W) marked as nnU-Net marks them."""
+    """Return a batch of regions or of plain labels, with ignored voxels (B, H, W) marked as nnU-Net marks them."""
     batch = a_batch()
     if isinstance(labels.get("whole tumor"), list):
         return {**batch, "target": torch.cat((batch["target"], ignored[:, None]), 1)}
@@ -165,7 +167,7 @@ def label_batch(labels: dict[str, Any], ignored: torch.Tensor) -> dict[str, torc
 def test_ignored_voxels_change_nothing_in_either_player(
     nnunet_folders: Path, kind: type[PaperTrainer], labels: dict[str, Any]
 ) -> None:
-    """What S says at ignored voxels must not matter: the gradient of its output is 0 there, and only there."""
+    """The output of S at ignored voxels must not matter: its gradient is 0 there and only there."""
     trainer: Any = build(kind, nnunet_folders, ignoring(labels))
     trainer.autocast_dtype = None
     ignored = torch.zeros(4, 32, 32, dtype=torch.bool)
@@ -191,7 +193,7 @@ def test_ignored_voxels_change_nothing_in_either_player(
             trainer.label_space.label_maps(output.detach() + shift * ignored[:, None], batch["target"])
             for shift in (0, 9)
         )
-        assert all(torch.equal(a, b) for a, b in zip(masks, other, strict=True)), "the critics see no difference"
+        assert all(torch.equal(a, b) for a, b in zip(masks, other, strict=True)), "the critics get the same input"
 
 
 def test_cross_entropy_of_plain_labels_equals_values_computed_by_hand() -> None:
@@ -200,7 +202,7 @@ def test_cross_entropy_of_plain_labels_equals_values_computed_by_hand() -> None:
     expected = torch.tensor([0.5, torch.e / (1 + torch.e)]).log().mean().neg()
     torch.testing.assert_close(label_cross_entropy(logits, target, ignore_label=2), expected)
     torch.testing.assert_close(label_cross_entropy(logits[..., :2], target[..., :2]), expected)
-    assert label_cross_entropy(logits, torch.full_like(target, 2), 2) == 0, "a batch of ignored voxels alone"
+    assert label_cross_entropy(logits, torch.full_like(target, 2), 2) == 0, "a batch of only ignored voxels"
 
 
 def test_the_softmax_baseline_on_plain_labels_uses_the_planned_network(nnunet_folders: Path) -> None:
@@ -212,12 +214,12 @@ def test_the_softmax_baseline_on_plain_labels_uses_the_planned_network(nnunet_fo
     rebuilt = SoftmaxTrainer.build_network_architecture(
         trainer.plans_manager, trainer.configuration_manager, 2, 4, enable_deep_supervision=False
     ).eval()
-    rebuilt.load_state_dict(trainer.network.state_dict())  # as nnUNetv2_predict, which does not know the labels
+    rebuilt.load_state_dict(trainer.network.state_dict())  # as in nnUNetv2_predict, which does not know the labels
     assert torch.equal(rebuilt(x), trainer.network(x))
 
 
 def test_a_game_on_depth_constant_volumes_equals_the_2d_game() -> None:
-    """Kernels that look at the inner two of four slices, with half the 2-D weight each, see what 2-D kernels see."""
+    """Kernels with half the 2-D weight in the inner two of four slices compute the same as 2-D kernels."""
     flat = critic_per_region(2, 3, (4, 8, 16), nn.Conv2d).train()
     deep = critic_per_region(2, 3, (4, 8, 16), nn.Conv3d).train()
     for name, weight in deep.state_dict().items():
@@ -246,7 +248,7 @@ def test_float16_scales_the_gradients_of_each_player_separately(nnunet_folders: 
     before = parameters(trainer.network), parameters(trainer.critic)
     play(trainer, a_batch())
     scales = trainer.grad_scaler.get_scale(), trainer.critic_grad_scaler.get_scale()
-    assert scales == (2.0**10, 2.0**12), "neither overflowed, and they are two"
+    assert scales == (2.0**10, 2.0**12), "neither scaler overflowed, and there are two"
     for values, module in zip(before, (trainer.network, trainer.critic), strict=True):
         assert any(not torch.equal(a, b) for a, b in zip(values, module.parameters(), strict=True))
 

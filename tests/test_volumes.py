@@ -1,4 +1,4 @@
-"""Volumes are read whole or not at all, NaN included, and turned where only the order of their axes differs."""
+"""Volumes are read completely or not at all, including NaN, and reoriented if only the order of their axes differs."""
 
 import gzip
 import zlib
@@ -43,7 +43,7 @@ def test_reading_refuses_a_truncated_file(tmp_path: Path, ending: str, part: flo
 
 
 def test_the_end_of_a_file_shows_the_truncation(tmp_path: Path) -> None:
-    """As before planning: files are not read whole, unless their ends do not fit; one of several streams is whole."""
+    """This check runs before planning. It reads a whole file only if its end does not fit. Several streams pass."""
     path = written(tmp_path / "a.nii.gz", np.random.default_rng(1).integers(0, 99, (3, 4, 5)).astype(np.int16))
     content = path.read_bytes()
     check_end(path)
@@ -60,7 +60,7 @@ def test_the_end_of_a_file_shows_the_truncation(tmp_path: Path) -> None:
 def test_reading_refuses_a_wrong_checksum(tmp_path: Path, ending: str) -> None:
     path = written(tmp_path / f"a{ending}")
     content = bytearray(path.read_bytes())
-    content[-6] ^= 0x55  # in the checksum, or before it
+    content[-6] ^= 0x55  # the error is in the checksum, or before it
     path.write_bytes(content)
     with pytest.raises(InputError, match="damaged|cut off"):
         read_volume(path)
@@ -162,7 +162,7 @@ def test_labels_shifted_by_rounding_become_whole_numbers() -> None:
 
 
 def test_reorienting_tolerates_header_rounding() -> None:
-    """Spacing 0.46875 against 0.4688: over 240 voxels the far corner moves by a hundredth of a millimetre."""
+    """Spacing 0.46875 against 0.4688 moves the far corner of 240 voxels by a hundredth of a millimetre."""
     identity = (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)
     image = VoxelGrid((240, 4, 3), (0.46875, 1.0, 1.0), (0.0, 0.0, 0.0), identity)
     mirrored = VoxelGrid(image.size, (0.4688, 1.0, 1.0), (239 * 0.4688, 0.0, 0.0), (-1.0, *identity[1:]))
