@@ -41,7 +41,7 @@ def usually_better(number: int = 20) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("baseline", ["B", "C"])
-def test_where_ranks_and_mean_disagree_no_method_is_called_better(baseline: str) -> None:
+def test_no_method_is_called_better_if_ranks_and_mean_disagree(baseline: str) -> None:
     scores = scores_of(usually_better())
     tests = paired_tests(scores, baseline)
     assert set(tests["verdict"]) == {DISAGREE}, "also of HD95 and volumes, where lower is better"
@@ -55,7 +55,7 @@ def test_where_ranks_and_mean_disagree_no_method_is_called_better(baseline: str)
     assert count_findings(tests).endswith("after Holm's correction): 1 where mean and ranks disagree.")
 
 
-def test_every_significant_result_names_its_direction() -> None:
+def test_every_significant_result_has_a_direction() -> None:
     base = np.linspace(0.5, 0.9, 20)
     scores = scores_of({"base": base, "up": base + 0.02, "down": base - 0.02, "same": base[::-1]})
     tests = paired_tests(scores, "base").set_index(["method", "score"])["verdict"]
@@ -69,7 +69,7 @@ def test_every_significant_result_names_its_direction() -> None:
     assert "| up | **0.720**† |" in text and "| down | 0.680‡ |" in text and "| same | 0.700 |" in text
 
 
-def test_of_all_pairs_no_direction_is_counted() -> None:
+def test_comparisons_of_all_pairs_count_no_directions() -> None:
     """Better than whom? With one baseline it is named."""
     base = np.linspace(0.5, 0.9, 20)
     scores = scores_of({"base": base, "up": base + 0.02, "down": base - 0.02})
@@ -79,7 +79,7 @@ def test_of_all_pairs_no_direction_is_counted() -> None:
     assert count_findings(paired_tests(pairs, "base", all_pairs=True)).endswith("1 where mean and ranks disagree.")
 
 
-def test_a_method_s_name_is_no_argument_of_latex() -> None:
+def test_latex_does_not_read_a_method_name_as_an_argument() -> None:
     r"""Behind a row's end LaTeX takes [x] for a length and * for a starred command."""
     base = np.linspace(0.5, 0.9, 12)
     scores = scores_of({"[12]": base, "*ours*": base + 0.02, "nnU-Net [13]": base})
@@ -88,7 +88,7 @@ def test_a_method_s_name_is_no_argument_of_latex() -> None:
     assert {"{}[12]", "{}*ours*", "nnU-Net [13]"} <= set(rows)
 
 
-def test_the_ranking_marks_pairs_whose_means_favour_the_other_method() -> None:
+def test_the_ranking_marks_pairs_with_opposite_means() -> None:
     ranking = rank(scores_of(usually_better()))
     assert [pair[:2] for pair in ranking.disagreements] == [("B", "C")]
     assert ranking.disagree(0, 1) and ranking.disagree(1, 0)
@@ -101,7 +101,7 @@ def test_the_ranking_marks_pairs_whose_means_favour_the_other_method() -> None:
     assert not rank(scores_of({"A": clear + 0.05, "B": clear})).disagreements
 
 
-def test_equal_means_with_failures_are_marked_as_often_as_the_mean_disagrees() -> None:
+def test_a_mean_that_disagrees_with_the_ranks_is_marked() -> None:
     """10 % failures, true means equal: ranks find the usually better method, the mean is a coin."""
     random = np.random.default_rng(0)
     found = []
@@ -116,7 +116,7 @@ def test_equal_means_with_failures_are_marked_as_often_as_the_mean_disagrees() -
     assert len(found) > 10 and set(found) == {BETTER, DISAGREE}
 
 
-def test_the_primary_endpoint_is_one_family_and_the_rest_is_exploratory() -> None:
+def test_the_primary_endpoint_is_one_family_and_other_scores_are_exploratory() -> None:
     random = np.random.default_rng(1)
     base = random.beta(8, 2, 20)
     gains = {"A": 0.0, "B": 0.02}
@@ -142,7 +142,7 @@ def test_the_primary_endpoint_is_one_family_and_the_rest_is_exploratory() -> Non
     assert set(of_grade.loc[of_grade["family"] == "primary", "stratum"]) == {"all"}, "grades are exploratory"
 
 
-def test_one_training_against_several_seeds_errs_in_5_percent() -> None:
+def test_the_test_of_one_training_against_several_seeds_errs_in_5_percent() -> None:
     """A single training has a seed variance too: that of the other method's seeds stands for it."""
     random = np.random.default_rng(2)
     for units, scatter in itertools.product((10, 50), (0.009, 0.045)):
@@ -161,7 +161,7 @@ def test_one_training_against_several_seeds_errs_in_5_percent() -> None:
         assert covered / REPETITIONS >= 0.95 - THREE_DEVIATIONS, (units, scatter)
 
 
-def test_the_variance_of_one_training_by_hand() -> None:
+def test_the_variance_of_one_training_equals_the_value_computed_by_hand() -> None:
     """Two seeds whose means differ by .2, one training, no other scatter: error² = .02 (1/2 + 1)."""
     of_unit = np.linspace(0.1, 0.9, 12)
     seeded, single = np.array([of_unit - 0.1, of_unit + 0.1]), of_unit[None] - 0.05
@@ -177,7 +177,7 @@ def test_the_variance_of_one_training_by_hand() -> None:
     assert set(paired_tests(both, "B")["test"]) == {ONE_TRAINING}
 
 
-def test_a_case_that_dominates_a_mean_is_named() -> None:
+def test_a_note_names_a_case_that_dominates_a_mean() -> None:
     values = np.full(20, 0.94) + np.linspace(-0.02, 0.02, 20)
     one = values.copy()
     one[7] = 0.0
@@ -200,7 +200,7 @@ def test_a_case_that_dominates_a_mean_is_named() -> None:
     assert summarise(scores_of({"B": three})).iloc[0]["dominated_by"] == "", "three of twenty are no exception"
 
 
-def test_intervals_of_seeds_stay_inside_the_range_of_the_score() -> None:
+def test_seed_intervals_stay_inside_the_range_of_the_score() -> None:
     random = np.random.default_rng(3)
     for score in (TABLE_1[0], HD95, FURTHER[-1]):
         near_the_end = random.beta(40, 1, (3, 12)) if score.high == 1 else random.exponential(1, (3, 12))

@@ -23,7 +23,7 @@ DISTRIBUTIONS: dict[str, tuple[Draw, float, float, float]] = {
 
 @pytest.mark.parametrize("number", [10, 20])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_mean_s_interval_covers_it(name: str, number: int) -> None:
+def test_the_interval_of_the_mean_covers_the_true_mean(name: str, number: int) -> None:
     """At least .93 where it says .95."""
     draw, mean, least, most = DISTRIBUTIONS[name]
     random = np.random.default_rng(number)
@@ -33,7 +33,7 @@ def test_the_mean_s_interval_covers_it(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 1), (0, np.inf), (-1, 1), (1, 3)])
-def test_the_mean_s_interval_never_leaves_the_range(least: float, most: float) -> None:
+def test_the_interval_of_the_mean_stays_inside_the_range(least: float, most: float) -> None:
     """Random scores with outliers, ties, ends of the range, and constants."""
     random = np.random.default_rng(1)
     end = most if np.isfinite(most) else 400.0
@@ -59,7 +59,7 @@ def missed_case() -> dict[str, tuple[np.ndarray, float, float]]:
     }
 
 
-def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
+def test_one_missed_case_of_twenty_keeps_the_interval_narrow() -> None:
     """By hand: t_19 = 2.093 times the standard error, on the logit or the logarithm.
 
     Half of HD95's interval is more than the mean, so that the factor between them is e times their ratio. BCa's
@@ -84,7 +84,7 @@ def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.999, 1.001, 6.5, 40.0])
-def test_no_upper_end_explodes(ratio: float) -> None:
+def test_the_upper_end_of_an_interval_is_bounded(ratio: float) -> None:
     """With a half width of so many means: up to the mean exp(half / mean), beyond at most e times the half width.
 
     Seeds whose mean HD95 is 10 and 30 mm have a half width of 127 mm. Without the bound the interval ends at 11,000.
@@ -96,13 +96,13 @@ def test_no_upper_end_explodes(ratio: float) -> None:
     assert bounded_interval(23, 20 * ratio, 3) == pytest.approx((low + 3, high + 3)), "from another lower end"
 
 
-def test_the_mean_s_interval_is_the_t_interval_of_many_normal_values() -> None:
+def test_the_interval_of_many_normal_values_equals_the_t_interval() -> None:
     values = np.random.default_rng(2).normal(0, 1, 400)
     half = stats.t.ppf(0.975, 399) * values.std(ddof=1) / 20
     np.testing.assert_allclose(mean_interval(values), values.mean() + np.array([-half, half]))
 
 
-def test_intervals_of_nothing_to_estimate() -> None:
+def test_constant_values_have_intervals_without_width_and_few_values_have_none() -> None:
     assert mean_interval(np.full(30, 0.7)) == pytest.approx((0.7, 0.7)), "no spread, no width"
     assert mean_interval(np.ones(12), 0, 1) == (1, 1) and mean_interval(np.zeros(12), 0, np.inf) == (0, 0)
     for few in (0, 1, FEWEST - 1):
@@ -110,7 +110,7 @@ def test_intervals_of_nothing_to_estimate() -> None:
 
 
 @pytest.mark.parametrize("number", [10, 11, 20, 57])
-def test_the_median_s_interval_is_the_sign_test_s(number: int) -> None:
+def test_the_interval_of_the_median_equals_that_of_the_sign_test(number: int) -> None:
     """The ends are the outermost values that a sign test does not reject."""
     values = np.random.default_rng(3).permutation(np.arange(float(number)))
     low, high = median_interval(values)

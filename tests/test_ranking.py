@@ -23,7 +23,7 @@ NAN = np.nan
 REPETITIONS = 60
 
 
-def test_ranks_by_hand() -> None:
+def test_ranks_equal_values_computed_by_hand() -> None:
     """Dice is good high, HD95 low; equal ones share a rank; undefined is last, and where all are, all are equal."""
     rows = [  # Dice and HD95 of A, B, C in three cases
         ("c0", (0.9, 0.8, 0.7), (3.0, 2.0, 1.0)),  # 1 2 3 and 3 2 1
@@ -56,7 +56,7 @@ def of_dice(values: dict[str, np.ndarray]) -> pd.DataFrame:
     )
 
 
-def test_a_clear_winner_takes_the_first_place_and_equals_take_both_others() -> None:
+def test_a_clear_winner_has_rank_1_and_equal_methods_share_both_other_ranks() -> None:
     random = np.random.default_rng(0)
     base = random.normal(0.7, 0.1, 60)
     gains = {"A": 0.0, "B": 0.05, "C": 0.0}
@@ -70,14 +70,14 @@ def test_a_clear_winner_takes_the_first_place_and_equals_take_both_others() -> N
     assert (found.intervals[:, 0] <= found.mean_ranks).all() and (found.mean_ranks <= found.intervals[:, 1]).all()
 
 
-def test_a_place_of_equals_is_shared() -> None:
+def test_equal_methods_share_a_rank() -> None:
     same = np.linspace(0.2, 0.9, 12)
     found = rank(of_dice({"A": same, "B": same, "C": same - 0.1}))
     np.testing.assert_allclose(found.places, [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
     assert found.p_holm[0, 1] == 1
 
 
-def test_a_rank_that_one_seed_won_is_not_significant() -> None:
+def test_a_rank_due_to_one_seed_is_not_significant() -> None:
     random = np.random.default_rng(1)
     base = random.normal(0.7, 0.1, 60)
     for gains, found in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
@@ -92,7 +92,7 @@ def test_a_rank_that_one_seed_won_is_not_significant() -> None:
 
 
 @pytest.mark.parametrize("seeds", [(3, 1), (3, 3)])
-def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> None:
+def test_ranks_of_equal_trainers_with_seeds_do_not_differ_significantly(seeds: tuple[int, int]) -> None:
     """Seeds scatter more than the noise of cases: by their ranks alone, three tenths of these pairs differ."""
     random = np.random.default_rng(0)
     wrong = by_ranks = 0
@@ -110,7 +110,7 @@ def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> 
     assert by_ranks / REPETITIONS > 0.15, "the ranks alone do not suffice"
 
 
-def test_seeds_of_one_rank_whose_scores_scatter_are_not_significant() -> None:
+def test_equal_ranks_of_all_seeds_are_not_significant_if_the_scores_scatter() -> None:
     """All seeds of A rank before B in every case, by .01 to .09: p of the scores, with 2 degrees, is above .05."""
     base = np.linspace(0.5, 0.8, 20)
     scattered, alike = (
@@ -131,7 +131,7 @@ def with_seeds(trainings: dict[str, list[np.ndarray]]) -> pd.DataFrame:
     )
 
 
-def test_the_ranking_as_text_and_as_a_picture() -> None:
+def test_the_ranking_is_written_as_text_and_as_a_picture() -> None:
     same = np.linspace(0.2, 0.9, 12)
     ranking = rank(of_dice({"A|1": same, "B": same - 0.05, "C": same - 0.1}))
     lines = ranking_markdown(ranking).splitlines()
@@ -152,7 +152,7 @@ def counted(method: str, tp: int, fp: int, fn: int, **more: object) -> dict[str,
     return {"method": method, "region": "core", "TP": tp, "FP": fp, "FN": fn, **more}
 
 
-def test_missed_and_false_regions_are_counted() -> None:
+def test_the_ranking_counts_missed_and_false_regions() -> None:
     scores = pd.DataFrame([
         counted("A", 5, 0, 0, case="a"), counted("A", 0, 0, 3, case="b"), counted("A", 0, 2, 3, case="c"),
         counted("A", 0, 1, 0, case="d"), counted("A", 0, 0, 0, case="e"),
@@ -167,7 +167,7 @@ def test_missed_and_false_regions_are_counted() -> None:
 
 
 @pytest.mark.parametrize("spread", [False, True])
-def test_the_spread_is_shown_where_it_is_asked_for(spread: bool, tmp_path: Path) -> None:
+def test_the_table_shows_the_spread_only_on_request(spread: bool, tmp_path: Path) -> None:
     scores = scores_of({"A": [0.1, 0.2, 0.3, 0.4, 0.5], "B": [0.5]})
     table = build_table("T", summarise(scores), paired_tests(scores, "A"), TABLE_1, REGIONS, spread=spread)
     text = markdown(table)

@@ -159,7 +159,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folders / "nnUNet_results" / NAME / "comparison__2d" / "report.html"
 
 
-def test_the_page_is_one_file_that_loads_nothing(page: Path) -> None:
+def test_the_page_is_one_file_that_loads_no_other_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", text)
     assert addresses and all(address.startswith("data:") for address in addresses)
@@ -199,7 +199,7 @@ def with_script(page: Path, script: str, copy: Path) -> Path:
     return copy
 
 
-def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -> None:
+def test_a_real_browser_shows_the_slices_and_handles_input(page: Path, tmp_path: Path) -> None:
     shutil.copytree(page.parent / "report_cases", tmp_path / "report_cases")
     result = open_in_browser(with_script(page, PROBE, tmp_path / "probed.html"), tmp_path)
     assert result["said"] == [], "no script failed"
@@ -253,7 +253,7 @@ def folders_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_report_fits_a_phone_and_a_screen(folders_page: Path, width: int, tmp_path: Path) -> None:
+def test_the_report_fits_phone_and_desktop_screens(folders_page: Path, width: int, tmp_path: Path) -> None:
     """The page itself never moves sideways; its conclusion comes first, and no number is broken across lines."""
     probed = with_script(folders_page, LAYOUT, tmp_path / "probed.html")
     frame = tmp_path / "frame.html"

@@ -46,7 +46,7 @@ def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
         ("spread", "is not TOML: .*Write each setting as"),
     ],
 )
-def test_a_file_that_breaks_a_rule_is_refused_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_of_bad_settings_names_the_file(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(text)
     with pytest.raises(InputError, match=f"settings.toml.*{said}"):
