@@ -254,7 +254,7 @@ def python() -> str:
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Prepare dataset 3: three simulated patients, three folds, a tiny segmentor, the trainers of tests/grid_trainers."""
+    """Prepare dataset 3: three simulated patients in three folds, a tiny segmentor, and tests/grid_trainers."""
     folder = tmp_path_factory.mktemp("small_dataset")
     release = simulate_release(folder, cases=3, seed=1)
     run = Commands(folder)

@@ -1,4 +1,4 @@
-"""F1 of lesions and panoptic quality, on components whose overlaps are known."""
+"""F1 of lesions and panoptic quality, for components with known overlaps."""
 
 import math
 
@@ -38,7 +38,7 @@ def test_panoptic_quality_of_missed_or_absent_lesions_follows_the_policy() -> No
 
 @pytest.mark.parametrize("rule", [GLIOMA, METASTASES, NEWEST])
 def test_panoptic_quality_neither_grows_nor_merges_components(rule) -> None:  # type: ignore[no-untyped-def]
-    """Under the rule for gliomas two of the lesions are one; PQ matches 2 of 3 and 3 components in any case."""
+    """The glioma rule merges two of the lesions. PQ always matches 2 of 3 and 3 components."""
     scores = scored(cuboids(NEAR, FAR, ELSEWHERE), cuboids(NEAR, NEXT, FAR), rule)
     assert (scores["PQ"], scores["SQ"], scores["RQ"]) == pytest.approx((4 / 6, 1, 4 / 6))
     lesions = 2 if rule is GLIOMA else 3

@@ -1,4 +1,4 @@
-"""Equivalence and non-inferiority within a margin: by hand, against statsmodels, by simulation, and in `compare`."""
+"""Equivalence and non-inferiority within a margin: by hand, with statsmodels, by simulation, and in `compare`."""
 
 from pathlib import Path
 
@@ -38,15 +38,15 @@ def with_equivalence(ours: np.ndarray, theirs: np.ndarray, margin: float = MARGI
 
 
 def test_two_one_sided_tests_equal_values_computed_by_hand() -> None:
-    """Differences .00, .01, .02 and .01: mean .01, variance .0002 / 3, error .0040825; three degrees of freedom."""
-    found = estimate(np.array([[0.5, 0.51, 0.52, 0.51]]), np.full((1, 4), 0.5))
-    assert found.error == pytest.approx(np.sqrt(0.0002 / 3 / 4))
+    """Differences .00, .01, .02, .01: mean .01, variance .0002 / 3, error .0040825, three degrees of freedom."""
+    result = estimate(np.array([[0.5, 0.51, 0.52, 0.51]]), np.full((1, 4), 0.5))
+    assert result.error == pytest.approx(np.sqrt(0.0002 / 3 / 4))
     # (.03 - .01) / .0040825 = 4.899 and (.03 + .01) / .0040825 = 9.798; the larger p is that of 4.899
     # P(T_3 > t) = 1/2 - (θ + sin θ cos θ) / π with tan θ = t / √3, here t / √3 = √8
     angle = np.arctan(np.sqrt(8))
     p = 0.5 - (angle + np.sin(angle) * np.cos(angle)) / np.pi
-    assert equivalence_p(found.mean, found.error, found.freedom, 0.03) == pytest.approx(p)
-    assert p_above(found.mean + 0.03, found.error, found.freedom) < p
+    assert equivalence_p(result.mean, result.error, result.freedom, 0.03) == pytest.approx(p)
+    assert p_above(result.mean + 0.03, result.error, result.freedom) < p
 
 
 @pytest.mark.parametrize("shift", [-0.015, 0.0, 0.01, 0.05])
@@ -64,9 +64,9 @@ def test_the_equivalence_p_equals_that_of_statsmodels(shift: float) -> None:
 def test_p_is_below_5_percent_if_the_90_percent_interval_lies_within_the_margin() -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
-        found = estimate(random.normal(random.uniform(-0.03, 0.03), 0.04, (1, 20)))
-        low, high = found.interval(confidence=0.9)
-        p = equivalence_p(found.mean, found.error, found.freedom, MARGIN)
+        result = estimate(random.normal(random.uniform(-0.03, 0.03), 0.04, (1, 20)))
+        low, high = result.interval(confidence=0.9)
+        p = equivalence_p(result.mean, result.error, result.freedom, MARGIN)
         assert (p < 0.05) == (-MARGIN < low and high < MARGIN)
 
 
@@ -80,7 +80,7 @@ def test_certain_differences_are_decided_and_undefined_differences_are_not() -> 
 
 @pytest.mark.parametrize("scatter", [(0.0, 0.05), (0.01, 0.05)])
 def test_the_equivalence_test_errs_in_5_percent_at_the_margin(scatter: tuple[float, float]) -> None:
-    """At a true difference of the margin the test errs in 5 % at most, of units alone and of seeds and units."""
+    """If the true difference equals the margin, the test errs in 5 % at most, over units and over seeds and units."""
     random = np.random.default_rng(1)
     of_seed, of_unit = scatter
     seeds = 3 if of_seed else 1
@@ -88,15 +88,15 @@ def test_the_equivalence_test_errs_in_5_percent_at_the_margin(scatter: tuple[flo
     errors = 0
     for _ in range(repetitions):
         ours = MARGIN + random.normal(0, of_seed, (seeds, 1)) + random.normal(0, of_unit / 3, 50)
-        found = estimate(ours, random.normal(0, of_seed, (seeds, 1)) + np.zeros(50))
-        errors += float(equivalence_p(found.mean, found.error, found.freedom, MARGIN)) < 0.05
+        result = estimate(ours, random.normal(0, of_seed, (seeds, 1)) + np.zeros(50))
+        errors += float(equivalence_p(result.mean, result.error, result.freedom, MARGIN)) < 0.05
     assert errors / repetitions <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / repetitions)
     if not of_seed:
         assert errors / repetitions >= 0.05 - 3 * np.sqrt(0.05 * 0.95 / repetitions), "nor is it too strict"
 
 
 @pytest.mark.parametrize(
-    ("shift", "spread", "verdict", "said"),
+    ("shift", "spread", "verdict", "sentence"),
     [
         (0.002, 0.02, AS_GOOD, "as good as B within 0.02 Dice in whole tumor (90 % interval "),
         (0.05, 0.02, NOT_WORSE, "not worse than B by more than 0.02 Dice in whole tumor (90 % interval +0.0"),
@@ -104,14 +104,14 @@ def test_the_equivalence_test_errs_in_5_percent_at_the_margin(scatter: tuple[flo
         (0.0, 0.2, NOT_SHOWN, "is not shown to be as good as B within 0.02 Dice"),
     ],
 )
-def test_every_verdict_has_its_sentence(shift: float, spread: float, verdict: str, said: str) -> None:
+def test_every_verdict_has_its_sentence(shift: float, spread: float, verdict: str, sentence: str) -> None:
     random = np.random.default_rng(5)
     theirs = random.uniform(0.4, 0.6, 30)
     noise = random.normal(0, 1, 30)
     tests = with_equivalence(theirs + shift + spread * (noise - noise.mean()) / noise.std(), theirs)
     primary = tests[tests["family"] == "primary"]
     assert set(primary["equivalence"]) == {verdict}
-    assert said in sentences(tests, REGIONS)[0]
+    assert sentence in sentences(tests, REGIONS)[0]
     assert equivalence_notes(tests) == [
         "Equivalence within a margin of 0.02 (two one-sided t-tests with Holm's correction over the primary endpoint, "
         f"and the 90 % interval): Dice of A against B is {verdict}: {', '.join(REGIONS)}."
@@ -156,7 +156,7 @@ def test_fewer_than_ten_units_give_no_verdict_of_equivalence() -> None:
 
 
 def test_equivalence_respects_scores_whose_low_values_are_better() -> None:
-    """Of errors between 0 and 1 a method with more of them is worse."""
+    """If a score is an error between 0 and 1, a method with higher values is worse."""
     error = DICE.__class__("Dice", "Error", higher_is_better=False)
     theirs = np.full(20, 0.3) + np.linspace(-0.01, 0.01, 20) ** 2
     for ours, verdict in ((theirs - 0.1 + np.linspace(0, 0.001, 20), NOT_WORSE), (theirs + 0.1, NOT_SHOWN)):

@@ -1,4 +1,4 @@
-"""`compare` from end to end, on validations and folders made by hand."""
+"""`compare` from end to end, with validations and folders made by hand."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def validated(nnunet_folders: Path) -> Path:
 
 @pytest.fixture
 def tables_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures and the report, which take seconds and which other tests look at."""
+    """Skip the pictures and the report, which take seconds and have their own tests."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
         monkeypatch.setattr(figures, name, lambda *_: [])
     monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
@@ -147,7 +147,7 @@ def test_seeds_of_different_plans_are_not_averaged(validated: Path) -> None:
 
 @pytest.mark.usefixtures("tables_only")
 def test_seeds_of_a_trainer_are_averaged_per_case_and_have_separate_rows_on_request(validated: Path) -> None:
-    """Case b: the seeds reach Dice 1 and 16 / 72 of the whole tumour, UNet 1."""
+    """In case b, the seeds reach Dice 1 and 16 / 72 of the whole tumour, and UNet reaches 1."""
     for seed, prediction in ((0, cubes(2, 1)), (3, cubes(4, 1))):
         validate(validated, f"Net_seed{seed}__SegANPlans__2d", 0, {"a": PERFECT})
         validate(validated, f"Net_seed{seed}__SegANPlans__2d", 1, {"b": (cubes(2, 1), prediction)})
@@ -229,7 +229,7 @@ def test_a_note_about_few_units_calls_them_patients(validated: Path) -> None:
 
 
 def bad_folder(tmp_path: Path, prediction: np.ndarray, spacing: tuple[int, ...] = (1, 1, 1)) -> Folders:
-    """One good reference `a`, one prediction of it."""
+    """Return a folder with one correct reference `a` and one prediction of it."""
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2)})
     folder = write_folder(tmp_path / "bad", {})
     write_volume(folder / "a.mha", prediction, spacing)

@@ -1,4 +1,4 @@
-"""Lesion-wise scores of volumes made by hand; every value follows from geometry."""
+"""Lesion-wise scores of volumes made by hand. Every value follows from geometry."""
 
 import json
 import math
@@ -155,12 +155,12 @@ def test_parts_of_masks_are_scored_like_separate_masks() -> None:
     for spacing, share in (((3, 0.8, 0.5), 0.04), ((1, 1, 1), 0.005)):
         predicted, true = (binary_dilation(random.random((24, 20, 18)) < share) for _ in range(2))
         whole = MaskPair(predicted, true, spacing)
-        found = components(whole.prediction, whole.reference, NEWEST)
-        numbers = found.predicted[tuple(whole.voxels[0].T)], found.lesions[tuple(whole.voxels[1].T)]
-        assert found.lesions.max() > 5
-        for lesion in range(1, 1 + found.lesions.max()):
-            members = list(random.choice(found.predicted.max(), 3, replace=False) + 1)
-            own = MaskPair(np.isin(found.predicted, members), found.lesions == lesion, spacing)
+        parts = components(whole.prediction, whole.reference, NEWEST)
+        numbers = parts.predicted[tuple(whole.voxels[0].T)], parts.lesions[tuple(whole.voxels[1].T)]
+        assert parts.lesions.max() > 5
+        for lesion in range(1, 1 + parts.lesions.max()):
+            members = list(random.choice(parts.predicted.max(), 3, replace=False) + 1)
+            own = MaskPair(np.isin(parts.predicted, members), parts.lesions == lesion, spacing)
             part = Part(np.isin(numbers[0], members), numbers[1] == lesion)
             for definition in HD95_WORDS:
                 measures = Measures(definition, (0.5, 2, 5))
@@ -177,9 +177,9 @@ def test_lesions_of_single_slices_are_scored() -> None:
 def test_the_release_of_a_dataset_selects_the_lesion_rules(tmp_path: Path) -> None:
     volumes = {"a": cuboids(NEAR, FAR).astype(np.uint8)}
     truth, other = write_folder(tmp_path / "truth", volumes), write_folder(tmp_path / "other", volumes)
-    said = json.loads((other / "dataset.json").read_text())
+    description = json.loads((other / "dataset.json").read_text())
     for release, expected in (("brats2023-met", "BraTS 2023 MET"), ("brats2013", "")):
-        (other / "dataset.json").write_text(json.dumps({**said, "brats_release": release}))
+        (other / "dataset.json").write_text(json.dumps({**description, "brats_release": release}))
         settings = Settings(measures=Measures(lesions=Lesions.AUTO))
         compare(output=tmp_path / release, folders=Folders({"Other": other}, truth), settings=settings)
         table = tmp_path / release / "lesion_scores.md"

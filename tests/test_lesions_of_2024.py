@@ -132,7 +132,7 @@ def test_components_are_numbered_by_x_first() -> None:
 
 
 def bar(with_core: bool) -> np.ndarray:
-    """Two cubes of enhancing tumour; a bar of non-enhancing core joins them, or ends before the second."""
+    """Return two cubes of enhancing tumour and a bar of non-enhancing core that joins them or ends before one."""
     labels = np.zeros((12, 12, 40), np.uint8)
     labels[2:7, 2:7, 2 : 32 if with_core else 24] = 1
     labels[2:7, 2:7, 2:7] = labels[2:7, 2:7, 27:32] = 3

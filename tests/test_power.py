@@ -1,4 +1,4 @@
-"""The power of a study, against closed forms and the tests that `compare` uses; and a plan from a pilot."""
+"""The power of a study equals closed forms and the tests of `compare`, and a pilot gives a plan."""
 
 import itertools
 from pathlib import Path
@@ -40,7 +40,7 @@ def power_of(population: Population, goal: Goal, seeds: int, alpha: float = 0.05
 
 
 def tost_power(number: int, sd: float, margin: float, alpha: float) -> float:
-    """The integral over s of P(-m + t s/√n < mean < m - t s/√n), for a true difference of 0."""
+    """Return the integral over s of P(-m + t s/√n < mean < m - t s/√n), for a true difference of 0."""
     freedom, quantile, error = number - 1, stats.t.ppf(1 - alpha, number - 1), sd / np.sqrt(number)
 
     def integrand(ratio: float) -> float:  # ratio: s / sd, whose square times the freedom is chi-squared
@@ -53,50 +53,50 @@ def tost_power(number: int, sd: float, margin: float, alpha: float) -> float:
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
 def test_the_power_without_seed_variance_equals_that_of_the_paired_t_test(alpha: float) -> None:
-    found = power_of(Population(0.05, 0.0), Goal(DIFFERENCE, 0.02), 2, alpha)
+    powers = power_of(Population(0.05, 0.0), Goal(DIFFERENCE, 0.02), 2, alpha)
     expected = [TTestPower().power(0.4, number, alpha, alternative="two-sided") for number in SIZES]
-    np.testing.assert_allclose(found, expected, atol=MONTE_CARLO)
+    np.testing.assert_allclose(powers, expected, atol=MONTE_CARLO)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
 def test_the_power_of_equivalence_equals_the_closed_form(alpha: float) -> None:
     for seeds in (1, 3):
-        found = power_of(Population(0.05, 0.0), Goal(EQUIVALENCE, 0.025), seeds, alpha)
+        powers = power_of(Population(0.05, 0.0), Goal(EQUIVALENCE, 0.025), seeds, alpha)
         expected = [tost_power(number, 0.05, 0.025, alpha) for number in SIZES]
-        np.testing.assert_allclose(found, expected, atol=MONTE_CARLO)
+        np.testing.assert_allclose(powers, expected, atol=MONTE_CARLO)
     assert expected[0] < 0.1 < 0.9 < expected[-1], "the sizes span what there is to see"
 
 
 def test_wilcoxon_needs_a_twentieth_more_patients_for_normal_differences() -> None:
-    """Its asymptotic efficiency against the t-test is 3 / π."""
-    found = power_of(Population(0.05), Goal(DIFFERENCE, 0.02), 1)
+    """The asymptotic relative efficiency of the Wilcoxon test against the t-test is 3 / π."""
+    powers = power_of(Population(0.05), Goal(DIFFERENCE, 0.02), 1)
     expected = [TTestPower().power(0.4, number * 3 / np.pi, 0.05, alternative="two-sided") for number in SIZES]
-    np.testing.assert_allclose(found, expected, atol=0.02 + MONTE_CARLO)
+    np.testing.assert_allclose(powers, expected, atol=0.02 + MONTE_CARLO)
 
 
 def test_the_power_with_only_seed_variance_equals_that_of_a_two_sample_test() -> None:
-    """Where all patients are alike, two methods of S seeds are compared by Welch's t-test of their means."""
+    """If all patients are equal, Welch's t-test compares the seed means of two methods with S seeds."""
     random = np.random.default_rng(0)
     for seeds in (3, 8):
-        found = power_of(Population(1e-9, 0.02), Goal(DIFFERENCE, 0.04), seeds)[0]
+        powers = power_of(Population(1e-9, 0.02), Goal(DIFFERENCE, 0.04), seeds)[0]
         ours, theirs = random.normal(0.04, 0.02, (20_000, seeds)), random.normal(0, 0.02, (20_000, seeds))
         welch = stats.ttest_ind(ours, theirs, axis=1, equal_var=False)
-        assert found == pytest.approx(np.mean((welch.pvalue < 0.05) & (welch.statistic > 0)), abs=MONTE_CARLO + 0.005)
+        assert powers == pytest.approx(np.mean((welch.pvalue < 0.05) & (welch.statistic > 0)), abs=MONTE_CARLO + 0.005)
 
 
 def test_simulated_statistics_equal_those_of_compare() -> None:
-    """Seeds that shift all patients alike give the mean, error and freedom of `estimate`."""
+    """If seeds shift all patients equally, mean, error and degrees of freedom equal those of `estimate`."""
     random = np.random.default_rng(1)
     units = random.normal(0, 0.05, (3, 12))
     studies = Studies.of(units, 4, 0.01, np.random.default_rng(5))
     shifts = np.random.default_rng(5).normal(0, 0.01, (2, 3, 4))
     for row in range(3):
-        found = estimate(units[row] + shifts[0, row][:, None], shifts[1, row][:, None] + np.zeros(12))
-        assert studies.mean[row] == pytest.approx(found.mean)
-        assert studies.error[row] == pytest.approx(found.error)
-        assert np.asarray(studies.freedom)[row] == pytest.approx(found.freedom)
+        result = estimate(units[row] + shifts[0, row][:, None], shifts[1, row][:, None] + np.zeros(12))
+        assert studies.mean[row] == pytest.approx(result.mean)
+        assert studies.error[row] == pytest.approx(result.error)
+        assert np.asarray(studies.freedom)[row] == pytest.approx(result.freedom)
         shown = studies.shown(Goal(EQUIVALENCE, 0.03), 0.05)[row]
-        assert shown == (equivalence_p(found.mean, found.error, found.freedom, 0.03) < 0.05)
+        assert shown == (equivalence_p(result.mean, result.error, result.freedom, 0.03) < 0.05)
 
 
 @pytest.mark.parametrize("number", [5, 10, 30, 50, 60, 200])
@@ -119,10 +119,10 @@ def test_a_population_centres_the_pilot_and_keeps_its_spread_and_shape() -> None
     pilot = np.array([0.0, 0.0, 0.0, 0.0, 0.1])
     population = population_of(pilot)
     assert population.sd == pytest.approx(pilot.std(ddof=1))
-    drawn = population.draw(np.random.default_rng(0), 1000, 100)
-    assert (drawn.mean(), drawn.std()) == (pytest.approx(0, abs=1e-3), pytest.approx(population.sd, rel=0.01))
+    sample = population.draw(np.random.default_rng(0), 1000, 100)
+    assert (sample.mean(), sample.std()) == (pytest.approx(0, abs=1e-3), pytest.approx(population.sd, rel=0.01))
     width = 1.06 * 5**-0.2  # of the noise that smooths, which has no skew
-    assert stats.skew(drawn.ravel()) == pytest.approx(stats.skew(pilot) / (1 + width**2) ** 1.5, rel=0.05)
+    assert stats.skew(sample.ravel()) == pytest.approx(stats.skew(pilot) / (1 + width**2) ** 1.5, rel=0.05)
 
 
 def test_small_pilots_with_equal_spread_give_similar_plans() -> None:
@@ -145,7 +145,7 @@ def test_the_number_of_patients_reaches_the_requested_power() -> None:
 
 
 def pilot_file(folder: Path, seeds: bool = False, patients: int = 30) -> Path:
-    """cases.csv of A and B with differences of a standard deviation of .05 (whole) and .08 (core)."""
+    """Write cases.csv of A and B. Their differences have standard deviations of .05 (whole) and .08 (core)."""
     random = np.random.default_rng(4)
     rows = []
     for region, sd in (("whole", 0.05), ("core", 0.08)):
@@ -200,7 +200,7 @@ def test_a_plan_lists_trainings_hours_and_assumptions(tmp_path: Path) -> None:
 
 
 def test_a_plan_agrees_with_the_power_of_the_t_test(tmp_path: Path) -> None:
-    """Normal differences of a standard deviation of .06: what solves the power of the t-test, by 3 / π."""
+    """For normal differences with a standard deviation of .06, the size solves the power of the t-test, times π / 3."""
     plan = planning.plan(sd=0.06, questions=planning.Questions(differences=[0.01, 0.02, 0.05]))
     exact = [TTestPower().solve_power(size / 0.06, power=0.8, alpha=0.05) * np.pi / 3 for size in (0.01, 0.02, 0.05)]
     np.testing.assert_allclose(plan.table["patients"][:3].astype(float), exact, rtol=0.04, atol=1)

@@ -1,4 +1,4 @@
-"""Protocols: which definitions each has, which one a release takes, and what stands below the tables."""
+"""Protocols: their definitions, the protocol of each release, and the notes below the tables."""
 
 import json
 from pathlib import Path
@@ -55,10 +55,10 @@ def test_every_lesion_rule_belongs_to_a_protocol() -> None:
 
 
 def test_an_option_overrides_a_single_definition_of_a_protocol() -> None:
-    asked = resolve("brats2023-met", "", EmptyPolicy.BRATS, Measures(Hd95.POOLED, (2,), Lesions.AUTO))
-    assert asked.policy is EmptyPolicy.BRATS
-    assert asked.measures == Measures(Hd95.POOLED, (2,), Lesions.BRATS_2023_MET)
-    assert asked.describe() == "Protocol brats2023-met (BraTS 2023 MET), but for empty brats, hd95 pooled."
+    resolved = resolve("brats2023-met", "", EmptyPolicy.BRATS, Measures(Hd95.POOLED, (2,), Lesions.AUTO))
+    assert resolved.policy is EmptyPolicy.BRATS
+    assert resolved.measures == Measures(Hd95.POOLED, (2,), Lesions.BRATS_2023_MET)
+    assert resolved.describe() == "Protocol brats2023-met (BraTS 2023 MET), but for empty brats, hd95 pooled."
     of_2026 = resolve(AUTO, "brats2023-gli", EmptyPolicy.AUTO, Measures(Hd95.AUTO, lesions=Lesions.BRATS_2026))
     assert (of_2026.measures.hd95, of_2026.measures.nsd_by_mask) == (Hd95.POOLED, True)
     assert of_2026.describe().endswith("but for lesions 2026, hd95 pooled.")

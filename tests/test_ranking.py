@@ -1,4 +1,4 @@
-"""The ranking of many methods, on ranks that are known by hand, and regions that were missed or invented."""
+"""The ranking of many methods with ranks known by hand, and counts of missed and false regions."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ REPETITIONS = 60
 
 
 def test_ranks_equal_values_computed_by_hand() -> None:
-    """Dice is good high, HD95 low; equal ones share a rank; undefined is last, and where all are, all are equal."""
+    """High Dice and low HD95 are good. Equal values share a rank. Undefined values are last, and equal each other."""
     rows = [  # Dice and HD95 of A, B, C in three cases
         ("c0", (0.9, 0.8, 0.7), (3.0, 2.0, 1.0)),  # 1 2 3 and 3 2 1
         ("c1", (0.5, 0.5, 0.4), (NAN, 5.0, NAN)),  # 1.5 1.5 3 and 2.5 1 2.5
@@ -39,16 +39,16 @@ def test_ranks_equal_values_computed_by_hand() -> None:
     np.testing.assert_allclose(ranks.loc["c0"], [2, 2, 2])
     np.testing.assert_allclose(ranks.loc["c1"], [2, 1.25, 2.75])
     np.testing.assert_allclose(ranks.loc["c2"], [2, 2, 2])
-    found = rank(scores)
-    assert list(found.methods) == ["B", "A", "C"]
-    np.testing.assert_allclose(found.mean_ranks, [1.75, 2, 2.25])
+    result = rank(scores)
+    assert list(result.methods) == ["B", "A", "C"]
+    np.testing.assert_allclose(result.mean_ranks, [1.75, 2, 2.25])
     # scans of one patient count once: c0 and c1 together, c2 alone
     patients = unit_ranks(scores.assign(patient=scores["case"].map({"c0": "p", "c1": "p", "c2": "q"})), (DICE, HD95))
     np.testing.assert_allclose(patients.loc["p"], [2, 1.625, 2.375])
 
 
 def of_dice(values: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Scores in one region that are all the same, distances the other way round."""
+    """Return scores of one region. All scores of a case are equal, and distances are reversed."""
     return pd.DataFrame(
         {"method": method, "case": f"c{index:03d}", "region": "whole", "Dice": value, "HD95_mm": 1 - value}
         for method, of_method in values.items()
@@ -60,27 +60,27 @@ def test_a_clear_winner_has_rank_1_and_equal_methods_share_both_other_ranks() ->
     random = np.random.default_rng(0)
     base = random.normal(0.7, 0.1, 60)
     gains = {"A": 0.0, "B": 0.05, "C": 0.0}
-    found = rank(of_dice({name: base + random.normal(gain, 0.02, 60) for name, gain in gains.items()}))
-    assert found.methods[0] == "B"
-    np.testing.assert_allclose(found.places.sum(axis=1), 1)
-    assert found.places[0, 0] == 1
-    assert 0.02 < found.places[1, 2] < 0.98 and found.places[1, 0] == 0
-    assert (found.p_holm[0, 1:] < 0.001).all() and found.p_holm[1, 2] > 0.05
-    np.testing.assert_array_equal(found.p_holm, found.p_holm.T)
-    assert (found.intervals[:, 0] <= found.mean_ranks).all() and (found.mean_ranks <= found.intervals[:, 1]).all()
+    result = rank(of_dice({name: base + random.normal(gain, 0.02, 60) for name, gain in gains.items()}))
+    assert result.methods[0] == "B"
+    np.testing.assert_allclose(result.places.sum(axis=1), 1)
+    assert result.places[0, 0] == 1
+    assert 0.02 < result.places[1, 2] < 0.98 and result.places[1, 0] == 0
+    assert (result.p_holm[0, 1:] < 0.001).all() and result.p_holm[1, 2] > 0.05
+    np.testing.assert_array_equal(result.p_holm, result.p_holm.T)
+    assert (result.intervals[:, 0] <= result.mean_ranks).all() and (result.mean_ranks <= result.intervals[:, 1]).all()
 
 
 def test_equal_methods_share_a_rank() -> None:
     same = np.linspace(0.2, 0.9, 12)
-    found = rank(of_dice({"A": same, "B": same, "C": same - 0.1}))
-    np.testing.assert_allclose(found.places, [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
-    assert found.p_holm[0, 1] == 1
+    result = rank(of_dice({"A": same, "B": same, "C": same - 0.1}))
+    np.testing.assert_allclose(result.places, [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
+    assert result.p_holm[0, 1] == 1
 
 
 def test_a_rank_due_to_one_seed_is_not_significant() -> None:
     random = np.random.default_rng(1)
     base = random.normal(0.7, 0.1, 60)
-    for gains, found in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
+    for gains, is_significant in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
         seeds = {seed: base + gain + random.normal(0, 0.01, 60) for seed, gain in enumerate(gains)}
         of_seeds = [of_dice({"A": values}).assign(seed=seed) for seed, values in seeds.items()]
         others = {name: base + random.normal(0, 0.01, 60) for name in "BC"}
@@ -88,12 +88,12 @@ def test_a_rank_due_to_one_seed_is_not_significant() -> None:
         alone, with_seeds = rank(seed_means(scores)), rank(scores)
         assert alone.methods[0] == with_seeds.methods[0] == "A"
         assert (alone.p_holm[0, 1:] < 0.05).all()
-        assert (with_seeds.p_holm[0, 1:] < 0.05).all() == found
+        assert (with_seeds.p_holm[0, 1:] < 0.05).all() == is_significant
 
 
 @pytest.mark.parametrize("seeds", [(3, 1), (3, 3)])
 def test_ranks_of_equal_trainers_with_seeds_do_not_differ_significantly(seeds: tuple[int, int]) -> None:
-    """Seeds scatter more than the noise of cases: by their ranks alone, three tenths of these pairs differ."""
+    """Seeds vary more than the noise of cases. By their ranks alone, three tenths of these pairs would differ."""
     random = np.random.default_rng(0)
     wrong = by_ranks = 0
     for _ in range(REPETITIONS):
@@ -111,7 +111,7 @@ def test_ranks_of_equal_trainers_with_seeds_do_not_differ_significantly(seeds: t
 
 
 def test_equal_ranks_of_all_seeds_are_not_significant_if_the_scores_scatter() -> None:
-    """All seeds of A rank before B in every case, by .01 to .09: p of the scores, with 2 degrees, is above .05."""
+    """All seeds of A rank before B in every case, by .01 to .09. With 2 degrees, p of the scores is above .05."""
     base = np.linspace(0.5, 0.8, 20)
     scattered, alike = (
         with_seeds({"A": [base + gain for gain in gains], "B": [base]})
@@ -158,8 +158,8 @@ def test_the_ranking_counts_missed_and_false_regions() -> None:
         counted("A", 0, 1, 0, case="d"), counted("A", 0, 0, 0, case="e"),
         *(counted("B", 0, 0, 0, case=case) for case in "abcde"),
     ])  # fmt: skip
-    found = missed_and_false(scores).set_index("method")
-    assert found.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
+    counts = missed_and_false(scores).set_index("method")
+    assert counts.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
     assert missed_note(missed_and_false(scores)).endswith("in cases: A: core 1 of 3 missed, 1 of 2 false.")
     assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No method missed a region")
     seeds = pd.DataFrame([counted("A", 1, 0, 1, case="a", seed=0), counted("A", 0, 0, 2, case="a", seed=1)])

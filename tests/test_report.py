@@ -1,4 +1,4 @@
-"""Pictures, and what the report's viewer and list are given: what is drawn where."""
+"""The content of the pictures and of the data for the report's viewer and case list."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The report in words: its conclusion, what each pair of methods differs in, the ranking; on cubes, by hand."""
+"""The report's sentences: its conclusion, the differences of each pair of methods, and the ranking. Values by hand."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ WHOLE, CORE = 54 / 91, 16 / 35
 
 
 def conclude(folder: Path, predictions: Mapping[str, np.ndarray], cases: int = 12) -> Conclusions:
-    """Compare methods that predict one volume for all cases, whose reference is one volume too."""
+    """Compare methods that each predict one volume for all cases. The references are one volume too."""
     names = [f"c{number}" for number in range(cases)]
     truth = write_folder(folder / "truth", dict.fromkeys(names, TRUTH))
     folders = {name: write_folder(folder / name, dict.fromkeys(names, mask)) for name, mask in predictions.items()}

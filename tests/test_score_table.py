@@ -1,4 +1,4 @@
-"""Table 1 as text: what is bold, what is marked, what is said below, and that LaTeX can read it."""
+"""Table 1 as text: bold values, marks and notes, and valid LaTeX."""
 
 import re
 import shutil

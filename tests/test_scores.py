@@ -1,4 +1,4 @@
-"""Scores of one region, on counts and volumes whose scores follow by hand or from geometry."""
+"""Scores of one region for counts and volumes. Expected values come from hand calculation or geometry."""
 
 import math
 import warnings
@@ -119,7 +119,7 @@ def test_hd95_agrees_with_monai() -> None:
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    """Voxels of 2 x 1 x 3 mm; whole: cube of 4 against 2; core: both empty against one empty, per method."""
+    """Write voxels of 2 x 1 x 3 mm. Whole: a cube of 4 against 2. Core: both masks or one mask empty, per method."""
     spacing_xyz = (3, 1, 2)
     write_volume(tmp_path / "reference.mha", cubes(4), spacing_xyz)
     write_volume(tmp_path / "small.mha", cubes(2), spacing_xyz)

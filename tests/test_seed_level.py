@@ -1,4 +1,4 @@
-"""Seeds as a level of their own, and the probability of a false claim: against drawing, by simulation, by hand."""
+"""Seeds as a second level of variance, and the probability of a false claim: by resampling, simulation and hand."""
 
 from functools import partial
 from itertools import product
@@ -30,7 +30,7 @@ MOSTLY_UNITS, MOSTLY_SEEDS, NEITHER = (0.2, 1.0, 0.5), (1.0, 0.5, 0.5), (0.0, 0.
 def crossed(
     random: np.random.Generator, seeds: int, units: int, scatter: tuple[float, float, float], skewed: bool = False
 ) -> np.ndarray:
-    """Scores (seeds, units) whose true mean is 0; skewed as Dice is, most near the top."""
+    """Return scores (seeds, units) with a true mean of 0. They are skewed like Dice: most values are near the top."""
     of_seed, of_unit, of_both = scatter
     return (
         random.normal(0, of_seed, (seeds, 1))
@@ -47,11 +47,11 @@ def test_the_error_equals_that_of_a_bootstrap_over_seeds_and_units() -> None:
     means = np.zeros(draws)
     for method, sign in ((ours, 1), (theirs, -1)):
         seeds = len(method)
-        drawn = weights(seeds - 1, np.full(seeds, 1 / seeds), draws) / (seeds - 1)
-        means += sign * ((drawn @ method) * units).sum(axis=1)
-    found = estimate(ours, theirs)
-    assert found.mean == pytest.approx(ours.mean() - theirs.mean())
-    assert found.error == pytest.approx(means.std(), rel=0.01)
+        multiplicities = weights(seeds - 1, np.full(seeds, 1 / seeds), draws) / (seeds - 1)
+        means += sign * ((multiplicities @ method) * units).sum(axis=1)
+    result = estimate(ours, theirs)
+    assert result.mean == pytest.approx(ours.mean() - theirs.mean())
+    assert result.error == pytest.approx(means.std(), rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def test_the_interval_over_seeds_and_units_covers_the_mean(
 
 
 @pytest.mark.parametrize("scatter", [MOSTLY_UNITS, MOSTLY_SEEDS])
-def test_the_test_over_seeds_and_units_errs_in_5_percent_without_a_difference(scatter: tuple[float, float, float]) -> None:
+def test_the_test_over_seeds_and_units_errs_in_5_percent_without_a_difference(
+    scatter: tuple[float, float, float],
+) -> None:
     random = np.random.default_rng(1)
     wrong = sum(
         estimate(crossed(random, 3, 20, scatter), crossed(random, 3, 20, scatter)).p() < 0.05
@@ -86,7 +88,7 @@ def test_the_test_over_seeds_and_units_errs_in_5_percent_without_a_difference(sc
 
 
 def seeded_scores(gains: list[float]) -> pd.DataFrame:
-    """B, and A of several seeds, better than B by so much each."""
+    """Return scores of B and of several seeds of A. Each seed is better than B by its gain."""
     random = np.random.default_rng(7)
     base = random.normal(0.7, 0.1, 40)
     regions, columns = ["whole", "core"], [score.column for score in SCORES]
@@ -106,14 +108,14 @@ def seeded_scores(gains: list[float]) -> pd.DataFrame:
 
 
 def test_only_a_difference_of_all_seeds_is_significant() -> None:
-    for gains, found in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
+    for gains, is_significant in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
         scores = seeded_scores(gains)
         tests = paired_tests(scores, "B")
         assert set(tests["test"]) == {ONE_TRAINING}
-        assert significant(tests).all() if found else not significant(tests).any()
+        assert significant(tests).all() if is_significant else not significant(tests).any()
         row = tests.iloc[0]
         assert row["difference"] == pytest.approx(np.mean(gains), abs=0.01)
-        assert (row["difference_low"] > 0) == found
+        assert (row["difference_low"] > 0) == is_significant
         assert row["p"] == pytest.approx(2 * row["false_claim"])
         taken_for_one = paired_tests(seed_means(scores), "B")
         assert set(taken_for_one["test"]) == {OF_UNITS}
@@ -154,7 +156,7 @@ def test_one_seed_adds_no_level_and_an_undefined_seed_is_excluded_from_the_mean(
 
 
 def test_the_probability_of_a_false_claim_equals_the_posterior() -> None:
-    """The published formula, of means, standard deviations and correlation; and SciPy's one-sided paired test."""
+    """It equals the published formula of means, deviations and correlation, and SciPy's one-sided paired test."""
     random = np.random.default_rng(2)
     a = random.normal(0.8, 0.1, 25)
     b = a - random.normal(0.01, 0.05, 25)

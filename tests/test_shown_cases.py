@@ -1,4 +1,4 @@
-"""Cases are shown upright: from front to back, the patient's right on the left, however their files are stored."""
+"""Cases are shown upright, front at the top and the patient's right on the left, for every stored orientation."""
 
 import numpy as np
 

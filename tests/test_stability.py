@@ -17,7 +17,7 @@ class Bounded(ShortSchedule, AdversarialTrainer):
 
 
 class Unbounded(Bounded):
-    """The game of an earlier version: free batch norm, critics at the segmentor's rate, RMSProp's tenfold first step."""
+    """The game of an earlier version: free batch norm, equal rates, and RMSProp with its tenfold first step."""
 
     critic_batch_norm_clamp = math.inf
     critic_batch_norm_eps = 1e-5

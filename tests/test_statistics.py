@@ -1,4 +1,4 @@
-"""Statistics against SciPy called directly, and on data whose answer is known."""
+"""Statistics equal SciPy's, and known results for constructed data."""
 
 import itertools
 
@@ -21,7 +21,7 @@ COLUMNS = [score.column for score in SCORES]
 
 
 def scores_of(values: dict[str, np.ndarray], grades: list[str] | None = None) -> pd.DataFrame:
-    """A table of scores of one region; every score of a method has the same values, one per case."""
+    """Return a score table of one region. All scores of a method have the same values, one per case."""
     rows = []
     for method, of_method in values.items():
         for index, value in enumerate(of_method):
@@ -49,7 +49,7 @@ def test_units_are_patients_if_a_patient_has_several_scans() -> None:
 
 
 def test_patients_are_paired_scan_by_scan() -> None:
-    """A defines no score of the second scan: the first alone is compared, and there they are equal."""
+    """A has no score for the second scan, so only the first scan is compared. Both methods are equal there."""
     table = scores_of({"A": np.array([0.8, np.nan]), "B": np.array([0.8, 0.0])}).assign(patient="p")
     assert paired_tests(table, "B").iloc[0]["difference"] == 0
     scans = summarise(table).set_index(["method", "score"])["scans"]
@@ -85,7 +85,7 @@ def test_many_tied_pairs_are_tested_without_enumerating_all_signs() -> None:
 
 
 def test_rounding_errors_do_not_change_ties() -> None:
-    """Volumes of ten and eleven voxels, in ml, differ as much as those of twenty and twenty-one."""
+    """Volumes in ml of ten and eleven voxels differ as much as those of twenty and twenty-one voxels."""
     voxels = np.array([3, 1, -1, 1, 2, -2, 5, 1, 4, 6, -3, 1])
     start = np.arange(10, 22)
     differences = (start + voxels) * 0.001 - start * 0.001
@@ -102,7 +102,7 @@ def test_pooled_f1_equals_values_computed_by_hand() -> None:
 
 
 def test_holm_correction_equals_values_computed_by_hand() -> None:
-    """The p of one family, sorted: times their number, times one fewer and so on, never falling."""
+    """The sorted p of one family are multiplied by their number, by one fewer and so on, and never decrease."""
     random = np.random.default_rng(4)
     base = random.normal(0.5, 0.1, 30)
     table = scores_of({"base": base, "A": base + random.normal(0.02, 0.05, 30), "B": base + random.normal(0, 0.05, 30)})
@@ -117,9 +117,9 @@ def test_holm_correction_equals_values_computed_by_hand() -> None:
 
 
 def test_the_tests_keep_their_nominal_error_rate_without_a_difference() -> None:
-    """500 repetitions of methods that differ by chance alone: one test errs in 5 %, a family of three in at most that.
+    """In 500 repetitions without a true difference, one test errs in 5 %, and a family of three in at most 5 %.
 
-    Three standard deviations of a binomial with 500 draws at 5 % are 2.9 points.
+    Three standard deviations of a binomial with 500 draws at 5 % are 2.9 percentage points.
     """
     random = np.random.default_rng(5)
     single, families = 0, 0
@@ -141,8 +141,8 @@ def test_only_a_planted_difference_is_significant() -> None:
         {"base": base, "same": base + noise["same"] - noise["same"].mean(), "better": base + 0.03 + noise["better"]}
     )
     tests = paired_tests(table, "base")
-    found = set(tests[statistics.significant(tests)]["method"])
-    assert found == {"better"}
+    significant_methods = set(tests[statistics.significant(tests)]["method"])
+    assert significant_methods == {"better"}
     row = tests[(tests["method"] == "better") & (tests["score"] == "Dice")].iloc[0]
     assert row["difference"] == pytest.approx(0.03 + noise["better"].mean()) and row["effect"] > 0.5
     assert row["difference_low"] < row["difference"] < row["difference_high"]

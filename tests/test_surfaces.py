@@ -1,4 +1,4 @@
-"""HD95 in its three definitions, NSD, and the rules for empty masks, on masks whose values follow by hand."""
+"""HD95 in its three definitions, NSD, and the rules for empty masks, for masks whose values follow by hand."""
 
 import math
 import warnings
@@ -24,7 +24,7 @@ def line(length: int) -> np.ndarray:
 
 
 def boxes(seed: int) -> np.ndarray:
-    """A few overlapping boxes."""
+    """Return a mask of a few overlapping boxes."""
     random = np.random.default_rng(seed)
     mask = np.zeros((20, 24, 22), bool)
     for _ in range(4):
@@ -49,9 +49,9 @@ def test_three_definitions_of_hd95_equal_values_computed_by_hand(
 ) -> None:
     for definition, expected in zip(HD95_WORDS, (directed, pooled, surface), strict=True):
         for spacing in ((1, 1, 1), (7, 4, 2.5)):
-            found = hd95_mm(line(length), line(length - missing), spacing, definition)
-            assert found == pytest.approx(expected * spacing[2]), definition
-            assert hd95_mm(line(length - missing), line(length), spacing, definition) == pytest.approx(found)
+            distance = hd95_mm(line(length), line(length - missing), spacing, definition)
+            assert distance == pytest.approx(expected * spacing[2]), definition
+            assert hd95_mm(line(length - missing), line(length), spacing, definition) == pytest.approx(distance)
 
 
 def test_areas_of_surface_elements_equal_values_from_geometry() -> None:
@@ -116,8 +116,8 @@ def test_assd_pools_the_distances_of_both_surfaces() -> None:
     # 5 of 41 voxels lie 1 ... 5 steps from the shorter line, all others of 41 + 36 on the other line
     for spacing in ((1, 1, 1), (7, 4, 2.5)):
         for masks in ((line(41), line(36)), (line(36), line(41))):
-            found = surface_scores(MaskPair(*masks, spacing), Measures())["ASSD_mm"]
-            assert found == pytest.approx(15 * spacing[2] / 77)
+            assd = surface_scores(MaskPair(*masks, spacing), Measures())["ASSD_mm"]
+            assert assd == pytest.approx(15 * spacing[2] / 77)
     assert math.isnan(surface_scores(MaskPair(line(0), line(9), (1, 1, 1)), Measures())["ASSD_mm"])
 
 
@@ -139,9 +139,9 @@ def test_assd_agrees_with_monai() -> None:
 
 def test_nsd_is_the_share_of_both_surfaces_within_the_tolerance() -> None:
     # all voxels of a line are surface: 36 of 41 and 36 of 36 lie on the other, the next is 2.5 mm away
-    found = surface_scores(MaskPair(line(41), line(36), (7, 4, 2.5)), Measures(nsd_mm=(0, 2.5, 100)))
+    scores = surface_scores(MaskPair(line(41), line(36), (7, 4, 2.5)), Measures(nsd_mm=(0, 2.5, 100)))
     expected = {"NSD_0mm": 72 / 77, "NSD_2.5mm": 73 / 77, "NSD_100mm": 1}
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
 
 
 def test_nsd_agrees_with_monai() -> None:

@@ -1,4 +1,4 @@
-"""`compare` on folders without a dataset: who the patients are, what is primary, which HD95 stands where."""
+"""`compare` for folders without a dataset: the patients, the primary endpoint, and the definition of HD95."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ PATIENTS = "case,patient,grade\na,p,HGG\nb,p,HGG\nc,q,LGG\n"
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    """Three cases, two methods; pictures and report are left out."""
+    """Write three cases and two methods; skip pictures and report."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
         monkeypatch.setattr(figures, name, lambda *_: [])
     monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
@@ -71,7 +71,7 @@ def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, t
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("case,patient\na,p\nb,p\n", "has no row for 1 of the compared cases: c"),
         ("case,patient\na.mha,p\nb.mha,p\nc.mha,q\n", "without their ending; its first value is a.mha"),
@@ -85,25 +85,25 @@ def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, t
     ],
 )
 def test_a_file_of_patients_that_does_not_match_is_refused(
-    folders: Folders, tmp_path: Path, text: str, said: str
+    folders: Folders, tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(InputError, match="patients.csv") as refused:
         run(folders, tmp_path, text)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="missing.csv does not exist"):
         compare(output=tmp_path / "out", folders=Folders(**{**vars(folders), "patients": tmp_path / "missing.csv"}))
 
 
 def test_patient_names_are_normalised_and_rows_without_a_case_are_skipped(tmp_path: Path) -> None:
-    """A Mac decomposes letters: both rows are of one patient. Two empty columns are no columns of one name."""
+    """A Mac decomposes letters, so both rows are of one patient. Two empty columns do not share a name."""
     table = tmp_path / "patients.csv"
     table.write_text("case,patient,,\na,Andr\u00e9,,\nb,Andre\u0301,,\n,total 2,,\n,,,\n")
     assert read_patients(table, ["a", "b"])["patient"].nunique() == 1
 
 
 def test_cases_without_a_patient_are_units(folders: Folders) -> None:
-    """The table of a dataset need not name the cases of a test set."""
+    """The case table of a dataset may omit the cases of a test set."""
     compared = compared_folders(None, folders)
     elsewhere = replace(compared, patients={"of the training": "p"})
     assert units_note(elsewhere, 3, 3) == units_note(compared, 3, 3)
@@ -115,7 +115,7 @@ def test_cases_without_a_patient_are_units(folders: Folders) -> None:
 
 
 def test_a_note_about_few_units_uses_the_family_of_its_own_table(folders: Folders, tmp_path: Path) -> None:
-    """Two patients with HGG: 2 / 2² = .5, over the two of the grade's smallest family, not the primary's four."""
+    """Two patients with HGG give 2 / 2² = .5. Holm corrects for the two tests of the grade's smallest family."""
     patients = "case,patient,grade\na,p,HGG\nb,q,HGG\nc,r,LGG\n"
     output = run(folders, tmp_path, patients, primary=["Dice", "HD95_mm"])
     primary = 2 * 2  # scores and regions, in all cases
@@ -153,7 +153,7 @@ def test_the_primary_endpoint_must_be_a_score_of_the_comparison(folders: Folders
 
 
 def test_a_comparison_uses_one_hd95_or_names_both() -> None:
-    """Lesions of 2023 have their HD95 by area; that of the whole region follows, unless another one is asked for."""
+    """The lesion rules of 2023 use HD95 by area. The HD95 of whole regions follows them, except on request."""
     follows = chosen(Hd95.AUTO, Lesions.BRATS_2023, "")
     assert (
         follows.hd95 is Hd95.SURFACE and "HD95 (mm)" in titles(follows) and "Lesion-wise HD95 (mm)" in titles(follows)
@@ -173,7 +173,7 @@ def titles(measures: Measures) -> set[str]:
 
 
 def test_a_region_without_units_has_undefined_means_and_no_conclusion(folders: Folders, tmp_path: Path) -> None:
-    """A region that no case has: the table, the tests and the notes still stand."""
+    """No case has the region. Table, tests and notes are still written."""
     empty = dict.fromkeys("abc", np.zeros((10, 10, 10), np.uint8))
     for name in ("truth", "A", "B"):
         write_folder(tmp_path / name, empty)
