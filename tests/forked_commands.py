@@ -47,7 +47,7 @@ def replace(owner: object, name: str, value: object) -> None:
     mock.patch.object(owner, name, value).start()
 
 
-def stay_small() -> None:
+def save_resources() -> None:
     """Use one thread, no pictures, few intensities, and forked instead of spawned workers, here and in child processes.
 
     nnU-Net draws 1e8 intensities for the percentiles of even the smallest dataset, and lists files in 12 processes.
@@ -88,7 +88,7 @@ def start(command: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(command["environment"])
     if command["small"]:
-        stay_small()
+        save_resources()
     else:
         torch.set_num_threads(THREADS)
     sys.argv = command["argv"]

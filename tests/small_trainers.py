@@ -169,12 +169,12 @@ def gradients_of(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[torch.Ten
     """Play one round; return the gradient of each parameter at its optimiser step, which the trainer does not keep."""
     gradients: dict[torch.Tensor, torch.Tensor] = {}
 
-    def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def record(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         assert not gradients.keys() & set(parameters), "each parameter is stepped once"
         gradients.update({p: p.grad.clone() for p in parameters})
 
-    hooks = [one.register_step_pre_hook(look) for one in (trainer.optimizer, trainer.critic_optimizer)]
+    hooks = [one.register_step_pre_hook(record) for one in (trainer.optimizer, trainer.critic_optimizer)]
     play(trainer, batch)
     for hook in hooks:
         hook.remove()

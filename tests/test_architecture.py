@@ -8,7 +8,7 @@ from pathlib import Path
 TOP = Path(__file__).parent.parent
 PACKAGE = TOP / "segan_nnunet"
 # from top to bottom: a package imports only from the lines below its own
-FLOORS = (
+LAYERS = (
     ("__main__", "__init__"),
     ("cli",),
     ("experiments",),
@@ -29,7 +29,7 @@ FLOORS = (
 )
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -43,13 +43,13 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 
 def test_imports_go_one_way() -> None:
-    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    layer = {package: number for number, packages in enumerate(LAYERS) for package in packages}
     number_of_imports = 0
     for path in PACKAGE.rglob("*.py"):
-        room = room_of(path)
+        package = package_of(path)
         for other in {module.partition(".")[0] for module in imported_modules(path)}:
             number_of_imports += 1
-            assert other == room or floor[other] > floor[room], f"{path} of {room} imports from {other}"
+            assert other == package or layer[other] > layer[package], f"{path} of {package} imports from {other}"
     assert number_of_imports > 100
 
 
@@ -59,8 +59,8 @@ def test_the_comparison_imports_only_modules_without_torch_and_nnunet() -> None:
     below = {"errors", "file_kinds", "text_files", "text_enum"}
     for path in (PACKAGE / "evaluation").rglob("*.py"):
         for module in imported_modules(path):
-            room, _, part = module.partition(".")
-            known = part.partition(".")[0] in of_data if room == "data" else room in {"evaluation", *below}
+            package, _, part = module.partition(".")
+            known = part.partition(".")[0] in of_data if package == "data" else package in {"evaluation", *below}
             assert known, f"{path} imports segan_nnunet.{module}"
 
 

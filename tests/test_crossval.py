@@ -32,7 +32,7 @@ from tests.conftest import DATASET
 JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
 
 
-def make(folder: Path, *names: str) -> None:
+def create_files(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -48,9 +48,9 @@ def test_jobs_combine_every_trainer_and_plans_fold_by_fold_without_duplicates(pl
 def test_the_job_command_begins_continues_or_validates(nnunet_folders: Path) -> None:
     begin = ["nnUNetv2_train", "15", "2d", "0", "-tr", "A", "-p", "P", "-device", "cpu"]
     assert JOB.command() == begin
-    make(JOB.folder, "checkpoint_best.pth")
+    create_files(JOB.folder, "checkpoint_best.pth")
     assert JOB.command() == [*begin, "--c"]
-    make(JOB.folder, "checkpoint_final.pth")
+    create_files(JOB.folder, "checkpoint_final.pth")
     assert JOB.command() == [*begin, "--val"]
     parallel = Job(DATASET, "2d", "A", "Q", 0, "cuda", num_gpus=2).command()
     assert parallel[parallel.index("-num_gpus") + 1] == "2"
@@ -80,7 +80,7 @@ def test_progress_comes_from_the_nnunet_log_and_time_left_from_the_mean_epoch(tm
 
 def test_a_job_state_follows_from_the_files_of_its_fold(tmp_path: Path) -> None:
     assert read_state(tmp_path / "not_there").state is State.WAITING
-    make(tmp_path, "checkpoint_final.pth")
+    create_files(tmp_path, "checkpoint_final.pth")
     assert read_state(tmp_path).state is State.WAITING, "trained, but not validated"
     (tmp_path / LOG).write_text("Traceback\nValueError: no such thing\n\n")
     write_attempt(tmp_path, status=1)
@@ -91,12 +91,12 @@ def test_a_job_state_follows_from_the_files_of_its_fold(tmp_path: Path) -> None:
     with file_lock(tmp_path / FOLD_LOCK):
         write_attempt(tmp_path, host="node7", pid=1)
         assert read_state(tmp_path).state is State.RUNNING and "node7" in read_state(tmp_path).detail
-    make(tmp_path, "validation/summary.json")
+    create_files(tmp_path, "validation/summary.json")
     assert read_state(tmp_path).state is State.FINISHED
 
 
 def test_the_status_table_has_a_line_per_job_and_counts_the_states(nnunet_folders: Path) -> None:
-    make(JOB.folder, "checkpoint_final.pth", "validation/summary.json")
+    create_files(JOB.folder, "checkpoint_final.pth", "validation/summary.json")
     grid = Grid(DATASET, ("A", "B"), ("P",), (0, 1))
     lines = status_table(grid.table()).splitlines()
     assert [line.split() for line in lines[1:3]] == [["A", "P", "0", "finished"], ["B", "P", "0", "waiting"]]
@@ -169,7 +169,7 @@ def test_the_grid_compares_only_trainers_with_all_folds(nnunet_folders: Path) ->
     missing = {("Part", "P", 1), ("OnePlans", "Q", 0), ("OnePlans", "Q", 1)}
     for job in grid.jobs():
         if job.trainer != "None" and (job.trainer, job.plans, job.fold) not in missing:
-            make(job.folder, "checkpoint_final.pth", "validation/summary.json")
+            create_files(job.folder, "checkpoint_final.pth", "validation/summary.json")
     assert crossval.comparable(grid, grid.table()) == ["Whole", "OnePlans"]
 
 
@@ -177,7 +177,7 @@ def test_the_grid_makes_the_nnunet_split_once_before_the_jobs(planned: Path) -> 
     folder = planned / "nnUNet_preprocessed" / DATASET
     (folder / "splits_final.json").unlink()
     cases = [f"case_{number}" for number in range(7)]
-    make(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases))
+    create_files(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases))
     grid = make_grid(15, ["A"], ["P"])
     assert grid.folds == (0, 1, 2, 3, 4)
     crossval.prepare(grid)
@@ -189,7 +189,7 @@ def test_a_job_without_progress_is_requeued_twice_and_then_fails(nnunet_folders:
     JOB.folder.mkdir(parents=True)
     job = slurm.TrainJob(JOB, cpus=1)
     assert job.checkpoint() and job.checkpoint()
-    make(JOB.folder, "checkpoint_latest.pth")
+    create_files(JOB.folder, "checkpoint_latest.pth")
     assert job.checkpoint() and job.fruitless == 0, "progress resets the count"
     job.saved = slurm.checkpoint_times(JOB.folder)
     assert job.checkpoint() and job.checkpoint()
@@ -210,10 +210,10 @@ def test_a_bad_grid_error_lists_the_available_values(planned: Path, monkeypatch:
         with pytest.raises(InputError, match=message):
             make_grid(**{"dataset_id": 15, "trainers": ["A"], "plans": ["P"], **arguments})
     unplanned = planned / "nnUNet_raw" / "Dataset016_New"
-    make(unplanned, "cases.csv")
+    create_files(unplanned, "cases.csv")
     with pytest.raises(InputError, match="Dataset016_New is not planned.*segan_nnunet plan -d 16"):
         make_grid(16, ["A"], ["P"])
-    make(planned / "nnUNet_raw" / DATASET, "cases.csv")
+    create_files(planned / "nnUNet_raw" / DATASET, "cases.csv")
     (planned / "nnUNet_preprocessed" / DATASET / "splits_final.json").unlink()
     with pytest.raises(InputError, match="not split yet.*segan_nnunet split -d 15"):
         make_grid(15, ["A"], ["P"])
@@ -230,7 +230,7 @@ def test_a_bad_grid_error_lists_the_available_values(planned: Path, monkeypatch:
 
 def test_an_unknown_trainer_error_lists_the_known_trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "trainers"
-    make(own, "mine.py")
+    create_files(own, "mine.py")
     (own / "mine.py").write_text("class MyTrainer: ...\n")
     monkeypatch.setenv("nnUNet_extTrainer", str(own))
     check_trainers(["nnUNetTrainer", "nnUNetTrainerNoDeepSupervision"])

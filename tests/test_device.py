@@ -165,7 +165,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(
     assert losses(resumed, steps[3:]) == (expected if device == "cpu" else pytest.approx(expected, rel=1e-3))
 
 
-def held(device: str) -> int:
+def memory_in_use(device: str) -> int:
     """Return the bytes of tensors on a GPU, and the number of living tensors on a CPU, which counts no bytes."""
     gc.collect()
     if device == "cuda":
@@ -181,9 +181,9 @@ def test_memory_stays_constant(nnunet_folders: Path, device: str, trainer: str) 
     one = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     (batch,) = batches(1, "2-D", device, one)
     losses(one, [batch] * 5)
-    before = held(device)
+    before = memory_in_use(device)
     losses(one, [batch] * (195 if device == "cuda" else 20))
-    assert held(device) <= before
+    assert memory_in_use(device) <= before
 
 
 @ON_CUDA

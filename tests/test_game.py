@@ -133,15 +133,15 @@ class NoValueIsRead(TorchDispatchMode):
         assert not reads or self.in_optimizer, "a tensor's value was read"
         return func(*args, **(kwargs or {}))
 
-    def let_by(self, optimizer: torch.optim.Optimizer) -> None:
+    def allow_reads_of(self, optimizer: torch.optim.Optimizer) -> None:
         optimizer.register_step_pre_hook(lambda *_: setattr(self, "in_optimizer", True))
         optimizer.register_step_post_hook(lambda *_: setattr(self, "in_optimizer", False))
 
 
 def test_a_step_never_waits_for_the_device(trainer: Any) -> None:
     with NoValueIsRead() as watch:
-        watch.let_by(trainer.optimizer)
-        watch.let_by(trainer.critic_optimizer)
+        watch.allow_reads_of(trainer.optimizer)
+        watch.allow_reads_of(trainer.critic_optimizer)
         play(trainer, a_batch())
         with pytest.raises(AssertionError, match="was read"):
             torch.ones(1).item()

@@ -80,8 +80,8 @@ def test_two_parts_that_find_one_lesion_have_one_score() -> None:
 
 def test_a_part_beside_a_lesion_finds_it_only_within_its_reach() -> None:
     beside = cuboids((slice(2, 7), slice(2, 7), slice(9, 12)))  # 2 voxels of background between
-    found = scored(beside, cuboids(NEAR), GLIOMA)
-    assert numbers(found) == [1, 0, 0] and found["LesionDice"] == 0 and found["LesionHD95_mm"] < 10
+    scores = scored(beside, cuboids(NEAR), GLIOMA)
+    assert numbers(scores) == [1, 0, 0] and scores["LesionDice"] == 0 and scores["LesionHD95_mm"] < 10
     for rule in (METASTASES, NEWEST):
         missed = scored(beside, cuboids(NEAR), rule)
         assert numbers(missed) == [0, 1, 1] and missed["LesionHD95_mm"] == rule.penalty_mm

@@ -34,7 +34,7 @@ def write(path: Path, earlier: Sequence[Path] = ()) -> None:
         (partial / "cases" / "b.js").write_text("new")
 
 
-def refused(path: Path, match: str) -> None:
+def expect_refusal(path: Path, match: str) -> None:
     before = listing(path.parent)
     with pytest.raises(InputError, match=match):
         write(path)
@@ -81,17 +81,19 @@ class TestFolder:
 
     def test_a_link_to_an_unmounted_disk_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "out").symlink_to("/nowhere/results")
-        refused(tmp_path / "out", "is a link to /nowhere/results, which does not exist; make that folder or mount")
-        refused(tmp_path / "out" / "deeper", "out is a link to /nowhere/results")
+        expect_refusal(
+            tmp_path / "out", "is a link to /nowhere/results, which does not exist; make that folder or mount"
+        )
+        expect_refusal(tmp_path / "out" / "deeper", "out is a link to /nowhere/results")
 
     def test_a_file_in_the_place_of_a_folder_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "results.csv").write_text("mine")
-        refused(tmp_path / "results.csv", r"results\.csv is a file, not a folder")
-        refused(tmp_path / "results.csv" / "deeper", r"results\.csv is a file, not a folder")
+        expect_refusal(tmp_path / "results.csv", r"results\.csv is a file, not a folder")
+        expect_refusal(tmp_path / "results.csv" / "deeper", r"results\.csv is a file, not a folder")
         assert (tmp_path / "results.csv").read_text() == "mine"
-        refused(tmp_path / "upload.tar.gz", r"is named like a file; -o takes a folder. Leave out \.gz")
-        refused(Path("~") / "out", "begins with ~, which the shell replaces only outside quotes")
-        refused(tmp_path / ("x" * 300), "cannot be written to .*too long")
+        expect_refusal(tmp_path / "upload.tar.gz", r"is named like a file; -o takes a folder. Leave out \.gz")
+        expect_refusal(Path("~") / "out", "begins with ~, which the shell replaces only outside quotes")
+        expect_refusal(tmp_path / ("x" * 300), "cannot be written to .*too long")
 
     def test_a_folder_name_may_contain_a_dot(self, tmp_path: Path) -> None:
         write(tmp_path / "results.v1.2")
@@ -102,7 +104,7 @@ class TestFolder:
     def test_a_folder_with_files_of_others_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "table.csv").write_text("mine")
-        refused(tmp_path / "out", "holds table.csv, which this command did not write and does not replace")
+        expect_refusal(tmp_path / "out", "holds table.csv, which this command did not write and does not replace")
         assert (tmp_path / "out" / "table.csv").read_text() == "mine"
 
     def test_a_call_replaces_only_the_files_of_an_earlier_call(self, tmp_path: Path) -> None:

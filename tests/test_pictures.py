@@ -77,7 +77,7 @@ def draw(name: str, methods: Sequence[str], regions: Sequence[str]) -> Figure:
     return training_curves({method: [log] for method in methods}, regions)
 
 
-def names_in(figure: Figure) -> dict[Text, tuple[float, ...]]:
+def text_extents(figure: Figure) -> dict[Text, tuple[float, ...]]:
     """Return the titles, labels and legend texts of an arranged figure, with their extents in pixels."""
     canvas = FigureCanvasAgg(figure)
     with style.house_style():
@@ -103,7 +103,7 @@ def test_every_name_is_inside_the_picture_without_overlap(name: str, monkeypatch
     monkeypatch.setitem(matplotlib.rcParams, "xtick.major.pad", 20.0)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30.0)
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
-    places = names_in(figure := draw(name, METHODS, REGIONS))
+    places = text_extents(figure := draw(name, METHODS, REGIONS))
     drawn = {item.get_text().replace("\n", "").replace(" ", "") for item in places}
     for method in METHODS:
         with style.house_style():

@@ -40,7 +40,7 @@ def trained(kind: type[Any], folders: Path, labels: dict[str, Any] = LABELS) -> 
     return path
 
 
-def start_from(path: Path, trainer: Any) -> Any:
+def load_pretrained(path: Path, trainer: Any) -> Any:
     """Load weights as `nnUNetv2_train -pretrained_weights` does."""
     maybe_load_checkpoint(trainer, False, False, str(path))
     return trainer
@@ -74,7 +74,7 @@ def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(
         for labels in (ONE_LABEL, TWO_REGIONS if regions_nest else FOUR_REGIONS):
             student = build(target, nnunet_folders, labels, seed=1)
             before = output_layers(student)
-            start_from(path, student)
+            load_pretrained(path, student)
             for number, weights in enumerate(planned(student)):
                 assert same(weights, taught[number if number < len(taught) else 0]), (target, labels, number)
             assert same(output_layers(student), before), "the output layers are initialised anew"
@@ -83,7 +83,7 @@ def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(
 def test_the_softmax_baseline_keeps_the_nesting_of_its_own_labels(nnunet_folders: Path) -> None:
     path = trained(SoftmaxTrainer, nnunet_folders, TWO_REGIONS)
     inside_out = {"background": 0, "enhancing tumor": 4, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4]}
-    student = start_from(path, build(SoftmaxTrainer, nnunet_folders, inside_out))
+    student = load_pretrained(path, build(SoftmaxTrainer, nnunet_folders, inside_out))
     student.network.set_order(student.region_order())
     assert student.network.nesting_rank.tolist() == [2, 0, 1]
 
@@ -107,7 +107,9 @@ def test_weights_load_from_checkpoints_of_earlier_versions_with_wrapper_keys(nnu
     assert same(student.network.state_dict(), now)
     path = nnunet_folders / "earlier.pth"
     torch.save({"network_weights": earlier}, path)
-    assert same(planned(start_from(path, build(AdversarialTrainer, nnunet_folders, seed=2)))[0], planned(teacher)[0])
+    assert same(
+        planned(load_pretrained(path, build(AdversarialTrainer, nnunet_folders, seed=2)))[0], planned(teacher)[0]
+    )
 
 
 def test_pretrained_weights_of_other_channels_or_networks_are_refused_before_the_training(nnunet_folders: Path) -> None:
@@ -118,7 +120,7 @@ def test_pretrained_weights_of_other_channels_or_networks_are_refused_before_the
         )
         before = planned(one_channel)
         with pytest.raises(InputError, match="SoftmaxTrainer.pth was trained on images of 2 channels.* has 1"):
-            start_from(path, one_channel)
+            load_pretrained(path, one_channel)
         assert all(map(same, planned(one_channel), before)), "no weights were loaded"
     wide = {
         "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
@@ -128,14 +130,14 @@ def test_pretrained_weights_of_other_channels_or_networks_are_refused_before_the
     with pytest.raises(
         InputError, match=r"is of another network: its encoder\S+ has the shape \(32, 16, 4, 4\), not .*48, 16"
     ):
-        start_from(path, build(AdversarialTrainer, nnunet_folders, architecture=wide))
+        load_pretrained(path, build(AdversarialTrainer, nnunet_folders, architecture=wide))
 
 
 def test_pretrained_weights_without_network_weights_are_refused(nnunet_folders: Path) -> None:
     path = nnunet_folders / "other.pth"
     torch.save({"state_dict": {}}, path)
     with pytest.raises(InputError, match=r"other.pth is no checkpoint of nnU-Net: it has no 'network_weights'"):
-        start_from(path, build(AdversarialTrainer, nnunet_folders))
+        load_pretrained(path, build(AdversarialTrainer, nnunet_folders))
 
 
 def test_an_input_error_prints_one_message_and_other_errors_keep_their_traceback(

@@ -65,7 +65,7 @@ def state_of(commands: Commands, fold: int) -> str:
     return ", ".join(part.strip() for part in row)
 
 
-def soon(slurm_id: str) -> int:
+def near_time_limit(slurm_id: str) -> int:
     """Return a time limit, in minutes since the job's start, that gives the job 35 to 95 s more.
 
     SLURM checks every 30 s which jobs to warn. It warns this job 60 + 30 s before its limit, so within about half a
@@ -89,7 +89,7 @@ def test_grid_on_slurm_loses_no_epoch_to_time_limit_or_cancellation(cluster: Pat
     assert "nothing to submit: 2 jobs are in the queue or running" in commands(*GRID, *ON_SLURM)
 
     wait_until(commands, "an epoch of fold 0", latest[0].exists)
-    slurm("scontrol", "update", f"JobId={ids[0]}", f"TimeLimit={soon(ids[0])}")
+    slurm("scontrol", "update", f"JobId={ids[0]}", f"TimeLimit={near_time_limit(ids[0])}")
     wait_until(commands, "an epoch of fold 1", latest[1].exists)
     slurm("scancel", ids[1])
     wait_until(commands, "fold 1 failed", lambda: "failed, " in state_of(commands, 1))
