@@ -1,4 +1,4 @@
-"""Shared by the tests: small networks, a small simulated release, and nnU-Net's commands in their own processes."""
+"""Provide what several tests share: small networks, a small simulated release, nnU-Net commands in new processes."""
 
 import gc
 import json
@@ -24,25 +24,25 @@ from segan_nnunet.experiments.demo import nnunet_environment
 from segan_nnunet.grid import local
 from tests.hand_made import write_2015_case
 
-ENTRY_POINTS = ("segan_nnunet", "nnUNetv2_train", "nnUNetv2_predict")  # that forked_commands.py knows
+ENTRY_POINTS = ("segan_nnunet", "nnUNetv2_train", "nnUNetv2_predict")  # known to forked_commands.py
 PATIENTS_VARIABLE = "SEGAN_SIX_PATIENTS"
-DATASET = "Dataset015_BRATS2015"  # of the grids without nnU-Net
+DATASET = "Dataset015_BRATS2015"  # of the grids that run without nnU-Net
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of minutes first: of files that run side by side, a long one that comes last runs alone."""
+    """Run the slow tests first. A slow test that starts last would run alone."""
     items.sort(key=lambda item: not any(item.get_closest_marker(mark) for mark in ("end_to_end", "slurm")))
 
 
 @pytest.fixture
 def quick_correction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the garbage collection of statsmodels at every correction of p: with torch loaded it takes 0.1 s."""
+    """Skip the garbage collection of statsmodels at every correction of p. It takes 0.1 s when torch is loaded."""
     monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 
 @pytest.fixture
 def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """nnU-Net's three folders, empty, in a temporary folder; returns that folder."""
+    """Create nnU-Net's three folders, empty, in a temporary folder; return that folder."""
     for part in ("raw", "preprocessed", "results"):
         folder = tmp_path / f"nnUNet_{part}"
         folder.mkdir()
@@ -52,13 +52,13 @@ def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def without_progress_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out nnU-Net's picture of every epoch, which takes longer than a small epoch."""
+    """Skip nnU-Net's picture of every epoch, which takes longer than a small epoch."""
     monkeypatch.setattr(MetaLogger, "plot_progress_png", lambda *_: None)
 
 
 @pytest.fixture
 def coarse_brain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulate patients with an eighth of the voxels: for tests in which layouts, values and names matter."""
+    """Simulate patients with an eighth of the voxels, for tests in which only layouts, values and names matter."""
     whole = simulation.icbm152()
     coarse = simulation.Anatomy(*(part[::2, ::2, ::2] for part in (whole.white, whole.grey, whole.fluid)))
     monkeypatch.setattr(simulation, "icbm152", lambda: coarse)
@@ -66,7 +66,7 @@ def coarse_brain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nnunet_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nnU-Net's pools be of threads: each of its processes would import torch, for a dataset of two cases."""
+    """Replace nnU-Net's process pools by thread pools: each process would import torch for a dataset of two cases."""
     threads = SimpleNamespace(Pool=ThreadPool)
     monkeypatch.setattr(nnunetv2.utilities.utils, "Pool", ThreadPool)
     monkeypatch.setattr(multiprocessing, "get_context", lambda method=None: threads)
@@ -74,7 +74,7 @@ def nnunet_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def release_2015(tmp_path: Path) -> Path:
-    """Three cases: two scans of one high-grade patient, and one low-grade patient."""
+    """Write three cases: two scans of one high-grade patient, and one scan of a low-grade patient."""
     release = tmp_path / "BRATS2015_Training"
     write_2015_case(release, "HGG", "brats_tcia_pat118_0001", 100)
     write_2015_case(release, "HGG", "brats_tcia_pat118_0014", 200)
@@ -84,7 +84,7 @@ def release_2015(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Path:
-    """A layout of a user's own: NIfTI, label values with gaps."""
+    """Write a user's own layout: NIfTI, and label values with gaps."""
     path = tmp_path / "mine.toml"
     path.write_text(
         """
@@ -107,7 +107,7 @@ edema = 2
 
 @pytest.fixture
 def planned(nnunet_folders: Path) -> Path:
-    """A dataset of plans P (2d) and Q (2d, 3d_fullres) three preprocessed cases and three folds; returns its home."""
+    """Write a dataset with plans P (2d) and Q (2d, 3d_fullres), three cases and three folds; return its parent."""
     folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
     folder.mkdir()
     for name, configurations in (("P", ["2d"]), ("Q", ["2d", "3d_fullres"])):
@@ -125,7 +125,7 @@ def planned(nnunet_folders: Path) -> Path:
 
 @pytest.fixture
 def stand_in(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """In place of nnUNetv2_train: notes that it ran, fails for trainer Bad, waits for ever for Endless."""
+    """Replace nnUNetv2_train by a script that logs its calls. It fails for trainer Bad and never ends for Endless."""
     commands = planned / "bin"
     commands.mkdir()
     script = commands / "nnUNetv2_train"
@@ -154,7 +154,7 @@ touch "$folder/checkpoint_final.pth" "$folder/validation/summary.json"
 
 @pytest.fixture(scope="session")
 def six_patients() -> Path:
-    """The six real BRATS 2015 patients, or a skip."""
+    """Return the folder of the six real BRATS 2015 patients, or skip the test."""
     folder = os.environ.get(PATIENTS_VARIABLE)
     if not folder or not Path(folder).is_dir():
         pytest.skip(f"{PATIENTS_VARIABLE} does not name the folder of the six BRATS 2015 patients (docs/results.md)")
@@ -163,7 +163,7 @@ def six_patients() -> Path:
 
 @cache
 def forking_server() -> "subprocess.Popen[str]":
-    """Start the process of forked_commands.py, once for all tests of this one: it takes ten seconds."""
+    """Start forked_commands.py once for all tests of this process. The start takes ten seconds."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.forked_commands"], cwd=Path(__file__).parent.parent, text=True,
         env={**os.environ, "nnUNet_def_n_proc": "1", "OMP_WAIT_POLICY": "PASSIVE"},
@@ -172,28 +172,28 @@ def forking_server() -> "subprocess.Popen[str]":
 
 
 class Commands:
-    """Runs commands as a user does: in new processes, on nnUNet_extTrainer and nnU-Net's three variables.
+    """Run commands as a user does: in new processes, with nnUNet_extTrainer and nnU-Net's three variables.
 
     Args:
-        folder: of all their files.
-        small: whether nnU-Net's commands run as small ones, see forked_commands.py.
+        folder: parent folder of all files.
+        small: whether nnU-Net's commands run as small ones (see forked_commands.py).
     """
 
     def __init__(self, folder: Path, small: bool = True) -> None:
         self.folder = folder
         self.small = small
-        # threads that wait are to sleep: other trainings run beside this one
+        # waiting threads sleep, because other trainings run in parallel
         self.environment = {**nnunet_environment(folder), "OMP_WAIT_POLICY": "PASSIVE"}
         self.counter = count()
 
     def __call__(self, *command: str, succeeds: bool | None = True) -> str:
-        """Run a command and return what it printed; check how it ended, unless `succeeds` is None."""
+        """Run a command and return its output. Check its exit status unless `succeeds` is None."""
         if command[0] in ENTRY_POINTS:
             ((status, output),) = self.forked(command, small=self.small)
         else:
             done = subprocess.run(
                 command, env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=600, check=False
-            )  # in a folder where `python -c` does not find this package beside it
+            )  # in a folder where `python -c` does not find this package
             status, output = done.returncode, done.stdout + done.stderr
         assert succeeds is None or (status == 0) == succeeds, (
             f"{' '.join(command)} ended with {status}:\n{output[-4000:]}"
@@ -208,14 +208,14 @@ class Commands:
         small: bool = True,
         **environment: str,
     ) -> list[tuple[int, str]]:
-        """Run commands in forked processes (see forked_commands.py); return their statuses and what they printed.
+        """Run commands in forked processes (see forked_commands.py); return their exit statuses and outputs.
 
         Args:
-            commands: as one would type them.
-            jobs: how many at once.
+            commands: argument lists, as typed in a shell.
+            jobs: number of commands that run at the same time.
             kill_after: seconds after which each command is killed with SIGKILL.
-            small: on one thread each, without pictures of progress.
-            environment: additions to the environment.
+            small: whether commands use one thread each and draw no progress pictures.
+            environment: additional environment variables.
         """
         server = forking_server()
         logs = [self.folder / f"forked_{next(self.counter)}.log" for _ in commands]
@@ -236,13 +236,13 @@ class Commands:
         return list(zip(statuses, printed, strict=True))
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a command in a process group of its own, so that it can be killed with its workers."""
+        """Start a command in its own process group, so that a test can kill it with its workers."""
         with (self.folder / "started.log").open("wb") as log:
             return subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def epochs_begun(folder: Path) -> list[int]:
-    """The epochs that all attempts together have begun, in this order."""
+    """Return the epochs that all attempts together have begun, in order."""
     logs = sorted(folder.glob("training_log_*.txt"), key=lambda path: path.stat().st_mtime)
     return [int(epoch) for path in logs for epoch in re.findall(r": Epoch (\d+) *$", path.read_text(), re.MULTILINE)]
 
@@ -254,7 +254,7 @@ def python() -> str:
 
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Dataset 3: three simulated patients in three folds, a tiny segmentor, and the trainers of tests/grid_trainers."""
+    """Prepare dataset 3: three simulated patients in three folds, a tiny segmentor, and tests/grid_trainers."""
     folder = tmp_path_factory.mktemp("small_dataset")
     release = simulate_release(folder, cases=3, seed=1)
     run = Commands(folder)

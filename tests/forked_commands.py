@@ -1,4 +1,4 @@
-"""Runs many of nnU-Net's commands, each in a process forked from one that has imported nnU-Net already.
+"""Run many nnU-Net commands, each in a process forked from one that has already imported nnU-Net.
 
 A new Python process takes seconds to import torch and nnU-Net, and so does every worker that nnU-Net spawns: with small
 trainings that is nearly all of their time. Here the commands' own entry points run in forked processes. `small` ones
@@ -43,17 +43,17 @@ THREADS = torch.get_num_threads()
 
 
 def replace(owner: object, name: str, value: object) -> None:
-    """Replace an attribute for good; it must exist."""
+    """Replace an existing attribute permanently."""
     mock.patch.object(owner, name, value).start()
 
 
-def stay_small() -> None:
-    """One thread, no pictures, few intensities, and forked workers instead of spawned ones, here and in children.
+def save_resources() -> None:
+    """Use one thread, no pictures, few intensities, and forked instead of spawned workers, here and in child processes.
 
     nnU-Net draws 1e8 intensities for the percentiles of even the smallest dataset, and lists files in 12 processes.
     """
     torch.set_num_threads(1)
-    replace(torch, "set_num_threads", lambda count: None)  # nnU-Net sets as many as there are processors
+    replace(torch, "set_num_threads", lambda count: None)  # nnU-Net sets as many threads as there are processors
     replace(LocalLogger, "plot_progress_png", lambda self, folder: None)
     replace(critics, "plot_game", lambda *_: None)
     replace(nnunetv2.utilities.utils, "Pool", ThreadPool)
@@ -69,14 +69,14 @@ def stay_small() -> None:
 
 
 def import_trainers() -> None:
-    """Import all of nnU-Net's own trainers, as its search for one of ours does: seconds, in every process."""
+    """Import all of nnU-Net's own trainers, as its search for one of our trainers does: seconds in every process."""
     os.environ.pop("nnUNet_extTrainer", None)
     with contextlib.suppress(RuntimeError):
         recursive_find_trainer_class_by_name("there is no such trainer")
 
 
 def start(command: dict[str, Any]) -> int:
-    """Fork a process for a command, in a group of its own; return its number."""
+    """Fork a process for a command, in its own process group; return its process id."""
     number = os.fork()
     if number:
         return number
@@ -88,18 +88,18 @@ def start(command: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(command["environment"])
     if command["small"]:
-        stay_small()
+        save_resources()
     else:
         torch.set_num_threads(THREADS)
     sys.argv = command["argv"]
     status = 1
     try:
-        if command["argv"][0] not in ENTRY_POINTS:  # of the shell
+        if command["argv"][0] not in ENTRY_POINTS:  # a shell command
             os.execvp(command["argv"][0], command["argv"])
         ENTRY_POINTS[command["argv"][0]]()
         status = 0
     except SystemExit as ended:
-        if isinstance(ended.code, str):  # a message, which Python prints for a process of its own
+        if isinstance(ended.code, str):  # a message, which Python prints when a normal process ends
             print(ended.code, file=sys.stderr)
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
@@ -113,10 +113,10 @@ def start(command: dict[str, Any]) -> int:
 
 
 def run(commands: list[dict[str, Any]], jobs: int) -> list[int]:
-    """Run the commands, so many at once; return their exit statuses."""
+    """Run the commands, `jobs` at the same time; return their exit statuses."""
     statuses = [0] * len(commands)
     waiting = list(enumerate(commands))
-    running: dict[int, tuple[int, float]] = {}  # process: index, deadline
+    running: dict[int, tuple[int, float]] = {}  # process id: index, deadline
     while waiting or running:
         while waiting and len(running) < jobs:
             index, command = waiting.pop(0)
@@ -134,9 +134,9 @@ def run(commands: list[dict[str, Any]], jobs: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # a process whose threads have worked is not one to fork
+    torch.set_num_threads(1)  # a process with active threads must not fork
     main_module = sys.modules["__main__"]
-    main_module.__spec__ = None  # so that workers which are spawned do not import all of this again
+    main_module.__spec__ = None  # so that spawned workers do not import all of this again
     del main_module.__file__
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     sys.stdout = sys.stderr

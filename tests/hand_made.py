@@ -1,4 +1,4 @@
-"""Small hand-made files in BRATS 2015's layout, and in a user's own."""
+"""Write small files by hand, in the layout of BRATS 2015 and in a user's own layout."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,13 +31,13 @@ def write_2015_case(
     without: str = "",
     label_type: type = np.int16,
 ) -> Path:
-    """One case in BRATS 2015's layout; its labels are all of 0 to 4."""
+    """Write one case in the layout of BRATS 2015. Its labels are 0 to 4."""
     folder = release / grade / case
     for offset, modality in enumerate(MODALITIES):
         if modality != without:
             name = f"VSD.Brain.XX.O.MR_{modality}.{number + offset}"
             values = np.full(SIZE[::-1], 100 + offset, np.int16)
-            values[0, 0, 0] = number  # no two cases are the same
+            values[0, 0, 0] = number  # every case is different
             write_volume(folder / name / f"{name}.mha", values)
     if truth:
         name = f"VSD.Brain_3more.XX.O.OT.{number + 4}"
@@ -52,7 +52,7 @@ def write_own_case(folder: Path, case: str, labels: np.ndarray) -> None:
 
 
 def overwrite(release: Path, case: str, what: str, values: np.ndarray) -> Path:
-    """Replace one file of a case by other voxels; returns the file."""
+    """Replace the voxels of one file of a case; return the file."""
     path = next(release.rglob(f"{case}/*{what}*/*.mha"))
     write_volume(path, values)
     return path
@@ -66,7 +66,7 @@ REGIONS = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enh
 
 
 def write_balls(folder: Path, number: int, labels: Mapping[str, object], size: int = 36) -> Path:
-    """Three cases of nested balls in noise; with an ignore label, a slab of each volume carries it."""
+    """Write three cases of nested balls in noise. With an ignore label, a slab of each volume carries it."""
     name = f"Dataset{number:03d}_Balls"
     dataset = folder / "nnUNet_raw" / name
     for part in ("imagesTr", "labelsTr"):
@@ -96,16 +96,16 @@ def write_balls(folder: Path, number: int, labels: Mapping[str, object], size: i
 
 
 def every_turn(voxels: np.ndarray, grid: VoxelGrid) -> Iterator[Volume]:
-    """A volume with its axes in all 48 orders and directions; no voxel's centre moves.
+    """Yield a volume with its axes in all 48 orders and directions. No voxel centre moves.
 
     Args:
         voxels: z, y, x.
-        grid: on which they lie.
+        grid: the grid of these voxels.
     """
     size, spacing, direction = np.array(grid.size), np.array(grid.spacing), np.reshape(grid.direction, (3, 3))
     for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
         axes = list(order)
-        first = np.zeros(3)  # the voxel that comes first then
+        first = np.zeros(3)  # the voxel that becomes the first
         first[axes] = [(size[axis] - 1) * (sign < 0) for axis, sign in zip(axes, signs, strict=True)]
         turned = VoxelGrid(
             tuple(size[axes].tolist()),

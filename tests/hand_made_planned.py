@@ -1,4 +1,4 @@
-"""A planned dataset of three cases, as nnU-Net leaves it, made by hand."""
+"""Write a planned dataset of three cases by hand, as nnU-Net leaves it."""
 
 import json
 import os
@@ -27,7 +27,7 @@ TWO_MM: dict[str, Any] = {
 
 
 def write_plans(folder: Path, name: str, dataset: str = DATASET, **settings: Any) -> Path:
-    """Plans of 2 mm in the plane, with other settings."""
+    """Write plans with a spacing of 2 mm in the plane and the given settings."""
     path = folder / f"{name}.json"
     configurations = {"2d": {**TWO_MM, **settings}}
     axes = {"transpose_forward": [0, 1, 2]}
@@ -36,7 +36,7 @@ def write_plans(folder: Path, name: str, dataset: str = DATASET, **settings: Any
 
 
 def write_case(folder: Path, case: str, size: tuple[int, int, int]) -> None:
-    """A case of 4 x 20 x 24 voxels of 3 x 1 x 1 mm, preprocessed to a size, as nnU-Net leaves it."""
+    """Write a preprocessed case, as nnU-Net leaves it. The raw case has 4 x 20 x 24 voxels of 3 x 1 x 1 mm."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, voxels in ((case, np.zeros((1, *size), np.float32)), (f"{case}_seg", np.zeros((1, *size), np.int16))):
         blosc2.asarray(np.ascontiguousarray(voxels), urlpath=str(folder / f"{name}.b2nd"), mode="w")
@@ -45,7 +45,7 @@ def write_case(folder: Path, case: str, size: tuple[int, int, int]) -> None:
 
 
 def write_planned(nnunet_folders: Path) -> Path:
-    """Three cases in nnUNet_raw, and preprocessed by nnU-Net itself at 2 mm; returns the preprocessed folder."""
+    """Write three raw cases, let nnU-Net preprocess them at 2 mm, and return the preprocessed folder."""
     raw, folder = (nnunet_folders / f"nnUNet_{part}" / DATASET for part in ("raw", "preprocessed"))
     for case in CASES:
         for path in (raw / "imagesTr" / f"{case}_0000.mha", raw / "labelsTr" / f"{case}.mha"):

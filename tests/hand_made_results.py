@@ -1,4 +1,4 @@
-"""What nnU-Net leaves behind after a validation, on volumes made by hand."""
+"""Write the files that nnU-Net leaves after a validation, for volumes made by hand."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ DATASET = {
 
 
 def cubes(*sides: int) -> np.ndarray:
-    """Nested cubes in a volume of 10x10x10: label 1 in the first, label 2 in the second."""
+    """Return nested cubes in a volume of 10x10x10: label 1 in the first cube, label 2 in the second."""
     volume = np.zeros((10, 10, 10), np.uint8)
     for label, side in enumerate(sides, start=1):
         volume[1 : 1 + side, 1 : 1 + side, 1 : 1 + side] = label
@@ -47,7 +47,7 @@ def write_dataset(folders: Path) -> None:
 
 
 def validate(folders: Path, model: str, fold: int, predictions: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """Leave behind predictions and summary.json; `predictions`: reference and prediction of each case."""
+    """Write predictions and summary.json. `predictions` has the reference and the prediction of each case."""
     validation = folders / "nnUNet_results" / NAME / model / f"fold_{fold}" / "validation"
     cases = []
     for case, (reference, prediction) in predictions.items():
@@ -60,13 +60,13 @@ def validate(folders: Path, model: str, fold: int, predictions: Mapping[str, tup
             "(1, 2)": counts(reference > 0, prediction > 0),
             "2": counts(reference == 2, prediction == 2),
         }
-        # nnU-Net writes the path on the machine that validated, which may not be this one
+        # nnU-Net writes the path on the machine that validated, which may be another machine
         cases.append({"metrics": metrics, "prediction_file": f"/elsewhere/{case}.mha"})
     (validation / "summary.json").write_text(json.dumps({"metric_per_case": cases}))
 
 
 def write_folder(folder: Path, volumes: Mapping[str, np.ndarray]) -> Path:
-    """A folder of segmentations, with the dataset.json that nnU-Net puts beside its predictions."""
+    """Write a folder of segmentations, with the dataset.json that nnU-Net puts beside its predictions."""
     for case, volume in volumes.items():
         write_volume(folder / f"{case}.mha", volume)
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Score tables made by hand."""
+"""Make score tables by hand."""
 
 import itertools
 
@@ -10,7 +10,7 @@ REGIONS = ["whole tumor", "tumor core", "enhancing tumor"]
 
 
 def scores_of(values: dict[str, list[float]]) -> pd.DataFrame:
-    """Return a table in which all scores of a case are the same value, in every region."""
+    """Return a table in which all scores of a case have the same value in every region."""
     rows = [
         {"method": method, "case": f"c{index}", "region": region, **{score.column: value for score in SCORES}}
         for method, of_method in values.items()

@@ -1,4 +1,4 @@
-"""Small trainers on hand-made plans, played in the test's own process."""
+"""Build small trainers on hand-made plans and run them in the process of the test."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ NETWORKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_block
 
 
 class GameTrainer(AdversarialTrainer):
-    """Three epochs of two steps, both players at 1e-3."""
+    """Train three epochs of two steps, both players at rate 1e-3."""
 
     num_epochs = 3
     num_iterations_per_epoch = 2
@@ -28,7 +28,7 @@ class GameTrainer(AdversarialTrainer):
 
 
 class Short(CriticBesideTrainer):
-    """Four epochs with the critics at a fixed share of the gradient."""
+    """Train four epochs with the critics at a fixed share of the gradient."""
 
     critic_fraction = 0.3
     critic_fades = False
@@ -37,7 +37,7 @@ class Short(CriticBesideTrainer):
 
 
 class Theirs(nnUNetTrainer):
-    """nnU-Net's own trainer, in as many epochs as `Short`."""
+    """nnU-Net's own trainer with the number of epochs of `Short`."""
 
     def initialize(self) -> None:
         self.num_epochs = Short.num_epochs
@@ -54,10 +54,10 @@ def build(
     device: str = "cpu",
     seed: int = 0,
 ) -> Any:
-    """A trainer on hand-made plans: 2 channels, patch 32x32, batch 4, a segmentor of width 4 unless one is given."""
+    """Build a trainer on hand-made plans: 2 channels, patch 32x32, batch 4, and by default a segmentor of width 4."""
     preprocessed = folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "nnUNetPlans_2d"
     preprocessed.mkdir(parents=True, exist_ok=True)
-    (preprocessed / "case.b2nd").touch()  # nnU-Net tells the format of its data from a file's name
+    (preprocessed / "case.b2nd").touch()  # nnU-Net recognises the data format from a file name
     configuration = {
         "data_identifier": "nnUNetPlans_2d",
         "batch_size": 4,
@@ -86,7 +86,7 @@ def build(
 
 
 def nnunet_architecture(dimension: int = 2, network: str = "PlainConvUNet") -> dict[str, Any]:
-    """One of nnU-Net's networks with four stages of width 2 to 4, as its plans have it."""
+    """Return the plans entry of an nnU-Net network with four stages of width 2 to 4."""
     planned = candidates.nnunet_architecture(dimension, (2, 4, 4, 4), convolutions=1)
     planned["network_class_name"] = planned["network_class_name"].replace("PlainConvUNet", network)
     planned["arch_kwargs"][NETWORKS[network]] = planned["arch_kwargs"].pop("n_conv_per_stage")
@@ -117,7 +117,7 @@ def a_batch(seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def batch_of(trainer: Any, seed: int = 0, target: Tensor | None = None) -> dict[str, Any]:
-    """A batch of noise with targets of every scale of deep supervision."""
+    """Return a batch of noise with targets for every scale of deep supervision."""
     generator = torch.Generator().manual_seed(seed)
     patch = trainer.configuration_manager.patch_size
     if target is None:
@@ -147,7 +147,7 @@ def play(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
 
 
 def epoch(trainer: Any, batches: list[dict[str, Any]]) -> None:
-    """One epoch of training and validation, with nnU-Net's hooks, and the checkpoint at its end."""
+    """Run one epoch of training and validation, with nnU-Net's hooks and the checkpoint at the end."""
     trainer.on_epoch_start()
     trainer.on_train_epoch_start()
     trainer.on_train_epoch_end([trainer.train_step(batch) for batch in batches])
@@ -158,7 +158,7 @@ def epoch(trainer: Any, batches: list[dict[str, Any]]) -> None:
 
 
 def trained(kind: type[Any], folders: Path, epochs: int = 1) -> Any:
-    """Return a trainer on nnU-Net's network after some epochs of two steps."""
+    """Return a trainer with nnU-Net's network after some epochs of two steps."""
     trainer = build(kind, folders, architecture=nnunet_architecture())
     for number in range(epochs):
         epoch(trainer, [batch_of(trainer, 2 * number), batch_of(trainer, 2 * number + 1)])
@@ -166,16 +166,16 @@ def trained(kind: type[Any], folders: Path, epochs: int = 1) -> Any:
 
 
 def gradients_of(trainer: Any, batch: dict[str, torch.Tensor]) -> dict[torch.Tensor, torch.Tensor]:
-    """Play a round; the gradient with which each parameter is stepped in it, of which a trainer keeps none."""
-    found: dict[torch.Tensor, torch.Tensor] = {}
+    """Play one round; return the gradient of each parameter at its optimiser step, which the trainer does not keep."""
+    gradients: dict[torch.Tensor, torch.Tensor] = {}
 
-    def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    def record(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        assert not found.keys() & set(parameters), "each parameter is stepped once"
-        found.update({p: p.grad.clone() for p in parameters})
+        assert not gradients.keys() & set(parameters), "each parameter is stepped once"
+        gradients.update({p: p.grad.clone() for p in parameters})
 
-    hooks = [one.register_step_pre_hook(look) for one in (trainer.optimizer, trainer.critic_optimizer)]
+    hooks = [one.register_step_pre_hook(record) for one in (trainer.optimizer, trainer.critic_optimizer)]
     play(trainer, batch)
     for hook in hooks:
         hook.remove()
-    return found
+    return gradients

@@ -1,4 +1,4 @@
-"""`compare` of folders without nnU-Net and torch, as the distribution of the comparison alone installs it."""
+"""`compare` and `power` run without nnU-Net and torch, as the compare-only distribution installs them."""
 
 import os
 import re
@@ -30,7 +30,7 @@ TOP = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that packaging/compare installs, and nothing else of the checkout."""
+    """Copy the files that packaging/compare installs, and no other file of the checkout."""
     folder = tmp_path_factory.mktemp("alone")
     packaging = (TOP / "packaging/compare/pyproject.toml").read_text()
     for source, target in re.findall(r'^"../../(.+)" = "(segan_nnunet.*)"$', packaging, re.MULTILINE):
@@ -44,7 +44,7 @@ def run_alone(alone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=alone, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_folders_are_compared_without_torch_and_nnunet(alone: Path, tmp_path: Path) -> None:
+def test_compare_runs_without_torch_and_nnunet(alone: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "truth", {"a": cubes(4, 2), "b": cubes(3, 1)})
     for name, sides in (("One", (4, 1)), ("Two", (3, 2))):
         write_folder(tmp_path / name, {"a": cubes(*sides), "b": cubes(*sides)})
@@ -57,13 +57,13 @@ def test_folders_are_compared_without_torch_and_nnunet(alone: Path, tmp_path: Pa
     assert "| One |" in ended.stdout and (tmp_path / "out" / "report.html").is_file()
 
 
-def test_a_study_is_planned_without_torch_and_nnunet(alone: Path) -> None:
+def test_power_runs_without_torch_and_nnunet(alone: Path) -> None:
     ended = run_alone(alone, "power", "--sd", "0.05", "--differences", "0.05")
     assert ended.returncode == 0, ended.stderr
     assert "| a difference of 0.05 Dice | 1 |" in ended.stdout
 
 
-def test_a_verb_that_needs_more_says_so(alone: Path) -> None:
+def test_a_verb_that_needs_torch_names_the_missing_package(alone: Path) -> None:
     ended = run_alone(alone, "benchmark", "--steps-only")
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert "torch is not in this environment" in " ".join(ended.stderr.split())

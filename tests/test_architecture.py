@@ -1,4 +1,4 @@
-"""The architecture (docs/architecture.md): imports go one way; the oldest versions are those that are allowed."""
+"""Imports go in one direction (docs/architecture.md), and the oldest tested versions are the oldest allowed ones."""
 
 import ast
 import re
@@ -7,8 +7,8 @@ from pathlib import Path
 
 TOP = Path(__file__).parent.parent
 PACKAGE = TOP / "segan_nnunet"
-# from the top to the bottom; a room imports from those below its own line
-FLOORS = (
+# from top to bottom: a package imports only from the lines below its own
+LAYERS = (
     ("__main__", "__init__"),
     ("cli",),
     ("experiments",),
@@ -29,7 +29,7 @@ FLOORS = (
 )
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -43,28 +43,28 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 
 def test_imports_go_one_way() -> None:
-    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-    seen = 0
+    layer = {package: number for number, packages in enumerate(LAYERS) for package in packages}
+    number_of_imports = 0
     for path in PACKAGE.rglob("*.py"):
-        room = room_of(path)
+        package = package_of(path)
         for other in {module.partition(".")[0] for module in imported_modules(path)}:
-            seen += 1
-            assert other == room or floor[other] > floor[room], f"{path} of {room} imports from {other}"
-    assert seen > 100
+            number_of_imports += 1
+            assert other == package or layer[other] > layer[package], f"{path} of {package} imports from {other}"
+    assert number_of_imports > 100
 
 
-def test_the_comparison_is_a_room_of_its_own() -> None:
-    """It imports what reads data and the modules below, so that it runs without torch and nnU-Net."""
+def test_the_comparison_imports_only_modules_without_torch_and_nnunet() -> None:
+    """The comparison imports only the data readers and the modules below, so it runs without torch and nnU-Net."""
     of_data = {"volumes", "labelling", "case_table", "environment", "progress"}
     below = {"errors", "file_kinds", "text_files", "text_enum"}
     for path in (PACKAGE / "evaluation").rglob("*.py"):
         for module in imported_modules(path):
-            room, _, part = module.partition(".")
-            known = part.partition(".")[0] in of_data if room == "data" else room in {"evaluation", *below}
+            package, _, part = module.partition(".")
+            known = part.partition(".")[0] in of_data if package == "data" else package in {"evaluation", *below}
             assert known, f"{path} imports segan_nnunet.{module}"
 
 
-def test_the_oldest_versions_are_those_that_the_packages_allow() -> None:
+def test_lowest_txt_pins_the_oldest_allowed_versions() -> None:
     oldest = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (TOP / "packaging" / "lowest.txt").read_text(), re.MULTILINE))
     for project in ("pyproject.toml", "packaging/compare/pyproject.toml"):
         dependencies = re.search(r"^dependencies = \[\n(.*?)^\]", (TOP / project).read_text(), re.DOTALL | re.MULTILINE)

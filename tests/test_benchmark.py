@@ -22,13 +22,13 @@ from segan_nnunet.experiments.device_check import check_device
 from segan_nnunet.objective import layer_distances
 from segan_nnunet.training import AdversarialTrainer, SoftmaxTrainer
 
-# no full steps of rounding errors, such as the gradients of biases before batch norm
+# damped, so that rounding errors, such as gradients of biases before batch norm, cause no full steps
 DAMPED = {**AdversarialTrainer.optimizer_settings, "eps": 1e-6}
 TINY = Workload(patch=(32, 32), batch=2, width=2, channels=2, regions=3)
 
 
 class Ours(AdversarialTrainer):
-    """Our step as the authors' loop would have it: float32, every parameter of a critic clamped, Eq. 3 as it stands."""
+    """Our step with the authors' settings: float32, every critic parameter clamped, Eq. 3 unchanged."""
 
     critic_batch_norm_clamp = AdversarialTrainer.critic_clamp
     distances = staticmethod(layer_distances)
@@ -49,13 +49,13 @@ def test_the_authors_loop_plays_the_same_game_as_our_step() -> None:
     players: list[dict[str, Any]] = []
     for trainer in (Ours, Theirs):
         torch.manual_seed(0)
-        made = build(trainer, TINY)
-        before = made.network.state_dict()["encoder.stages.0.0.weight"].clone()
+        game = build(trainer, TINY)
+        before = game.network.state_dict()["encoder.stages.0.0.weight"].clone()
         for _ in range(3):
-            made.train_step(TINY.make_batch())
-        players.append(dict(made.network.named_parameters()) | dict(made.critic.named_parameters()))
+            game.train_step(TINY.make_batch())
+        players.append(dict(game.network.named_parameters()) | dict(game.critic.named_parameters()))
         assert (players[-1]["encoder.stages.0.0.weight"] - before).abs().max() > 1e-3
-    # the gradient of a bias before batch norm is 0 but for rounding errors, of which RMSProp makes full steps
+    # the gradient of a bias before batch norm is a rounding error around 0, and RMSProp turns it into full steps
     without_effect = re.compile(r"stages\.[1-9]\.0\.bias|decoder\.stages\.0\.0\.bias")
     compared = [name for name in players[0] if not without_effect.search(name)]
     assert len(compared) > 30
@@ -65,7 +65,7 @@ def test_the_authors_loop_plays_the_same_game_as_our_step() -> None:
 
 
 def convolution_flops(module: nn.Module, image: torch.Tensor) -> list[int]:
-    """Two operations per multiplication of each convolution's forward, in order, by the textbook's formula."""
+    """Return two operations per multiplication of each convolution's forward pass, in order (textbook formula)."""
     flops = []
 
     def count(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
@@ -79,27 +79,27 @@ def convolution_flops(module: nn.Module, image: torch.Tensor) -> list[int]:
     return flops
 
 
-def test_operations_are_those_of_the_design() -> None:
-    """A backward pass costs a forward's operations for the weights and as many for the input, where each is needed.
+def test_counted_operations_equal_those_of_the_design() -> None:
+    """A backward pass costs the forward operations once for the weights and once for the input, if both are needed.
 
-    The segmentor: 3 S, but nothing for the image's gradient. A critic: twice that in its own phase; in the segmentor's
-    phase forward and the input's gradient for the prediction, forward alone for the truth.
+    The segmentor needs 3 S, without the gradient of the image. A critic needs twice that in its own phase. In the
+    segmentor phase it needs forward and input gradient for the prediction, and only the forward pass for the truth.
     """
-    made = build(Ours, TINY)
+    ours = build(Ours, TINY)
     image = TINY.make_batch()["data"]
-    segmentor = convolution_flops(made.network, image)
-    critic = convolution_flops(made.critic.critics[0].get_submodule("critic"), image)
+    segmentor = convolution_flops(ours.network, image)
+    critic = convolution_flops(ours.critic.critics[0].get_submodule("critic"), image)
     of_the_segmentor = 3 * sum(segmentor) - segmentor[0]
     of_a_critic = 2 * (3 * sum(critic) - critic[0]) + 2 * sum(critic) + sum(critic)
     assert operations(build(SoftmaxTrainer, TINY), TINY.make_batch()) == of_the_segmentor
-    assert operations(made, TINY.make_batch()) == of_the_segmentor + 3 * of_a_critic
-    # nothing frozen, the segmentor run twice: all passes are whole ones, the last with the gradient of the input
+    assert operations(ours, TINY.make_batch()) == of_the_segmentor + 3 * of_a_critic
+    # nothing is frozen and the segmentor runs twice: all passes are complete, the last one with the input gradient
     authors = 3 * sum(segmentor) - segmentor[0] + sum(segmentor) + 3 * (4 * 3 * sum(critic) - 3 * critic[0])
     assert operations(build(AuthorsLoop, TINY), TINY.make_batch()) == authors
 
 
-def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = import_module("segan_nnunet.experiments.benchmark.pipeline")  # the package has a function of this name
+def test_the_benchmark_runs_in_3d_and_keeps_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("segan_nnunet.experiments.benchmark.pipeline")  # the package has a function with this name
     monkeypatch.setattr(module, "CASE_SHAPE", (32, 32, 32))
     monkeypatch.setattr(steps_module, "attainable_rate", partial(steps_module.attainable_rate, repetitions=1))
     workload = Workload(patch=(16, 16, 16), batch=2, width=2, channels=2, regions=2)
@@ -114,17 +114,17 @@ def test_everything_is_measured_in_3d_too_and_the_environment_left_alone(monkeyp
     assert dict(os.environ) == before
 
 
-def test_the_loader_or_the_step_is_the_limit() -> None:
-    """4 processes make 100 images per second: a step that takes 0.08 s for 16, 200 per second, wants 8 of them."""
+def test_the_pipeline_table_names_the_slower_of_loader_and_step() -> None:
+    """4 processes load 100 images per second. A step of 0.08 s for 16 images uses 200 per second: 8 processes."""
     workload = Workload(batch=16)
     rows = [Measured(name, [time], 1, 1, None, 1) for name, time in (("slow", 1.0), ("fast", 0.08))]
-    said = pipeline_lines(workload, [Pipeline("crops", 4, 100.0), Pipeline("none", 4, 800.0)], rows)
-    assert "crops: the loader is the limit; the fastest of these steps (fast) is kept busy by 8 processes" in said
-    assert "none: the step is the limit; the fastest of these steps (fast) is kept busy by 1 process (" in said
-    assert "of the process" not in step_table(workload, rows), "a GPU's table has its allocator's column alone"
+    lines = pipeline_lines(workload, [Pipeline("crops", 4, 100.0), Pipeline("none", 4, 800.0)], rows)
+    assert "crops: the loader is the limit; the fastest of these steps (fast) is kept busy by 8 processes" in lines
+    assert "none: the step is the limit; the fastest of these steps (fast) is kept busy by 1 process (" in lines
+    assert "of the process" not in step_table(workload, rows), "the table of a GPU has only the column of its allocator"
 
 
-def test_without_a_gpu_its_check_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_gpu_check_without_a_gpu_prints_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     assert check_device(tmp_path / "check") is None
@@ -132,7 +132,7 @@ def test_without_a_gpu_its_check_is_a_sentence(capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "check").exists()
 
 
-def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_part_keeps_the_results_of_the_other_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module("segan_nnunet.experiments.device_check")
 
     def fails(size: object) -> None:
@@ -147,7 +147,7 @@ def test_a_part_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "performance.md").exists()
 
 
-def test_an_earlier_check_s_trainings_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_the_gpu_check_refuses_a_folder_with_earlier_trainings(tmp_path: Path) -> None:
     (tmp_path / "simulated").mkdir()
     with pytest.raises(InputError, match="holds simulated, which this command did not write"):
         check_device(tmp_path, "cpu", small=True)

@@ -1,4 +1,4 @@
-"""nnU-Net's own training with critics beside its loss."""
+"""Critics beside nnU-Net's loss change nnU-Net's own training only as intended."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Frozen(Short):
     critic_learns = False
 
 
-def test_the_added_gradient_has_its_share_of_the_norm_and_its_own_direction() -> None:
+def test_the_added_gradient_has_the_given_share_of_the_norm_and_keeps_its_direction() -> None:
     output, weight = torch.zeros(3, requires_grad=True), torch.zeros(())
     incoming, added = torch.tensor([3.0, 0.0, 4.0]), torch.tensor([0.0, 2.0, 0.0])  # norms 5 and 2
     add_gradient(output, added, 0.3, weight).backward(incoming)
@@ -54,8 +54,8 @@ def test_the_added_gradient_has_its_share_of_the_norm_and_its_own_direction() ->
 
 
 @pytest.mark.parametrize("added", [[0.0, 0.0], [math.nan, math.inf], [1.0, 1.0]])
-def test_no_gradient_is_added_that_is_not_there(added: list[float]) -> None:
-    """At fraction 0, or where the critics say nothing finite, the gradient is what came in, exactly."""
+def test_a_zero_fraction_or_a_bad_gradient_adds_nothing(added: list[float]) -> None:
+    """At fraction 0, or with non-finite critic gradients, the gradient equals the incoming gradient exactly."""
     output, weight = torch.zeros(2, requires_grad=True), torch.zeros(())
     incoming = torch.tensor([0.1, -0.7])
     add_gradient(output, torch.tensor(added), 0.0 if added == [1.0, 1.0] else 0.3, weight).backward(incoming)
@@ -63,7 +63,9 @@ def test_no_gradient_is_added_that_is_not_there(added: list[float]) -> None:
 
 
 @pytest.mark.parametrize("kind", [Without, Late])
-def test_without_weight_it_is_nnunet_s_training_bit_for_bit(nnunet_folders: Path, kind: type[Any]) -> None:
+def test_training_without_critic_weight_equals_nnunet_training_bit_for_bit(
+    nnunet_folders: Path, kind: type[Any]
+) -> None:
     ours, theirs = trained(kind, nnunet_folders, 2), trained(Theirs, nnunet_folders, 2)
     assert same(ours.network, theirs.network)
     logs = [trainer.logger.local_logger.my_fantastic_logging for trainer in (ours, theirs)]
@@ -72,29 +74,29 @@ def test_without_weight_it_is_nnunet_s_training_bit_for_bit(nnunet_folders: Path
     assert all(math.isnan(value) for value in logs[0]["critic_losses"] + logs[0]["critic_weights"])
 
 
-def test_drawing_the_critics_leaves_nnunet_s_random_numbers_alone(nnunet_folders: Path) -> None:
-    drawn = []
+def test_initialising_the_critics_keeps_nnunet_random_numbers(nnunet_folders: Path) -> None:
+    random_values = []
     for kind in (Short, Theirs):
         build(kind, nnunet_folders, architecture=nnunet_architecture())
-        drawn.append(torch.rand(4))
-    assert torch.equal(*drawn)
+        random_values.append(torch.rand(4))
+    assert torch.equal(*random_values)
 
 
-def test_the_critics_part_fades_to_nothing(nnunet_folders: Path) -> None:
+def test_the_critic_fraction_decreases_to_zero(nnunet_folders: Path) -> None:
     trainer = build(CriticBesideTrainer, nnunet_folders, architecture=nnunet_architecture())
     assert [trainer.fraction_at(progress) for progress in (0, 0.25, 0.5, 1)] == [1, 0.75, 0.5, 0]
     trainer.critic_from = 0.5
     assert [trainer.fraction_at(progress) for progress in (0, 0.25, 0.5, 0.75)] == [0, 0, 1, 0.5]
 
 
-def test_late_critics_begin_where_their_share_of_the_epochs_is_over(nnunet_folders: Path) -> None:
+def test_late_critics_start_after_their_share_of_the_epochs(nnunet_folders: Path) -> None:
     trainer = trained(Late, nnunet_folders, 3)
     losses = trainer.logger.local_logger.my_fantastic_logging["critic_losses"]
     assert [math.isnan(value) for value in losses] == [True, True, False]
 
 
-def test_the_step_descends_nnunet_s_loss_plus_the_weighted_distance(nnunet_folders: Path) -> None:
-    """The gradient of every parameter is that of loss + λ · distance, by autograd, with the λ that is logged."""
+def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(nnunet_folders: Path) -> None:
+    """The gradient of every parameter equals autograd's of loss + λ · distance, with the logged λ."""
     trainer = build(Frozen, nnunet_folders, architecture=nnunet_architecture())
     trainer.autocast_dtype = None
     batch = batch_of(trainer)
@@ -108,22 +110,22 @@ def test_the_step_descends_nnunet_s_loss_plus_the_weighted_distance(nnunet_folde
     of_loss = torch.autograd.grad(loss, [output[0], *players], retain_graph=True, allow_unused=True)
     of_distance = torch.autograd.grad(distance, [output[0], *players], allow_unused=True)
 
-    found: list[Tensor | None] = []
-    trainer.optimizer.register_step_pre_hook(lambda *_: found.extend(player.grad for player in players))
+    gradients: list[Tensor | None] = []
+    trainer.optimizer.register_step_pre_hook(lambda *_: gradients.extend(player.grad for player in players))
     step = trainer.train_step(batch)
     assert of_loss[0] is not None and of_distance[0] is not None
     expected = 0.3 * of_loss[0].norm() / of_distance[0].norm()
     assert step["critic_weight"] == pytest.approx(expected.item(), rel=1e-4)
-    assert step["loss"] == pytest.approx(loss.item()), "what is logged is nnU-Net's loss"
-    for gradient, one, other in zip(found, of_loss[1:], of_distance[1:], strict=True):
+    assert step["loss"] == pytest.approx(loss.item()), "the log has nnU-Net's loss"
+    for gradient, one, other in zip(gradients, of_loss[1:], of_distance[1:], strict=True):
         if one is None:
             continue
         assert gradient is not None
-        wanted = one if other is None else one + expected * other
-        torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-5)
+        total = one if other is None else one + expected * other
+        torch.testing.assert_close(gradient, total, rtol=1e-3, atol=1e-5)
 
 
-def test_critics_play_and_stay_within_their_compact_set(nnunet_folders: Path) -> None:
+def test_critics_learn_and_stay_within_the_clamp(nnunet_folders: Path) -> None:
     trainer = build(Short, nnunet_folders, architecture=nnunet_architecture())
     before = parameters(trainer.critic)
     for number in range(3):
@@ -135,7 +137,7 @@ def test_critics_play_and_stay_within_their_compact_set(nnunet_folders: Path) ->
     assert (Path(trainer.output_folder) / "progress_game.png").is_file()
 
 
-def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(nnunet_folders: Path) -> None:
+def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(nnunet_folders: Path) -> None:
     whole = trained(Short, nnunet_folders, 2)
     trained(Short, nnunet_folders, 1)
     resumed = build(Short, nnunet_folders, architecture=nnunet_architecture())
@@ -147,7 +149,7 @@ def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(nnunet_folders:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("patch", [(16, 16), (16, 16, 16)], ids=["2d", "3d"])
 @pytest.mark.parametrize("labels", [LABELS, PLAIN], ids=["regions", "labels"])
-def test_it_trains_nnunet_s_networks_on_every_kind_of_target(
+def test_critics_beside_the_loss_train_nnunet_networks_on_every_kind_of_target(
     nnunet_folders: Path, network: str, patch: Sequence[int], labels: dict[str, Any]
 ) -> None:
     trainer = build(Short, nnunet_folders, labels, architecture=nnunet_architecture(len(patch), network), patch=patch)
@@ -158,7 +160,7 @@ def test_it_trains_nnunet_s_networks_on_every_kind_of_target(
 
 
 @pytest.mark.parametrize("labels", [LABELS, PLAIN], ids=["regions", "labels"])
-def test_ignored_voxels_move_neither_player(nnunet_folders: Path, labels: dict[str, Any]) -> None:
+def test_ignored_voxels_give_no_gradient(nnunet_folders: Path, labels: dict[str, Any]) -> None:
     """The gradient of the full-resolution output is 0 at ignored voxels."""
     trainer = build(
         Short, nnunet_folders, {**labels, "ignore": 5 if labels is LABELS else 4}, architecture=nnunet_architecture()
@@ -181,7 +183,7 @@ def test_ignored_voxels_move_neither_player(nnunet_folders: Path, labels: dict[s
     assert (gradient[ignored] == 0).all() and (gradient[~ignored] > 0).float().mean() > 0.9
 
 
-def test_the_network_is_nnunet_s_so_that_an_export_needs_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_needs_only_the_nnunet_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
     assert trainer_of_network("nnUNetTrainerSegAN") == ("nnUNetTrainer", [])
     assert trainer_of_network("nnUNetTrainerSegAN_50epochs_seed1") == ("nnUNetTrainer", [])

@@ -1,4 +1,4 @@
-"""What a checkpoint holds and refuses, and how a diverged training ends."""
+"""Checkpoints hold plain values, loading refuses unsuitable files, and diverged trainings stop."""
 
 import io
 import json
@@ -24,15 +24,15 @@ class Quick(AdversarialTrainer):
     initial_lr = 1e-3
 
 
-def test_checkpoints_hold_tensors_and_plain_values_only(nnunet_folders: Path) -> None:
+def test_checkpoints_hold_only_tensors_and_plain_values(nnunet_folders: Path) -> None:
     trainer = build(Quick, nnunet_folders)
     epoch(trainer, [a_batch()])
     path = Path(trainer.output_folder) / "checkpoint_latest.pth"
-    checkpoint = torch.load(path, weights_only=True)  # raises if it held anything else
+    checkpoint = torch.load(path, weights_only=True)  # raises an error if the checkpoint holds anything else
     assert checkpoint["logging"]["mean_fg_dice"] and checkpoint["random_states"]["numpy"]
 
 
-def test_plain_values_keep_what_they_are() -> None:
+def test_plain_values_keep_type_and_value() -> None:
     value = {"a": [np.float32(0.5), (np.int64(3), None)], "b": np.arange(3, dtype=np.uint32), "c": "text"}
     converted = without_numpy(value)
     assert converted["a"] == [0.5, (3, None)] and type(converted["a"][0]) is float and converted["c"] == "text"
@@ -46,12 +46,12 @@ def pickle_of(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-def test_random_states_make_the_round_trip_through_a_file() -> None:
+def test_random_states_survive_a_round_trip_through_a_file() -> None:
     states = torch.load(io.BytesIO(pickle_of(without_numpy(random_states()))), weights_only=True)
-    drawn = np.random.rand(4), torch.rand(4)
+    expected_values = np.random.rand(4), torch.rand(4)
     restore_random_states(states)
-    np.testing.assert_array_equal(np.random.rand(4), drawn[0])
-    assert torch.equal(torch.rand(4), drawn[1])
+    np.testing.assert_array_equal(np.random.rand(4), expected_values[0])
+    assert torch.equal(torch.rand(4), expected_values[1])
 
 
 class Harmful:
@@ -59,7 +59,9 @@ class Harmful:
         return (print, ("this must not run",))
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(nnunet_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_loading_refuses_a_checkpoint_that_would_run_code(
+    nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trainer = build(Quick, nnunet_folders)
     path = nnunet_folders / "foreign.pth"
     torch.save({"network_weights": trainer.network.state_dict(), "init_args": Harmful()}, path)
@@ -70,7 +72,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(nnunet_folders: Path, capsy
         torch.load(path, weights_only=True)
 
 
-def test_missing_and_damaged_checkpoints_are_named(nnunet_folders: Path) -> None:
+def test_loading_names_missing_and_damaged_checkpoints(nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint_latest.pth"
     with pytest.raises(InputError, match="there is no checkpoint .*checkpoint_latest.pth"):
         read_checkpoint(path)
@@ -79,7 +81,7 @@ def test_missing_and_damaged_checkpoints_are_named(nnunet_folders: Path) -> None
         read_checkpoint(path)
 
 
-def test_a_checkpoint_of_a_gpu_with_float16_continues_on_a_cpu(nnunet_folders: Path) -> None:
+def test_a_float16_gpu_checkpoint_continues_on_a_cpu(nnunet_folders: Path) -> None:
     trainer = build(Quick, nnunet_folders)
     play(trainer, a_batch())
     trainer.grad_scaler, trainer.critic_grad_scaler = (torch.amp.GradScaler("cpu") for _ in range(2))
@@ -92,11 +94,11 @@ def test_a_checkpoint_of_a_gpu_with_float16_continues_on_a_cpu(nnunet_folders: P
     assert other.grad_scaler is None and other.critic_grad_scaler is None
     back = nnunet_folders / "back.pth"
     other.save_checkpoint(str(back))
-    trainer.load_checkpoint(str(back))  # and back: the scalers begin anew
+    trainer.load_checkpoint(str(back))  # the reverse direction: the scalers start anew
     play(trainer, a_batch(2))
 
 
-def test_log_is_filled_after_a_resume_from_a_checkpoint_that_lacks_its_keys(nnunet_folders: Path) -> None:
+def test_resuming_fills_log_keys_that_the_checkpoint_lacks(nnunet_folders: Path) -> None:
     trainer = build(Quick, nnunet_folders)
     epoch(trainer, [a_batch()])
     path = Path(trainer.output_folder) / "checkpoint_latest.pth"
@@ -112,7 +114,7 @@ def test_log_is_filled_after_a_resume_from_a_checkpoint_that_lacks_its_keys(nnun
     assert all(map(math.isnan, before)) and len(before) == len(after) == 3 and all(map(math.isfinite, after))
 
 
-def test_distances_per_layer_and_region_are_means_of_one_table(nnunet_folders: Path) -> None:
+def test_logged_layer_and_region_distances_are_means_of_one_table(nnunet_folders: Path) -> None:
     trainer = build(Quick, nnunet_folders)
     epoch(trainer, [a_batch(seed) for seed in range(2)])
     log = trainer.logger.get_checkpoint()
@@ -122,7 +124,7 @@ def test_distances_per_layer_and_region_are_means_of_one_table(nnunet_folders: P
 
 
 @pytest.mark.parametrize("kind", [AdversarialTrainer, SoftmaxTrainer])
-def test_a_poisoned_case_stops_the_training_and_is_named(nnunet_folders: Path, kind: Any) -> None:
+def test_a_case_with_non_finite_values_stops_the_training_and_is_named(nnunet_folders: Path, kind: Any) -> None:
     trainer = build(kind, nnunet_folders)
     if kind is SoftmaxTrainer:
         trainer.network.set_order(trainer.region_order())
@@ -141,7 +143,7 @@ def test_a_poisoned_case_stops_the_training_and_is_named(nnunet_folders: Path, k
         trainer.on_validation_epoch_end([{"loss": math.inf}])
 
 
-def test_weights_that_diverged_in_the_last_step_are_not_saved(nnunet_folders: Path) -> None:
+def test_training_does_not_save_weights_that_diverged_in_the_last_step(nnunet_folders: Path) -> None:
     trainer = build(Quick, nnunet_folders)
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
@@ -154,9 +156,9 @@ def test_weights_that_diverged_in_the_last_step_are_not_saved(nnunet_folders: Pa
     assert path.read_bytes() == good
 
 
-def test_an_absurd_learning_rate_stops_with_the_message(nnunet_folders: Path) -> None:
+def test_an_absurd_learning_rate_stops_the_training_with_a_message(nnunet_folders: Path) -> None:
     class Absurd(AdversarialTrainer):
-        initial_lr = 1e30  # batch norm and sigmoid keep 1e6 finite, if useless, for many steps
+        initial_lr = 1e30  # batch norm and sigmoid keep 1e6 finite, although useless, for many steps
 
     trainer = build(Absurd, nnunet_folders)
     with pytest.raises(TrainingDivergedError, match="segmentor's .* epoch 0.*initial_lr"):
@@ -166,7 +168,7 @@ def test_an_absurd_learning_rate_stops_with_the_message(nnunet_folders: Path) ->
 
 @pytest.mark.parametrize("kind", [AdversarialTrainer, SeparateTrainer, SoftmaxTrainer])
 def test_pretrained_weights_load_into_the_segmentor(nnunet_folders: Path, kind: Any) -> None:
-    """By nnU-Net's own loader, which leaves the output layers alone."""
+    """nnU-Net's own loader skips the output layers."""
     trained = build(kind, nnunet_folders)
     with torch.no_grad():
         for parameter in trained.network.parameters():
@@ -183,7 +185,7 @@ def test_pretrained_weights_load_into_the_segmentor(nnunet_folders: Path, kind: 
 
 
 @pytest.mark.parametrize("written", [None, "RMSprop"])
-def test_a_training_under_another_optimiser_is_not_continued(nnunet_folders: Path, written: str | None) -> None:
+def test_resuming_refuses_another_optimiser(nnunet_folders: Path, written: str | None) -> None:
     trainer = build(Quick, nnunet_folders)
     epoch(trainer, [a_batch()])
     path = Path(trainer.output_folder) / "checkpoint_latest.pth"
@@ -193,10 +195,10 @@ def test_a_training_under_another_optimiser_is_not_continued(nnunet_folders: Pat
     before = [parameter.clone() for parameter in trainer.network.parameters()]
     with pytest.raises(InputError, match=f"{written or 'an earlier version'}.* Adam.*-pretrained_weights"):
         trainer.load_checkpoint(str(path))
-    assert all(map(torch.equal, before, trainer.network.parameters())), "nothing was loaded"
+    assert all(map(torch.equal, before, trainer.network.parameters())), "no weights were loaded"
 
 
-def test_a_training_goes_on_with_its_own_cases_and_plans_only(nnunet_folders: Path) -> None:
+def test_resuming_refuses_other_cases_and_other_plans(nnunet_folders: Path) -> None:
     splits = nnunet_folders / "nnUNet_preprocessed" / "Dataset001_Tiny" / "splits_final.json"
     trainer = build(Quick, nnunet_folders)
     splits.write_text(json.dumps([{"train": ["a", "b"], "val": ["c"]}]))
@@ -206,7 +208,7 @@ def test_a_training_goes_on_with_its_own_cases_and_plans_only(nnunet_folders: Pa
     splits.write_text(json.dumps([{"train": ["a", "c"], "val": ["b"]}]))
     with pytest.raises(InputError, match="was trained on other cases than splits_final.json .*such as b"):
         build(Quick, nnunet_folders).load_checkpoint(path)
-    splits.write_text(json.dumps([{"val": ["c"], "train": ["b", "a"]}]))  # another order is no other split
+    splits.write_text(json.dumps([{"val": ["c"], "train": ["b", "a"]}]))  # another order is the same split
     other = build(Quick, nnunet_folders)
     other.configuration_manager.configuration["batch_size"] = 5
     with pytest.raises(InputError, match="other plans of this name: batch_size differ.*--plans-name"):

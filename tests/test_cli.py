@@ -1,4 +1,4 @@
-"""Several values of one option, as nnU-Net takes them."""
+"""Options take several values, as in nnU-Net."""
 
 import errno
 from typing import Any
@@ -18,28 +18,28 @@ def verbs() -> Any:
     return typer.main.get_command(app)
 
 
-def test_options_of_several_values_are_expanded_by_verb(verbs: Any) -> None:
-    given = "crossval -d 15 -tr A B -p P Q --folds 0 1 --seeds 3"
+def test_options_of_several_values_expand_by_verb(verbs: Any) -> None:
+    arguments = "crossval -d 15 -tr A B -p P Q --folds 0 1 --seeds 3"
     expanded = "crossval -d 15 -tr A -tr B -p P -p Q --folds 0 --folds 1 --seeds 3"
-    assert expand_values(given.split(), verbs) == expanded.split()
-    # -tr of `export` takes one: the second value stays, and is refused as one too many
+    assert expand_values(arguments.split(), verbs) == expanded.split()
+    # -tr of `export` takes one value: the second value stays and is refused as a surplus argument
     assert expand_values(["export", "-tr", "A", "B"], verbs) == ["export", "-tr", "A", "B"]
     assert expand_values(["plan", "--spacing", "2", "-1.5"], verbs) == ["plan", "--spacing", "2", "-1.5"]
 
 
-@pytest.mark.parametrize("given", ["crossval -c 2d -c 3d_fullres", "export -tr A -tr B", "compare -o X -o Y"])
-def test_an_option_of_one_value_given_twice_is_refused(given: str, verbs: Any) -> None:
+@pytest.mark.parametrize("arguments", ["crossval -c 2d -c 3d_fullres", "export -tr A -tr B", "compare -o X -o Y"])
+def test_a_repeated_option_of_one_value_is_refused(arguments: str, verbs: Any) -> None:
     with pytest.raises(InputError, match="takes one value, and is given twice"):
-        expand_values(given.split(), verbs)
+        expand_values(arguments.split(), verbs)
 
 
 @pytest.mark.parametrize("verb", ["crossval -d 1 -tr X -c 2d 3d_fullres", "export -d 1 -o Z -tr A B"])
-def test_a_value_too_many_ends_with_an_error(verb: str, verbs: Any) -> None:
+def test_a_surplus_value_ends_with_an_error(verb: str, verbs: Any) -> None:
     result = CliRunner().invoke(app, expand_values(verb.split(), verbs))
     assert result.exit_code == 2 and "unexpected extra argument" in result.output
 
 
-def test_fold_all_is_explained() -> None:
+def test_an_error_explains_fold_all() -> None:
     assert numbered_folds(["0", "2"]) == [0, 2] and numbered_folds(None) is None
     with pytest.raises(InputError, match="fold all trains on every case.*export -f all"):
         numbered_folds(["all"])
@@ -47,7 +47,7 @@ def test_fold_all_is_explained() -> None:
         numbered_folds(["x"])
 
 
-def test_an_error_of_the_system_is_one_sentence(
+def test_a_system_error_prints_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: Any, **__: Any) -> None:

@@ -1,4 +1,4 @@
-"""Compiled critics: one graph for any number of regions. Dynamo's eager backend counts graphs without a compiler."""
+"""Compiled critics share one graph for any number of regions. Dynamo's eager backend counts graphs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +15,7 @@ from tests.small_trainers import build
 
 
 class Compiled(AdversarialTrainer):
-    """Compiles on the CPU too, where nnU-Net does not."""
+    """Compiles also on the CPU, where nnU-Net does not."""
 
     def _do_i_compile(self) -> bool:
         return True
@@ -35,7 +35,7 @@ def graphs_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def graphs_of(num_regions: int, folder: Path) -> tuple[int, int]:
-    """Graphs after an epoch of training and validation, and after a second one."""
+    """Return the number of graphs after one epoch of training and validation, and after a second epoch."""
     torch._dynamo.reset()
     counters.clear()
     labels = {"background": 0, **{f"region {r}": list(range(r + 1, num_regions + 1)) for r in range(num_regions)}}
@@ -44,7 +44,7 @@ def graphs_of(num_regions: int, folder: Path) -> tuple[int, int]:
     counted = []
     for _ in range(2):
         trainer.on_train_epoch_start()
-        for _ in range(3):  # the first of an epoch looks at the shares, too
+        for _ in range(3):  # the first step of an epoch also measures the shares
             trainer.train_step(batch)
         trainer.on_validation_epoch_start()
         with torch.no_grad():
@@ -53,21 +53,21 @@ def graphs_of(num_regions: int, folder: Path) -> tuple[int, int]:
     return counted[0], counted[1]
 
 
-def test_critics_of_any_number_share_their_graphs(nnunet_folders: Path) -> None:
+def test_any_number_of_critics_shares_the_compiled_graphs(nnunet_folders: Path) -> None:
     three: Any = graphs_of(3, nnunet_folders)
     six: Any = graphs_of(6, nnunet_folders)
     assert three == six
-    assert three[0] == three[1], "a second epoch makes no graph of its own"
-    assert 0 < three[0] <= 8, "dynamo gives up on a function after eight"
+    assert three[0] == three[1], "a second epoch adds no graph"
+    assert 0 < three[0] <= 8, "dynamo gives up on a function after eight graphs"
 
 
 @pytest.mark.parametrize(
-    ("asked", "is_ddp", "compiled"), [("true", False, True), ("true", True, False), ("", False, False)]
+    ("value", "is_ddp", "compiled"), [("true", False, True), ("true", True, False), ("", False, False)]
 )
-def test_players_are_compiled_if_asked_and_never_with_synchronised_batch_norm(
-    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, asked: str, is_ddp: bool, compiled: bool
+def test_players_compile_on_request_and_never_with_synchronised_batch_norm(
+    nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, value: str, is_ddp: bool, compiled: bool
 ) -> None:
-    monkeypatch.setenv("nnUNet_compile", asked)
+    monkeypatch.setenv("nnUNet_compile", value)
     monkeypatch.setattr(nnUNetTrainer, "_do_i_compile", lambda trainer: True)
     trainer = build(AdversarialTrainer, nnunet_folders)
     trainer.is_ddp = is_ddp

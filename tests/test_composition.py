@@ -1,4 +1,4 @@
-"""Names of trainers: base trainers, which the catalogue declares, and suffixes, which are composed on request."""
+"""Trainer names consist of a base trainer from the catalogue and suffixes, which are composed on request."""
 
 import os
 import sys
@@ -18,11 +18,11 @@ BASES = ("SegANTrainer", "UNetSoftmaxTrainer", "SegANDiceTrainer", *(f"SegANTrai
 
 
 @pytest.mark.parametrize("name", ["SegANTrainer_s0", "SegANTrainer_PaperDA", "SegANTrainer_short_seed3", "A_5epochs"])
-def test_a_name_is_its_parts_in_order(name: str) -> None:
+def test_a_trainer_name_equals_its_joined_parts(name: str) -> None:
     assert "".join(parts(name)) == name
 
 
-def test_every_idea_is_there_in_every_length_and_with_the_paper_s_augmentation() -> None:
+def test_every_base_trainer_exists_in_every_length_and_with_the_paper_augmentation() -> None:
     catalogue = load_trainers()
     for base in BASES:
         for augmentation in ("", "_PaperDA"):
@@ -34,12 +34,12 @@ def test_every_idea_is_there_in_every_length_and_with_the_paper_s_augmentation()
                 assert issubclass(trainer, PaperAugmentation) == bool(augmentation)
 
 
-def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
+def test_a_suffix_changes_only_its_own_attributes() -> None:
     catalogue = load_trainers()
     assert catalogue.SegANTrainer_s0_250epochs.num_epochs == 250
     assert catalogue.SegANTrainer_s0_250epochs.initial_lr == catalogue.SegANTrainer.initial_lr
     assert catalogue.SegANTrainer_PaperDA_short.initial_lr == ShortSchedule.initial_lr
-    # a base trainer may declare its own short schedule, which is used with further suffixes too
+    # a base trainer may declare its own short schedule, which further suffixes use too
     assert catalogue.SegANDiceTrainer_short.initial_lr == catalogue.SegANDiceTrainer_PaperDA_short.initial_lr == 2e-4
     assert catalogue.nnUNetTrainerSegAN_short_seed1.initial_lr == 1e-2, "nnU-Net's optimiser has nnU-Net's rate"
     assert not hasattr(catalogue.nnUNetTrainerSegAN_50epochs, "initial_lr")
@@ -52,31 +52,29 @@ def test_a_suffix_changes_what_it_says_and_nothing_else() -> None:
     assert catalogue.SegANTrainer_PaperDA_short_seed3.seed == 3
 
 
-def test_unknown_names_are_left_to_nnunet_and_a_wrong_order_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_names_go_to_nnunet_and_a_wrong_suffix_order_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = load_trainers()
     for name in ("SegANTrainer_mine", "Other_short", "nnUNetTrainer_5epochs"):
         assert not hasattr(catalogue, name)
     for name in ("SegANTrainer_50epochs_250epochs", "SegANTrainer_50epochs_short"):
-        assert not hasattr(catalogue, name), "of two lengths none is meant"
-    for name, said in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
-        with pytest.raises(InputError, match=said):
+        assert not hasattr(catalogue, name), "a name with two lengths is ambiguous"
+    for name, message in (("SegANTrainer_0epochs", "no epoch"), ("SegANTrainer_short_seed0_seed1", "two seeds")):
+        with pytest.raises(InputError, match=message):
             getattr(catalogue, name)
     with pytest.raises(InputError, match="SegANTrainer_seed1_short_PaperDA .*Use SegANTrainer_PaperDA_short_seed1"):
         _ = catalogue.SegANTrainer_seed1_short_PaperDA
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
     stock = recursive_find_trainer_class_by_name("nnUNetTrainer_5epochs")
-    assert stock.__module__.startswith("nnunetv2"), "nnU-Net's own lengths stay its own"
+    assert stock.__module__.startswith("nnunetv2"), "nnU-Net's own length suffixes are unchanged"
     assert issubclass(catalogue.nnUNetTrainer_5epochs_seed2, stock)
 
 
-def test_in_order_leaves_alone_what_it_does_not_know() -> None:
+def test_in_order_keeps_unknown_names() -> None:
     assert in_order("A_seed1_short", ["A"]) == "A_short_seed1"
     assert in_order("A_x_short", ["A"]) == "A_x_short"
 
 
-def test_trainers_of_one_s_own_are_listed_without_being_imported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_user_trainers_are_listed_without_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text('raise SystemExit\nclass Mine(Base):\n    """What it does.\n\n    More."""\n')
     monkeypatch.setenv("nnUNet_extTrainer", f"{catalogue_folder('trainers')}:{tmp_path}")
     assert declared_classes(tmp_path) == {"Mine": "What it does."}
@@ -86,7 +84,7 @@ def test_trainers_of_one_s_own_are_listed_without_being_imported(
         assert f"  {name} " in listed
 
 
-def test_a_trainer_of_one_s_own_goes_before_a_composed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_trainer_precedes_a_composed_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
         "from segan_nnunet.training import AdversarialTrainer\n\n\n"
         "class SegANTrainer_100epochs(AdversarialTrainer):\n    mine = True\n"
@@ -118,7 +116,7 @@ class Theirs(nnUNetTrainer):
 
 @pytest.fixture
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of trainers of one's own that are made from the catalogue's, one folder deeper."""
+    """Write a folder of user trainers that derive from the catalogue, one folder deeper."""
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "__init__.py").touch()
     stock = "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n"
@@ -129,27 +127,27 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("own_first", [True, False])
-def test_nnunet_finds_a_trainer_that_is_made_from_the_catalogue_s_in_either_order_of_the_folders(
+def test_nnunet_finds_a_trainer_derived_from_the_catalogue_in_either_folder_order(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, own_first: bool
 ) -> None:
     if not own_first:
         folders = (str(catalogue_folder("trainers")), str(own_folder))
         monkeypatch.setenv("nnUNet_extTrainer", os.pathsep.join(folders))
     for name in ("Mine", "Mine_seed1"):
-        found = recursive_find_trainer_class_by_name(name)
-        assert found.critic_clamp == 0.05 and issubclass(found, AdversarialTrainer)
+        trainer = recursive_find_trainer_class_by_name(name)
+        assert trainer.critic_clamp == 0.05 and issubclass(trainer, AdversarialTrainer)
 
 
-def test_every_suffix_goes_behind_a_trainer_that_is_made_from_the_catalogue_s(own_folder: Path) -> None:
+def test_every_suffix_applies_to_a_trainer_derived_from_the_catalogue(own_folder: Path) -> None:
     catalogue = load_trainers()
     short = catalogue.Mine_short
     assert (short.__name__, short.num_epochs, short.critic_clamp) == ("Mine_short", ShortSchedule.num_epochs, 0.05)
     long = catalogue.Mine_PaperDA_50epochs_seed3
     assert (long.num_epochs, long.seed) == (50, 3) and issubclass(long, PaperAugmentation)
     softer = catalogue.Softer_short_seed1
-    assert softer.num_epochs == 3, "a short form of the user's own goes before ours"
-    assert issubclass(softer, PaperAugmentation), "a composed trainer can be imported too"
+    assert softer.num_epochs == 3, "the user's own short form precedes ours"
+    assert issubclass(softer, PaperAugmentation), "a composed trainer can also be imported"
     with pytest.raises(InputError, match="Mine_short_PaperDA .*Use Mine_PaperDA_short"):
         _ = catalogue.Mine_short_PaperDA
-    assert not hasattr(catalogue, "Theirs_short"), "nnU-Net's own trainer does not look at what a suffix sets"
+    assert not hasattr(catalogue, "Theirs_short"), "nnU-Net's own trainer ignores the attributes that a suffix sets"
     assert catalogue.Theirs_seed1.seed == 1

@@ -1,4 +1,4 @@
-"""What `compare` concludes: directions, families, single trainings, dominating cases; by hand and by simulation."""
+"""The conclusions of `compare`: directions, families, single trainings and dominating cases."""
 
 import itertools
 
@@ -23,7 +23,7 @@ THREE_DEVIATIONS = 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)  # of a rate of 5 %
 
 
 def scores_of(values: dict[str, np.ndarray]) -> pd.DataFrame:
-    """One region; every score has the same values, one per case; HD95 and volumes turned round."""
+    """Return scores of one region. All scores of a case are equal, except that HD95 and volumes are reversed."""
     rows = []
     for method, of_method in values.items():
         for index, value in enumerate(of_method):
@@ -33,7 +33,7 @@ def scores_of(values: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def usually_better(number: int = 20) -> dict[str, np.ndarray]:
-    """B is better than C by .01 in all cases but one, in which it fails: its mean is worse."""
+    """B is better than C by .01 in all cases except one. B fails there, so its mean is worse."""
     c = np.linspace(0.8, 0.95, number)
     b = c + 0.01
     b[3] = 0.0
@@ -41,7 +41,7 @@ def usually_better(number: int = 20) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("baseline", ["B", "C"])
-def test_where_ranks_and_mean_disagree_no_method_is_called_better(baseline: str) -> None:
+def test_no_method_is_called_better_if_ranks_and_mean_disagree(baseline: str) -> None:
     scores = scores_of(usually_better())
     tests = paired_tests(scores, baseline)
     assert set(tests["verdict"]) == {DISAGREE}, "also of HD95 and volumes, where lower is better"
@@ -55,7 +55,7 @@ def test_where_ranks_and_mean_disagree_no_method_is_called_better(baseline: str)
     assert count_findings(tests).endswith("after Holm's correction): 1 where mean and ranks disagree.")
 
 
-def test_every_significant_result_names_its_direction() -> None:
+def test_every_significant_result_has_a_direction() -> None:
     base = np.linspace(0.5, 0.9, 20)
     scores = scores_of({"base": base, "up": base + 0.02, "down": base - 0.02, "same": base[::-1]})
     tests = paired_tests(scores, "base").set_index(["method", "score"])["verdict"]
@@ -69,8 +69,8 @@ def test_every_significant_result_names_its_direction() -> None:
     assert "| up | **0.720**† |" in text and "| down | 0.680‡ |" in text and "| same | 0.700 |" in text
 
 
-def test_of_all_pairs_no_direction_is_counted() -> None:
-    """Better than whom? With one baseline it is named."""
+def test_comparisons_of_all_pairs_count_no_directions() -> None:
+    """With all pairs, "better" has no reference method. With one baseline the count names it."""
     base = np.linspace(0.5, 0.9, 20)
     scores = scores_of({"base": base, "up": base + 0.02, "down": base - 0.02})
     assert count_findings(paired_tests(scores, "base")).endswith("correction): 1 better than base, 1 worse than base.")
@@ -79,8 +79,8 @@ def test_of_all_pairs_no_direction_is_counted() -> None:
     assert count_findings(paired_tests(pairs, "base", all_pairs=True)).endswith("1 where mean and ranks disagree.")
 
 
-def test_a_method_s_name_is_no_argument_of_latex() -> None:
-    r"""Behind a row's end LaTeX takes [x] for a length and * for a starred command."""
+def test_latex_does_not_read_a_method_name_as_an_argument() -> None:
+    r"""rAfter the end of a row LaTeX reads [x] as a length and * as a starred command."""
     base = np.linspace(0.5, 0.9, 12)
     scores = scores_of({"[12]": base, "*ours*": base + 0.02, "nnU-Net [13]": base})
     text = latex(build_table("T", summarise(scores), paired_tests(scores, "[12]"), TABLE_1, ["whole"]), "c", "l")
@@ -88,7 +88,7 @@ def test_a_method_s_name_is_no_argument_of_latex() -> None:
     assert {"{}[12]", "{}*ours*", "nnU-Net [13]"} <= set(rows)
 
 
-def test_the_ranking_marks_pairs_whose_means_favour_the_other_method() -> None:
+def test_the_ranking_marks_pairs_with_opposite_means() -> None:
     ranking = rank(scores_of(usually_better()))
     assert [pair[:2] for pair in ranking.disagreements] == [("B", "C")]
     assert ranking.disagree(0, 1) and ranking.disagree(1, 0)
@@ -101,10 +101,10 @@ def test_the_ranking_marks_pairs_whose_means_favour_the_other_method() -> None:
     assert not rank(scores_of({"A": clear + 0.05, "B": clear})).disagreements
 
 
-def test_equal_means_with_failures_are_marked_as_often_as_the_mean_disagrees() -> None:
-    """10 % failures, true means equal: ranks find the usually better method, the mean is a coin."""
+def test_a_mean_that_disagrees_with_the_ranks_is_marked() -> None:
+    """With 10 % failures and equal true means, ranks find the usually better method; the sign of the mean is random."""
     random = np.random.default_rng(0)
-    found = []
+    verdicts = []
     for _ in range(25):
         c = random.beta(30, 3, 20)
         b = c + c.mean() * 0.1 / 0.9 + random.normal(0, 0.01, 20)
@@ -112,11 +112,11 @@ def test_equal_means_with_failures_are_marked_as_often_as_the_mean_disagrees() -
         row = paired_tests(scores_of({"C": c, "B": b.clip(max=1)}), "C").iloc[0]
         if row["verdict"]:
             assert (row["verdict"] == DISAGREE) == (np.sign(row["difference"]) != np.sign(row["effect"]))
-            found.append(row["verdict"])
-    assert len(found) > 10 and set(found) == {BETTER, DISAGREE}
+            verdicts.append(row["verdict"])
+    assert len(verdicts) > 10 and set(verdicts) == {BETTER, DISAGREE}
 
 
-def test_the_primary_endpoint_is_one_family_and_the_rest_is_exploratory() -> None:
+def test_the_primary_endpoint_is_one_family_and_other_scores_are_exploratory() -> None:
     random = np.random.default_rng(1)
     base = random.beta(8, 2, 20)
     gains = {"A": 0.0, "B": 0.02}
@@ -142,8 +142,8 @@ def test_the_primary_endpoint_is_one_family_and_the_rest_is_exploratory() -> Non
     assert set(of_grade.loc[of_grade["family"] == "primary", "stratum"]) == {"all"}, "grades are exploratory"
 
 
-def test_one_training_against_several_seeds_errs_in_5_percent() -> None:
-    """A single training has a seed variance too: that of the other method's seeds stands for it."""
+def test_the_test_of_one_training_against_several_seeds_errs_in_5_percent() -> None:
+    """A single training has a seed variance too. The variance of the other method's seeds replaces it."""
     random = np.random.default_rng(2)
     for units, scatter in itertools.product((10, 50), (0.009, 0.045)):
         wrong, covered = 0, 0
@@ -153,23 +153,23 @@ def test_one_training_against_several_seeds_errs_in_5_percent() -> None:
                 of_unit + random.normal(0, scatter, (seeds, 1)) + random.normal(0, 0.03, (seeds, units))
                 for seeds in (3, 1)
             )
-            found = estimate(seeded, single)
-            low, high = found.interval()
-            wrong += found.p() < 0.05
+            result = estimate(seeded, single)
+            low, high = result.interval()
+            wrong += result.p() < 0.05
             covered += low <= 0 <= high
         assert wrong / REPETITIONS <= 0.05 + THREE_DEVIATIONS, (units, scatter)
         assert covered / REPETITIONS >= 0.95 - THREE_DEVIATIONS, (units, scatter)
 
 
-def test_the_variance_of_one_training_by_hand() -> None:
-    """Two seeds whose means differ by .2, one training, no other scatter: error² = .02 (1/2 + 1)."""
+def test_the_variance_of_one_training_equals_the_value_computed_by_hand() -> None:
+    """The means of two seeds differ by .2, against one training without other variance: error² = .02 (1/2 + 1)."""
     of_unit = np.linspace(0.1, 0.9, 12)
     seeded, single = np.array([of_unit - 0.1, of_unit + 0.1]), of_unit[None] - 0.05
-    found = estimate(seeded, single)
-    assert found.mean == pytest.approx(0.05)
-    assert found.error == pytest.approx(np.sqrt(0.02 * 1.5)) and found.freedom == pytest.approx(1)
-    assert found.p() == pytest.approx(2 * stats.t.sf(0.05 / np.sqrt(0.03), 1))
-    assert estimate(single, seeded).error == pytest.approx(found.error)
+    result = estimate(seeded, single)
+    assert result.mean == pytest.approx(0.05)
+    assert result.error == pytest.approx(np.sqrt(0.02 * 1.5)) and result.freedom == pytest.approx(1)
+    assert result.p() == pytest.approx(2 * stats.t.sf(0.05 / np.sqrt(0.03), 1))
+    assert estimate(single, seeded).error == pytest.approx(result.error)
     of_seeds = pd.concat(
         scores_of({"A": row.clip(0, 1)}).assign(seed=seed) for seed, row in enumerate(seeded)
     )  # fmt: skip
@@ -177,7 +177,7 @@ def test_the_variance_of_one_training_by_hand() -> None:
     assert set(paired_tests(both, "B")["test"]) == {ONE_TRAINING}
 
 
-def test_a_case_that_dominates_a_mean_is_named() -> None:
+def test_a_note_names_a_case_that_dominates_a_mean() -> None:
     values = np.full(20, 0.94) + np.linspace(-0.02, 0.02, 20)
     one = values.copy()
     one[7] = 0.0
@@ -200,7 +200,7 @@ def test_a_case_that_dominates_a_mean_is_named() -> None:
     assert summarise(scores_of({"B": three})).iloc[0]["dominated_by"] == "", "three of twenty are no exception"
 
 
-def test_intervals_of_seeds_stay_inside_the_range_of_the_score() -> None:
+def test_seed_intervals_stay_inside_the_range_of_the_score() -> None:
     random = np.random.default_rng(3)
     for score in (TABLE_1[0], HD95, FURTHER[-1]):
         near_the_end = random.beta(40, 1, (3, 12)) if score.high == 1 else random.exponential(1, (3, 12))

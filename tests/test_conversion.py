@@ -1,4 +1,4 @@
-"""Conversion, on small hand-made files."""
+"""Conversion of small hand-made files."""
 
 import json
 import os
@@ -20,61 +20,63 @@ from tests.hand_made import SIZE, no_dataset_left, write_2015_case, write_own_ca
 
 
 def test_conversion_links_images_and_describes_the_dataset(release_2015: Path, nnunet_folders: Path) -> None:
-    made = convert(load_release("brats2015"), release_2015, 15)
-    assert made.folder.name == "Dataset015_BRATS2015" and not made.copied
-    assert made.training == ["brats_2013_pat0001_1", "brats_tcia_pat118_0001", "brats_tcia_pat118_0014"]
-    dataset = json.loads((made.folder / "dataset.json").read_text())
-    assert dataset["channel_names"] == {"0": "T1c", "1": "T2", "2": "FLAIR"}  # the paper's
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    assert converted.folder.name == "Dataset015_BRATS2015" and not converted.copied
+    assert converted.training == ["brats_2013_pat0001_1", "brats_tcia_pat118_0001", "brats_tcia_pat118_0014"]
+    dataset = json.loads((converted.folder / "dataset.json").read_text())
+    assert dataset["channel_names"] == {"0": "T1c", "1": "T2", "2": "FLAIR"}  # the order of the paper
     assert (dataset["numTraining"], dataset["file_ending"]) == (3, ".mha")
-    linked = made.folder / "imagesTr" / "brats_tcia_pat118_0014_0002.mha"
+    linked = converted.folder / "imagesTr" / "brats_tcia_pat118_0014_0002.mha"
     assert linked.is_symlink() and linked.resolve().name == "VSD.Brain.XX.O.MR_Flair.200.mha"
-    assert (made.folder / "labelsTr" / "brats_2013_pat0001_1.mha").is_symlink()
-    cases = pd.read_csv(made.folder / "cases.csv")
+    assert (converted.folder / "labelsTr" / "brats_2013_pat0001_1.mha").is_symlink()
+    cases = pd.read_csv(converted.folder / "cases.csv")
     assert list(cases["patient"]) == ["brats_2013_pat0001", "brats_tcia_pat118", "brats_tcia_pat118"]
     assert list(cases["grade"]) == ["LGG", "HGG", "HGG"]
 
 
-def test_channels_can_be_chosen_and_images_copied(release_2015: Path, nnunet_folders: Path) -> None:
-    made = convert(load_release("brats2015"), release_2015, 15, Options(("FLAIR", "T1"), copy=True))
-    files = sorted(path.name for path in (made.folder / "imagesTr").iterdir())
-    assert len(files) == 6 and made.copied
-    first = made.folder / "imagesTr" / files[0]
+def test_conversion_selects_channels_and_copies_images(release_2015: Path, nnunet_folders: Path) -> None:
+    converted = convert(load_release("brats2015"), release_2015, 15, Options(("FLAIR", "T1"), copy=True))
+    files = sorted(path.name for path in (converted.folder / "imagesTr").iterdir())
+    assert len(files) == 6 and converted.copied
+    first = converted.folder / "imagesTr" / files[0]
     assert not first.is_symlink() and sitk.GetArrayFromImage(sitk.ReadImage(str(first)))[1, 1, 1] == 100  # FLAIR
 
 
-def test_a_file_system_without_links_is_copied_to(
+def test_conversion_copies_where_the_file_system_has_no_links(
     release_2015: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, target: Path) -> None:
         raise OSError("links are not supported")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    made = convert(load_release("brats2015"), release_2015, 15)
-    assert made.copied and (made.folder / "imagesTr" / "brats_2013_pat0001_1_0000.mha").is_file()
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    assert converted.copied and (converted.folder / "imagesTr" / "brats_2013_pat0001_1_0000.mha").is_file()
 
 
-def test_cases_without_truth_are_test_cases(release_2015: Path, nnunet_folders: Path) -> None:
+def test_cases_without_truth_become_test_cases(release_2015: Path, nnunet_folders: Path) -> None:
     write_2015_case(release_2015, "HGG_LGG", "brats_2013_pat0103_1", 400, truth=False)
-    made = convert(load_release("brats2015"), release_2015, 15)
-    assert made.test == ["brats_2013_pat0103_1"] and len(made.training) == 3
-    assert len(list((made.folder / "imagesTs").iterdir())) == 3
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    assert converted.test == ["brats_2013_pat0103_1"] and len(converted.training) == 3
+    assert len(list((converted.folder / "imagesTs").iterdir())) == 3
 
 
-def test_labels_become_consecutive_and_come_back(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
+def test_conversion_makes_labels_consecutive_and_records_the_original_values(
+    layout: Path, tmp_path: Path, nnunet_folders: Path
+) -> None:
     original = np.random.default_rng(0).choice([0, 1, 2, 4], size=SIZE[::-1]).astype(np.float32)
     write_own_case(tmp_path / "own", "a", original)
     release = read_layout(layout)
-    made = convert(release, tmp_path / "own", 7)
-    written = sitk.GetArrayFromImage(sitk.ReadImage(str(made.folder / "labelsTr" / "a.nii.gz")))
+    converted = convert(release, tmp_path / "own", 7)
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(converted.folder / "labelsTr" / "a.nii.gz")))
     assert written.dtype == np.uint8 and set(np.unique(written)) == {0, 1, 2, 3}
-    dataset = json.loads((made.folder / "dataset.json").read_text())
+    dataset = json.loads((converted.folder / "dataset.json").read_text())
     back = {int(index): value for index, value in dataset["original_labels"].items()}
     np.testing.assert_array_equal(np.vectorize(back.get)(written), original)
     assert {index: value for value, index in release.label_mapping.items()} == back
     assert dataset["labels"]["tumor core"] == [1, 3]  # 1 and 4 in the release
 
 
-def test_a_conversion_killed_half_way_leaves_no_dataset(release_2015: Path, nnunet_folders: Path) -> None:
+def test_a_killed_conversion_leaves_no_dataset(release_2015: Path, nnunet_folders: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -85,13 +87,13 @@ def test_a_conversion_killed_half_way_leaves_no_dataset(release_2015: Path, nnun
     )
     killed = subprocess.run([sys.executable, "-c", code, str(release_2015)], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert list((nnunet_folders / "nnUNet_raw").iterdir()), "it was half-way"
+    assert list((nnunet_folders / "nnUNet_raw").iterdir()), "the conversion had started"
     assert find_candidate_datasets(15).size == 0, "nnU-Net sees no dataset"
-    made = convert(load_release("brats2015"), release_2015, 15)
-    assert [path.name for path in (nnunet_folders / "nnUNet_raw").iterdir()] == [made.folder.name]
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    assert [path.name for path in (nnunet_folders / "nnUNet_raw").iterdir()] == [converted.folder.name]
 
 
-def test_a_conversion_that_dies_leaves_nothing_and_works_again(
+def test_a_failed_conversion_leaves_nothing_and_can_be_repeated(
     release_2015: Path, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*arguments: object) -> None:

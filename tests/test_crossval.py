@@ -1,4 +1,4 @@
-"""The grid without nnU-Net: jobs, states read from hand-made folders, locks, and a stand-in for `nnUNetv2_train`."""
+"""The grid without nnU-Net: jobs, states of hand-made folders, locks, and a stand-in for `nnUNetv2_train`."""
 
 import json
 import os
@@ -32,25 +32,25 @@ from tests.conftest import DATASET
 JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")
 
 
-def make(folder: Path, *names: str) -> None:
+def create_files(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
 
 
-def test_jobs_are_every_trainer_with_every_plans_fold_after_fold_and_none_twice(planned: Path) -> None:
+def test_jobs_combine_every_trainer_and_plans_fold_by_fold_without_duplicates(planned: Path) -> None:
     jobs = make_grid(15, ["B", "A", "B"], ["P", "Q", "P"], device="cpu").jobs()
     assert [str(job) for job in jobs[:4]] == ["B P fold 0", "B Q fold 0", "A P fold 0", "A Q fold 0"]
     assert len(jobs) == len(set(jobs)) == 2 * 2 * 3
     assert {job.fold for job in make_grid(15, ["A"], ["P"], [2, 0]).jobs()} == {0, 2}
 
 
-def test_command_begins_continues_or_validates(nnunet_folders: Path) -> None:
+def test_the_job_command_begins_continues_or_validates(nnunet_folders: Path) -> None:
     begin = ["nnUNetv2_train", "15", "2d", "0", "-tr", "A", "-p", "P", "-device", "cpu"]
     assert JOB.command() == begin
-    make(JOB.folder, "checkpoint_best.pth")
+    create_files(JOB.folder, "checkpoint_best.pth")
     assert JOB.command() == [*begin, "--c"]
-    make(JOB.folder, "checkpoint_final.pth")
+    create_files(JOB.folder, "checkpoint_final.pth")
     assert JOB.command() == [*begin, "--val"]
     parallel = Job(DATASET, "2d", "A", "Q", 0, "cuda", num_gpus=2).command()
     assert parallel[parallel.index("-num_gpus") + 1] == "2"
@@ -64,7 +64,7 @@ LOG_OF_THREE = """
 2026-01-01 10:00:00.0: Epoch 3 \n"""
 
 
-def test_progress_is_read_from_nnunet_s_log_and_time_left_is_the_mean_of_the_epochs(tmp_path: Path) -> None:
+def test_progress_comes_from_the_nnunet_log_and_time_left_from_the_mean_epoch(tmp_path: Path) -> None:
     (tmp_path / "training_log_1.txt").write_text(LOG_OF_THREE)
     assert read_progress(tmp_path) == Progress(3, None, [9.0, 2.0, 4.0])
     (tmp_path / "debug.json").write_text('{"num_epochs": "8"}')
@@ -78,9 +78,9 @@ def test_progress_is_read_from_nnunet_s_log_and_time_left_is_the_mean_of_the_epo
     assert read_progress(tmp_path) == Progress(1, 8, [])
 
 
-def test_states(tmp_path: Path) -> None:
+def test_a_job_state_follows_from_the_files_of_its_fold(tmp_path: Path) -> None:
     assert read_state(tmp_path / "not_there").state is State.WAITING
-    make(tmp_path, "checkpoint_final.pth")
+    create_files(tmp_path, "checkpoint_final.pth")
     assert read_state(tmp_path).state is State.WAITING, "trained, but not validated"
     (tmp_path / LOG).write_text("Traceback\nValueError: no such thing\n\n")
     write_attempt(tmp_path, status=1)
@@ -91,12 +91,12 @@ def test_states(tmp_path: Path) -> None:
     with file_lock(tmp_path / FOLD_LOCK):
         write_attempt(tmp_path, host="node7", pid=1)
         assert read_state(tmp_path).state is State.RUNNING and "node7" in read_state(tmp_path).detail
-    make(tmp_path, "validation/summary.json")
+    create_files(tmp_path, "validation/summary.json")
     assert read_state(tmp_path).state is State.FINISHED
 
 
-def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Path) -> None:
-    make(JOB.folder, "checkpoint_final.pth", "validation/summary.json")
+def test_the_status_table_has_a_line_per_job_and_counts_the_states(nnunet_folders: Path) -> None:
+    create_files(JOB.folder, "checkpoint_final.pth", "validation/summary.json")
     grid = Grid(DATASET, ("A", "B"), ("P",), (0, 1))
     lines = status_table(grid.table()).splitlines()
     assert [line.split() for line in lines[1:3]] == [["A", "P", "0", "finished"], ["B", "P", "0", "waiting"]]
@@ -105,7 +105,7 @@ def test_status_table_has_a_line_for_each_job_and_counts_them(nnunet_folders: Pa
     assert len(unfinished) == 5 and unfinished[-1] == lines[-1]
 
 
-def test_a_failure_stops_no_other_job_and_is_tried_again(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_job_stops_no_other_job_and_is_retried(stand_in: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = make_grid(15, ["Bad", "Good"], ["P"], device="cpu")
     local.run_locally(grid.open_jobs(), 2)
     states = {str(job): state for job, state in grid.table().items()}
@@ -116,7 +116,9 @@ def test_a_failure_stops_no_other_job_and_is_tried_again(stand_in: Path, capsys:
     assert capsys.readouterr().out.count("RuntimeError: bad luck") == 3
     stand_in.unlink()
     local.run_locally(grid.open_jobs(), 1)
-    assert [line.split()[4] for line in stand_in.read_text().splitlines()] == ["Bad"] * 3, "only what is not finished"
+    assert [line.split()[4] for line in stand_in.read_text().splitlines()] == ["Bad"] * 3, (
+        "only unfinished jobs run again"
+    )
 
 
 def test_two_grids_at_once_train_every_fold_once(stand_in: Path) -> None:
@@ -131,18 +133,18 @@ def test_two_grids_at_once_train_every_fold_once(stand_in: Path) -> None:
     assert not grid.open_jobs()
 
 
-def test_one_job_per_gpu(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_gpu_runs_one_job(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "visible_gpus", lambda: ["2", "5"])
     local.run_locally(make_grid(15, ["A"], ["P"], [0, 1], device="cuda").jobs())
     used = [line.split("gpu ")[1] for line in stand_in.read_text().splitlines()]
     assert sorted(used) == ["2", "5"]
-    assert local.gpu_sets(["0", "1", "2", "3", "4"], 2) == ["0,1", "2,3"], "no GPU is shared, one is left over"
+    assert local.gpu_sets(["0", "1", "2", "3", "4"], 2) == ["0,1", "2,3"], "no GPU is shared, and one stays free"
     with pytest.raises(InputError, match="3 GPUs per job are needed and 2 are here"):
         local.run_locally(make_grid(15, ["A"], ["P"], [2], device="cuda", num_gpus=3).jobs())
 
 
 @pytest.mark.parametrize("reason", [None, "gave up"])
-def test_a_stopped_training_is_killed_and_not_failed_without_a_reason(stand_in: Path, reason: str | None) -> None:
+def test_a_stopped_training_is_killed_and_fails_only_with_a_reason(stand_in: Path, reason: str | None) -> None:
     job = Job(DATASET, "2d", "Endless", "P", 0, "cpu")
     stop = threading.Event()
 
@@ -162,20 +164,20 @@ def test_a_stopped_training_is_killed_and_not_failed_without_a_reason(stand_in: 
         assert run_job(job, os.environ, wait_s=0).detail == "in another process"
 
 
-def test_only_trainers_whose_folds_are_all_there_are_compared(nnunet_folders: Path) -> None:
+def test_the_grid_compares_only_trainers_with_all_folds(nnunet_folders: Path) -> None:
     grid = Grid(DATASET, ("Whole", "Part", "None", "OnePlans"), ("P", "Q"), (0, 1))
     missing = {("Part", "P", 1), ("OnePlans", "Q", 0), ("OnePlans", "Q", 1)}
     for job in grid.jobs():
         if job.trainer != "None" and (job.trainer, job.plans, job.fold) not in missing:
-            make(job.folder, "checkpoint_final.pth", "validation/summary.json")
+            create_files(job.folder, "checkpoint_final.pth", "validation/summary.json")
     assert crossval.comparable(grid, grid.table()) == ["Whole", "OnePlans"]
 
 
-def test_nnunet_s_own_split_is_made_once_before_the_jobs(planned: Path) -> None:
+def test_the_grid_makes_the_nnunet_split_once_before_the_jobs(planned: Path) -> None:
     folder = planned / "nnUNet_preprocessed" / DATASET
     (folder / "splits_final.json").unlink()
     cases = [f"case_{number}" for number in range(7)]
-    make(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases))
+    create_files(folder, *(f"gt_segmentations/{case}.nii.gz" for case in cases))
     grid = make_grid(15, ["A"], ["P"])
     assert grid.folds == (0, 1, 2, 3, 4)
     crossval.prepare(grid)
@@ -183,19 +185,19 @@ def test_nnunet_s_own_split_is_made_once_before_the_jobs(planned: Path) -> None:
     assert sorted(case for split in splits for case in split["val"]) == cases
 
 
-def test_a_job_that_saves_nothing_is_requeued_twice_and_then_given_up(nnunet_folders: Path) -> None:
+def test_a_job_without_progress_is_requeued_twice_and_then_fails(nnunet_folders: Path) -> None:
     JOB.folder.mkdir(parents=True)
     job = slurm.TrainJob(JOB, cpus=1)
     assert job.checkpoint() and job.checkpoint()
-    make(JOB.folder, "checkpoint_latest.pth")
-    assert job.checkpoint() and job.fruitless == 0, "progress sets the count back"
+    create_files(JOB.folder, "checkpoint_latest.pth")
+    assert job.checkpoint() and job.fruitless == 0, "progress resets the count"
     job.saved = slurm.checkpoint_times(JOB.folder)
     assert job.checkpoint() and job.checkpoint()
     assert job.checkpoint() is None
     assert "a longer --sbatch time=" in read_state(JOB.folder).detail
 
 
-def test_bad_grids_are_refused_with_what_there_is(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_grid_error_lists_the_available_values(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"plans": ["R"]}, "no plans R .* there are P, Q"),
         ({"configuration": "3d_fullres"}, "P of .* no configuration 3d_fullres; they have 2d"),
@@ -208,10 +210,10 @@ def test_bad_grids_are_refused_with_what_there_is(planned: Path, monkeypatch: py
         with pytest.raises(InputError, match=message):
             make_grid(**{"dataset_id": 15, "trainers": ["A"], "plans": ["P"], **arguments})
     unplanned = planned / "nnUNet_raw" / "Dataset016_New"
-    make(unplanned, "cases.csv")
+    create_files(unplanned, "cases.csv")
     with pytest.raises(InputError, match="Dataset016_New is not planned.*segan_nnunet plan -d 16"):
         make_grid(16, ["A"], ["P"])
-    make(planned / "nnUNet_raw" / DATASET, "cases.csv")
+    create_files(planned / "nnUNet_raw" / DATASET, "cases.csv")
     (planned / "nnUNet_preprocessed" / DATASET / "splits_final.json").unlink()
     with pytest.raises(InputError, match="not split yet.*segan_nnunet split -d 15"):
         make_grid(15, ["A"], ["P"])
@@ -226,9 +228,9 @@ def test_bad_grids_are_refused_with_what_there_is(planned: Path, monkeypatch: py
         executors.choose("slurm")
 
 
-def test_unknown_trainers_are_named_with_those_that_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_trainer_error_lists_the_known_trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "trainers"
-    make(own, "mine.py")
+    create_files(own, "mine.py")
     (own / "mine.py").write_text("class MyTrainer: ...\n")
     monkeypatch.setenv("nnUNet_extTrainer", str(own))
     check_trainers(["nnUNetTrainer", "nnUNetTrainerNoDeepSupervision"])
@@ -239,7 +241,7 @@ def test_unknown_trainers_are_named_with_those_that_exist(tmp_path: Path, monkey
         check_trainers(["nnUNetTrainerNoMiroring"])
 
 
-def test_reproduce_converts_nothing_before_the_trainers_are_found(release_2015: Path, nnunet_folders: Path) -> None:
+def test_reproduce_checks_the_trainers_before_it_converts(release_2015: Path, nnunet_folders: Path) -> None:
     with pytest.raises(InputError, match="finds no trainer NotThere"):
         paper_grid(release_2015, 15, trainers=["nnUNetTrainer", "NotThere"])
     assert not list((nnunet_folders / "nnUNet_raw").iterdir())

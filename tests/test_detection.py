@@ -1,4 +1,4 @@
-"""F1 of lesions and panoptic quality, on components whose overlaps are known."""
+"""F1 of lesions and panoptic quality, for components with known overlaps."""
 
 import math
 
@@ -9,13 +9,13 @@ from segan_nnunet.evaluation.scores.detection import lesion_f1, panoptic_quality
 from tests.test_lesions import ELSEWHERE, FAR, GLIOMA, METASTASES, NEAR, NEWEST, NEXT, cuboids, scored
 
 
-def test_f1_by_hand() -> None:
+def test_lesion_f1_equals_values_computed_by_hand() -> None:
     assert lesion_f1(3, 1, 2, 1.0) == pytest.approx(6 / 9)
     assert lesion_f1(0, 1, 0, 1.0) == lesion_f1(0, 0, 1, 1.0) == 0
     assert lesion_f1(0, 0, 0, 1.0) == 1 and math.isnan(lesion_f1(0, 0, 0, math.nan))
 
 
-def test_panoptic_quality_by_hand() -> None:
+def test_panoptic_quality_equals_values_computed_by_hand() -> None:
     shared = np.array(
         [
             [900, 2, 0, 0, 7],  # outside every component of the reference
@@ -29,7 +29,7 @@ def test_panoptic_quality_by_hand() -> None:
     assert panoptic_quality(shared, 1.0) == pytest.approx(expected)
 
 
-def test_panoptic_quality_without_matches() -> None:
+def test_panoptic_quality_of_missed_or_absent_lesions_follows_the_policy() -> None:
     missed = panoptic_quality(np.array([[9], [5]]), 1.0)
     assert (missed["PQ"], missed["RQ"]) == (0, 0) and math.isnan(missed["SQ"])
     assert panoptic_quality(np.array([[9]]), 1.0) == {"PQ": 1, "SQ": 1, "RQ": 1}
@@ -37,15 +37,15 @@ def test_panoptic_quality_without_matches() -> None:
 
 
 @pytest.mark.parametrize("rule", [GLIOMA, METASTASES, NEWEST])
-def test_components_of_panoptic_quality_neither_grow_nor_merge(rule) -> None:  # type: ignore[no-untyped-def]
-    """Under the rule for gliomas two of the lesions are one; PQ matches 2 of 3 and 3 components in any case."""
+def test_panoptic_quality_neither_grows_nor_merges_components(rule) -> None:  # type: ignore[no-untyped-def]
+    """The glioma rule merges two of the lesions. PQ always matches 2 of 3 and 3 components."""
     scores = scored(cuboids(NEAR, FAR, ELSEWHERE), cuboids(NEAR, NEXT, FAR), rule)
     assert (scores["PQ"], scores["SQ"], scores["RQ"]) == pytest.approx((4 / 6, 1, 4 / 6))
     lesions = 2 if rule is GLIOMA else 3
     assert scores["LesionF1"] == pytest.approx(2 * 2 / (lesions + 3))
 
 
-def test_many_parts_of_a_lesion_match_it_at_most_once() -> None:
+def test_many_parts_match_a_lesion_at_most_once() -> None:
     true = cuboids((slice(0, 2), slice(0, 2), slice(0, 10)))
     parts = cuboids((slice(0, 2), slice(0, 2), slice(0, 6)), (slice(0, 2), slice(0, 2), slice(7, 10)))
     scores = scored(parts, true, NEWEST)

@@ -1,4 +1,4 @@
-"""What every device must do. On a CUDA GPU too, where there is one: `make gpu-check` runs this file there."""
+"""Every device must pass these tests. `make gpu-check` runs this file on a CUDA GPU."""
 
 import gc
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.small_trainers import GameTrainer, build, nnunet_architecture, parame
 
 ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="not run on a GPU: there is none here")
 DEVICES = ("cpu", pytest.param("cuda", marks=ON_CUDA))
-EPSILON = {None: 2.0**-10, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}  # None: float32; TF32's on a GPU
+EPSILON = {None: 2.0**-10, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}  # None: float32 (TF32 on a GPU)
 PRECISIONS = [
     ("cpu", None),
     ("cpu", torch.bfloat16),
@@ -47,10 +47,10 @@ class Compiled:
         return True
 
 
-def made(
+def make_trainer(
     trainer: str, folder: Path, device: str, precision: torch.dtype | None, size: str, compiled: bool = False
 ) -> Any:
-    """A small trainer on a device, in a precision, its players in training."""
+    """Build a small trainer on a device, in a precision, with its players in training mode."""
     idea = TRAINERS[trainer]
     patch = PATCHES[size]
     kind = type(idea.__name__, (Compiled if compiled else NotCompiled, idea), {})
@@ -82,23 +82,23 @@ def segmentor(dimension: int) -> dict[str, Any]:
 
 
 def batches(number: int, size: str, device: str, trainer: Any) -> list[dict[str, Any]]:
-    """Batches as nnU-Net's loader gives them: on the CPU, in pinned memory where they are for a GPU."""
+    """Return batches as nnU-Net's loader gives them: on the CPU, in pinned memory for a GPU."""
     generator = torch.Generator().manual_seed(0)
-    patch, found = PATCHES[size], []
+    patch, prepared = PATCHES[size], []
     for _ in range(number):
         depth = torch.randint(0, 4, (4, 1, *patch), generator=generator)
         target = torch.cat([depth > region for region in range(3)], 1)
         batch = {"data": torch.randn(4, 2, *patch, generator=generator), "target": target}
         if device == "cuda":
             batch = {key: value.pin_memory() for key, value in batch.items()}
-        found.append(batch_for(trainer, batch))
-    return found
+        prepared.append(batch_for(trainer, batch))
+    return prepared
 
 
 def reloaded(one: Any, path: Path, trainer: str, folder: Path, device: str) -> Any:
-    """A new trainer on a device, from the checkpoint that another one writes."""
+    """Return a new trainer on a device, loaded from the checkpoint that another trainer writes."""
     one.save_checkpoint(str(path))
-    other = made(trainer, folder, device, None, "2-D")
+    other = make_trainer(trainer, folder, device, None, "2-D")
     other.load_checkpoint(str(path))
     return other
 
@@ -110,22 +110,22 @@ def losses(trainer: Any, steps: list[dict[str, Any]]) -> list[float]:
 @pytest.mark.parametrize("size", PATCHES)
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize(("device", "precision"), PRECISIONS)
-def test_a_step_is_the_cpus_in_float32(
+def test_a_step_equals_the_cpu_step_in_float32(
     nnunet_folders: Path, device: str, precision: torch.dtype | None, trainer: str, size: str
 ) -> None:
-    """The first loss to some hundred times the rounding of one operation; after it both players have moved."""
-    reference = made(trainer, nnunet_folders, "cpu", None, size)
-    tested = made(trainer, nnunet_folders, device, precision, size)
+    """The first loss agrees within a few rounding errors. After the step both players have moved."""
+    reference = make_trainer(trainer, nnunet_folders, "cpu", None, size)
+    tested = make_trainer(trainer, nnunet_folders, device, precision, size)
     tested.network.load_state_dict(reference.network.state_dict())
     if hasattr(tested, "critic"):
         tested.critic.load_state_dict(reference.critic.state_dict())
     (batch,) = batches(1, size, device, tested)
     players = [getattr(tested, name) for name in ("network", "critic") if hasattr(tested, name)]
     before = [[p.detach().clone() for p in player.parameters()] for player in players]
-    expected, found = losses(reference, [batch]), losses(tested, [batch])
-    assert found == pytest.approx(expected, rel=32 * EPSILON[precision])
+    expected, measured = losses(reference, [batch]), losses(tested, [batch])
+    assert measured == pytest.approx(expected, rel=32 * EPSILON[precision])
     if precision is torch.float16:
-        losses(tested, [batch] * 15)  # gradient scalers leave steps out until their scale fits
+        losses(tested, [batch] * 15)  # gradient scalers skip steps until their scale fits
     for player, old in zip(players, before, strict=True):
         moved = [not torch.equal(a, b) for a, b in zip(old, player.parameters(), strict=True)]
         assert sum(moved) > len(moved) / 2
@@ -136,10 +136,10 @@ def test_a_step_is_the_cpus_in_float32(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_checkpoint_goes_from_a_device_to_the_cpu_and_back(
+def test_a_checkpoint_moves_from_a_device_to_the_cpu_and_back(
     nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
 ) -> None:
-    first = made(trainer, nnunet_folders, device, None, "2-D")
+    first = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     losses(first, batches(2, "2-D", device, first))
     on_cpu = reloaded(first, tmp_path / "there.pth", trainer, nnunet_folders, "cpu")
     again = reloaded(on_cpu, tmp_path / "back.pth", trainer, nnunet_folders, device)
@@ -153,11 +153,11 @@ def test_a_checkpoint_goes_from_a_device_to_the_cpu_and_back(
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_resumed_training_goes_on_as_the_whole_one(
+def test_a_resumed_training_equals_the_uninterrupted_one(
     nnunet_folders: Path, tmp_path: Path, device: str, trainer: str
 ) -> None:
-    """Bit for bit on a CPU; on a GPU, whose sums are taken in any order, the losses to a thousandth."""
-    whole = made(trainer, nnunet_folders, device, None, "2-D")
+    """The losses agree bit for bit on a CPU. On a GPU, where the order of sums varies, they agree to a thousandth."""
+    whole = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     steps = batches(6, "2-D", device, whole)
     losses(whole, steps[:3])
     resumed = reloaded(whole, tmp_path / "middle.pth", trainer, nnunet_folders, device)
@@ -165,8 +165,8 @@ def test_a_resumed_training_goes_on_as_the_whole_one(
     assert losses(resumed, steps[3:]) == (expected if device == "cpu" else pytest.approx(expected, rel=1e-3))
 
 
-def held(device: str) -> int:
-    """Bytes of tensors on a GPU; on a CPU, which does not count them, the tensors that Python knows."""
+def memory_in_use(device: str) -> int:
+    """Return the bytes of tensors on a GPU, and the number of living tensors on a CPU, which counts no bytes."""
     gc.collect()
     if device == "cuda":
         torch.cuda.synchronize()
@@ -177,18 +177,18 @@ def held(device: str) -> int:
 @pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_memory_stays_constant(nnunet_folders: Path, device: str, trainer: str) -> None:
-    """Over 195 steps on a GPU, whose allocator hides what one step leaves; a CPU's tensors are counted one by one."""
-    one = made(trainer, nnunet_folders, device, None, "2-D")
+    """A GPU's allocator hides the remains of one step, so it makes 195 steps. On a CPU the test counts tensors."""
+    one = make_trainer(trainer, nnunet_folders, device, None, "2-D")
     (batch,) = batches(1, "2-D", device, one)
     losses(one, [batch] * 5)
-    before = held(device)
+    before = memory_in_use(device)
     losses(one, [batch] * (195 if device == "cuda" else 20))
-    assert held(device) <= before
+    assert memory_in_use(device) <= before
 
 
 @ON_CUDA
-def test_a_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
-    one = made("SegAN", nnunet_folders, "cuda", torch.bfloat16, "2-D")
+def test_a_training_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
+    one = make_trainer("SegAN", nnunet_folders, "cuda", torch.bfloat16, "2-D")
     first, second = batches(2, "2-D", "cuda", one)
     one.train_step(first)
     torch.cuda.synchronize()
@@ -203,9 +203,9 @@ def test_a_step_never_waits_for_the_gpu(nnunet_folders: Path) -> None:
 
 @ON_CUDA
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_a_compiled_step_is_the_eager_one(nnunet_folders: Path, trainer: str) -> None:
-    eager = made(trainer, nnunet_folders, "cuda", None, "2-D")
-    compiled = made(trainer, nnunet_folders, "cuda", None, "2-D", compiled=True)
+def test_a_compiled_step_equals_the_eager_step(nnunet_folders: Path, trainer: str) -> None:
+    eager = make_trainer(trainer, nnunet_folders, "cuda", None, "2-D")
+    compiled = make_trainer(trainer, nnunet_folders, "cuda", None, "2-D", compiled=True)
     assert hasattr(compiled.network, "_orig_mod")
     compiled.bare(compiled.network).load_state_dict(eager.network.state_dict())
     if hasattr(eager, "critic"):

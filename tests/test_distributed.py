@@ -1,4 +1,4 @@
-"""DDP on the CPU: two processes play the same game as one with the joint batch."""
+"""DDP on the CPU: two processes play the same game as one process with the joint batch."""
 
 import faulthandler
 import os
@@ -24,9 +24,9 @@ WORLD = 2
 
 
 def instance_norm(module: nn.Module) -> None:
-    """Put instance norm in place of batch norm, whose synchronised form torch has on GPUs only.
+    """Replace batch norm by instance norm. torch has synchronised batch norm only on GPUs.
 
-    It looks at one sample at a time, so that two halves of a batch and the whole of it give the same.
+    Instance norm uses one sample at a time, so two halves of a batch give the same result as the whole batch.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
@@ -36,7 +36,7 @@ def instance_norm(module: nn.Module) -> None:
 
 
 class Samplewise:
-    """In front of a trainer: both players with instance norm."""
+    """Mixin in front of a trainer: both players use instance norm."""
 
     def build_critic(self) -> Critics:
         critic = super().build_critic()  # type: ignore[misc]  # of the trainer behind
@@ -49,7 +49,7 @@ class Samplewise:
 
 
 class Game(Samplewise, AdversarialTrainer):
-    # Adam divides even rounding errors to full steps: those of biases before instance norm, whose true gradient is 0
+    # Adam turns even rounding errors into full steps: biases before instance norm have a true gradient of 0
     optimizer_settings: ClassVar[dict[str, Any]] = {**AdversarialTrainer.optimizer_settings, "eps": 1e-4}
 
 
@@ -70,7 +70,7 @@ class Separate(Samplewise, SeparateTrainer):
 
 
 class Beside(Samplewise, CriticBesideTrainer):
-    """nnU-Net's own, with critics beside its loss; λ is of the joint batch too."""
+    """nnU-Net's own trainer with critics beside its loss. λ is of the joint batch."""
 
     enable_deep_supervision = False
     optimizer_settings = Game.optimizer_settings
@@ -80,7 +80,7 @@ TRAINERS = (Game, MaskedImageAlone, Released, Separate, Beside)
 
 
 def play(trainer: Any, share: slice) -> dict[str, Any]:
-    """Some rounds, each rank on its share of the batch; return the weights of both players and the epoch's log."""
+    """Play some rounds, each rank on its share of the batch; return the weights of both players and the epoch's log."""
     trainer.autocast_dtype = None  # float32
     trainer.on_train_epoch_start()
     outputs = []
@@ -96,9 +96,9 @@ def play(trainer: Any, share: slice) -> dict[str, Any]:
 
 
 def one_rank(rank: int, folder: str, port: int) -> None:
-    """A process of DDP. nnU-Net takes a GPU for granted there; the trainer is told otherwise.
+    """Run a DDP process on the CPU. nnU-Net assumes a GPU, so the trainer's device is patched.
 
-    One group serves all trainers: where each had its own, begun through a file, a process once aborted.
+    One process group serves all trainers. With one group per trainer, started through a file, a process once aborted.
     """
     faulthandler.enable()
     for part in ("raw", "preprocessed", "results"):
@@ -125,7 +125,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_two_processes_equal_one_with_the_joint_batch(nnunet_folders: Path) -> None:
+def test_two_processes_equal_one_process_with_the_joint_batch(nnunet_folders: Path) -> None:
     multiprocessing.spawn(one_rank, args=(str(nnunet_folders), free_port()), nprocs=WORLD)
     for kind in TRAINERS:
         alone = build(kind, nnunet_folders)
@@ -138,6 +138,6 @@ def test_two_processes_equal_one_with_the_joint_batch(nnunet_folders: Path) -> N
                 assert torch.equal(first, second), "both ranks hold the same parameters"
                 torch.testing.assert_close(first, joint, atol=1e-5, rtol=0)
         moved = max((a - b).abs().max() for a, b in zip(start[0], expected["players"][0], strict=True))
-        assert moved > 1e-4, "the tolerance is small beside what the rounds did"
+        assert moved > 1e-4, "the tolerance is small compared with the change of the weights"
         for rank in ranks:
-            assert rank["log"] == pytest.approx(expected["log"], rel=1e-3), "the log is of all ranks"
+            assert rank["log"] == pytest.approx(expected["log"], rel=1e-3), "the log covers all ranks"

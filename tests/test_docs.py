@@ -1,4 +1,4 @@
-"""The documentation's notebook runs and is kept without outputs; the messages it explains are those of the code."""
+"""The notebook runs and has no outputs, and the messages that docs/troubleshooting.md quotes are in the code."""
 
 import ast
 import json
@@ -16,11 +16,11 @@ NOT_OURS = (
     "operator torchvision::nms does not exist",
     "No module named 'segan_trainers'",
 )
-INSERTED = r"\.\.\.|nnUNet_raw"  # where the page has a value that the code inserts
+INSERTED = r"\.\.\.|nnUNet_raw"  # placeholder in the page for a value that the code inserts
 
 
 def texts_of(source: str) -> list[str]:
-    """Return the string literals of Python code that are not docstrings, without the inserted values."""
+    """Return the string literals of Python code without docstrings and without inserted values."""
     texts = []
     tree = ast.parse(source)
     docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -32,7 +32,7 @@ def texts_of(source: str) -> list[str]:
     return texts
 
 
-def test_docstrings_are_no_messages() -> None:
+def test_texts_of_excludes_docstrings() -> None:
     source = '''"""Module."""
 def f(x):
     """Function."""
@@ -42,7 +42,7 @@ NAME = "c"
     assert {"a  b", "c"} <= set(texts_of(source)) and not {"Module.", "Function."} & set(texts_of(source))
 
 
-def test_the_messages_explained_are_those_of_the_code() -> None:
+def test_troubleshooting_quotes_messages_of_the_code() -> None:
     page = (TOP / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     first_column = [row.split("|")[1] for row in page.splitlines() if row.startswith("|")]
     shown = [text for cell in first_column for text in re.findall("`(.+?)`", cell)]
@@ -55,7 +55,7 @@ def test_the_messages_explained_are_those_of_the_code() -> None:
         assert text in NOT_OURS or all(part in known for part in parts), text
 
 
-def test_the_notebook_is_kept_without_outputs() -> None:
+def test_the_notebook_has_no_outputs() -> None:
     code = [cell for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     assert code and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 
@@ -63,14 +63,14 @@ def test_the_notebook_is_kept_without_outputs() -> None:
 @pytest.mark.end_to_end
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait are to sleep: other tests run beside this one
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep, because other tests run in parallel
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     tables = [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
     assert ["| Careful |" in tables[0], "| Shifted |" in tables[0]] == [True, True]
     assert "| SegANTrainer_short_1epoch |" in tables[1]
-    assert any("image/png" in output.get("data", {}) for output in outputs), "the case is shown"
+    assert any("image/png" in output.get("data", {}) for output in outputs), "the notebook shows the case"
     assert not any('install "ipywidgets"' in str(output) for output in outputs), (
-        "no bar, and no warning, without widgets"
+        "without widgets there is no progress bar and no warning"
     )

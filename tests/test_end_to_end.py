@@ -1,4 +1,4 @@
-"""The job through the real commands, each in a process of its own, on a small simulated release."""
+"""Run the whole job with the real commands, each in its own process, on a small simulated release."""
 
 import json
 import os
@@ -38,7 +38,7 @@ NAME = "Dataset015_BRATS2015"
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """A simulated release, converted, planned for a tiny segmentor, and split."""
+    """Simulate a release, convert it, plan it for a tiny segmentor, and split it."""
     folder = tmp_path_factory.mktemp("end_to_end")
     release = simulate_release(folder, cases=5, seed=1)
     run = Commands(folder)
@@ -48,7 +48,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     (folder / "trainers").mkdir()
     (folder / "trainers" / "brief.py").write_text(TRAINERS)
     run.environment["nnUNet_extTrainer"] += f"{os.pathsep}{folder / 'trainers'}"
-    run.small = False  # from here on as users' commands are: with pictures, and workers that are spawned
+    run.small = False  # from here on as for users: with pictures and with spawned workers
     return run
 
 
@@ -63,7 +63,7 @@ def wait_for(path: Path, seconds: int = 240) -> None:
         time.sleep(0.2)
 
 
-def test_plans_share_the_preprocessed_data(commands: Commands) -> None:
+def test_plans_with_equal_spacing_share_the_preprocessed_data(commands: Commands) -> None:
     preprocessed = commands.folder / "nnUNet_preprocessed" / NAME
     ours, theirs = (
         json.loads((preprocessed / f"{plans}.json").read_text())["configurations"]["2d"]
@@ -72,10 +72,10 @@ def test_plans_share_the_preprocessed_data(commands: Commands) -> None:
     assert ours["data_identifier"] == theirs["data_identifier"]
     before = {path: path.stat().st_mtime_ns for path in (preprocessed / ours["data_identifier"]).iterdir()}
     commands("segan_nnunet", "plan", "-d", "15", "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
-    assert {path: path.stat().st_mtime_ns for path in before} == before, "nothing is preprocessed again"
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "no data are preprocessed again"
 
 
-def test_segan_is_killed_continues_the_same_game_and_predicts(commands: Commands) -> None:
+def test_a_killed_segan_training_continues_and_predicts(commands: Commands) -> None:
     fold = results(commands, SEGAN)
     latest = fold / "checkpoint_latest.pth"
     training = commands.start(*TRAIN, "-tr", SEGAN_TRAINER, "-p", "SegANPlans")
@@ -92,7 +92,7 @@ def test_segan_is_killed_continues_the_same_game_and_predicts(commands: Commands
     log = checkpoint["logging"]
     assert len(log["train_losses"]) == len(log["critic_losses"]) == len(log["distance_per_layer"]) == EPOCHS
     steps = {int(state["step"]) for state in checkpoint["critic_optimizer_state"]["state"].values()}
-    assert steps == {EPOCHS * 50}, "the critic's optimiser counts the steps before the kill too"
+    assert steps == {EPOCHS * 50}, "the critic's optimiser also counts the steps before the kill"
     assert not latest.exists() and not list(fold.glob(".checkpoint*"))
     continued = max(fold.glob("training_log*.txt"), key=lambda path: path.stat().st_mtime).read_text()
     assert f"epoch {epochs_done + 1}/{EPOCHS}  segmentor loss" in continued and "time left" in continued
@@ -104,7 +104,7 @@ def test_segan_is_killed_continues_the_same_game_and_predicts(commands: Commands
     case = next((fold / "validation").glob("*.mha"))
     predicted = predict(commands, SEGAN_TRAINER, "SegANPlans", case.stem)
     validated = sitk.GetArrayFromImage(sitk.ReadImage(str(case)))
-    assert (predicted == validated).all(), "what validated a fold is what predicts, in the same precision"
+    assert (predicted == validated).all(), "validation and prediction use the same checkpoint and precision"
     assert set(np.unique(predicted)) <= {0, 1, 2, 4}
 
 
@@ -121,11 +121,13 @@ def predict(commands: Commands, trainer: str, plans: str, case: str) -> np.ndarr
 
 
 def predict_without_this_package(commands: Commands, archive: Path, command: str) -> dict[str, np.ndarray]:
-    """Install an exported model and predict the same images with it where nnU-Net is, and this package is not."""
+    """Install an exported model and predict the same images in an environment with nnU-Net but without this package."""
     bare = commands.folder / "bare"
     venv.create(bare, with_pip=False)
     (site,) = bare.glob("lib/python*/site-packages")
-    (site / "nnunet.pth").write_text(sysconfig.get_paths()["purelib"])  # an editable install's own .pth is not followed
+    (site / "nnunet.pth").write_text(
+        sysconfig.get_paths()["purelib"]
+    )  # .pth files of an editable install are not followed
     python = str(bare / "bin" / "python")
     environment = dict(commands.environment)
     try:
@@ -149,7 +151,7 @@ def predict_without_this_package(commands: Commands, archive: Path, command: str
         commands.environment = environment
 
 
-def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) -> None:
+def test_the_softmax_baseline_trains_predicts_and_enters_the_comparison(commands: Commands) -> None:
     commands(*TRAIN, "-tr", SOFTMAX_TRAINER, "-p", "SegANPlans")
     fold = results(commands, SOFTMAX)
     case = next((fold / "validation").glob("*.mha"))
@@ -170,18 +172,20 @@ def test_softmax_baseline_trains_predicts_and_is_compared(commands: Commands) ->
     summary = json.loads((fold / "validation" / "summary.json").read_text())
     for key, region in (("(1, 2, 3, 4)", "whole tumor"), ("(1, 3, 4)", "tumor core"), ("4", "enhancing tumor")):
         ours = cases.loc[[(SOFTMAX_TRAINER, region)]]
-        assert ours["Dice"].mean() == pytest.approx(summary["mean"][key]["Dice"], nan_ok=True), "our Dice is nnU-Net's"
+        assert ours["Dice"].mean() == pytest.approx(summary["mean"][key]["Dice"], nan_ok=True), (
+            "our Dice equals nnU-Net's"
+        )
         for entry in summary["metric_per_case"]:
             of_case = ours[ours["case"] == Path(entry["prediction_file"]).stem].iloc[0]
             for count in ("TP", "FP", "FN", "TN"):
-                assert of_case[count] == entry["metrics"][key][count], "we count what nnU-Net counts"
+                assert of_case[count] == entry["metrics"][key][count], "our voxel counts equal nnU-Net's"
     for picture in ("figure2", "figure3", "distributions", "volumes", "training_curves"):
         assert (folder / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
     assert f"nnUNetv2_train 15 2d 0 -tr {SEGAN_TRAINER} -p SegANPlans" in (folder / "report.html").read_text()
 
 
-def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands: Commands) -> None:
-    """As docs/trainers.md shows it, in a folder of one's own; here with few steps and nnU-Net's U-Net, narrow."""
+def test_a_user_trainer_on_the_nnunet_network_trains_and_predicts(commands: Commands) -> None:
+    """Follow docs/trainers.md in a user folder, with few steps and a narrow U-Net of nnU-Net."""
     own = commands.folder / "my_trainers"
     own.mkdir()
     (own / "my_segan.py").write_text(
@@ -214,7 +218,7 @@ def test_a_trainer_of_one_s_own_on_nnunet_s_network_trains_and_predicts(commands
         assert "exists" in commands(*export, str(commands.folder / "model.zip"), succeeds=False)
         stock = predict_without_this_package(commands, commands.folder / "model.zip", printed.splitlines()[-1])
         here = np.load(commands.folder / "output_MySegAN_narrow" / f"{case.stem}.npz")["probabilities"]
-        # to a rounding: two runs of one command differ by it too, as their arrays lie otherwise in memory
+        # up to rounding: two runs of one command also differ by it, because their arrays lie differently in memory
         np.testing.assert_allclose(stock["probabilities"], here, rtol=0, atol=1e-6)
         assert here.std() > 0.01
     finally:
@@ -230,12 +234,12 @@ def test_without_the_trainer_folder_nnunet_names_the_variable(commands: Commands
         commands.environment["nnUNet_extTrainer"] = folder
 
 
-def test_deep_supervision_on_segan_plans_is_refused_at_once(commands: Commands) -> None:
+def test_deep_supervision_on_segan_plans_is_refused_before_training(commands: Commands) -> None:
     output = commands(*TRAIN, "-tr", "nnUNetTrainer", "-p", "SegANPlans", succeeds=False)
     assert "nnUNetTrainerNoDeepSupervision" in output
 
 
-def test_errors_are_one_message_without_a_traceback(commands: Commands) -> None:
+def test_errors_print_one_message_without_a_traceback(commands: Commands) -> None:
     for command in (
         ("convert", "brats2015", "/nowhere", "-d", "16"),
         ("convert", "brats2015", "-d", "16"),
@@ -246,7 +250,7 @@ def test_errors_are_one_message_without_a_traceback(commands: Commands) -> None:
         assert output.startswith("segan_nnunet: ") and "Traceback" not in output
 
 
-def test_six_patients_are_converted_with_a_table_of_one_s_own(six_patients: Path, tmp_path: Path) -> None:
+def test_a_user_table_converts_the_six_patients(six_patients: Path, tmp_path: Path) -> None:
     run = Commands(tmp_path)
     layout = Path(__file__).parents[1] / "docs" / "six_patients.toml"
     printed = run("segan_nnunet", "convert", str(six_patients), "--layout", str(layout), "-d", "16")
@@ -254,17 +258,17 @@ def test_six_patients_are_converted_with_a_table_of_one_s_own(six_patients: Path
     dataset = tmp_path / "nnUNet_raw" / "Dataset016_SixPatients"
     assert len(list((dataset / "imagesTr").iterdir())) == 12
     table = run("segan_nnunet", "split", "-d", "16", "-k", "3").split()
-    assert table.count("2") >= 6  # two patients held out in each of three folds
+    assert table.count("2") >= 6  # each of three folds holds out two patients
 
 
-def test_wheel_holds_both_catalogues(tmp_path: Path, python: str) -> None:
+def test_the_wheel_contains_both_catalogues(tmp_path: Path, python: str) -> None:
     root = Path(__file__).parents[1]
     run = Commands(tmp_path)
     run(python, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(root))
     names = zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))).namelist()
     assert "segan_nnunet/trainers/segan_trainers.py" in names
     assert "segan_nnunet/dataset_conversion/brats2015.toml" in names
-    assert "segan_trainers.py" in names, "users' own files of trainers import it"
+    assert "segan_trainers.py" in names, "user trainers import it"
     for part in ("report.html.jinja", "report.css", "viewer.js", "case_list.js"):
         assert f"segan_nnunet/evaluation/presentation/report/{part}" in names
     assert not [name for name in names if name.startswith(("tests", "trainers", "dataset_conversion"))]

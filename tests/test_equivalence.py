@@ -1,4 +1,4 @@
-"""Equivalence and non-inferiority within a margin: by hand, against statsmodels, by simulation, and in `compare`."""
+"""Equivalence and non-inferiority within a margin: by hand, with statsmodels, by simulation, and in `compare`."""
 
 from pathlib import Path
 
@@ -37,20 +37,20 @@ def with_equivalence(ours: np.ndarray, theirs: np.ndarray, margin: float = MARGI
     return add_equivalence(paired_tests(scores, "B"), margin, SCORES, [DICE.column])
 
 
-def test_two_one_sided_tests_by_hand() -> None:
-    """Differences .00, .01, .02 and .01: mean .01, variance .0002 / 3, error .0040825; three degrees of freedom."""
-    found = estimate(np.array([[0.5, 0.51, 0.52, 0.51]]), np.full((1, 4), 0.5))
-    assert found.error == pytest.approx(np.sqrt(0.0002 / 3 / 4))
+def test_two_one_sided_tests_equal_values_computed_by_hand() -> None:
+    """Differences .00, .01, .02, .01: mean .01, variance .0002 / 3, error .0040825, three degrees of freedom."""
+    result = estimate(np.array([[0.5, 0.51, 0.52, 0.51]]), np.full((1, 4), 0.5))
+    assert result.error == pytest.approx(np.sqrt(0.0002 / 3 / 4))
     # (.03 - .01) / .0040825 = 4.899 and (.03 + .01) / .0040825 = 9.798; the larger p is that of 4.899
     # P(T_3 > t) = 1/2 - (θ + sin θ cos θ) / π with tan θ = t / √3, here t / √3 = √8
     angle = np.arctan(np.sqrt(8))
     p = 0.5 - (angle + np.sin(angle) * np.cos(angle)) / np.pi
-    assert equivalence_p(found.mean, found.error, found.freedom, 0.03) == pytest.approx(p)
-    assert p_above(found.mean + 0.03, found.error, found.freedom) < p
+    assert equivalence_p(result.mean, result.error, result.freedom, 0.03) == pytest.approx(p)
+    assert p_above(result.mean + 0.03, result.error, result.freedom) < p
 
 
 @pytest.mark.parametrize("shift", [-0.015, 0.0, 0.01, 0.05])
-def test_p_is_that_of_statsmodels(shift: float) -> None:
+def test_the_equivalence_p_equals_that_of_statsmodels(shift: float) -> None:
     random = np.random.default_rng(3)
     theirs = random.uniform(0.5, 0.8, 24)
     ours = theirs + shift + random.normal(0, 0.03, 24)
@@ -61,16 +61,16 @@ def test_p_is_that_of_statsmodels(shift: float) -> None:
     assert row["p_equivalence"] == pytest.approx(max(lower[1], upper[1]))
 
 
-def test_p_is_below_5_percent_where_the_90_percent_interval_lies_within_the_margin() -> None:
+def test_p_is_below_5_percent_if_the_90_percent_interval_lies_within_the_margin() -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
-        found = estimate(random.normal(random.uniform(-0.03, 0.03), 0.04, (1, 20)))
-        low, high = found.interval(confidence=0.9)
-        p = equivalence_p(found.mean, found.error, found.freedom, MARGIN)
+        result = estimate(random.normal(random.uniform(-0.03, 0.03), 0.04, (1, 20)))
+        low, high = result.interval(confidence=0.9)
+        p = equivalence_p(result.mean, result.error, result.freedom, MARGIN)
         assert (p < 0.05) == (-MARGIN < low and high < MARGIN)
 
 
-def test_certain_and_undefined_differences() -> None:
+def test_certain_differences_are_decided_and_undefined_differences_are_not() -> None:
     assert p_above([0.01, 0.0, -0.01], [0.0, 0.0, 0.0], 9).tolist() == [0, 1, 1]
     assert np.isnan(p_above(0.01, np.nan, np.nan))
     values = np.linspace(0.5, 0.8, 12)
@@ -79,8 +79,8 @@ def test_certain_and_undefined_differences() -> None:
 
 
 @pytest.mark.parametrize("scatter", [(0.0, 0.05), (0.01, 0.05)])
-def test_at_the_margin_5_percent_are_called_as_good(scatter: tuple[float, float]) -> None:
-    """At a true difference of the margin the test errs in 5 % at most, of units alone and of seeds and units."""
+def test_the_equivalence_test_errs_in_5_percent_at_the_margin(scatter: tuple[float, float]) -> None:
+    """If the true difference equals the margin, the test errs in 5 % at most, over units and over seeds and units."""
     random = np.random.default_rng(1)
     of_seed, of_unit = scatter
     seeds = 3 if of_seed else 1
@@ -88,15 +88,15 @@ def test_at_the_margin_5_percent_are_called_as_good(scatter: tuple[float, float]
     errors = 0
     for _ in range(repetitions):
         ours = MARGIN + random.normal(0, of_seed, (seeds, 1)) + random.normal(0, of_unit / 3, 50)
-        found = estimate(ours, random.normal(0, of_seed, (seeds, 1)) + np.zeros(50))
-        errors += float(equivalence_p(found.mean, found.error, found.freedom, MARGIN)) < 0.05
+        result = estimate(ours, random.normal(0, of_seed, (seeds, 1)) + np.zeros(50))
+        errors += float(equivalence_p(result.mean, result.error, result.freedom, MARGIN)) < 0.05
     assert errors / repetitions <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / repetitions)
     if not of_seed:
         assert errors / repetitions >= 0.05 - 3 * np.sqrt(0.05 * 0.95 / repetitions), "nor is it too strict"
 
 
 @pytest.mark.parametrize(
-    ("shift", "spread", "verdict", "said"),
+    ("shift", "spread", "verdict", "sentence"),
     [
         (0.002, 0.02, AS_GOOD, "as good as B within 0.02 Dice in whole tumor (90 % interval "),
         (0.05, 0.02, NOT_WORSE, "not worse than B by more than 0.02 Dice in whole tumor (90 % interval +0.0"),
@@ -104,14 +104,14 @@ def test_at_the_margin_5_percent_are_called_as_good(scatter: tuple[float, float]
         (0.0, 0.2, NOT_SHOWN, "is not shown to be as good as B within 0.02 Dice"),
     ],
 )
-def test_every_verdict_and_its_sentence(shift: float, spread: float, verdict: str, said: str) -> None:
+def test_every_verdict_has_its_sentence(shift: float, spread: float, verdict: str, sentence: str) -> None:
     random = np.random.default_rng(5)
     theirs = random.uniform(0.4, 0.6, 30)
     noise = random.normal(0, 1, 30)
     tests = with_equivalence(theirs + shift + spread * (noise - noise.mean()) / noise.std(), theirs)
     primary = tests[tests["family"] == "primary"]
     assert set(primary["equivalence"]) == {verdict}
-    assert said in sentences(tests, REGIONS)[0]
+    assert sentence in sentences(tests, REGIONS)[0]
     assert equivalence_notes(tests) == [
         "Equivalence within a margin of 0.02 (two one-sided t-tests with Holm's correction over the primary endpoint, "
         f"and the 90 % interval): Dice of A against B is {verdict}: {', '.join(REGIONS)}."
@@ -120,7 +120,7 @@ def test_every_verdict_and_its_sentence(shift: float, spread: float, verdict: st
     assert primary["p_equivalence_holm"].tolist() == pytest.approx(np.minimum(primary["p_equivalence"] * 3, 1))
 
 
-def test_the_margin_fits_overlaps_and_the_primary_endpoint_and_no_distance() -> None:
+def test_the_margin_applies_to_overlaps_of_the_primary_endpoint_but_not_to_distances() -> None:
     specificity = next(score for score in SCORES if score.column == "Specificity")
     assert all(has_margin(score, []) for score in TABLE_1)
     assert not has_margin(HD95, [HD95.column]) and not has_margin(specificity, [DICE.column])
@@ -149,14 +149,14 @@ def test_the_picture_has_a_row_per_comparison_and_the_margin() -> None:
     assert equivalence_figure(tests.assign(difference_low90=np.nan), SCORES) is None
 
 
-def test_fewer_than_ten_units_show_nothing() -> None:
+def test_fewer_than_ten_units_give_no_verdict_of_equivalence() -> None:
     tests = with_equivalence(np.linspace(0.5, 0.8, 9), np.linspace(0.5, 0.8, 9))
     assert set(tests["equivalence"]) == {NOT_SHOWN, ""}
     assert "(fewer than 10 units have no 90 % interval)" in sentences(tests, REGIONS)[0]
 
 
-def test_a_lower_score_is_better_where_it_is() -> None:
-    """Of errors between 0 and 1 a method with more of them is worse."""
+def test_equivalence_respects_scores_whose_low_values_are_better() -> None:
+    """If a score is an error between 0 and 1, a method with higher values is worse."""
     error = DICE.__class__("Dice", "Error", higher_is_better=False)
     theirs = np.full(20, 0.3) + np.linspace(-0.01, 0.01, 20) ** 2
     for ours, verdict in ((theirs - 0.1 + np.linspace(0, 0.001, 20), NOT_WORSE), (theirs + 0.1, NOT_SHOWN)):
@@ -165,20 +165,20 @@ def test_a_lower_score_is_better_where_it_is() -> None:
         assert set(add_equivalence(tests, MARGIN, [error], ["Dice"])["equivalence"]) == {verdict}
 
 
-def test_without_a_second_method_there_is_nothing_to_test() -> None:
+def test_equivalence_needs_a_second_method() -> None:
     tests = paired_tests(scores_of({"A": [0.5, 0.6]}), "A")
     assert add_equivalence(tests, MARGIN, SCORES, ["Dice"]).empty
 
 
 @pytest.mark.parametrize("margin", [0, -0.02, 1, 1.5, float("nan"), "0.02", True])
-def test_a_margin_that_is_none_is_refused(margin: object) -> None:
+def test_an_invalid_margin_is_refused(margin: object) -> None:
     with pytest.raises(InputError, match="--margin is .*, and must be a number above 0 and below 1.*Correct it"):
         check_margin(margin)  # type: ignore[arg-type]  # what a notebook may hand over
     with pytest.raises(InputError, match="--margin"):
         Settings(margin=margin).resolved(["A"], "")  # type: ignore[arg-type]
 
 
-def test_compare_writes_the_tests_of_equivalence(
+def test_compare_writes_the_equivalence_tests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from segan_nnunet.cli import main

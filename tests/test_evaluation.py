@@ -1,4 +1,4 @@
-"""`compare` from end to end, on validations and folders made by hand."""
+"""`compare` from end to end, with validations and folders made by hand."""
 
 import json
 from pathlib import Path
@@ -35,14 +35,14 @@ def validated(nnunet_folders: Path) -> Path:
 
 @pytest.fixture
 def tables_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures and the report, which take seconds and which other tests look at."""
+    """Skip the pictures and the report, which take seconds and have their own tests."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
         monkeypatch.setattr(figures, name, lambda *_: [])
     monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_comparison_by_geometry(validated: Path) -> None:
+def test_the_comparison_equals_values_from_geometry(validated: Path) -> None:
     made = compare(1, trainers=["UNet", "SegAN"])
     table = pd.read_csv(made.files[0].parent / "table1.csv").set_index(["method", "score", "region"])
     expected = {
@@ -68,7 +68,7 @@ def test_comparison_by_geometry(validated: Path) -> None:
     assert "no difference of the primary endpoint can be significant" in made.table
 
 
-def test_what_is_written(validated: Path) -> None:
+def test_compare_writes_the_documented_files(validated: Path) -> None:
     folder = validated / "nnUNet_results" / NAME / "comparison__2d"
     folder.mkdir()
     (folder / "table1.md").write_text("of an earlier comparison")
@@ -98,7 +98,7 @@ def test_empty_policy_brats_counts_every_case(validated: Path) -> None:
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_different_cases_are_refused_with_the_difference_or_intersected(validated: Path) -> None:
+def test_different_cases_are_refused_with_the_difference_or_intersected_on_request(validated: Path) -> None:
     validate(validated, "SegAN__SegANPlans__2d", 2, {"c": PERFECT})
     with pytest.raises(InputError, match=r"UNet lacks 1 cases \(of fold 2\): c\. Train the missing folds"):
         compare(1)
@@ -109,7 +109,7 @@ def test_different_cases_are_refused_with_the_difference_or_intersected(validate
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_methods_with_other_plans_and_configurations_are_told_apart(validated: Path) -> None:
+def test_the_names_of_methods_distinguish_plans_and_configurations(validated: Path) -> None:
     for fold, (case, volumes) in enumerate({"a": PERFECT, "b": LARGER}.items()):
         validate(validated, "SegAN__nnUNetPlans__2d", fold, {case: volumes})
         validate(validated, "SegAN__nnUNetPlans__3d_fullres", fold, {case: volumes})
@@ -121,7 +121,7 @@ def test_methods_with_other_plans_and_configurations_are_told_apart(validated: P
     assert both.files[0].parent.name == "comparison__2d_3d_fullres"
 
 
-def test_missing_trainers_folds_and_baselines_are_named(validated: Path) -> None:
+def test_an_error_names_missing_trainers_folds_and_baselines(validated: Path) -> None:
     with pytest.raises(InputError, match=r"no validated fold of Typo.*Validated: SegAN -p SegANPlans, UNet"):
         compare(1, trainers=["Typo"])
     with pytest.raises(InputError, match="no validated model of configuration 3d_fullres"):
@@ -133,7 +133,7 @@ def test_missing_trainers_folds_and_baselines_are_named(validated: Path) -> None
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
+def test_seeds_of_different_plans_are_not_averaged(validated: Path) -> None:
     for seed, batch_size in ((0, 2), (1, 2), (2, 4)):
         for fold, (case, volumes) in enumerate({"a": PERFECT, "b": LARGER}.items()):
             validate(validated, f"Net_seed{seed}__SegANPlans__2d", fold, {case: volumes})
@@ -146,8 +146,8 @@ def test_seeds_of_two_plans_are_not_averaged(validated: Path) -> None:
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_seeds_of_a_trainer_are_averaged_case_by_case_and_kept_apart(validated: Path) -> None:
-    """Case b: the seeds reach Dice 1 and 16 / 72 of the whole tumour, UNet 1."""
+def test_seeds_of_a_trainer_are_averaged_per_case_and_have_separate_rows_on_request(validated: Path) -> None:
+    """In case b, the seeds reach Dice 1 and 16 / 72 of the whole tumour, and UNet reaches 1."""
     for seed, prediction in ((0, cubes(2, 1)), (3, cubes(4, 1))):
         validate(validated, f"Net_seed{seed}__SegANPlans__2d", 0, {"a": PERFECT})
         validate(validated, f"Net_seed{seed}__SegANPlans__2d", 1, {"b": (cubes(2, 1), prediction)})
@@ -163,7 +163,7 @@ def test_seeds_of_a_trainer_are_averaged_case_by_case_and_kept_apart(validated: 
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Path) -> None:
+def test_a_note_below_the_table_names_unfinished_and_untrained_folds(validated: Path) -> None:
     for case in "cd":
         write_volume(validated / "nnUNet_preprocessed" / NAME / "gt_segmentations" / f"{case}.mha", cubes(4, 2))
     splits = [{"train": sorted({*"abcd"} - {case}), "val": [case]} for case in "abcd"]
@@ -174,7 +174,7 @@ def test_unfinished_and_untrained_folds_are_named_below_the_table(validated: Pat
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_folders_of_predictions_beside_trainers_and_alone(validated: Path, tmp_path: Path) -> None:
+def test_folders_of_predictions_are_compared_with_trainers_or_alone(validated: Path, tmp_path: Path) -> None:
     other = write_folder(tmp_path / "other", {"a": cubes(4, 2), "b": cubes(2, 1)})
     beside = compare(1, trainers=["UNet"], folders=Folders({"Other": other}))
     assert "| UNet |" in beside.table and "| Other | 1.000 | **1.000** |" in beside.table, (
@@ -190,7 +190,7 @@ def test_folders_of_predictions_beside_trainers_and_alone(validated: Path, tmp_p
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_grades_of_the_case_table_have_tables_of_their_own(validated: Path) -> None:
+def test_grades_of_the_case_table_have_separate_tables(validated: Path) -> None:
     (validated / "nnUNet_raw" / NAME / "cases.csv").write_text("case,patient,grade\na,p1,HGG\nb,p2,LGG\n")
     folder = compare(1).files[0].parent
     assert "grade LGG only" in (folder / "table1_LGG.md").read_text()
@@ -200,7 +200,7 @@ def test_grades_of_the_case_table_have_tables_of_their_own(validated: Path) -> N
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_grades_that_make_one_file_s_name_or_the_name_of_all_cases(validated: Path) -> None:
+def test_grades_with_colliding_file_names_get_separate_files(validated: Path) -> None:
     table = validated / "nnUNet_raw" / NAME / "cases.csv"
     table.write_text("case,patient,grade\na,p1,II/III\nb,p2,II_III\n")
     folder = compare(1).files[0].parent
@@ -212,7 +212,7 @@ def test_grades_that_make_one_file_s_name_or_the_name_of_all_cases(validated: Pa
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_a_comparison_of_other_trainers_keeps_its_own_folder(validated: Path) -> None:
+def test_a_comparison_of_other_trainers_gets_a_separate_folder(validated: Path) -> None:
     first = compare(1, trainers=["SegAN"])
     other = compare(1, trainers=["UNet"])
     assert [made.files[0].parent.name for made in (first, other)] == ["comparison__2d", "comparison__2d_2"]
@@ -223,20 +223,20 @@ def test_a_comparison_of_other_trainers_keeps_its_own_folder(validated: Path) ->
 
 
 @pytest.mark.usefixtures("tables_only")
-def test_few_patients_are_not_called_cases(validated: Path) -> None:
+def test_a_note_about_few_units_calls_them_patients(validated: Path) -> None:
     (validated / "nnUNet_raw" / NAME / "cases.csv").write_text("case,patient\na,p1\nb,p1\n")
     assert "1 patient is few" in compare(1).table
 
 
 def bad_folder(tmp_path: Path, prediction: np.ndarray, spacing: tuple[int, ...] = (1, 1, 1)) -> Folders:
-    """One good reference `a`, one prediction of it."""
+    """Return a folder with one correct reference `a` and one prediction of it."""
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2)})
     folder = write_folder(tmp_path / "bad", {})
     write_volume(folder / "a.mha", prediction, spacing)
     return Folders({"Bad": folder}, truth)
 
 
-def test_bad_files_are_each_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_an_error_names_each_bad_file_and_compare_writes_nothing(tmp_path: Path) -> None:
     output = tmp_path / "output"
     unknown = cubes(4)
     unknown[0, 0, 0] = 7
@@ -260,7 +260,7 @@ def test_bad_files_are_each_named_and_nothing_is_written(tmp_path: Path) -> None
     assert not output.exists() and not list(tmp_path.glob(".output*"))
 
 
-def test_bad_folders_and_options_are_named(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_an_error_names_bad_folders_and_options(tmp_path: Path, nnunet_folders: Path) -> None:
     good = write_folder(tmp_path / "good", {"a": cubes(4)})
     empty = write_folder(tmp_path / "empty", {})
     truth = write_folder(tmp_path / "truth", {"a": cubes(4), "b": cubes(4)})
@@ -292,7 +292,7 @@ def test_bad_folders_and_options_are_named(tmp_path: Path, nnunet_folders: Path)
             parse_folders(given)
 
 
-def test_a_validation_that_no_longer_fits_its_files_is_refused(validated: Path) -> None:
+def test_a_validation_that_differs_from_its_files_is_refused(validated: Path) -> None:
     fold = validated / "nnUNet_results" / NAME / "UNet__SegANPlans__2d" / "fold_1" / "validation"
     write_volume(fold / "b.mha", cubes(3, 1))
     with pytest.raises(InputError, match=r"fold_1.*summary\.json counts other voxels of b, whole tumor"):

@@ -1,4 +1,4 @@
-"""Plans and the simulated release."""
+"""Plans for SegAN, the simulated release, and the demo."""
 
 from functools import partial
 from pathlib import Path
@@ -37,11 +37,11 @@ def nnunet_configuration(*patch: int) -> dict[str, Any]:
         ((8, 8), [16, 16]),
     ],
 )
-def test_patch_is_160_or_the_largest_multiple_of_16_planned(planned: tuple[int, int], expected: list[int]) -> None:
+def test_the_patch_is_160_or_the_largest_planned_multiple_of_16(planned: tuple[int, int], expected: list[int]) -> None:
     assert segan_configuration(nnunet_configuration(*planned))["patch_size"] == expected
 
 
-def test_paper_s_network_and_batch_in_2d_nnunet_s_batch_in_3d() -> None:
+def test_plans_have_the_paper_batch_in_2d_and_the_nnunet_batch_in_3d() -> None:
     flat = segan_configuration(nnunet_configuration(192, 192))
     assert flat["batch_size"] == 64
     assert flat["architecture"]["arch_kwargs"]["features_per_stage"] == [64, 128, 256, 512]
@@ -50,7 +50,7 @@ def test_paper_s_network_and_batch_in_2d_nnunet_s_batch_in_3d() -> None:
     assert solid["architecture"]["arch_kwargs"]["conv_op"].endswith("Conv3d")
 
 
-def test_all_but_network_patch_and_batch_stays_nnunet_s() -> None:
+def test_plans_change_only_network_patch_and_batch() -> None:
     nnunet = {
         "dataset_name": "D",
         "plans_name": "nnUNetPlans",
@@ -65,24 +65,24 @@ def test_all_but_network_patch_and_batch_stays_nnunet_s() -> None:
 
 
 @pytest.mark.parametrize("patch", [[100, 160], [160], [0, 16]])
-def test_a_patch_that_does_not_fit_is_refused(patch: list[int]) -> None:
+def test_planning_refuses_a_patch_that_does_not_fit(patch: list[int]) -> None:
     with pytest.raises(InputError, match="2 numbers, each a multiple of 16; nnU-Net planned 192 160"):
         segan_configuration(nnunet_configuration(192, 160), patch_size=patch)
 
 
-def test_a_name_of_plans_that_is_none_of_a_folder_is_refused() -> None:
+def test_planning_refuses_a_plans_name_that_cannot_be_a_folder_name() -> None:
     for name in ("My__Plans", "a/b"):
         with pytest.raises(InputError, match=f"--plans-name {name}: .*without / and __"):
             plan(1, plans_name=name)
 
 
-def test_unknown_configuration_lists_those_planned() -> None:
+def test_an_unknown_configuration_error_lists_the_planned_configurations() -> None:
     nnunet = {"dataset_name": "Dataset001_D", "configurations": {"2d": nnunet_configuration(192, 192)}}
     with pytest.raises(InputError, match="no configuration '3d_lowres' for Dataset001_D; it planned 2d"):
         derived_plans(nnunet, ["3d_lowres"], segan_configuration)
 
 
-def test_planning_a_dataset_that_is_not_there(nnunet_folders: Path) -> None:
+def test_planning_refuses_a_missing_dataset(nnunet_folders: Path) -> None:
     with pytest.raises(InputError, match="no dataset 99.*segan_nnunet convert"):
         plan(99)
 
@@ -93,10 +93,12 @@ def anatomy() -> simulation.Anatomy:
 
 
 @pytest.mark.usefixtures("coarse_brain")
-def test_simulated_release_is_read_as_brats_2015_and_repeats_by_seed(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_a_simulated_release_converts_as_brats_2015_and_is_reproducible_by_seed(
+    tmp_path: Path, nnunet_folders: Path
+) -> None:
     release = simulation.simulate_release(tmp_path / "a", cases=5, seed=3)
-    made = convert(load_release("brats2015"), release, 15)  # runs all of the converter's checks
-    assert len(made.training) == 5 and not made.test
+    converted = convert(load_release("brats2015"), release, 15)  # runs all checks of the conversion
+    assert len(converted.training) == 5 and not converted.test
     assert sorted(path.name for path in release.iterdir()) == ["HGG", "LGG"]
     again = simulation.simulate_release(tmp_path / "b", cases=1, seed=3)
     first = sorted(again.rglob("*.mha"))
@@ -110,7 +112,7 @@ def test_simulated_release_is_read_as_brats_2015_and_repeats_by_seed(tmp_path: P
 
 
 @pytest.mark.parametrize("grade", ["HGG", "LGG"])
-def test_tumours_lie_in_the_brain_and_their_regions_nest_in_space(anatomy: simulation.Anatomy, grade: str) -> None:
+def test_simulated_tumours_lie_in_the_brain_and_their_regions_nest(anatomy: simulation.Anatomy, grade: str) -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         head = simulation.deform(anatomy, rng)
@@ -124,7 +126,7 @@ def test_tumours_lie_in_the_brain_and_their_regions_nest_in_space(anatomy: simul
             assert (volume[~head.brain] == 0).all() and (volume[head.brain] > 0).all(), "the brain is extracted"
 
 
-def test_modalities_show_what_they_should(anatomy: simulation.Anatomy) -> None:
+def test_simulated_modalities_have_the_expected_contrast(anatomy: simulation.Anatomy) -> None:
     rng = np.random.default_rng(0)
     labels = simulation.grow_tumour(anatomy, "HGG", rng)
     flair, t1c = (simulation.image(anatomy, labels, modality, rng) for modality in ("FLAIR", "T1c"))
@@ -133,7 +135,7 @@ def test_modalities_show_what_they_should(anatomy: simulation.Anatomy) -> None:
     assert t1c[labels == simulation.ENHANCING].mean() > 1.2 * t1c[white].mean(), "the rim takes up contrast agent"
 
 
-def test_demo_refuses_before_it_works(tmp_path: Path) -> None:
+def test_the_demo_refuses_bad_input_before_it_works(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(InputError, match="is not empty"):
         run_demo(tmp_path)

@@ -1,4 +1,4 @@
-"""Models that travel: any trainer's is exported, and what is installed is never taken for a training of one's own."""
+"""Any trainer's model can be exported, and an installed model is never mistaken for a local training."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ class OnThePackage(SoftmaxTrainer):
 
 @pytest.fixture
 def folders(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """nnU-Net's folders, with the catalogue of trainers and a user's own file."""
+    """Set nnU-Net's folders, the catalogue of trainers and a user's trainer file."""
     (nnunet_folders / "own").mkdir()
     (nnunet_folders / "own" / "own_trainers.py").write_text(OWN_TRAINER)
     monkeypatch.setenv("nnUNet_extTrainer", f"{nnunet_folders / 'own'}:{catalogue_folder('trainers')}")
@@ -50,9 +50,9 @@ def folders(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def trained(name: str, folders: Path, validated: bool = True, **settings: Any) -> Job:
-    """The finished fold 0 of a trainer, as nnU-Net leaves it."""
+    """Write the finished fold 0 of a trainer, as nnU-Net leaves it."""
     trainer = build(recursive_find_trainer_class_by_name(name), folders, **settings)
-    trainer._best_ema = np.float64(0.5)  # what makes a checkpoint of nnU-Net's own more than tensors and plain values
+    trainer._best_ema = np.float64(0.5)  # nnU-Net's own checkpoints hold more than tensors and plain values
     fold = Path(trainer.output_folder)
     trainer.save_checkpoint(str(fold / "checkpoint_final.pth"))
     dataset = trainer.dataset_json | {"file_ending": ".mha"}
@@ -83,18 +83,18 @@ def trained(name: str, folders: Path, validated: bool = True, **settings: Any) -
                                                     "folder of nnUNet_extTrainer")),
     ],
 )  # fmt: skip
-def test_any_trainer_is_exported_with_the_least_that_it_needs_and_replaces_nothing(
+def test_an_export_needs_the_simplest_trainer_and_replaces_nothing(
     folders: Path, trainer: str, settings: dict[str, Any], goes_under: str, needs: tuple[str, ...]
 ) -> None:
     job = trained(trainer, folders, validated="seed" not in trainer, **settings)
     own = {path: path.read_bytes() for path in job.folder.parent.rglob("*") if path.is_file()}
-    made = export_model(1, trainer, "SegANPlans", "2d", [0], folders / "model.zip")
-    assert made.model == f"{goes_under}__SegANPlans_{trainer}__2d" and made.needs == needs
-    told = zipfile.ZipFile(made.path).read(f"{NAME}/{made.model}/README.txt").decode()
-    assert trainer in told and all(need in told for need in needs)
-    install_model_from_zip_file(str(made.path))
+    export = export_model(1, trainer, "SegANPlans", "2d", [0], folders / "model.zip")
+    assert export.model == f"{goes_under}__SegANPlans_{trainer}__2d" and export.needs == needs
+    readme = zipfile.ZipFile(export.path).read(f"{NAME}/{export.model}/README.txt").decode()
+    assert trainer in readme and all(need in readme for need in needs)
+    install_model_from_zip_file(str(export.path))
     assert all(path.read_bytes() == content for path, content in own.items())
-    installed = folders / "nnUNet_results" / NAME / made.model / "fold_0"
+    installed = folders / "nnUNet_results" / NAME / export.model / "fold_0"
     assert is_exported(installed) and not is_exported(job.folder)
     ours, theirs = (read_checkpoint(fold / "checkpoint_final.pth") for fold in (job.folder, installed))
     assert theirs["trainer_name"] == goes_under and "optimizer_state" not in theirs
@@ -106,16 +106,16 @@ def test_any_trainer_is_exported_with_the_least_that_it_needs_and_replaces_nothi
     with pytest.raises(InputError, match="exported model.*hand on the zip"):
         export_model(1, goes_under, f"SegANPlans_{trainer}", "2d", [0], folders / "again.zip")
     assert not (folders / "again.zip").exists()
-    with pytest.raises(InputError, match=f"{made.model}/fold_0 holds an exported model"):
+    with pytest.raises(InputError, match=f"{export.model}/fold_0 holds an exported model"):
         check_plans(folders / "nnUNet_preprocessed" / NAME, [f"SegANPlans_{trainer}"], "2d")
 
 
-def test_the_plans_of_an_export_keep_the_parts_of_its_folder_apart() -> None:
+def test_the_plans_name_of_an_export_has_no_double_underscore() -> None:
     assert plans_of_export("SegANPlans_2mm", "My__Net_") == "SegANPlans_2mm_My_Net"
 
 
 def put_in_the_place_of(job: Job, zip_file: Path) -> None:
-    """As an earlier version's zip, or a copy by hand, does."""
+    """Put an export into the folder of a fold, as a zip of an earlier version or a manual copy does."""
     shutil.rmtree(job.folder.parent)
     install_model_from_zip_file(str(zip_file))
     (installed,) = (job.folder.parents[1]).glob(f"*_{job.trainer}__2d")
@@ -123,12 +123,12 @@ def put_in_the_place_of(job: Job, zip_file: Path) -> None:
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_an_exported_model_in_the_place_of_a_fold_is_recognised_everywhere(folders: Path, validated: bool) -> None:
+def test_every_verb_recognises_an_exported_model_in_the_place_of_a_fold(folders: Path, validated: bool) -> None:
     job = trained("UNetSoftmaxTrainer", folders, validated)
     put_in_the_place_of(job, export_model(1, job.trainer, job.plans, "2d", [0], folders / "model.zip").path)
     assert not is_finished(job.folder)
     assert str(read_state(job.folder).state) == "installed"
-    assert run_job(job, {}).state is State.INSTALLED, "nothing is trained over it"
+    assert run_job(job, {}).state is State.INSTALLED, "no training overwrites it"
     refused = f"{job.folder} holds an exported model: weights for nnUNetv2_predict, and nothing that --c or --val"
     with pytest.raises(InputError, match=refused):
         check_folds([job])
@@ -144,8 +144,8 @@ def test_an_exported_model_in_the_place_of_a_fold_is_recognised_everywhere(folde
         trainer.load_checkpoint(str(job.folder / "checkpoint_final.pth"))
 
 
-def test_a_model_of_nnunet_s_own_export_is_validated_here_before_it_counts_as_finished(folders: Path) -> None:
-    """nnUNetv2_export_model_to_zip takes the whole checkpoint and the summary along, and leaves the predictions out."""
+def test_a_model_exported_by_nnunet_needs_a_validation_before_it_counts_as_finished(folders: Path) -> None:
+    """nnUNetv2_export_model_to_zip includes the whole checkpoint and the summary, but not the predictions."""
     job = trained("UNetSoftmaxTrainer", folders)
     assert is_finished(job.folder)
     (job.folder / "validation" / "a.mha").unlink()
@@ -158,7 +158,7 @@ def test_a_model_of_nnunet_s_own_export_is_validated_here_before_it_counts_as_fi
         trained_predictions(Model("row", job.folder.parent, "row"), None, labelling, None)
 
 
-def test_an_own_fold_without_its_optimiser_stays_finished(folders: Path) -> None:
+def test_a_trained_fold_without_its_optimiser_stays_finished(folders: Path) -> None:
     job = trained("UNetSoftmaxTrainer", folders)
     path = job.folder / "checkpoint_final.pth"
     checkpoint = read_checkpoint(path)
@@ -166,4 +166,4 @@ def test_an_own_fold_without_its_optimiser_stays_finished(folders: Path) -> None
     torch.save(checkpoint, path)
     assert is_finished(job.folder) and not is_exported(job.folder)
     (job.folder / "validation" / "summary.json").unlink()
-    assert is_exported(job.folder), "it can neither be continued nor validated"
+    assert is_exported(job.folder), "it can be neither continued nor validated"

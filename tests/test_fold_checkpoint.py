@@ -1,4 +1,4 @@
-"""Checkpoints are looked at without running what is in them."""
+"""Checkpoints are read without running code in them."""
 
 import zipfile
 from pathlib import Path
@@ -34,18 +34,18 @@ def write(model: Path, fold: int, batch_size: int = 2, **more: Any) -> Path:
     return folder
 
 
-def test_nnunet_s_log_is_read_numbers_of_numpy_included(tmp_path: Path) -> None:
+def test_the_checkpoint_reader_reads_nnunet_logs_with_numpy_numbers(tmp_path: Path) -> None:
     log = read_training_log(write(tmp_path, 0))
     assert log is not None and log.pseudo_dice.tolist() == [[0.5, 0.25]] and log.validation_loss.tolist() == [2.0]
 
 
-def test_nothing_in_a_checkpoint_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_checkpoint_reader_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path, 0, harmful=Harmful())
     assert read_fold(folder) is None and read_training_log(folder) is None
     assert "this must not run" not in capsys.readouterr().out
 
 
-def test_folds_of_two_plans_are_not_one_method(tmp_path: Path) -> None:
+def test_folds_of_different_plans_are_not_one_method(tmp_path: Path) -> None:
     model = tmp_path / "SegAN__SegANPlans__2d"
     folds = [model / f"fold_{fold}" for fold in range(3)]
     assert read_record(write(model, 0)).configuration == {"batch_size": 2}
@@ -57,7 +57,7 @@ def test_folds_of_two_plans_are_not_one_method(tmp_path: Path) -> None:
     assert read_record(model / "fold_7").configuration is None
 
 
-def test_numbers_of_numpy_1_are_read_as_those_of_numpy_2(tmp_path: Path) -> None:
+def test_the_checkpoint_reader_reads_numpy_1_and_numpy_2_numbers_alike(tmp_path: Path) -> None:
     path = write(tmp_path / "A__P__2d", 0) / "checkpoint_final.pth"
     with zipfile.ZipFile(path) as archive:
         files = {entry.filename: archive.read(entry) for entry in archive.infolist()}
@@ -69,9 +69,7 @@ def test_numbers_of_numpy_1_are_read_as_those_of_numpy_2(tmp_path: Path) -> None
     assert log is not None and log.pseudo_dice.tolist() == [[0.5, 0.25]] and log.training_loss.tolist() == [1.0]
 
 
-def test_a_checkpoint_is_opened_once_and_again_when_it_is_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checkpoint_reader_reopens_only_a_changed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fold = write(tmp_path / "A__P__2d", 0)
     opened, load = [], torch.load
 

@@ -1,4 +1,4 @@
-"""What the folds of a grid rest on is recorded for every trainer, and checked before anything is trained further."""
+"""A grid records split, plans and labels of every fold, and checks them before it trains further."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SPLIT: list[dict[str, list[str]]] = [{"train": ["a", "b"], "val": ["c"]}, {"trai
 
 @pytest.fixture
 def preprocessed(nnunet_folders: Path) -> Path:
-    """Cases a, b, c with their labels, in two folds, planned with a batch of 2; returns the preprocessed folder."""
+    """Write cases a, b, c with labels, in two folds, planned with a batch of 2; return the preprocessed folder."""
     folder = nnunet_folders / "nnUNet_preprocessed" / DATASET
     (folder / "gt_segmentations").mkdir(parents=True)
     for case in "abc":
@@ -41,13 +41,13 @@ def plan(preprocessed: Path, **settings: Any) -> None:
 
 
 def begin(job: Job = JOB, **checkpoint: Any) -> None:
-    """The fold of a trainer that records nothing itself, begun by a grid."""
+    """Start a fold with a trainer that writes no record, through a grid."""
     job.folder.mkdir(parents=True)
     record_start(job)
     torch.save(checkpoint, job.folder / "checkpoint_latest.pth")
 
 
-def test_a_grid_records_what_any_trainer_s_fold_rests_on(
+def test_a_grid_records_split_and_plans_for_any_trainer(
     preprocessed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = tmp_path / "nnUNetv2_train"
@@ -61,15 +61,15 @@ def test_a_grid_records_what_any_trainer_s_fold_rests_on(
     assert sorted(recorded["labels"]) == ["a", "b", "c"]
 
 
-def test_a_training_that_began_before_is_not_recorded_as_of_now(preprocessed: Path) -> None:
+def test_a_grid_writes_no_record_for_a_training_that_began_earlier(preprocessed: Path) -> None:
     JOB.folder.mkdir(parents=True)
     torch.save({}, JOB.folder / "checkpoint_latest.pth")
     record_start(JOB)
     assert not (JOB.folder / RECORD).exists()
-    check_folds([JOB])  # nothing is known of it
+    check_folds([JOB])  # the record has no facts
 
 
-def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from_it(preprocessed: Path) -> None:
+def test_a_grid_refuses_a_file_that_is_no_checkpoint_before_it_continues_a_fold(preprocessed: Path) -> None:
     (JOB.folder / "validation").mkdir(parents=True)
     for name, content in (("latest", b"version https://git-lfs.github.com/spec/v1\n"), ("final", bytes(600))):
         (JOB.folder / f"checkpoint_{name}.pth").write_bytes(content)
@@ -83,20 +83,20 @@ def test_a_checkpoint_that_is_something_else_is_named_before_a_fold_goes_on_from
         check_folds([JOB])
     (JOB.folder / "checkpoint_final.pth").write_bytes(bytes(600))
     (JOB.folder / "validation" / "summary.json").write_text("{}")
-    check_folds([JOB])  # it is finished, and nothing goes on from it
+    check_folds([JOB])  # the fold is finished, so no training continues from the file
 
 
-def test_folds_of_another_split_are_refused_before_any_training(preprocessed: Path) -> None:
+def test_a_grid_refuses_folds_of_another_split_before_any_training(preprocessed: Path) -> None:
     begin(JOB)
     begin(OTHER_FOLD)
     check_folds([JOB, OTHER_FOLD])
     (preprocessed / "splits_final.json").write_text(json.dumps([{"train": ["a", "c"], "val": ["b"]}, SPLIT[1]]))
     with pytest.raises(InputError, match="fold_0 was trained on other cases .*such as b.*Restore the split") as caught:
         check_folds([JOB, OTHER_FOLD])
-    assert "fold_1" not in str(caught.value), "the other fold is as it was"
+    assert "fold_1" not in str(caught.value), "the other fold is unchanged"
 
 
-def test_a_finished_fold_without_a_record_tells_its_cases_by_its_validation(preprocessed: Path) -> None:
+def test_the_validation_of_a_finished_fold_without_a_record_shows_its_cases(preprocessed: Path) -> None:
     validation = JOB.folder / "validation"
     validation.mkdir(parents=True)
     (JOB.folder / "checkpoint_final.pth").touch()
@@ -112,17 +112,17 @@ def test_a_finished_fold_without_a_record_tells_its_cases_by_its_validation(prep
             check_folds([JOB])
 
 
-def test_folds_of_other_plans_are_refused(preprocessed: Path) -> None:
+def test_a_grid_refuses_folds_of_other_plans(preprocessed: Path) -> None:
     begin()
-    plan(preprocessed, batch_size=2, next_stage="3d_cascade")  # which no training looks at
+    plan(preprocessed, batch_size=2, next_stage="3d_cascade")  # training ignores this setting
     check_folds([JOB])
     plan(preprocessed, batch_size=4)
     with pytest.raises(InputError, match="other plans of this name: batch_size differ.*--plans-name"):
         check_folds([JOB])
 
 
-def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> None:
-    """Trained anew by hand, on the split of now: the grid's record is of the training before."""
+def test_a_checkpoint_precedes_an_older_record(preprocessed: Path) -> None:
+    """A manual retraining used the current split. The grid's record is from the earlier training."""
     now = {"train": ["a", "c"], "val": ["b"], "configuration": {}}
     plans = {"configurations": {"2d": {"data_identifier": "2d", "batch_size": 4}}}
     begin(trained_on=now, init_args={"plans": plans})
@@ -132,32 +132,32 @@ def test_a_checkpoint_is_believed_before_an_older_record(preprocessed: Path) -> 
     assert read_record(JOB.folder).train == ["a", "c"]
 
 
-def test_folds_of_other_labels_are_refused(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_refuses_folds_of_other_labels(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin()
     (preprocessed / "gt_segmentations" / "b.nii.gz").write_text("labels of b, corrected")
     with pytest.raises(InputError, match="other labels than are preprocessed now .1 cases differ, such as b"):
         check_folds([JOB])
     monkeypatch.setattr(fold_records, "file_digest", lambda path: pytest.fail("read for nothing"))
-    check_folds([OTHER_FOLD])  # not begun
+    check_folds([OTHER_FOLD])  # a fold that has not begun
 
 
 @pytest.mark.parametrize(
-    ("now", "kept"),
+    ("now", "accepted"),
     [
-        ({"background": 0, "WT": [1, 2], "TC": 2}, True),  # renamed
+        ({"background": 0, "WT": [1, 2], "TC": 2}, True),  # a renamed label
         ({"background": 0, "whole": [2, 1], "core": [2], "ignore": 3}, True),
         ({"background": 0, "core": 2, "whole": [1, 2]}, False),
         ({"background": 0, "whole": [1, 2], "core": 1}, False),
         ({"background": 0, "core": 2, "oedema": 1}, False),
     ],
 )
-def test_a_fold_of_any_trainer_whose_outputs_would_mean_something_else_is_refused(
-    preprocessed: Path, now: dict[str, Any], kept: bool
+def test_a_grid_refuses_a_fold_with_other_output_labels_for_any_trainer(
+    preprocessed: Path, now: dict[str, Any], accepted: bool
 ) -> None:
     then = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "file_ending": ".nii.gz"}
     begin(JOB, init_args={"dataset_json": then})
     (preprocessed / "dataset.json").write_text(json.dumps(then | {"labels": now}))
-    if kept:
+    if accepted:
         check_folds([JOB])
     else:
         with pytest.raises(

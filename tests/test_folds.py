@@ -1,4 +1,4 @@
-"""One record says what a fold rests on, and one function what the fold may be used for."""
+"""One record describes the basis of a fold, and one function checks whether the fold may be used."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from tests.hand_made_results import NAME, cubes, validate, write_dataset
 
 PLANS = {"configurations": {"2d": {"spacing": [1.0, 1.0], "batch_size": 2}}}
 LABELS = {"background": 0, "whole": [1, 2], "core": 2}
-# as version 0.1.0 wrote them: in a checkpoint of ours, and beside a fold that a grid began
+# as version 0.1.0 wrote them: in our checkpoint, and beside a fold that a grid began
 IN_CHECKPOINT = {
     "train": ["b"],
     "val": ["a"],
@@ -39,7 +39,7 @@ NOW = FoldRecord(
 
 @pytest.fixture
 def fold(nnunet_folders: Path) -> Path:
-    """A validated fold of 0.1.0, trained on b."""
+    """Write a validated fold of version 0.1.0, trained on b."""
     write_dataset(nnunet_folders)
     validate(nnunet_folders, "SegAN__SegANPlans__2d", 0, {"a": (cubes(4, 2), cubes(4, 2))})
     folder = nnunet_folders / "nnUNet_results" / NAME / "SegAN__SegANPlans__2d" / "fold_0"
@@ -50,7 +50,7 @@ def fold(nnunet_folders: Path) -> Path:
     return folder
 
 
-def test_a_record_of_an_earlier_version_is_read_whole(fold: Path) -> None:
+def test_reading_a_record_of_an_earlier_version_keeps_all_fields(fold: Path) -> None:
     expected = FoldRecord(**{**BESIDE, "objective": IN_CHECKPOINT["objective"]})  # type: ignore[arg-type]
     assert read_record(fold) == expected
     (fold / RECORD).unlink()
@@ -60,14 +60,14 @@ def test_a_record_of_an_earlier_version_is_read_whole(fold: Path) -> None:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_a_fold_of_an_earlier_version_may_be_used_as_before(fold: Path, purpose: Purpose) -> None:
+def test_a_fold_of_an_earlier_version_stays_usable(fold: Path, purpose: Purpose) -> None:
     check_fold(fold, purpose, NOW)
-    check_fold(fold, purpose, NOW, FoldRecord())  # nothing is recorded of it
+    check_fold(fold, purpose, NOW, FoldRecord())  # the record lacks this field
     check_one_method([fold, fold])
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"train": None, "val": None}, "splits_final.json is gone"),
         ({"train": ["a"], "val": ["b"]}, "other cases than .* such as b"),
@@ -78,15 +78,13 @@ def test_a_fold_of_an_earlier_version_may_be_used_as_before(fold: Path, purpose:
         ({"labels": {"a": "0"}}, "other labels than are preprocessed now .1 cases differ, such as a"),
     ],
 )
-def test_what_was_changed_since_is_neither_continued_nor_counted(
-    fold: Path, changes: dict[str, Any], said: str
-) -> None:
+def test_a_changed_fold_is_neither_continued_nor_compared(fold: Path, changes: dict[str, Any], message: str) -> None:
     for purpose in (Purpose.CONTINUE, Purpose.COUNT):
-        with pytest.raises(InputError, match=f"fold_0 was trained.*{said}"):
+        with pytest.raises(InputError, match=f"fold_0 was trained.*{message}"):
             check_fold(fold, purpose, replace(NOW, **changes))
 
 
-def test_what_validated_other_cases_or_cannot_be_read_is_not_compared(fold: Path) -> None:
+def test_a_fold_with_other_validation_cases_or_an_unreadable_file_is_not_compared(fold: Path) -> None:
     with pytest.raises(InputError, match="holds other cases than splits_final.json has for fold 0 now"):
         check_fold(fold, Purpose.COMPARE, FoldRecord(val=["b"]))
     (fold / "validation" / "summary.json").write_text('{"metric_per_case": [')
@@ -99,19 +97,19 @@ def test_what_validated_other_cases_or_cannot_be_read_is_not_compared(fold: Path
         check_fold(fold, Purpose.COMPARE)
 
 
-def test_letters_of_names_in_the_other_form_are_no_other_case() -> None:
+def test_decomposed_and_composed_letters_name_the_same_case() -> None:
     composed, decomposed = FoldRecord(["\u00e9"], ["a"]), FoldRecord(["e\u0301"], ["a"])
     assert composed.moved_cases(decomposed) == []
 
 
-def test_a_record_is_read_back_as_it_was_written() -> None:
+def test_reading_a_record_returns_the_written_record() -> None:
     record = FoldRecord(("b", "a"), ("c",), {"spacing": (1, 2)})
     assert record == FoldRecord(["a", "b"], ["c"], {"spacing": [1, 2]})
     assert FoldRecord.of(json.loads(json.dumps(record.content()))) == record
     assert FoldRecord.of({**record.content(), "digest": "of version 0.1.0"}) == record
 
 
-def test_splitting_without_a_trained_fold_does_not_wait_for_torch(nnunet_folders: Path) -> None:
+def test_splitting_without_a_trained_fold_does_not_import_torch(nnunet_folders: Path) -> None:
     write_dataset(nnunet_folders)
     raw = nnunet_folders / "nnUNet_raw" / NAME
     (raw / "labelsTr").mkdir(parents=True)
@@ -122,7 +120,7 @@ def test_splitting_without_a_trained_fold_does_not_wait_for_torch(nnunet_folders
     (nnunet_folders / "nnUNet_results" / NAME / "A__P__2d" / "fold_0").mkdir(parents=True)
     splits = [{"train": ["b"], "val": ["a"]}, {"train": ["a"], "val": ["b"]}]
     split = "import sys; from segan_nnunet.data.splits import write_splits; write_splits(1, folds=2, overwrite=True)"
-    for order in (1, -1):  # one of them is replaced
+    for order in (1, -1):  # replaces one patient
         path = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
         path.write_text(json.dumps(splits[::order]))
         subprocess.run([sys.executable, "-c", f"{split}; assert 'torch' not in sys.modules"], check=True)

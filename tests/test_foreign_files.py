@@ -1,4 +1,4 @@
-"""Files of other programs and of people: read, passed by, or refused with the file, the rule and the remedy."""
+"""Files of other programs and of people are read, skipped, or refused with the file, the rule and the remedy."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def write_described(path: Path, **parts: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         ({"labels": {"0": "background", "2": "core"}}, 'number first.*{"background": 0, "core": 2}'),
         ({"labels": {"background": 0, "edema": "1"}}, "'edema' in `labels` is \"1\""),
@@ -55,56 +55,56 @@ def write_described(path: Path, **parts: object) -> Path:
         ({"numTraining": "10"}, '`numTraining` is "10", and should be the number'),
     ],
 )
-def test_a_dataset_of_another_form_is_refused_with_the_form(tmp_path: Path, parts: dict, said: str) -> None:
+def test_an_error_of_a_bad_dataset_json_names_the_expected_form(tmp_path: Path, parts: dict, message: str) -> None:
     path = write_described(tmp_path / "dataset.json", **parts)
     for read in (read_labelling, read_dataset):
-        with pytest.raises(InputError, match=f"dataset.json is not in the form of nnU-Net v2: .*{said}"):
+        with pytest.raises(InputError, match=f"dataset.json is not in the form of nnU-Net v2: .*{message}"):
             read(path)
 
 
-def test_whole_numbers_with_a_point_are_label_values(tmp_path: Path) -> None:
+def test_label_values_may_be_whole_floats(tmp_path: Path) -> None:
     labels = {"background": 0.0, "whole": [1.0, 2.0], "core": 2.0}
     labelling = read_labelling(write_described(tmp_path / "dataset.json", labels=labels))
     assert labelling.regions == {"whole": (1, 2), "core": (2,)}
     assert all(type(value) is int for value in labelling.values)
 
 
-def test_every_problem_of_a_dataset_is_named_before_it_is_planned(nnunet_folders: Path) -> None:
+def test_planning_names_every_problem_of_a_dataset(nnunet_folders: Path) -> None:
     path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", modality={"0": "T1"})
     with pytest.raises(InputError, match="`channel_names` is missing.*called it `modality`.*`numTraining` is missing"):
         plan(5)
-    for labels, said in (
+    for labels, message in (
         ({"whole": [1, 2]}, "lacks the background"),
         ({"background": 0, "whole": [1, 2]}, "a list of 1"),
         ({"background": 0, "oedema": 1, "core": 4}, "without a gap, and 2 is missing"),
         ({"background": 0, "oedema": 1, "core": 2, "ignore": 2}, "'ignore' in `labels` is 2, and should be .*, 3"),
     ):
         write_described(path, channel_names={"0": "T1"}, numTraining=1, labels=labels)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_dataset(path, PLANNING)
     parts = {"labels": {"background": 0, "whole": [1, 2]}, "channel_names": {"0": "T1"}, "numTraining": 1}
-    for more, said in (
+    for more, message in (
         ({"regions_class_order": ["1"]}, "`regions_class_order` should be a list of 1 label values"),
         ({"regions_class_order": [1], "channel_names": {"1": "T1", "2": "T2"}}, "numbers 1, 2, and should count from"),
         ({"regions_class_order": [1], "dataset": [{"image": "a", "label": "b"}]}, "`dataset` .*should be cases with"),
     ):
         write_described(path, **(parts | more))
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_dataset(path, PLANNING)
     assert not list((nnunet_folders / "nnUNet_preprocessed").iterdir())
 
 
-def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folders: Path) -> None:
+def test_split_reads_the_cases_of_dataset_json_without_labels_tr(nnunet_folders: Path) -> None:
     cases = {f"p{n}": {"images": [f"/elsewhere/{n}.nii.gz"], "label": f"/elsewhere/{n}_seg.nii.gz"} for n in range(4)}
     path = write_described(nnunet_folders / "nnUNet_raw" / "Dataset005_Own" / "dataset.json", dataset=cases)
-    # as a program of tables with a German locale saves it, its header retyped
+    # as a spreadsheet with a German locale saves it, with a retyped header
     table = "\r\n".join(["sep=;", "Case;Patient ", *(f" p{n};{n};" for n in range(4)), ";;"])
     (path.parent / "cases.csv").write_bytes(table.encode("utf-16"))
     assert write_splits(5, folds=2)["validation"].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b'{"a": 1,\n "b": [1, 2],\n}', "line 2: there is a comma too many before the }"),
         (b"[1,\n 2,\n\n]", "line 2: there is a comma too many before the ]"),
@@ -123,26 +123,26 @@ def test_cases_that_dataset_json_lists_are_split_without_labels_tr(nnunet_folder
         (b"[1]", "holds a list"),
     ],
 )
-def test_json_that_cannot_be_read_is_named_with_line_and_rule(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_error_of_unreadable_json_names_line_and_rule(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "mine.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"^{path}.*{said}"):
+    with pytest.raises(InputError, match=f"^{path}.*{message}"):
         read_object(path)
     assert optional_object(path) == {}
 
 
-def test_json_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_an_error_of_missing_json_says_that_it_is_missing(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to("/gone/plans.json")
-    for name, said in (
+    for name, message in (
         ("none.json", "does not exist"),
         ("link.json", "is a link to /gone/plans.json"),
         (".", "folder"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_json(tmp_path / name)
 
 
-def test_files_that_nobody_asked_for_stop_nothing(nnunet_folders: Path) -> None:
+def test_unrelated_files_stop_nothing(nnunet_folders: Path) -> None:
     folder = nnunet_folders / "nnUNet_preprocessed" / "Dataset021_Own"
     folder.mkdir()
     (folder / "Good.json").write_text(
@@ -153,18 +153,18 @@ def test_files_that_nobody_asked_for_stop_nothing(nnunet_folders: Path) -> None:
     (folder / "Odd.json").write_text('{"configurations": null}')
     (folder / "._Good.json").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
     (folder / ".#Good.json").symlink_to("me@laptop.4711")
-    (nnunet_folders / "nnUNet_raw" / "Dataset021_Own_2.zip").touch()  # an archive of it
+    (nnunet_folders / "nnUNet_raw" / "Dataset021_Own_2.zip").touch()  # an archive of the dataset
     assert dataset_name(21) == "Dataset021_Own"
     check_plans(folder, ["Good"], "2d")
-    for name, said in (
+    for name, message in (
         ("Broken", "Broken.json, line 1: there is a comma"),
         ("Odd", "Odd.json holds no plans of nnU-Net"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             check_plans(folder, [name], "2d")
 
 
-def test_a_mac_s_files_among_the_images_are_named_before_nnunet_takes_them(tmp_path: Path) -> None:
+def test_planning_names_mac_files_among_the_images(tmp_path: Path) -> None:
     (tmp_path / "imagesTr").mkdir()
     (tmp_path / "imagesTr" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     check_links(tmp_path)
@@ -175,42 +175,44 @@ def test_a_mac_s_files_among_the_images_are_named_before_nnunet_takes_them(tmp_p
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_tables_are_read_as_programs_save_them(tmp_path: Path, encoding: str, separator: str) -> None:
+def test_grade_tables_of_common_programs_are_read(tmp_path: Path, encoding: str, separator: str) -> None:
     lines = ["", " Case , GRADE", "Jürgen , lgg ", ",", "anna,HG"]
     path = tmp_path / "grades.csv"
     path.write_bytes("\r\n".join(lines).replace(",", separator).encode(encoding))
-    found, table = read_grades(GradeFile("grades.csv", "case", "Grade"), [path, tmp_path / "other.txt"])
-    assert table == path and found == {"Jürgen": "lgg", "anna": "HG"}
+    grades, table = read_grades(GradeFile("grades.csv", "case", "Grade"), [path, tmp_path / "other.txt"])
+    assert table == path and grades == {"Jürgen": "lgg", "anna": "HG"}
 
 
-def test_tables_that_are_none_are_named(tmp_path: Path) -> None:
+def test_bad_grade_tables_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cases.csv"
-    for content, said in (
+    for content, message in (
         (b"PK\x03\x04\x14\x00", "is a workbook .*save it as CSV"),
         (POINTER, "is a pointer of Git LFS"),
         (b"\r\n \r\n", "has no line of text"),
         (b"case,patient\na,1,2\n", "the row of a has 3 values, and the header 2"),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=f"cases.csv.*{said}"):
+        with pytest.raises(InputError, match=f"cases.csv.*{message}"):
             read_table(path)
 
 
-@pytest.mark.parametrize(("encoding", "said"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
-def test_a_layout_in_another_encoding_is_named(tmp_path: Path, encoding: str, said: str) -> None:
+@pytest.mark.parametrize(("encoding", "message"), [("latin-1", "line 1: a letter"), ("utf-8-sig", "byte-order mark")])
+def test_an_error_of_a_layout_in_another_encoding_names_the_file(tmp_path: Path, encoding: str, message: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('title = "Zürich"\n', encoding=encoding)
-    with pytest.raises(InputError, match=f"mine.toml.*{said}"):
+    with pytest.raises(InputError, match=f"mine.toml.*{message}"):
         read_layout(path)
 
 
-def test_grades_are_never_lost_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_grade_gives_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "name_mapping.csv"
     check_grades({"a": "HGG"}, {}, path)
     assert capsys.readouterr().out == ""
     check_grades({"a": "HGG", "b": ""}, {"a": "HGG", "b": "III"}, path)
     assert (
-        "WARNING: " in (said := capsys.readouterr().out) and "1 of 2 training cases" in said and "'III' for b" in said
+        "WARNING: " in (output := capsys.readouterr().out)
+        and "1 of 2 training cases" in output
+        and "'III' for b" in output
     )
     with pytest.raises(InputError, match=r"name_mapping.csv gives 1 of 1 .*the ids a_1 \.\.\., without a\. Correct"):
         check_grades({"a": ""}, {"a_1": "HGG"}, path)
@@ -218,7 +220,7 @@ def test_grades_are_never_lost_without_a_word(tmp_path: Path, capsys: pytest.Cap
     assert read_case_table(tmp_path)["grade"].tolist() == ["LGG", "II"]
 
 
-def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
+def test_file_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"{LATIN_1}.nii.gz"
@@ -238,7 +240,7 @@ def test_names_that_are_not_utf_8_are_refused_before_itk_ends_the_process(
         nnunet_folder("nnUNet_raw")
 
 
-def test_a_model_and_a_table_that_went_through_a_mac_are_compared(nnunet_folders: Path) -> None:
+def test_compare_matches_names_that_a_mac_decomposed(nnunet_folders: Path) -> None:
     case = unicodedata.normalize("NFC", "Zoë_1")
     mac = unicodedata.normalize("NFD", case)
     write_dataset(nnunet_folders)
@@ -261,17 +263,17 @@ def test_a_model_and_a_table_that_went_through_a_mac_are_compared(nnunet_folders
         read_splits(preprocessed)  # nnU-Net, which trains, compares bytes
 
 
-def test_two_names_that_look_the_same_are_refused(tmp_path: Path) -> None:
+def test_two_names_that_look_alike_are_refused(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
         (tmp_path / f"{unicodedata.normalize(form, 'Zoë')}.mha").touch()
-    if len(list(tmp_path.iterdir())) == 2:  # not on a Mac
+    if len(list(tmp_path.iterdir())) == 2:  # impossible on a Mac
         with pytest.raises(InputError, match=r"two files .*\(NFC\).*\(NFD\)"):
             segmentations(tmp_path, ".mha")
 
 
-def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> None:
+def test_a_checkpoint_error_names_the_actual_kind_of_file(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint_latest.pth"
-    for content, said in (
+    for content, message in (
         (POINTER, "is a pointer of Git LFS, not a checkpoint.*git lfs pull.*or remove it"),
         (b"", "is empty, not a checkpoint"),
         (bytes(2048), "begins with zeros and is not a checkpoint"),
@@ -279,20 +281,20 @@ def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> 
         (b"network_weights: 3\n" * 30, "is not a checkpoint of PyTorch"),
     ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=f"checkpoint_latest.pth {said}"):
+        with pytest.raises(InputError, match=f"checkpoint_latest.pth {message}"):
             read_checkpoint(path)
         assert read_fold(tmp_path) is None
-    with zipfile.ZipFile(path, "w") as archive:  # an exported model under a checkpoint's name
+    with zipfile.ZipFile(path, "w") as archive:  # an exported model with the name of a checkpoint
         archive.writestr("Dataset001/model/plans.json", "{}")
     with pytest.raises(InputError, match="zip archive of other files, .*nnUNetv2_install_pretrained_model_from_zip"):
         read_checkpoint(path)
-    for saved, said in (
+    for saved, message in (
         ([1, 2], "holds a list, not a checkpoint of a training"),
         ({"state_dict": {"a": torch.ones(1)}}, "is no checkpoint of nnU-Net: it has no 'network_weights'"),
         ({"network_weights": {}}, "is no checkpoint of nnU-Net"),
     ):
         torch.save(saved, path)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             read_checkpoint(path)
     torch.save({"state_dict": {}}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(InputError, match="PyTorch before 1.6, as the models of nnU-Net v1"):
@@ -309,4 +311,4 @@ def test_checkpoints_that_are_something_else_are_named_as_it(tmp_path: Path) -> 
         with pytest.raises(InputError, match="is damaged or cut off .*Restore it, or remove it"):
             read_checkpoint(path)
     torch.save({"network_weights": {"a": torch.ones(1)}, "logging": {"loss": [np.float64(0.5)]}}, path)
-    assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own hold NumPy's numbers"
+    assert read_checkpoint(path)["logging"] == {"loss": [0.5]}, "nnU-Net's own checkpoints hold NumPy numbers"

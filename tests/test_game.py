@@ -1,4 +1,4 @@
-"""The adversarial trainer's two phases, on a small trainer in this process."""
+"""The two phases of the adversarial trainer, on a small trainer in this process."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from tests.small_trainers import GameTrainer, a_batch, build, gradients_of, para
 
 
 class DampedTrainer(GameTrainer):
-    """Makes no full steps of rounding errors: those of biases before batch norm, whose true gradient is 0."""
+    """Damp steps from rounding errors: biases before batch norm have a true gradient of 0."""
 
     optimizer_settings: ClassVar[dict[str, Any]] = {**GameTrainer.optimizer_settings, "eps": 1e-3}
 
@@ -32,7 +32,7 @@ class AuthorsRound(AuthorsLoop):
 
     initial_lr = critic_initial_lr = DampedTrainer.initial_lr
     optimizer_class = torch.optim.RMSprop
-    # ours corrects the bias to 0: in its first step the mean of squares is the first square
+    # our trainer corrects the bias to 0: in its first step the mean of squares equals the first square
     optimizer_settings: ClassVar[dict[str, Any]] = {"alpha": 0, "eps": 1e-3}
     critic_batch_norm_clamp = DampedTrainer.critic_batch_norm_clamp
 
@@ -46,7 +46,7 @@ class AuthorsRound(AuthorsLoop):
                 p.data.clamp_(-limit, limit)
 
 
-def test_one_round_equals_the_authors_loop(nnunet_folders: Path) -> None:
+def test_one_round_equals_one_round_of_the_authors_loop(nnunet_folders: Path) -> None:
     ours, theirs = (build(kind, nnunet_folders) for kind in (DampedTrainer, AuthorsRound))
     ours.autocast_dtype = None  # float32
     before = parameters(ours.network)
@@ -58,7 +58,7 @@ def test_one_round_equals_the_authors_loop(nnunet_folders: Path) -> None:
     assert max((a - b).abs().max() for a, b in zip(before, ours.network.parameters(), strict=True)) > 1e-4
 
 
-def test_each_player_moves_in_its_own_phase_only(trainer: Any) -> None:
+def test_each_player_changes_only_in_its_own_phase(trainer: Any) -> None:
     batch = a_batch()
     image = rescale_intensities(batch["data"])
     predicted, truth = trainer.label_space.label_maps(trainer.network(batch["data"]), batch["target"])
@@ -76,9 +76,9 @@ def test_each_player_moves_in_its_own_phase_only(trainer: Any) -> None:
 
 def test_critic_climbs_and_segmentor_descends_the_same_distance(trainer: Any) -> None:
     trainer.autocast_dtype = None
-    trainer.critic_clamp = trainer.critic_batch_norm_clamp = 10.0  # the clamp would undo some of the climb
+    trainer.critic_clamp = trainer.critic_batch_norm_clamp = 10.0  # the clamp would undo part of the ascent
     for optimizer in (trainer.optimizer, trainer.critic_optimizer):
-        optimizer.param_groups[0]["lr"] = 1e-5  # small enough for the first order to hold
+        optimizer.param_groups[0]["lr"] = 1e-5  # small enough for a first-order approximation
     batch = a_batch()
     image = rescale_intensities(batch["data"])
     trainer.network.train()
@@ -104,13 +104,13 @@ def test_gradient_reaches_the_whole_segmentor(trainer: Any) -> None:
 
 
 class Blind(nn.Module):
-    """A critic for which all label maps are alike."""
+    """A critic that gives the same features for all label maps."""
 
     def forward(self, image: torch.Tensor, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         return 0 * predicted.sum()[None]
 
 
-def test_without_the_critics_no_gradient_reaches_the_segmentor(nnunet_folders: Path) -> None:
+def test_a_blind_critic_gives_the_segmentor_no_gradient(nnunet_folders: Path) -> None:
     class WithBlindCritic(GameTrainer):
         def build_critic(self) -> Critics:
             return Critics([Blind()], {"all regions": [0, 1, 2]}, layers=(0,))
@@ -121,7 +121,7 @@ def test_without_the_critics_no_gradient_reaches_the_segmentor(nnunet_folders: P
 
 
 class NoValueIsRead(TorchDispatchMode):
-    """Fails where Python reads a tensor's value: there a step would wait for the GPU.
+    """Fail when Python reads a tensor's value, because a step would then wait for the GPU.
 
     Adam may: it counts its steps in tensors that are on the CPU always.
     """
@@ -133,32 +133,32 @@ class NoValueIsRead(TorchDispatchMode):
         assert not reads or self.in_optimizer, "a tensor's value was read"
         return func(*args, **(kwargs or {}))
 
-    def let_by(self, optimizer: torch.optim.Optimizer) -> None:
+    def allow_reads_of(self, optimizer: torch.optim.Optimizer) -> None:
         optimizer.register_step_pre_hook(lambda *_: setattr(self, "in_optimizer", True))
         optimizer.register_step_post_hook(lambda *_: setattr(self, "in_optimizer", False))
 
 
 def test_a_step_never_waits_for_the_device(trainer: Any) -> None:
     with NoValueIsRead() as watch:
-        watch.let_by(trainer.optimizer)
-        watch.let_by(trainer.critic_optimizer)
+        watch.allow_reads_of(trainer.optimizer)
+        watch.allow_reads_of(trainer.critic_optimizer)
         play(trainer, a_batch())
         with pytest.raises(AssertionError, match="was read"):
             torch.ones(1).item()
 
 
 def test_critic_weights_stay_inside_the_clamp(trainer: Any) -> None:
-    trainer.critic_optimizer.param_groups[0]["lr"] = 0.5  # wild
+    trainer.critic_optimizer.param_groups[0]["lr"] = 0.5  # far outside the clamp
     for seed in range(4):
         for kind, limit, number in ((nn.Conv2d, 0.01, 3 * 3), (nn.BatchNorm2d, 1.0, 3 * 2 * 2)):
             weights = [p for m in trainer.critic.modules() if isinstance(m, kind) for p in m.parameters()]
-            assert len(weights) == number  # regions, blocks with it, weights and batch norm's shifts
+            assert len(weights) == number  # regions, blocks with batch norm, weights and shifts of batch norm
             assert max(p.abs().max().item() for p in weights) <= limit, f"after {seed} rounds"
         play(trainer, a_batch(seed))
 
 
-def test_first_steps_are_no_larger_than_the_rate(nnunet_folders: Path) -> None:
-    """The steps of Adam without its first moment are RMSProp's times (1 − 0.99^t)^½, the first of them the rate."""
+def test_the_first_steps_are_not_larger_than_the_rate(nnunet_folders: Path) -> None:
+    """Adam without its first moment takes the steps of RMSProp times (1 − 0.99^t)^½. The first step equals the rate."""
     trainer = build(GameTrainer, nnunet_folders)
     ours, theirs = (nn.Parameter(torch.ones(3)) for _ in range(2))
     ours_by = trainer.optimizer_class([ours], lr=1e-3, **trainer.optimizer_settings)
@@ -174,7 +174,7 @@ def test_first_steps_are_no_larger_than_the_rate(nnunet_folders: Path) -> None:
             torch.testing.assert_close(steps[0].abs(), torch.full((3,), 1e-3), rtol=1e-3, atol=0)
 
 
-def test_frozen_critics_stay_as_they_were_drawn(nnunet_folders: Path) -> None:
+def test_frozen_critics_keep_their_initial_weights(nnunet_folders: Path) -> None:
     class Frozen(GameTrainer):
         critic_learns = False
 
@@ -186,7 +186,7 @@ def test_frozen_critics_stay_as_they_were_drawn(nnunet_folders: Path) -> None:
     assert float(output["critic_loss"]) == -float(output["loss"])
 
 
-def test_shares_of_the_layers_are_logged_once_an_epoch(trainer: Any) -> None:
+def test_the_layer_shares_are_logged_once_per_epoch(trainer: Any) -> None:
     for epoch in range(2):
         trainer.current_epoch = epoch
         trainer.on_train_epoch_start()
@@ -197,9 +197,9 @@ def test_shares_of_the_layers_are_logged_once_an_epoch(trainer: Any) -> None:
         assert len(shares) == 4 and sum(shares) == pytest.approx(1, rel=1e-5) and min(shares) > 0
 
 
-def test_looking_at_the_shares_changes_nothing(trainer: Any, nnunet_folders: Path) -> None:
+def test_measuring_the_shares_changes_no_weights(trainer: Any, nnunet_folders: Path) -> None:
     other = build(GameTrainer, nnunet_folders)
-    other.layer_shares = torch.zeros(4)  # as after an epoch's first step
+    other.layer_shares = torch.zeros(4)  # as after the first step of an epoch
     for player in (trainer, other):
         player.autocast_dtype = None
         play(player, a_batch())
@@ -209,14 +209,14 @@ def test_looking_at_the_shares_changes_nothing(trainer: Any, nnunet_folders: Pat
 
 
 class Halves(nn.Module):
-    """A user's own critic: the distance of the two halves of a masked image, without weights."""
+    """A user's critic without weights: the distance between the two halves of a masked image."""
 
     def forward(self, image: torch.Tensor, predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         difference = (image * (predicted.mean(1, True) - truth.mean(1, True))).abs()
         return torch.stack([half.mean() for half in difference.chunk(2, dim=2)])
 
 
-def test_a_critic_of_one_s_own_is_played_logged_and_drawn(nnunet_folders: Path) -> None:
+def test_a_user_critic_is_trained_logged_and_drawn(nnunet_folders: Path) -> None:
     class Mine(GameTrainer):
         def build_critic(self) -> Critics:
             return Critics([Halves(), Halves()], {"tumour": [0], "inside": [1, 2]}, layers=(0, 1))
@@ -233,7 +233,7 @@ def test_a_critic_of_one_s_own_is_played_logged_and_drawn(nnunet_folders: Path) 
     assert path.stat().st_size > 10_000
 
 
-def test_what_a_critic_cannot_look_at_is_said_before_the_training(nnunet_folders: Path) -> None:
+def test_impossible_critics_are_refused_before_the_training(nnunet_folders: Path) -> None:
     class NoSuchLayer(GameTrainer):
         critic_layers = (0, 5)
 
@@ -253,7 +253,7 @@ def test_what_a_critic_cannot_look_at_is_said_before_the_training(nnunet_folders
     trainer.build_critic()
 
 
-def test_losses_of_both_players_are_reported(trainer: Any) -> None:
+def test_the_epoch_log_has_the_losses_of_both_players(trainer: Any) -> None:
     outputs = [play(trainer, a_batch(seed)) for seed in range(2)]
     for output in outputs:
         assert output["distances"].shape == (3, 4)  # regions, layers
@@ -265,7 +265,7 @@ def test_losses_of_both_players_are_reported(trainer: Any) -> None:
     assert sum(log["distance_per_layer"][0]) / 4 == pytest.approx(float(log["train_losses"][0]), rel=1e-5)
 
 
-def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet_folders: Path) -> None:
+def test_the_rate_is_constant_for_the_paper_and_decays_in_the_short_schedule(nnunet_folders: Path) -> None:
     class Short(ShortSchedule, AdversarialTrainer):
         pass
 
@@ -280,5 +280,5 @@ def test_rate_is_constant_for_the_paper_and_decays_for_the_short_schedule(nnunet
 
     assert rates(build(AdversarialTrainer, nnunet_folders)) == [(2e-5, 2e-5)] * 3
     decay = [(1 - epoch / ShortSchedule.num_epochs) ** 0.9 for epoch in range(3)]
-    # the critics keep the rate that belongs to their clamp
+    # the critics keep the rate that fits their clamp
     assert rates(build(Short, nnunet_folders)) == [pytest.approx((1e-3 * d, 2e-5 * d)) for d in decay]

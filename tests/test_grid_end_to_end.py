@@ -1,4 +1,4 @@
-"""`crossval` through nnU-Net's real commands: killed, broken, continued, compared."""
+"""`crossval` with nnU-Net's real commands: killed, broken, continued and compared."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def fold(commands: Commands, trainer: str) -> Path:
     return commands.folder / "nnUNet_results" / "Dataset003_BRATS2015" / f"{trainer}__SegANPlans__2d" / "fold_0"
 
 
-def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Commands) -> None:
+def test_a_repeated_grid_continues_its_killed_job(small_dataset: Commands) -> None:
     trainers = ("-tr", "GridKilled", "GridBroken", "GridQuick")
     to_run = small_dataset(*GRID, *trainers, "--dry-run").splitlines()
     assert to_run[0] == "nnUNetv2_train 3 2d 0 -tr GridKilled -p SegANPlans -device cpu"
@@ -38,12 +38,12 @@ def test_grid_with_a_killed_and_a_broken_job_then_given_again(small_dataset: Com
     assert "| GridKilled |" in printed and "2 jobs: 2 finished" in printed
     assert finished.stat().st_mtime_ns == written
     killed = fold(small_dataset, "GridKilled")
-    assert epochs_begun(killed) == [0, 1, 2, 2, 3], "only the epoch in which it was killed is trained again"
+    assert epochs_begun(killed) == [0, 1, 2, 2, 3], "only the epoch of the kill is trained again"
     checkpoint = torch.load(killed / "checkpoint_final.pth", weights_only=False)
     assert len(checkpoint["logging"]["train_losses"]) == 4
 
 
-def test_seeds_at_another_voxel_size(small_dataset: Commands) -> None:
+def test_a_grid_trains_seeds_at_another_voxel_size(small_dataset: Commands) -> None:
     small_dataset(
         *("segan_nnunet", "plan", "-d", "3", "--spacing", "3", "3", "3"),
         *("--width", "4", "--batch-size", "4", "--patch-size", "32", "32"),
@@ -65,8 +65,8 @@ def test_seeds_at_another_voxel_size(small_dataset: Commands) -> None:
     assert "GridQuick is the mean over the seed 1 of each case" in one
 
 
-def test_reproduce_from_the_release_to_the_table(small_dataset: Commands) -> None:
-    """With one short trainer for the paper's six, and two folds for its holdout, which needs more patients."""
+def test_reproduce_runs_from_the_release_to_the_table(small_dataset: Commands) -> None:
+    """One short trainer replaces the paper's six, and two folds replace its holdout, which needs more patients."""
     release = small_dataset.folder / "BRATS2015_Training"
     paper = ("segan_nnunet", "reproduce", "--brats2015", str(release), "-d", "4", "--short", "--folds", "2")
     printed = small_dataset(*paper, "-tr", "GridQuick", "-device", "cpu", "--jobs", "2")

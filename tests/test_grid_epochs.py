@@ -1,4 +1,4 @@
-"""A finished training that is shorter than its trainer asks for now is said."""
+"""A grid names finished trainings with fewer epochs than their trainer requests now."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,21 +21,21 @@ def finished(trainer: str, epochs: int) -> Job:
     return job
 
 
-def test_epochs_are_those_that_a_class_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expected_epochs_are_those_of_the_trainer_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
-    asked = {"SegANTrainer_short": 12, "SegANTrainer_5epochs": 5, "nnUNetTrainer": None}
-    assert check_trainers(list(asked)) == asked
+    expected_epochs = {"SegANTrainer_short": 12, "SegANTrainer_5epochs": 5, "nnUNetTrainer": None}
+    assert check_trainers(list(expected_epochs)) == expected_epochs
 
 
-def test_a_shorter_training_is_named_with_the_command_that_trains_on(nnunet_folders: Path) -> None:
+def test_a_shorter_training_is_named_with_the_command_that_continues_it(nnunet_folders: Path) -> None:
     jobs = [finished("A_5epochs", 3), finished("A_1epochs", 1), finished("nnUNetTrainer", 2)]
-    (said,) = crossval.shorter_trainings(jobs, {"A_5epochs": 5, "A_1epochs": 1, "nnUNetTrainer": None})
-    assert said.startswith("A_5epochs P fold 0 counts as finished after 3 epochs, and its trainer")
-    assert "asks for 5 now" in said and "-tr A_5epochs -p P -device cpu --c;" in said
+    (message,) = crossval.shorter_trainings(jobs, {"A_5epochs": 5, "A_1epochs": 1, "nnUNetTrainer": None})
+    assert message.startswith("A_5epochs P fold 0 counts as finished after 3 epochs, and its trainer")
+    assert "asks for 5 now" in message and "-tr A_5epochs -p P -device cpu --c;" in message
 
 
 class AtOnce:
-    """An executor of grids whose jobs are all finished."""
+    """An executor whose jobs are all finished."""
 
     device, num_gpus = "cpu", 1
 
@@ -44,7 +44,9 @@ class AtOnce:
         return then()
 
 
-def test_crossval_says_it_though_it_trains_nothing(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crossval_names_shorter_trainings_even_if_it_trains_nothing(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     finished("A_5epochs", 3)
     monkeypatch.setattr(crossval, "check_trainers", lambda _: {"A_5epochs": 5})
     for name in ("prepare", "check_folds"):

@@ -1,4 +1,4 @@
-"""Spacings, grids and pictures that other tools write: read as nnU-Net and ITK read them, or refused by name."""
+"""Spacings, grids and pictures of other tools are read as nnU-Net and ITK read them, or refused by name."""
 
 import json
 import struct
@@ -26,7 +26,7 @@ GREY = np.array([[0, 1, 1, 0], [0, 1, 2, 0], [0, 0, 2, 2]], np.uint8)
 
 
 def nifti_with(path: Path, axis: int, value: float, order: str = "<", codes: tuple[int, int] = (0, 0)) -> Path:
-    """A NIfTI whose pixdim is this; `codes` of qform and sform."""
+    """Return a NIfTI with these pixdim values. `codes` are those of qform and sform."""
     header = nibabel.Nifti1Header(endianness=order)
     header.set_data_shape((5, 4, 3))
     header.set_data_dtype(np.int16)
@@ -49,9 +49,7 @@ NRRD_DIRECTIONS = "space: left-posterior-superior\nsizes: 5 4 3\nspace direction
 
 
 @pytest.mark.parametrize("codes", [(0, 0), (1, 0), (1, 1)])
-def test_a_spacing_below_0_is_a_direction_as_where_itk_reads_whole_images(
-    tmp_path: Path, codes: tuple[int, int]
-) -> None:
+def test_a_negative_spacing_is_read_as_a_direction_as_itk_does(tmp_path: Path, codes: tuple[int, int]) -> None:
     for path in (
         nifti_with(tmp_path / "a.nii", 2, -2.5, codes=codes),
         nifti_with(tmp_path / "b.nii", 1, -1.0, ">", codes),
@@ -64,7 +62,7 @@ def test_a_spacing_below_0_is_a_direction_as_where_itk_reads_whole_images(
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
-def test_a_spacing_that_is_none_is_named(tmp_path: Path, value: float) -> None:
+def test_an_invalid_spacing_is_named(tmp_path: Path, value: float) -> None:
     paths = [nifti_with(tmp_path / f"{order}{axis}.nii", axis, value, *more)
              for order, axis, more in (("l", 3, ()), ("b", 1, (">",)), ("s", 2, ("<", (1, 1))))]  # fmt: skip
     paths.append(text_with(tmp_path / "a.mha", "ElementSpacing = 1 1 1", f"ElementSpacing = 1 {value:g} 1"))
@@ -80,21 +78,21 @@ def test_a_spacing_that_is_none_is_named(tmp_path: Path, value: float) -> None:
                 read(path)
 
 
-def test_the_time_between_volumes_may_be_0(tmp_path: Path) -> None:
+def test_the_time_spacing_may_be_0(tmp_path: Path) -> None:
     image = nibabel.Nifti1Image(np.stack([VOXELS.T, VOXELS.T], -1), np.eye(4))
     image.header["pixdim"][4] = 0
     nibabel.save(image, tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read_volume(tmp_path / "a.nii.gz", 1).voxels, VOXELS)
 
 
-def test_a_header_without_a_spacing_is_known_as_such(tmp_path: Path) -> None:
+def test_a_header_without_a_spacing_is_recognised(tmp_path: Path) -> None:
     without = text_with(tmp_path / "a.mha", "ElementSpacing = 1 1 1\n", "")
     assert read_volume(without).grid.spacing == (1, 1, 1) and not read_grid(without).has_spacing
     sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(tmp_path / "b.nrrd"))
     assert read_grid(tmp_path / "b.nrrd").has_spacing
 
 
-def test_grids_agree_relative_to_their_voxels() -> None:
+def test_grids_are_compared_relative_to_the_voxel_size() -> None:
     brain = VoxelGrid((5, 4, 3), (1.0, 1.0, 1.0), (0.0, -239.0, 0.0), IDENTITY)
     registered = replace(brain, origin=(0.002, -239.0, 0.0))
     assert brain.differences(registered) == [] and Volume(Path("a"), VOXELS, registered).on(brain) is not None
@@ -113,7 +111,9 @@ def write_tiff(folder: Path, mask: np.ndarray, spacing: object = None) -> Path:
     return path
 
 
-def test_a_3d_tiff_has_its_spacing_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_spacing_of_a_3d_tiff_is_read_from_the_json_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mask = np.zeros((6, 10, 10), np.uint8)
     mask[2:4, 3:6, 3:6] = 1
     spacing = [3.0, 0.5, 0.25]  # z, y, x
@@ -123,22 +123,24 @@ def test_a_3d_tiff_has_its_spacing_beside_it(tmp_path: Path, capsys: pytest.Capt
     assert read_volume(reference).grid.spacing == (0.25, 0.5, 3.0)
     shifted = np.roll(mask, 2, axis=0)
     predictions = {
-        "said": write_tiff(tmp_path / "said", shifted, spacing),
-        "silent": write_tiff(tmp_path / "no", shifted),
+        "described": write_tiff(tmp_path / "described", shifted, spacing),
+        "undescribed": write_tiff(tmp_path / "undescribed", shifted),
     }
-    for given in (predictions, {"said": predictions["said"]}):
-        table = measure([Case("case", reference, given)], LESION, 1)
-        assert table["surface_distance_mm"].tolist() == [6.0] * len(given), "two slices of 3 mm"
-        assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(given)
-        reference = write_tiff(tmp_path / "gt_segmentations", mask)  # where nnU-Net copies no spacing: the prediction's
+    for methods in (predictions, {"described": predictions["described"]}):
+        table = measure([Case("case", reference, methods)], LESION, 1)
+        assert table["surface_distance_mm"].tolist() == [6.0] * len(methods), "two slices of 3 mm"
+        assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(methods)
+        reference = write_tiff(
+            tmp_path / "gt_segmentations", mask
+        )  # nnU-Net copies no spacing here, so the prediction's spacing counts
     assert "WARNING" not in capsys.readouterr().out
-    table = measure([Case("case", reference, {"silent": predictions["silent"]})], LESION, 1)
+    table = measure([Case("case", reference, {"undescribed": predictions["undescribed"]})], LESION, 1)
     assert table["surface_distance_mm"].tolist() == [2.0]
     assert f"the first {reference}, do not say their spacing. 1 mm is taken" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("spacing", [[3.0, 0.5], [3.0, 0.5, 0.0], [1, 1, float("nan")], ["a", 1, 1], 3])
-def test_an_unusable_spacing_beside_a_tiff_is_named(tmp_path: Path, spacing: object) -> None:
+def test_an_unusable_spacing_file_of_a_tiff_is_named(tmp_path: Path, spacing: object) -> None:
     path = write_tiff(tmp_path, np.ones((2, 5, 6), np.uint8), spacing)
     with pytest.raises(InputError, match="case.json .*nnU-Net wants"):
         read_volume(path)
@@ -152,7 +154,7 @@ def test_the_spacings_of_two_predictions_must_agree(tmp_path: Path) -> None:
 
 
 def save(name: str, folder: Path) -> Path:
-    """A grey picture of 0, 1, 2 (of 0, 1 where the name begins with `bit`) in one of many forms."""
+    """Save a grey picture of 0, 1, 2 (of 0, 1 if the name begins with `bit`) in one of many forms."""
     path = folder / name
     palette = Image.fromarray(GREY).convert("P")
     palette.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2])
@@ -190,7 +192,7 @@ def test_pictures_are_read_as_nnunet_reads_them(tmp_path: Path, name: str) -> No
     assert volume.grid.spacing == (1, 1) and not volume.grid.has_spacing
 
 
-def test_grey_in_colours_is_grey_and_colours_are_refused(tmp_path: Path) -> None:
+def test_grey_rgb_pictures_are_read_as_grey_and_coloured_pictures_are_refused(tmp_path: Path) -> None:
     for name in ("rgb.png", "rgb.bmp", "rgb.tif", "palette.png"):
         np.testing.assert_array_equal(read_volume(save(name, tmp_path), dimensions=(2,)).voxels, GREY)
     coloured = Image.fromarray(GREY).convert("P")
@@ -204,7 +206,7 @@ def test_grey_in_colours_is_grey_and_colours_are_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["grey.png", "grey.bmp", "float.tif"])
-def test_half_a_picture_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_truncated_picture_is_refused(tmp_path: Path, name: str) -> None:
     path = save(name, tmp_path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with pytest.raises(InputError, match=f"{name} is no image, or damaged"):

@@ -1,4 +1,4 @@
-"""Intervals cover what they say: by simulation, with fixed seeds, and by hand."""
+"""Intervals have their nominal coverage, by simulation with fixed seeds and by hand."""
 
 from collections.abc import Callable
 
@@ -23,8 +23,8 @@ DISTRIBUTIONS: dict[str, tuple[Draw, float, float, float]] = {
 
 @pytest.mark.parametrize("number", [10, 20])
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_mean_s_interval_covers_it(name: str, number: int) -> None:
-    """At least .93 where it says .95."""
+def test_the_interval_of_the_mean_covers_the_true_mean(name: str, number: int) -> None:
+    """The coverage is at least .93 for a nominal .95."""
     draw, mean, least, most = DISTRIBUTIONS[name]
     random = np.random.default_rng(number)
     intervals = (mean_interval(draw(random, number), least, most) for _ in range(REPETITIONS))
@@ -33,8 +33,8 @@ def test_the_mean_s_interval_covers_it(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 1), (0, np.inf), (-1, 1), (1, 3)])
-def test_the_mean_s_interval_never_leaves_the_range(least: float, most: float) -> None:
-    """Random scores with outliers, ties, ends of the range, and constants."""
+def test_the_interval_of_the_mean_stays_inside_the_range(least: float, most: float) -> None:
+    """Yield random scores with outliers, ties, ends of the range, and constants."""
     random = np.random.default_rng(1)
     end = most if np.isfinite(most) else 400.0
     for shape in range(400):
@@ -50,7 +50,7 @@ def test_the_mean_s_interval_never_leaves_the_range(least: float, most: float) -
 
 
 def missed_case() -> dict[str, tuple[np.ndarray, float, float]]:
-    """Twenty cases like the real ones on which intervals once exploded; the last is missed, which costs 374 mm."""
+    """Return twenty cases like real ones with extremely wide intervals. The last case is missed, which costs 374 mm."""
     dice = np.append(np.linspace(0.90, 0.982, 19), 0)
     return {
         "HD95": (np.append(np.geomspace(1, 5.5, 19), 374), 0, np.inf),
@@ -59,11 +59,11 @@ def missed_case() -> dict[str, tuple[np.ndarray, float, float]]:
     }
 
 
-def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
-    """By hand: t_19 = 2.093 times the standard error, on the logit or the logarithm.
+def test_one_missed_case_of_twenty_keeps_the_interval_narrow() -> None:
+    """The interval is t_19 = 2.093 times the standard error, on the logit or the logarithm.
 
-    Half of HD95's interval is more than the mean, so that the factor between them is e times their ratio. BCa's
-    interval, which SciPy computes, overlaps; ours is at most 1.3 times as wide.
+    Half of HD95's interval exceeds the mean, so the factor between mean and end is e times their ratio. SciPy's BCa
+    interval overlaps ours, which is at most 1.3 times as wide.
     """
     quantile = 2.0930
     for name, (values, least, most) in missed_case().items():
@@ -76,18 +76,18 @@ def test_one_missed_case_of_twenty_does_not_make_the_interval_explode() -> None:
             share, slope = (mean - least) / (most - least), (mean - least) * (most - mean) / (most - least)
             logits = [np.log(share / (1 - share)) + sign * quantile * error / slope for sign in (-1, 1)]
             expected = [least + (most - least) / (1 + np.exp(-logit)) for logit in logits]
-        found = mean_interval(values, least, most)
-        assert found == pytest.approx(expected, rel=1e-4)
+        interval = mean_interval(values, least, most)
+        assert interval == pytest.approx(expected, rel=1e-4)
         bca = stats.bootstrap((values,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-        assert least < found[0] and found[1] < most and found[0] < bca.high and bca.low < found[1]
-        assert found[1] - found[0] < 1.3 * (bca.high - bca.low)
+        assert least < interval[0] and interval[1] < most and interval[0] < bca.high and bca.low < interval[1]
+        assert interval[1] - interval[0] < 1.3 * (bca.high - bca.low)
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.999, 1.001, 6.5, 40.0])
-def test_no_upper_end_explodes(ratio: float) -> None:
-    """With a half width of so many means: up to the mean exp(half / mean), beyond at most e times the half width.
+def test_the_upper_end_of_an_interval_is_bounded(ratio: float) -> None:
+    """Up to a half width of one mean, the upper end is mean · exp(half / mean). Beyond, it is at most e · half.
 
-    Seeds whose mean HD95 is 10 and 30 mm have a half width of 127 mm. Without the bound the interval ends at 11,000.
+    Two seeds with a mean HD95 of 10 and 30 mm have a half width of 127 mm. Unbounded, the upper end is 11,000 mm.
     """
     low, high = bounded_interval(20, 20 * ratio, 0)
     assert 0 < low < 20 < high and low * high == pytest.approx(400), "symmetric on the logarithm"
@@ -96,13 +96,13 @@ def test_no_upper_end_explodes(ratio: float) -> None:
     assert bounded_interval(23, 20 * ratio, 3) == pytest.approx((low + 3, high + 3)), "from another lower end"
 
 
-def test_the_mean_s_interval_is_the_t_interval_of_many_normal_values() -> None:
+def test_the_interval_of_many_normal_values_equals_the_t_interval() -> None:
     values = np.random.default_rng(2).normal(0, 1, 400)
     half = stats.t.ppf(0.975, 399) * values.std(ddof=1) / 20
     np.testing.assert_allclose(mean_interval(values), values.mean() + np.array([-half, half]))
 
 
-def test_intervals_of_nothing_to_estimate() -> None:
+def test_constant_values_have_intervals_without_width_and_few_values_have_none() -> None:
     assert mean_interval(np.full(30, 0.7)) == pytest.approx((0.7, 0.7)), "no spread, no width"
     assert mean_interval(np.ones(12), 0, 1) == (1, 1) and mean_interval(np.zeros(12), 0, np.inf) == (0, 0)
     for few in (0, 1, FEWEST - 1):
@@ -110,7 +110,7 @@ def test_intervals_of_nothing_to_estimate() -> None:
 
 
 @pytest.mark.parametrize("number", [10, 11, 20, 57])
-def test_the_median_s_interval_is_the_sign_test_s(number: int) -> None:
+def test_the_interval_of_the_median_equals_that_of_the_sign_test(number: int) -> None:
     """The ends are the outermost values that a sign test does not reject."""
     values = np.random.default_rng(3).permutation(np.arange(float(number)))
     low, high = median_interval(values)

@@ -1,4 +1,4 @@
-"""A training that is killed again and again, at any moment, loses nothing that was saved."""
+"""A training that is killed repeatedly at random moments loses no saved epoch."""
 
 import random
 import re
@@ -74,8 +74,8 @@ def fold(run: Commands, trainer: str) -> Path:
     return run.folder / "nnUNet_results" / "Dataset001_Balls" / f"{trainer}__SegANPlans__2d" / "fold_0"
 
 
-def test_killed_at_random_moments_it_never_loses_a_saved_epoch(run: Commands) -> None:
-    """SIGKILL at random moments, some while a checkpoint is being written; after each, look, and continue."""
+def test_a_training_killed_at_random_moments_loses_no_saved_epoch(run: Commands) -> None:
+    """SIGKILL comes at random moments, sometimes during a checkpoint write. After each kill, check and continue."""
     moments = random.Random(0)
     folder = fold(run, "Killed")
     commands, times = [], []
@@ -93,23 +93,23 @@ def test_killed_at_random_moments_it_never_loses_a_saved_epoch(run: Commands) ->
     for kill, (_, printed) in enumerate(done[::3]):
         begun = [int(epoch) for epoch in re.findall(r": Epoch (\d+)", printed)]
         finished = [int(epoch) for epoch in re.findall(r"epoch (\d+)/", printed)]
-        assert begun[:1] in ([], [saved]), "it goes on after the last epoch that was saved"
-        found = run.folder / f"found_{kill}.pth"
-        if found.is_file():
-            checkpoint = torch.load(found, weights_only=True)  # a whole one, whenever the kill came
+        assert begun[:1] in ([], [saved]), "it continues after the last saved epoch"
+        snapshot = run.folder / f"found_{kill}.pth"
+        if snapshot.is_file():
+            checkpoint = torch.load(snapshot, weights_only=True)  # a complete checkpoint, whenever the kill came
             assert checkpoint["current_epoch"] >= max([saved, *finished]), "every finished epoch was saved"
             saved = checkpoint["current_epoch"]
             assert all(len(values) == saved for values in checkpoint["logging"].values())
-    assert saved > 2, "the trainings got somewhere between the kills"
+    assert saved > 2, "the trainings progressed between the kills"
     inside = [kill for kill in range(KILLS) if ".pth." in (run.folder / f"listing_{kill}.txt").read_text()]
-    assert inside, "some kill fell into the writing of a checkpoint"
+    assert inside, "at least one kill came during a checkpoint write"
 
     ((status, printed),) = run.forked((*TRAIN, "Killed", "--c"), EPOCHS=str(saved + 1))
     assert status == 0 and f"epoch {saved + 1}/{saved + 1}" in printed
-    assert not list(folder.glob(".*")), "what a kill left half-written is gone"
+    assert not list(folder.glob(".*")), "no partly written files remain"
     final = torch.load(folder / "checkpoint_final.pth", weights_only=True)
     steps = {int(state["step"]) for state in final["critic_optimizer_state"]["state"].values()}
-    assert steps == {2 * (saved + 1)}, "every epoch was played once in the end"
+    assert steps == {2 * (saved + 1)}, "every epoch is logged once in the end"
 
 
 def test_an_interrupted_training_ends_bit_identical_to_an_uninterrupted_one(run: Commands) -> None:

@@ -1,4 +1,4 @@
-"""Labels of any size, values that are no labels, names and channels in another order: right, or said what helps."""
+"""Labels of any size, values that are no labels, other names and other axis orders are handled or explained."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ BRATS = Labelling({"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}, (0, 1
 
 @pytest.mark.parametrize("values", [(2, 1002, 1026), (1, 255, 256, 257), (7, 70_000, 3_000_000)])
 @pytest.mark.parametrize("kind", [np.int32, np.float64])
-def test_labels_of_any_size_have_their_own_scores(tmp_path: Path, values: tuple[int, ...], kind: type) -> None:
+def test_labels_of_any_size_have_separate_scores(tmp_path: Path, values: tuple[int, ...], kind: type) -> None:
     random = np.random.default_rng(0)
     truth: np.ndarray = random.choice([0, *values], SIZE[::-1]).astype(kind)
     predicted: np.ndarray = random.choice([0, *values], SIZE[::-1]).astype(kind)
@@ -39,27 +39,29 @@ def test_labels_of_any_size_have_their_own_scores(tmp_path: Path, values: tuple[
     labelling = Labelling({str(v): (v,) for v in values} | {"all": values}, (0, *values), None, ("T1",), ".mha")
     measured = measure([Case("a", tmp_path / "t.mha", {"m": tmp_path / "p.mha"})], labelling, 1)
     for row in add_scores(measured, EmptyPolicy.NNUNET).itertuples():
-        wanted, found = (np.isin(volume, labelling.regions[row.region]) for volume in (truth, predicted))
-        assert row.Dice == pytest.approx(2 * (wanted & found).sum() / (wanted.sum() + found.sum()))
+        true_mask, predicted_mask = (np.isin(volume, labelling.regions[row.region]) for volume in (truth, predicted))
+        assert row.Dice == pytest.approx(
+            2 * (true_mask & predicted_mask).sum() / (true_mask.sum() + predicted_mask.sum())
+        )
         assert row.TP + row.FP + row.FN + row.TN == truth.size
     assert (
         confusion_matrix(truth.astype(int), predicted.astype(int), labelling.values).shape == (len(values) + 1,) * 2
-    ), "as many as there are labels"
+    ), "one score per label"
 
 
-def test_different_values_by_any_type() -> None:
+def test_different_values_handles_any_number_type() -> None:
     for kind, expected in itertools.product(
         (np.int8, np.int16, np.int64, np.float32), ([-100, 0, 120], [-128, 127], [5])
     ):
         np.testing.assert_array_equal(distinct_values(np.array([*expected, *expected], kind)), expected)
     np.testing.assert_array_equal(distinct_values(np.array([2**63 + 1, 0], np.uint64)), [0, 2**63 + 1])
     np.testing.assert_array_equal(distinct_values(np.array([-(2**62), 2**62])), [-(2**62), 2**62])
-    assert whole_numbers(huge := np.array([1e20])) is huge, "no number of 64 bits"
+    assert whole_numbers(huge := np.array([1e20])) is huge, "beyond 64-bit integers"
     assert whole_numbers(np.array([True, False])).dtype == np.uint8
 
 
 @pytest.mark.parametrize(
-    ("volume", "said"),
+    ("volume", "message"),
     [
         (np.linspace(0, 1, 120), "look like probabilities: apply a threshold"),
         (np.linspace(-8, 9, 120), "network's output .*threshold or argmax"),
@@ -70,13 +72,15 @@ def test_different_values_by_any_type() -> None:
         (np.arange(120) % 2 * 1_234_567, " 1234567; dataset.json knows 0, 1, 2, 3. Map its values"),
     ],
 )
-def test_what_is_no_label_map_is_called_what_it_is(tmp_path: Path, volume: np.ndarray, said: str) -> None:
+def test_an_error_names_what_a_file_holds_instead_of_a_label_map(
+    tmp_path: Path, volume: np.ndarray, message: str
+) -> None:
     write_volume(tmp_path / "a.nii.gz", volume.reshape(SIZE[::-1]))
-    with pytest.raises(InputError, match=f"a.nii.gz has the unknown label.*{said}"):
+    with pytest.raises(InputError, match=f"a.nii.gz has the unknown label.*{message}"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
 
 
-def test_channels_are_to_be_merged(tmp_path: Path) -> None:
+def test_an_error_for_channels_says_how_to_merge_them(tmp_path: Path) -> None:
     for name, shape in (("last.nii.gz", (*SIZE, 3)), ("first.nii.gz", (3, *SIZE))):
         nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), np.eye(4)), tmp_path / name)
         with pytest.raises(InputError, match=f"{name} has 4 dimensions.*Merge a channel per region into one label"):
@@ -87,28 +91,28 @@ def test_channels_are_to_be_merged(tmp_path: Path) -> None:
         read_labels(tmp_path / "layers.seg.nrrd", BRATS)
 
 
-def test_values_of_the_release_bring_the_whole_mapping(tmp_path: Path) -> None:
+def test_an_error_for_release_values_shows_the_whole_mapping(tmp_path: Path) -> None:
     noted = {"labels": {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}, "file_ending": ".nii.gz"}
     noted |= {"original_labels": {"0": 0, "1": 20, "2": 10, "3": 40}}
     (tmp_path / "dataset.json").write_text(json.dumps(noted))
     write_volume(tmp_path / "a.nii.gz", VALUES % 5 // 4 * 20 + VALUES % 2 * 10)
-    for labelling, volume, said in (
+    for labelling, volume, message in (
         (read_labelling(tmp_path / "dataset.json"), np.array([0, 10, 20, 40])[VALUES % 4], "10 → 2, 20 → 1, 40 → 3"),
         (BRATS, np.array([0, 1, 2, 4])[VALUES % 4], "1 → 2, 2 → 1, 4 → 3"),
         (BRATS, VALUES % 2 * 4, "1 → 2, 2 → 1, 4 → 3"),
     ):
         write_volume(tmp_path / "a.nii.gz", volume)
         with pytest.raises(
-            InputError, match=f"look like the values of the release. Map all .* {said}; one of them alone"
+            InputError, match=f"look like the values of the release. Map all .* {message}; one of them alone"
         ):
             read_labels(tmp_path / "a.nii.gz", labelling)
-    write_volume(tmp_path / "a.nii.gz", VALUES % 6)  # 5 is nobody's
+    write_volume(tmp_path / "a.nii.gz", VALUES % 6)  # no label has the value 5
     with pytest.raises(InputError, match="Map its values to those of the dataset first"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
 
 
 @pytest.mark.parametrize("exchange", [{1: 2, 2: 1}, {2: 3, 3: 2}, {1: 2, 2: 3, 3: 1}])
-def test_exchanged_labels_are_noticed(
+def test_exchanged_labels_give_a_warning(
     tmp_path: Path, exchange: dict[int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     cases = []
@@ -120,26 +124,28 @@ def test_exchanged_labels_are_noticed(
         files = {"wrong": tmp_path / f"p{number}.mha", "right": tmp_path / f"right{number}.mha"}
         cases.append(Case(str(number), tmp_path / f"t{number}.mha", files))
     measure(cases, BRATS, 1)
-    pairs = ", ".join(f"{label} → {found}" for label, found in exchange.items())
+    pairs = ", ".join(f"{label} → {predicted_label}" for label, predicted_label in exchange.items())
     printed = capsys.readouterr().out
     assert "WARNING: wrong: labels look exchanged in 3 of 3 cases. Where" in printed and pairs in printed
     assert "right: labels" not in printed
 
 
-def test_a_bad_prediction_is_no_exchange() -> None:
+def test_a_bad_prediction_gives_no_warning_of_exchanged_labels() -> None:
     values = (0, 2, 1002, 1026)
     confusion = np.array([[900, 5, 5, 5], [5, 2, 60, 3], [5, 1, 80, 3], [5, 0, 0, 9]])
-    assert exchanged_labels(confusion, values) == (), "2 is always called 1002, but 1002 is never called 2"
+    assert exchanged_labels(confusion, values) == (), "2 is always predicted as 1002, but 1002 is never predicted as 2"
     confusion[2] = [5, 80, 1, 3]
     assert exchanged_labels(confusion, values) == ((2, 1002), (1002, 2))
     assert exchanged_labels(confusion, values, ignore_value=1002) == ()
     assert exchanged_labels(np.zeros((4, 4), int), values) == ()
-    found = [((1, 2), (2, 1)), (), ()]
-    assert exchange_warnings("m", found, [{1, 2}] * 3) == [] and exchange_warnings("m", found, [{1, 2}, {1}, {2}])
+    exchanges = [((1, 2), (2, 1)), (), ()]
+    assert exchange_warnings("m", exchanges, [{1, 2}] * 3) == [] and exchange_warnings(
+        "m", exchanges, [{1, 2}, {1}, {2}]
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("case_{}_seg", "The files of Mine have '_seg' behind the case: rename them without it"),
         ("pred-case_{}", "have 'pred-' before the case"),
@@ -149,14 +155,14 @@ def test_a_bad_prediction_is_no_exchange() -> None:
         ("other{}x", ""),
     ],
 )
-def test_names_with_something_before_or_behind(name: str, said: str) -> None:
+def test_an_error_names_the_prefix_or_suffix_of_unmatched_files(name: str, message: str) -> None:
     cases = [f"case_{number}" for number in range(12)]
     hint = naming_hint("Mine", [name.format(number) for number in range(12)], cases)
-    assert said in hint and bool(said) == bool(hint)
+    assert message in hint and bool(message) == bool(hint)
 
 
-def test_a_folder_per_case_and_another_ending(tmp_path: Path) -> None:
-    for folder, said in (
+def test_an_error_names_case_folders_and_another_file_ending(tmp_path: Path) -> None:
+    for folder, message in (
         ("a/b/c_trans.nii.gz", "subfolders hold 1 such files, the first .*c_trans.nii.gz: put one file"),
         ("d.mha", "Its files end in .mha"),
         (".hidden", "dataset.json says$"),
@@ -164,7 +170,7 @@ def test_a_folder_per_case_and_another_ending(tmp_path: Path) -> None:
         path = tmp_path / folder.replace("/", "_") / folder
         path.parent.mkdir(parents=True)
         path.touch()
-        with pytest.raises(InputError, match=f"holds no segmentation.*{said}"):
+        with pytest.raises(InputError, match=f"holds no segmentation.*{message}"):
             segmentations(tmp_path / folder.replace("/", "_"), ".nii.gz")
 
 
@@ -174,18 +180,20 @@ def turn(path: Path, axes: tuple[bool, ...] = (True, False, True), order: tuple[
     return sitk.GetArrayFromImage(image)
 
 
-def test_a_channel_in_another_order_is_turned(release_2015: Path, nnunet_folders: Path) -> None:
+def test_a_channel_in_another_axis_order_is_reoriented(release_2015: Path, nnunet_folders: Path) -> None:
     path = overwrite(release_2015, "brats_tcia_pat118_0001", "T2.", VALUES.astype(np.int16) + 1)
     voxels = turn(path)
-    made = convert(load_release("brats2015"), release_2015, 15)
-    written = sitk.ReadImage(str(made.folder / "imagesTr" / "brats_tcia_pat118_0001_0001.mha"))
+    converted = convert(load_release("brats2015"), release_2015, 15)
+    written = sitk.ReadImage(str(converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0001.mha"))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), voxels)
     assert written.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    assert (made.folder / "imagesTr" / "brats_tcia_pat118_0001_0002.mha").is_symlink(), "the others are linked still"
+    assert (converted.folder / "imagesTr" / "brats_tcia_pat118_0001_0002.mha").is_symlink(), (
+        "the other files are still links"
+    )
 
 
 @pytest.mark.parametrize(("offset", "accepted"), [(0.002, True), (-0.009, True), (0.5, False), (1.0, False)])
-def test_the_rounding_of_a_registration_is_forgiven(
+def test_converting_accepts_the_rounding_of_a_registration(
     release_2015: Path, nnunet_folders: Path, offset: float, accepted: bool
 ) -> None:
     path = next(release_2015.rglob("brats_tcia_pat118_0001/*T2.*/*.mha"))
@@ -201,12 +209,12 @@ def test_the_rounding_of_a_registration_is_forgiven(
             convert(load_release("brats2015"), release_2015, 15)
 
 
-def test_a_copied_channel_and_a_mask_of_the_brain_are_doubted(
+def test_converting_warns_of_copied_channels_and_brain_masks(
     release_2015: Path, nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case = "brats_tcia_pat118_0001"
     overwrite(release_2015, case, "T1c.", VALUES.astype(np.int16))
-    turn(overwrite(release_2015, case, "Flair.", VALUES.astype(np.int16)))  # the same voxels, in another order
+    turn(overwrite(release_2015, case, "Flair.", VALUES.astype(np.int16)))  # the same voxels in another axis order
     overwrite(release_2015, case, "OT.", (VALUES > 0).astype(np.uint8))
     convert_command(["brats2015", str(release_2015)], 15)
     printed = capsys.readouterr().out
@@ -215,7 +223,7 @@ def test_a_copied_channel_and_a_mask_of_the_brain_are_doubted(
     assert printed.count(f"(in 1 cases, the first {case})") == 2
 
 
-def test_a_truth_s_values_are_named_as_they_are(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
+def test_an_error_shows_the_exact_values_of_a_truth(layout: Path, tmp_path: Path, nnunet_folders: Path) -> None:
     for case, labels in (("a", np.where(VALUES % 2, 120, -100).astype(np.int8)), ("b", VALUES % 2 * np.int8(-128))):
         write_own_case(tmp_path / "own" / case, case, labels.astype(np.int8))
     with pytest.raises(InputError) as caught:
@@ -223,7 +231,7 @@ def test_a_truth_s_values_are_named_as_they_are(layout: Path, tmp_path: Path, nn
     assert "truth has the values -100, 120," in str(caught.value) and "the values -128," in str(caught.value)
 
 
-def test_many_labels_keep_their_values(tmp_path: Path, nnunet_folders: Path) -> None:
+def test_plain_labels_keep_many_values(tmp_path: Path, nnunet_folders: Path) -> None:
     labels = "".join(f"l{value} = {value * 150}\n" for value in range(1, 301))
     layout = tmp_path / "many.toml"
     layout.write_text(
@@ -232,9 +240,9 @@ def test_many_labels_keep_their_values(tmp_path: Path, nnunet_folders: Path) -> 
     )
     truth = np.where(VALUES > 60, 45_000, 150 * 256).astype(np.int32)
     write_own_case(tmp_path / "own", "a", truth)
-    made = convert(read_layout(layout), tmp_path / "own", 15, Options(plain_labels=True))
-    written = made.folder / "labelsTr" / "a.nii.gz"
+    converted = convert(read_layout(layout), tmp_path / "own", 15, Options(plain_labels=True))
+    written = converted.folder / "labelsTr" / "a.nii.gz"
     assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(written)))).tolist()) == {256, 300}
-    labelling = read_labelling(made.folder / "dataset.json")
+    labelling = read_labelling(converted.folder / "dataset.json")
     assert write_segmentation(written, tmp_path / "back.nii.gz", labelling, read_grid(written)) == {38_400, 45_000}
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "back.nii.gz"))), truth)

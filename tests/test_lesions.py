@@ -1,4 +1,4 @@
-"""Lesion-wise scores of volumes made by hand; every value follows from geometry."""
+"""Lesion-wise scores of volumes made by hand. Every value follows from geometry."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def numbers(scores: dict[str, float]) -> list[float]:
     return [scores[f"Lesions{kind}"] for kind in ("Found", "Missed", "False")]
 
 
-def test_lesions_that_merge_when_they_grow_are_one() -> None:
+def test_lesions_that_meet_when_they_grow_merge() -> None:
     true, half = cuboids(NEAR, NEXT), cuboids(NEAR)
     merged = scored(half, true, GLIOMA)
     assert numbers(merged) == [1, 0, 0]
@@ -69,7 +69,7 @@ def test_lesions_that_merge_when_they_grow_are_one() -> None:
     assert (apart["LesionDice"], apart["LesionHD95_mm"]) == (pytest.approx(1 / 2), pytest.approx(374 / 2))
 
 
-def test_two_parts_that_find_one_lesion_are_scored_together() -> None:
+def test_two_parts_that_find_one_lesion_have_one_score() -> None:
     parts = cuboids((slice(2, 7), slice(2, 7), slice(2, 4)), (slice(2, 7), slice(2, 7), slice(5, 7)))
     together = scored(parts, cuboids(NEAR), GLIOMA)
     assert numbers(together) == [1, 0, 0] and together["LesionDice"] == pytest.approx(2 * 100 / (100 + 125))
@@ -78,16 +78,16 @@ def test_two_parts_that_find_one_lesion_are_scored_together() -> None:
     assert numbers(alone) == [1, 0, 1] and alone["LesionDice"] == pytest.approx(2 * 50 / (50 + 125))
 
 
-def test_a_part_beside_a_lesion_finds_it_within_its_reach_alone() -> None:
+def test_a_part_beside_a_lesion_finds_it_only_within_its_reach() -> None:
     beside = cuboids((slice(2, 7), slice(2, 7), slice(9, 12)))  # 2 voxels of background between
-    found = scored(beside, cuboids(NEAR), GLIOMA)
-    assert numbers(found) == [1, 0, 0] and found["LesionDice"] == 0 and found["LesionHD95_mm"] < 10
+    scores = scored(beside, cuboids(NEAR), GLIOMA)
+    assert numbers(scores) == [1, 0, 0] and scores["LesionDice"] == 0 and scores["LesionHD95_mm"] < 10
     for rule in (METASTASES, NEWEST):
         missed = scored(beside, cuboids(NEAR), rule)
         assert numbers(missed) == [0, 1, 1] and missed["LesionHD95_mm"] == rule.penalty_mm
 
 
-def test_small_missed_and_false_lesions() -> None:
+def test_small_lesions_are_excluded_and_missed_and_false_lesions_are_counted() -> None:
     true = cuboids(NEAR, FAR, SMALL)  # 125, 125 and 27 mm³
     predicted = cuboids(NEAR, ELSEWHERE)
     scores = scored(predicted, true, GLIOMA)
@@ -100,14 +100,14 @@ def test_small_missed_and_false_lesions() -> None:
     assert (newest["LesionDice"], newest["LesionHD95_mm"], newest["LesionNSD_1mm"]) == (1, 0, 1)
 
 
-def test_a_lesion_that_is_left_out_is_neither_missed_nor_is_what_finds_it_false() -> None:
+def test_an_excluded_lesion_is_not_missed_and_its_prediction_is_not_false() -> None:
     for predicted in (cuboids(), cuboids(SMALL)):
         scores = scored(predicted, cuboids(SMALL), GLIOMA)
         assert numbers(scores) == [0, 0, 0]
         assert (scores["LesionDice"], scores["LesionHD95_mm"], scores["LesionNSD_1mm"]) == (1, 0, 1)
 
 
-def test_the_threshold_is_of_volume_and_distances_are_in_mm() -> None:
+def test_the_size_threshold_is_a_volume_and_distances_are_in_mm() -> None:
     spacing = (3, 1, 2)  # the small lesion has 27 voxels of 6 mm³
     shifted = cuboids((slice(31, 34), slice(2, 5), slice(2, 5)))  # by one slice of 3 mm
     scores = scored(shifted, cuboids(SMALL), GLIOMA, spacing)
@@ -119,7 +119,7 @@ def test_the_threshold_is_of_volume_and_distances_are_in_mm() -> None:
     assert numbers(scored(cuboids(), cuboids((slice(1), slice(1), slice(2))), METASTASES)) == [0, 0, 0]
 
 
-def test_empty_masks() -> None:
+def test_empty_masks_have_the_lesion_scores_of_their_rule() -> None:
     nothing, something = cuboids(), cuboids(NEAR)
     both = scored(nothing, nothing, GLIOMA)
     assert (both["LesionDice"], both["LesionHD95_mm"], both["LesionNSD_1mm"]) == (1, 0, 1)
@@ -134,7 +134,7 @@ def test_empty_masks() -> None:
             assert (scores["LesionDice"], scores["LesionHD95_mm"]) == (0, rule.penalty_mm)
 
 
-def test_one_to_one_takes_the_greatest_sum_of_dice() -> None:
+def test_one_to_one_matching_maximises_the_sum_of_dice() -> None:
     # the predicted bar overlaps both lesions, and the second has a component of its own beside the bar's end
     true = cuboids((slice(0, 4), slice(0, 4), slice(0, 10)), (slice(0, 4), slice(0, 4), slice(12, 20)))
     predicted = cuboids((slice(0, 4), slice(0, 4), slice(0, 13)), (slice(0, 4), slice(0, 4), slice(14, 20)))
@@ -143,50 +143,50 @@ def test_one_to_one_takes_the_greatest_sum_of_dice() -> None:
     assert scores["LesionDice"] == pytest.approx((2 * 10 / 23 + 2 * 6 / 14) / 2)
 
 
-def test_nsd_of_a_lesion_is_of_both_masks_alike_where_the_challenge_has_it_so() -> None:
+def test_lesion_nsd_is_symmetric_where_the_challenge_defines_it_so() -> None:
     # one voxel within a line of five: 1 of 1 and 3 of 5 lie within 1 mm of the other
     true, predicted = cuboids((slice(9, 10), slice(9, 10), slice(9, 14))), cuboids(cube((9, 9, 11), 1))
     assert scored(predicted, true, NEWEST)["LesionNSD_1mm"] == pytest.approx((1 + 3 / 5) / 2)
     assert scored(predicted, true, METASTASES)["LesionNSD_1mm"] == pytest.approx(4 / 6)
 
 
-def test_parts_of_masks_are_scored_as_masks_of_their_own() -> None:
+def test_parts_of_masks_are_scored_like_separate_masks() -> None:
     random = np.random.default_rng(0)
     for spacing, share in (((3, 0.8, 0.5), 0.04), ((1, 1, 1), 0.005)):
         predicted, true = (binary_dilation(random.random((24, 20, 18)) < share) for _ in range(2))
         whole = MaskPair(predicted, true, spacing)
-        found = components(whole.prediction, whole.reference, NEWEST)
-        numbers = found.predicted[tuple(whole.voxels[0].T)], found.lesions[tuple(whole.voxels[1].T)]
-        assert found.lesions.max() > 5
-        for lesion in range(1, 1 + found.lesions.max()):
-            members = list(random.choice(found.predicted.max(), 3, replace=False) + 1)
-            own = MaskPair(np.isin(found.predicted, members), found.lesions == lesion, spacing)
+        parts = components(whole.prediction, whole.reference, NEWEST)
+        numbers = parts.predicted[tuple(whole.voxels[0].T)], parts.lesions[tuple(whole.voxels[1].T)]
+        assert parts.lesions.max() > 5
+        for lesion in range(1, 1 + parts.lesions.max()):
+            members = list(random.choice(parts.predicted.max(), 3, replace=False) + 1)
+            own = MaskPair(np.isin(parts.predicted, members), parts.lesions == lesion, spacing)
             part = Part(np.isin(numbers[0], members), numbers[1] == lesion)
             for definition in HD95_WORDS:
                 measures = Measures(definition, (0.5, 2, 5))
                 assert surface_scores(whole, measures, part) == pytest.approx(surface_scores(own, measures))
 
 
-def test_single_slices_have_lesions_too() -> None:
+def test_lesions_of_single_slices_are_scored() -> None:
     true, predicted = np.zeros((2, 30, 30), bool)
     true[2:12, 2:12], predicted[2:12, 2:7] = True, True
     scores = lesion_scores(MaskPair(predicted, true, (1.0, 1.0)), GLIOMA)
     assert scores["LesionDice"] == pytest.approx(2 * 50 / 150) and scores["LesionsFound"] == 1
 
 
-def test_a_dataset_s_release_chooses_the_table(tmp_path: Path) -> None:
+def test_the_release_of_a_dataset_selects_the_lesion_rules(tmp_path: Path) -> None:
     volumes = {"a": cuboids(NEAR, FAR).astype(np.uint8)}
     truth, other = write_folder(tmp_path / "truth", volumes), write_folder(tmp_path / "other", volumes)
-    said = json.loads((other / "dataset.json").read_text())
+    description = json.loads((other / "dataset.json").read_text())
     for release, expected in (("brats2023-met", "BraTS 2023 MET"), ("brats2013", "")):
-        (other / "dataset.json").write_text(json.dumps({**said, "brats_release": release}))
+        (other / "dataset.json").write_text(json.dumps({**description, "brats_release": release}))
         settings = Settings(measures=Measures(lesions=Lesions.AUTO))
         compare(output=tmp_path / release, folders=Folders({"Other": other}, truth), settings=settings)
         table = tmp_path / release / "lesion_scores.md"
         assert expected in table.read_text() if expected else not table.exists()
 
 
-def test_compare_writes_the_table_and_names_the_definitions(tmp_path: Path) -> None:
+def test_compare_writes_the_lesion_table_and_names_the_definitions(tmp_path: Path) -> None:
     true = {"a": cuboids(NEAR, NEXT).astype(np.uint8), "b": cuboids(FAR).astype(np.uint8)}
     predicted = {"a": cuboids(NEAR).astype(np.uint8), "b": cuboids(FAR, ELSEWHERE).astype(np.uint8)}
     truth = write_folder(tmp_path / "truth", true)

@@ -1,4 +1,4 @@
-"""What BraTS 2024 and 2025 have of their own in lesion-wise scores, on volumes made by hand."""
+"""Features of lesion-wise scores that are specific to BraTS 2024 and 2025, on volumes made by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,18 +20,18 @@ GLIOMA, PAEDIATRIC = LESION_RULES[Lesions.BRATS_2024_GLI], LESION_RULES[Lesions.
 RADIOTHERAPY, METASTASES = LESION_RULES[Lesions.BRATS_2024_MEN_RT], LESION_RULES[Lesions.BRATS_2024_MET]
 REGIONS = {"whole tumor": (1, 2, 3), "tumor core": (1, 3), "enhancing tumor": (3,)}
 LABELLING = Labelling(REGIONS, (0, 1, 2, 3), None, ("T1c",), ".mha")
-BY_8 = cube((2, 2, 15), 5)  # 8 voxels of background from NEAR
+BY_8 = cube((2, 2, 15), 5)  # 8 background voxels from NEAR
 BY_9 = cube((2, 2, 16), 5)
 
 
 def dice(*sizes: int) -> float:
-    """Dice from the shared voxels, those of the prediction, and those of the truth."""
+    """Return Dice from the number of shared voxels, of predicted voxels, and of true voxels."""
     shared, predicted, true = sizes
     return 2 * shared / (predicted + true)
 
 
-def test_regions_grow_by_their_own_number_of_voxels() -> None:
-    """8 voxels apart: components meet where each grows by 5, and do not where each grows by 3."""
+def test_each_region_grows_by_its_own_number_of_voxels() -> None:
+    """The components are 8 voxels apart. They meet if each grows by 5, and do not meet if each grows by 3."""
     true, half = cuboids(NEAR, BY_8), cuboids(NEAR)
     for region in (Region.RC, Region.NETC):
         merged = scored(half, true, GLIOMA.of_region(region))
@@ -42,7 +42,7 @@ def test_regions_grow_by_their_own_number_of_voxels() -> None:
         assert (apart["LesionDice"], apart["LesionHD95_mm"]) == (1 / 2, 337 / 2)
 
 
-def test_regions_leave_out_lesions_of_their_own_size_in_truth_and_prediction() -> None:
+def test_each_region_excludes_small_lesions_by_its_own_size() -> None:
     small = (slice(30, 32), slice(30, 32), slice(30, 33))  # 12 voxels
     both = cuboids(NEAR, small)
     for region, counts in ((Region.ET, [1, 1, 1]), (Region.TC, [1, 0, 0])):
@@ -51,11 +51,11 @@ def test_regions_leave_out_lesions_of_their_own_size_in_truth_and_prediction() -
         false = scored(both, cuboids(NEAR), rule)
         assert numbers(false) == [1, 0, counts[2]] and false["LesionDice"] == 1 / (1 + counts[2])
     ten = cuboids(NEAR, (slice(30, 31), slice(30, 32), slice(30, 35)))
-    assert numbers(scored(ten, cuboids(NEAR), GLIOMA.of_region(Region.ET))) == [1, 0, 0], "of exactly the size"
+    assert numbers(scored(ten, cuboids(NEAR), GLIOMA.of_region(Region.ET))) == [1, 0, 0], "exactly of the size"
 
 
 def test_predicted_components_merge_when_they_grow() -> None:
-    """A part lies 9 voxels away, beyond the lesion's reach of 5. It is one component with the part that finds it."""
+    """A part lies 9 voxels away, beyond the reach of 5. It forms one component with the part that finds the lesion."""
     predicted, true = cuboids(NEAR, BY_9), cuboids(NEAR)
     merged = scored(predicted, true, PAEDIATRIC)
     assert numbers(merged) == [1, 0, 0] and merged["LesionDice"] == pytest.approx(dice(125, 250, 125))
@@ -63,26 +63,26 @@ def test_predicted_components_merge_when_they_grow() -> None:
     assert numbers(as_they_are) == [1, 0, 1] and as_they_are["LesionDice"] == 1 / 2
 
 
-def test_the_size_of_predicted_components_is_that_of_merged_ones() -> None:
+def test_the_size_of_a_predicted_component_is_measured_after_merging() -> None:
     pieces = [cube((30, 30, start), 2) for start in (20, 25)]  # 8 voxels each
     for parts, false in ((pieces[:1], 0), (pieces, 1)):
         assert numbers(scored(cuboids(NEAR, *parts), cuboids(NEAR), PAEDIATRIC)) == [1, 0, false]
 
 
 def test_the_size_of_predicted_components_counts_voxels_or_volume() -> None:
-    """8 voxels of 8 mm³: too few for children, and 64 mm³ are enough for radiotherapy."""
+    """8 voxels of 8 mm³ are too few for children, but 64 mm³ are enough for radiotherapy."""
     predicted, spacing = cuboids(NEAR, cube((30, 30, 30), 2)), (2, 2, 2)
     assert numbers(scored(predicted, cuboids(NEAR), PAEDIATRIC, spacing)) == [1, 0, 0]
     assert numbers(scored(predicted, cuboids(NEAR), RADIOTHERAPY, spacing)) == [1, 0, 1]
-    # of the truth it is the volume in both
+    # the size of a true lesion is a volume in both
     assert numbers(scored(cuboids(NEAR), predicted, PAEDIATRIC, spacing)) == [1, 1, 0]
 
 
-def test_false_lesions_do_not_count_before_radiotherapy() -> None:
-    found = scored(cuboids(NEAR, ELSEWHERE), cuboids(NEAR), RADIOTHERAPY)
-    assert numbers(found) == [1, 0, 1] and (found["LesionDice"], found["LesionHD95_mm"]) == (1, 0)
-    nothing_there = scored(cuboids(ELSEWHERE), cuboids(), RADIOTHERAPY)
-    assert numbers(nothing_there) == [0, 0, 1] and (nothing_there["LesionDice"], nothing_there["LesionNSD_1mm"]) == (
+def test_false_lesions_do_not_count_under_the_radiotherapy_rule() -> None:
+    scores = scored(cuboids(NEAR, ELSEWHERE), cuboids(NEAR), RADIOTHERAPY)
+    assert numbers(scores) == [1, 0, 1] and (scores["LesionDice"], scores["LesionHD95_mm"]) == (1, 0)
+    without_truth = scored(cuboids(ELSEWHERE), cuboids(), RADIOTHERAPY)
+    assert numbers(without_truth) == [0, 0, 1] and (without_truth["LesionDice"], without_truth["LesionNSD_1mm"]) == (
         1,
         1,
     )
@@ -98,7 +98,7 @@ def row(*values: int) -> np.ndarray:
     return np.array(values, np.int32)[None, None]
 
 
-def test_lesions_at_one_component_of_another_region_are_one() -> None:
+def test_lesions_that_touch_one_component_of_another_region_merge() -> None:
     lesions = row(1, 0, 2, 0, 3)
     for beside, expected in (
         (row(0, 1, 0, 2, 0), [0, 1, 1, 2]),  # the second touches both, and the first of these counts
@@ -113,7 +113,7 @@ def test_lesions_at_one_component_of_another_region_are_one() -> None:
         assert set(groups) == set(expected), "numbers without gaps"
 
 
-def test_lesions_touch_over_edges_and_not_over_corners() -> None:
+def test_lesions_touch_across_edges_but_not_across_corners() -> None:
     lesions, edge, corner = np.zeros((3, 3, 3, 3), np.int32)
     lesions[0, 0, 0], lesions[2, 2, 2] = 1, 2
     edge[0, 1, 1] = edge[1, 1, 1] = edge[1, 1, 2] = edge[1, 2, 2] = 1
@@ -125,14 +125,14 @@ def test_lesions_touch_over_edges_and_not_over_corners() -> None:
 def test_components_are_numbered_by_x_first() -> None:
     labels = np.zeros((20, 20, 20), np.uint8)  # z, y, x
     labels[0:2, 3:5, 15:17] = labels[15:17, 3:5, 0:2] = 1
-    found = neighbours_of(REGIONS, METASTASES, (labels, labels), labels < 9, 1.0)
-    assert set(found) == {Region.NETC}
-    for numbered in found[Region.NETC]:
+    neighbours = neighbours_of(REGIONS, METASTASES, (labels, labels), labels < 9, 1.0)
+    assert set(neighbours) == {Region.NETC}
+    for numbered in neighbours[Region.NETC]:
         assert (numbered[15, 3, 0], numbered[0, 3, 15]) == (1, 2)
 
 
 def bar(with_core: bool) -> np.ndarray:
-    """Two cubes of enhancing tumour; a bar of non-enhancing core joins them, or ends before the second."""
+    """Return two cubes of enhancing tumour and a bar of non-enhancing core that joins them or ends before one."""
     labels = np.zeros((12, 12, 40), np.uint8)
     labels[2:7, 2:7, 2 : 32 if with_core else 24] = 1
     labels[2:7, 2:7, 2:7] = labels[2:7, 2:7, 27:32] = 3
@@ -140,10 +140,10 @@ def bar(with_core: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("with_core", "counts"), [(True, [1, 0, 0]), (False, [1, 1, 0])])
-def test_a_case_is_measured_with_the_regions_that_unite_lesions(
+def test_measuring_a_case_applies_the_region_that_merges_lesions(
     tmp_path: Path, with_core: bool, counts: list[int]
 ) -> None:
-    """The first cube is found and the second is not: half of one lesion, or one of two."""
+    """The first cube is found and the second is missed. This is half of one lesion, or one of two lesions."""
     truth = bar(with_core)
     predicted = truth.copy()
     predicted[:, :, 27:] = 0
@@ -156,7 +156,7 @@ def test_a_case_is_measured_with_the_regions_that_unite_lesions(
     assert scores["LesionDice"] == pytest.approx(dice(125, 125, 250) if with_core else 1 / 2)
 
 
-def test_regions_are_known_by_their_names() -> None:
+def test_region_rules_are_selected_by_region_name() -> None:
     assert region_named("Whole Tumour") is region_named("wt") is Region.WT
     assert region_named("resection_cavity") is Region.RC and region_named("oedema") is Region.SNFH
     assert region_named("tumor") is None
@@ -165,7 +165,7 @@ def test_regions_are_known_by_their_names() -> None:
 
 
 @pytest.mark.parametrize("rule", LESION_RULES.values(), ids=str)
-def test_rules_that_do_not_fit_the_regions_are_refused(rule: LesionRule) -> None:
+def test_lesion_rules_that_do_not_match_the_regions_are_refused(rule: LesionRule) -> None:
     assert set(rule.of_dataset(REGIONS)) == set(REGIONS)
     if rule.regions:
         with pytest.raises(InputError, match="have rules by region, WT .whole tumor.,.* and none for 'lesion'. Rename"):
@@ -176,8 +176,8 @@ def test_rules_that_do_not_fit_the_regions_are_refused(rule: LesionRule) -> None
         assert rule.of_dataset({"lesion": (1,)}) == {"lesion": rule}
 
 
-def test_rules_by_region_are_told_by_region() -> None:
-    told = GLIOMA.describe()
+def test_the_description_lists_the_rules_per_region() -> None:
+    descriptions = GLIOMA.describe()
     for part in (
         "; in WT, TC grown by 3 voxels, without those of 20 mm³ or less; ",
         "; in ET grown by 3 voxels, without those of 10 mm³ or less, and those that touch one component of NETC",
@@ -185,4 +185,4 @@ def test_rules_by_region_are_told_by_region() -> None:
         "merged and left out in the same way, by their number of voxels",
         "HD95 337 mm",
     ):
-        assert part in told
+        assert part in descriptions

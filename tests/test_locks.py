@@ -12,8 +12,8 @@ import pytest
 from segan_nnunet.folds.locks import LockedError, StoppedError, file_lock, is_locked
 
 
-def test_lock_dies_with_its_holders_and_not_before(tmp_path: Path) -> None:
-    """As when the grid is killed with SIGKILL while its training lives on, and then that is killed too."""
+def test_a_lock_lasts_until_its_last_holder_ends(tmp_path: Path) -> None:
+    """This happens when SIGKILL ends the grid while its training continues, and later ends the training."""
     path = tmp_path / "lock"
     code = f"""
 import subprocess, sys
@@ -39,6 +39,6 @@ with file_lock(Path({str(path)!r})) as lock:
             pass
     finally:
         os.kill(child, signal.SIGKILL)
-    with file_lock(path):  # waits until the child is gone
+    with file_lock(path):  # waits for the end of the child process
         assert is_locked(path)
     assert not is_locked(path)

@@ -1,6 +1,6 @@
-"""Every trainer on regions, plain labels and regions with ignored voxels, in 2-D and 3-D, through nnU-Net's commands.
+"""Run every trainer on regions, plain labels and regions with ignored voxels, in 2-D and 3-D, with nnU-Net's commands.
 
-The table of it in docs/trainers.md is made here: SEGAN_WRITE_DOCS=1 writes it (`make tables`), else it is compared.
+The test compares its table with docs/trainers.md. With SEGAN_WRITE_DOCS=1 it writes the table (`make tables`).
 """
 
 import json
@@ -25,12 +25,12 @@ LABELS: dict[int, tuple[str, dict[str, object]]] = {
     3: ("regions + ignore", {**REGIONS, "ignore": 4}),
 }
 CONFIGURATIONS = ("2d", "3d_fullres")
-# base trainers, and one suffix that changes the data; controls that change one attribute are left out
+# base trainers and one suffix that changes the data, without controls that change one attribute
 TRAINERS = (
     "SegANTrainer", "UNetSoftmaxTrainer", "SegANTrainer_S1_1C", "SegANTrainer_S3_1C", "SegANTrainer_s0",
     "SegANDiceTrainer", "SegANTrainer_PaperDA", "nnUNetTrainerSegAN",
 )  # fmt: skip
-# of each way to a prediction one: SegAN's and the softmax baseline's networks and decoding, nnU-Net's own
+# one trainer per way to a prediction: networks and decoding of SegAN and of the softmax baseline, and nnU-Net's own
 PREDICTING = ("SegANTrainer", "UNetSoftmaxTrainer", "nnUNetTrainerSegAN")
 PLANS = {trainer: "SegANPlans" for trainer in TRAINERS} | {"nnUNetTrainerSegAN": "nnUNetPlans_width2"}
 TINY = f"""
@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     return commands
 
 
-def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
+def test_every_trainer_runs_on_every_kind_of_dataset(run: Commands) -> None:
     cells = list(product(TRAINERS, LABELS, CONFIGURATIONS))
     training, predicting = [], []
     for trainer, number, configuration in cells:
@@ -91,10 +91,12 @@ def test_every_trainer_on_every_kind_of_dataset(run: Commands) -> None:
     lines += [f"| `{trainer}` |" + " ✓ |" * (len(LABELS) * len(CONFIGURATIONS)) for trainer in TRAINERS]
     text = DOCS.read_text(encoding="utf-8")
     begin, end = (text.index(mark) for mark in MARKS)
-    made = text[:begin] + MARKS[0] + "\n".join(lines) + "\n" + text[end:]
+    updated = text[:begin] + MARKS[0] + "\n".join(lines) + "\n" + text[end:]
     if os.environ.get("SEGAN_WRITE_DOCS"):
-        DOCS.write_text(made, encoding="utf-8")
-    assert text == made or os.environ.get("SEGAN_WRITE_DOCS"), "the table in docs/trainers.md is old: `make tables`"
+        DOCS.write_text(updated, encoding="utf-8")
+    assert text == updated or os.environ.get("SEGAN_WRITE_DOCS"), (
+        "the table in docs/trainers.md is out of date: run `make tables`"
+    )
 
 
 def output(run: Commands, trainer: str, number: int, configuration: str) -> Path:
@@ -102,7 +104,7 @@ def output(run: Commands, trainer: str, number: int, configuration: str) -> Path
 
 
 def check(run: Commands, trainer: str, number: int, configuration: str) -> None:
-    """Both epochs are logged, the validation has a score of every label map, predictions have only real labels."""
+    """Check that the log has both epochs, the validation a score per label map, and predictions only real labels."""
     model = f"{trainer}_tiny__{PLANS[trainer]}__{configuration}"
     fold = run.folder / "nnUNet_results" / f"Dataset{number:03d}_Balls" / model / "fold_0"
     (log,) = fold.glob("training_log*.txt")

@@ -21,7 +21,7 @@ def class_logits() -> torch.Tensor:
 
 
 def softmax_with_background(class_logits: torch.Tensor) -> torch.Tensor:
-    return torch.softmax(F.pad(class_logits, (0, 0, 0, 0, 1, 0)), dim=1)  # background's logit is 0
+    return torch.softmax(F.pad(class_logits, (0, 0, 0, 0, 1, 0)), dim=1)  # the logit of the background is 0
 
 
 def test_sigmoid_of_the_logits_is_the_summed_class_probability(class_logits: torch.Tensor) -> None:
@@ -42,8 +42,8 @@ def test_class_probabilities_sum_to_1_and_are_the_softmax(class_logits: torch.Te
     torch.testing.assert_close(classes, softmax_with_background(class_logits), atol=2e-6, rtol=1e-4)
 
 
-def test_by_hand_with_equal_class_logits() -> None:
-    # four equally probable classes: regions of 3/4, 2/4, 1/4
+def test_equal_class_logits_give_the_probabilities_computed_by_hand() -> None:
+    # four equally probable classes give regions of 3/4, 2/4, 1/4
     regions = torch.sigmoid(region_logits(torch.zeros(1, 3, 1, 1))).flatten()
     torch.testing.assert_close(regions, torch.tensor([0.75, 0.5, 0.25]))
     masks = torch.tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)
@@ -51,7 +51,7 @@ def test_by_hand_with_equal_class_logits() -> None:
     assert loss.item() == pytest.approx(torch.log(torch.tensor(4.0)).item(), rel=1e-5)
 
 
-def test_loss_and_its_gradient_are_cross_entropy_s(class_logits: torch.Tensor) -> None:
+def test_loss_and_gradient_equal_those_of_cross_entropy(class_logits: torch.Tensor) -> None:
     true_class = torch.randint(0, 4, (2, 5, 7))
     masks = torch.stack([true_class >= region for region in (1, 2, 3)], 1).float()
     ours, theirs = class_logits.clone().requires_grad_(), class_logits.clone().requires_grad_()
@@ -60,17 +60,17 @@ def test_loss_and_its_gradient_are_cross_entropy_s(class_logits: torch.Tensor) -
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=0)
     loss.backward()
     expected.backward()
-    # one per cent where the true class is all but excluded: float32 logits of its two regions then hardly differ
+    # one per cent if the true class is nearly excluded: float32 logits of its two regions then hardly differ
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-2, atol=1e-5)
 
 
-def test_extreme_logits_stay_finite() -> None:
+def test_extreme_logits_give_a_finite_loss() -> None:
     logits = torch.tensor([80.0, -80.0, 80.0]).view(1, 3, 1, 1).requires_grad_()
     nested_cross_entropy(region_logits(logits), torch.tensor([1.0, 1.0, 0.0]).view(1, 3, 1, 1)).backward()
     assert logits.grad is not None and torch.isfinite(logits.grad).all()
 
 
-def test_an_excluded_class_that_is_true_has_cross_entropy_s_gradient() -> None:
+def test_an_excluded_true_class_has_the_gradient_of_cross_entropy() -> None:
     # background, core and enhancing at e^0, e^40, e^40, and the true class, edema, at e^-40
     logits = torch.tensor([-40.0, 40.0, 40.0]).view(1, 3, 1, 1).requires_grad_()
     class_cross_entropy(logits, torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)).backward()
@@ -78,7 +78,7 @@ def test_an_excluded_class_that_is_true_has_cross_entropy_s_gradient() -> None:
     torch.testing.assert_close(logits.grad.flatten(), torch.tensor([-1.0, 0.5, 0.5]))
 
 
-def test_training_and_validation_loss_are_one_number(class_logits: torch.Tensor) -> None:
+def test_training_and_validation_loss_are_equal(class_logits: torch.Tensor) -> None:
     masks = torch.stack([torch.rand(2, 5, 7) > threshold for threshold in (0.2, 0.5, 0.8)], 1).float().cumprod(1)
     valid = (torch.rand(2, 1, 5, 7) > 0.3).float()
     for counted in (None, valid):
@@ -86,7 +86,7 @@ def test_training_and_validation_loss_are_one_number(class_logits: torch.Tensor)
         torch.testing.assert_close(class_cross_entropy(class_logits, masks, counted), nested, rtol=1e-4, atol=0)
 
 
-def test_ignored_voxels_do_not_count(class_logits: torch.Tensor) -> None:
+def test_the_loss_excludes_ignored_voxels(class_logits: torch.Tensor) -> None:
     masks, valid = torch.zeros(2, 3, 5, 7), torch.zeros(2, 1, 5, 7)
     valid[..., 0] = 1
     logits = region_logits(class_logits)
@@ -94,10 +94,10 @@ def test_ignored_voxels_do_not_count(class_logits: torch.Tensor) -> None:
     torch.testing.assert_close(nested_cross_entropy(logits, masks, valid), expected)
 
 
-def test_order_is_by_inclusion_whatever_the_dataset_s_order() -> None:
+def test_the_region_order_follows_inclusion_not_the_dataset() -> None:
     assert nesting_order([ENHANCING, WHOLE, CORE], ["et", "wt", "tc"]) == [1, 2, 0]
 
 
-def test_regions_that_do_not_nest_are_named() -> None:
+def test_an_error_names_regions_that_do_not_nest() -> None:
     with pytest.raises(InputError, match=r"'cavity' \[5\].*'tumor core' \[1, 3, 4\]"):
         nesting_order([WHOLE, CORE, (5,)], ["whole tumor", "tumor core", "cavity"])

@@ -18,10 +18,10 @@ def conv_layers(module: nn.Module) -> list[tuple[int, int, tuple[int, ...], tupl
     ]
 
 
-def test_segmentor_is_figure_1_layer_by_layer() -> None:
+def test_the_segmentor_equals_figure_1_layer_by_layer() -> None:
     segmentor = Segmentor(3, 3)
     down = [(i, o, (4, 4), (2, 2)) for i, o in ((3, 64), (64, 128), (128, 256), (256, 512))]
-    # a decoder block takes the previous block's maps and, concatenated to them, as many of the skip
+    # a decoder block takes the maps of the previous block and as many maps of the skip connection
     up = [(i, o, (3, 3), (1, 1)) for i, o in ((512, 256), (2 * 256, 128), (2 * 128, 64), (2 * 64, 3))]
     assert conv_layers(segmentor) == down + up
     norms = [type(m) for m in segmentor.encoder.modules() if not list(m.children())]
@@ -32,7 +32,7 @@ def test_segmentor_is_figure_1_layer_by_layer() -> None:
     assert segmentor(torch.zeros(1, 3, 160, 160)).shape == (1, 3, 160, 160)
 
 
-def test_critic_is_the_encoder_without_its_last_block_and_starts_with_its_input() -> None:
+def test_the_critic_equals_the_encoder_without_its_last_block_and_returns_its_input_first() -> None:
     critic = Critic(3)
     assert conv_layers(critic) == [(i, o, (4, 4), (2, 2)) for i, o in ((3, 64), (64, 128), (128, 256))]
     image = torch.rand(2, 3, 160, 160)
@@ -43,13 +43,13 @@ def test_critic_is_the_encoder_without_its_last_block_and_starts_with_its_input(
 
 @pytest.mark.parametrize("dimension", [2, 3])
 @pytest.mark.parametrize("size", [16, 32, 23, 40])
-def test_every_image_size_channels_and_regions(dimension: int, size: int) -> None:
+def test_the_segmentor_accepts_every_image_size_channel_count_and_region_count(dimension: int, size: int) -> None:
     segmentor = Segmentor(2, 5, CONVOLUTIONS[dimension], features_per_stage=(2, 3, 4, 5))
     shape = (size, 16, 20)[:dimension]
     assert segmentor(torch.rand(2, 2, *shape)).shape == (2, 5, *shape)
 
 
-def test_padding_inside_equals_padding_outside() -> None:
+def test_padding_in_the_network_equals_padding_of_the_input() -> None:
     segmentor = Segmentor(1, 1, features_per_stage=(2, 3, 4, 5)).eval()
     image = torch.rand(1, 1, 20, 30)
     padded = torch.zeros(1, 1, 32, 32)
@@ -57,7 +57,7 @@ def test_padding_inside_equals_padding_outside() -> None:
     assert torch.equal(segmentor(image), segmentor(padded)[..., :20, :30])
 
 
-def test_output_is_a_logit_of_either_sign_not_a_probability() -> None:
+def test_the_output_is_a_logit_of_either_sign() -> None:
     torch.manual_seed(0)
     segmentor = Segmentor(1, 1, features_per_stage=(4, 4, 4, 4))
     nn.init.normal_(segmentor.get_parameter("decoder.seg_layers.0.weight"))
@@ -88,7 +88,7 @@ def test_deep_supervision_is_refused_with_a_remedy() -> None:
 
 @pytest.mark.parametrize("space", [2, 3])
 def test_features_and_their_gradients_keep_the_channels_last(space: int) -> None:
-    """A gradient laid out otherwise than its features makes the whole backward pass reorder memory."""
+    """Gradients with another memory layout than their features make the whole backward pass reorder memory."""
     memory_format = torch.channels_last if space == 2 else torch.channels_last_3d
     critic = Critic(2, (4, 6, 8), CONVOLUTIONS[space])
     features = [critic(torch.rand(2, 2, *[16] * space))[1:] for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Datasets that nnU-Net's own scripts and commands make from a release: equal to ours, and SegAN trains on them."""
+"""Datasets that nnU-Net's own scripts and commands make from a release equal ours, and SegAN trains on them."""
 
 import json
 import os
@@ -16,7 +16,9 @@ from tests.conftest import Commands
 
 pytestmark = pytest.mark.end_to_end
 
-THEIR_FOLDER = "/home/isensee/drives/E132-Rohdaten/BraTS_2021/training"  # in their script; the user is to edit it
+THEIR_FOLDER = (
+    "/home/isensee/drives/E132-Rohdaten/BraTS_2021/training"  # the line of the nnU-Net script that the user edits
+)
 
 
 def voxels(path: Path) -> np.ndarray:
@@ -31,7 +33,7 @@ def assert_same_volumes(ours: Path, theirs: Path, part: str) -> None:
 
 
 def trains(run: Commands, dataset: str, label_maps: int) -> None:
-    """Plan a tiny segmentor for a dataset of nnU-Net's making, and train SegAN on it for some steps."""
+    """Plan a tiny segmentor for a dataset that nnU-Net made, and train SegAN on it for some steps."""
     trainers = (run.environment["nnUNet_extTrainer"], str(Path(__file__).parent / "grid_trainers"))
     run.environment["nnUNet_extTrainer"] = os.pathsep.join(trainers)
     plan = ("segan_nnunet", "plan", "-d", dataset, "--width", "4", "--batch-size", "4", "--patch-size", "48", "48")
@@ -44,7 +46,7 @@ def trains(run: Commands, dataset: str, label_maps: int) -> None:
     assert len(log["distance_per_region"][-1]) == label_maps
 
 
-def test_brats_2021(tmp_path: Path, python: str) -> None:
+def test_the_brats_2021_dataset_of_nnunet_equals_ours(tmp_path: Path, python: str) -> None:
     source = simulate_release(tmp_path, cases=5, key="brats2021")
     run = Commands(tmp_path)
     script = Path(Dataset137_BraTS21.__file__).read_text()
@@ -64,7 +66,7 @@ def test_brats_2021(tmp_path: Path, python: str) -> None:
     trains(run, "137", label_maps=3)
 
 
-def test_medical_segmentation_decathlon(tmp_path: Path) -> None:
+def test_a_medical_segmentation_decathlon_dataset_of_nnunet_equals_ours(tmp_path: Path) -> None:
     source = simulate_release(tmp_path, cases=5, key="msd-task01")
     release = load_release("msd-task01")
     (source / "imagesTs").mkdir()
@@ -90,4 +92,4 @@ def test_medical_segmentation_decathlon(tmp_path: Path) -> None:
     described = [json.loads((folder / "dataset.json").read_text()) for folder in (ours, theirs)]
     assert described[0]["labels"] == described[1]["labels"]
     assert described[0]["channel_names"] == described[1]["channel_names"]
-    trains(run, "101", label_maps=len(release.labels))  # exclusive labels: the masks are the foreground classes
+    trains(run, "101", label_maps=len(release.labels))  # labels are exclusive: the masks are the foreground classes

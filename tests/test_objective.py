@@ -28,7 +28,7 @@ def test_layer_distances_by_hand() -> None:
 def test_relative_distances_by_hand() -> None:
     a = [torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 0.0, 3.0]]), torch.zeros(1, 2)]
     b = [torch.tensor([[1.0, -6.0]]), torch.tensor([[0.0, 3.0, 0.0]]), torch.zeros(1, 2)]
-    # layer 0: (0 + 8) / (3 + 7); layer 1: nothing in common; layer 2: nothing at all
+    # layer 0: (0 + 8) / (3 + 7); layer 1: nothing in common; layer 2: all zero
     torch.testing.assert_close(relative_distances(a, b), torch.tensor([0.8, 1.0, 0.0]))
 
 
@@ -39,13 +39,13 @@ def test_relative_distance_of_a_label_map_is_the_soft_dice_distance() -> None:
     torch.testing.assert_close(relative_distances([predicted], [truth])[0], expected)
 
 
-def test_relative_distances_do_not_depend_on_the_size_of_a_layer_s_features() -> None:
+def test_relative_distances_do_not_depend_on_the_feature_scale() -> None:
     a, b = ([torch.randn(2, 4, 8, 8), torch.randn(2, 6, 4, 4)] for _ in range(2))
     scaled = [[features * scale for features, scale in zip(f, (1e-3, 1e3), strict=True)] for f in (a, b)]
     torch.testing.assert_close(relative_distances(scaled[0], scaled[1]), relative_distances(a, b))
 
 
-def test_concatenated_distances_are_the_released_code_s_one_mean() -> None:
+def test_concatenated_distances_equal_the_single_mean_of_the_released_code() -> None:
     a, b = ([torch.randn(2, 3, 8, 8), torch.randn(2, 4, 4, 4), torch.randn(2, 5, 2, 2), torch.randn(2, 6, 1, 1)]
             for _ in range(2))  # fmt: skip
     results = [torch.cat([scale * f.flatten(1) for f, scale in zip(x, (1, 1, 2, 4), strict=True)], 1) for x in (a, b)]
@@ -53,7 +53,7 @@ def test_concatenated_distances_are_the_released_code_s_one_mean() -> None:
     torch.testing.assert_close(concatenated_distances(a, b).mean(), expected)
 
 
-def test_distances_are_float32_also_of_half_precision_features() -> None:
+def test_distances_of_half_precision_features_are_float32() -> None:
     half = [torch.ones(4, dtype=torch.bfloat16)]
     for distances in (layer_distances, relative_distances, concatenated_distances):
         assert distances(half, half).dtype == torch.float32
@@ -73,8 +73,8 @@ def test_rescaling_is_linear_onto_the_range_per_sample_and_channel() -> None:
 
 
 @pytest.mark.parametrize("background", [0.0, -0.4, 1.0])
-def test_masks_are_felt_where_the_image_is_background(background: float) -> None:
-    # raw images are 0 outside the brain; z-scored with the background in, they are darkest there
+def test_masks_influence_the_distance_where_the_image_is_background(background: float) -> None:
+    # raw images are 0 outside the brain; z-scored with the background, they are darkest there
     image = torch.full((2, 1, 16, 16), background)
     image[..., 2:4, 2:4] = 3.0
     predicted = torch.full((2, 1, 16, 16), 0.3, requires_grad=True)
@@ -103,7 +103,7 @@ def test_layer_0_is_the_relative_difference_of_the_masked_images() -> None:
         assert distances[region, 0].item() == pytest.approx((difference.abs().sum() / both.sum()).item(), rel=1e-5)
 
 
-def test_each_critic_looks_at_its_own_region_only() -> None:
+def test_each_critic_depends_only_on_its_own_region() -> None:
     critics = critic_per_region()
     image, predicted = torch.rand(2, 2, 16, 16), torch.rand(2, 3, 16, 16, requires_grad=True)
     distances = critics(image, predicted, (torch.rand(2, 3, 16, 16) > 0.5).float())
@@ -117,7 +117,7 @@ def test_each_critic_looks_at_its_own_region_only() -> None:
 
 
 def test_prediction_and_truth_do_not_share_batch_statistics() -> None:
-    # the features of the truth must not depend on the prediction that is looked at beside it
+    # the features of the truth must not depend on the prediction
     critics, image = critic_per_region(1, 1), torch.rand(2, 1, 16, 16)
     truth = (torch.rand(2, 1, 16, 16) > 0.5).float()
     critic = critics.critics[0].get_submodule("critic")
@@ -131,7 +131,7 @@ def test_prediction_and_truth_do_not_share_batch_statistics() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_the_divisor_s_gradient_decides_how_a_missed_voxel_weighs_beside_a_false_one(share: float) -> None:
+def test_the_divisor_gradient_sets_the_weight_of_missed_against_false_voxels(share: float) -> None:
     # p = (0.2, 0.6), y = (1, 0): r = (0.8 + 0.6) / (1.2 + 0.6); dr/dp = (d|p - y| - share * r * d|p|) / divisor
     predicted, truth = torch.tensor([[0.2, 0.6]], requires_grad=True), torch.tensor([[1.0, 0.0]])
     (relative,) = relative_distances([predicted], [truth], share)
@@ -143,7 +143,7 @@ def test_the_divisor_s_gradient_decides_how_a_missed_voxel_weighs_beside_a_false
     assert missed == pytest.approx((-1 - share * r) / divisor) and false == pytest.approx((1 - share * r) / divisor)
 
 
-def test_clamp_puts_every_parameter_into_its_box() -> None:
+def test_the_clamp_limits_every_parameter() -> None:
     critics = critic_per_region()
     for parameter in critics.parameters():
         nn.init.constant_(parameter, -7.0)
@@ -154,8 +154,8 @@ def test_clamp_puts_every_parameter_into_its_box() -> None:
             torch.testing.assert_close(parameter, torch.full_like(parameter, bound))
 
 
-def test_the_loss_is_at_most_1_whatever_the_critic_does() -> None:
-    """The critic plays alone, unclamped and at a large rate, against a segmentor that stays as it is."""
+def test_the_loss_is_at_most_1_for_any_critic() -> None:
+    """The critic trains alone, unclamped and at a large rate, against a fixed segmentor."""
     critics = critic_per_region(1, 2)
     image, predicted, truth = torch.rand(4, 2, 16, 16), 0.5 * torch.rand(4, 1, 16, 16), torch.zeros(4, 1, 16, 16)
     truth[..., 4:9, 4:9] = 1
@@ -166,12 +166,12 @@ def test_the_loss_is_at_most_1_whatever_the_critic_does() -> None:
         distances.append(critics(image, predicted, truth))
         (-distances[-1].mean()).backward()
         optimizer.step()
-    assert max(p.abs().max() for p in critics.parameters()) > 3, "it did run away"
-    assert all((d <= 1 + 1e-6).all() for d in distances)  # but for rounding
-    assert distances[-1].mean() > distances[0].mean(), "and it gained what there was to gain"
+    assert max(p.abs().max() for p in critics.parameters()) > 3, "the critic diverged"
+    assert all((d <= 1 + 1e-6).all() for d in distances)  # up to rounding
+    assert distances[-1].mean() > distances[0].mean(), "the critic reached the upper bound"
 
 
-def test_shares_are_of_the_gradients_norms() -> None:
+def test_layer_shares_are_shares_of_the_gradient_norms() -> None:
     maps = torch.tensor([[[[1.0, 1.0]]]], requires_grad=True)
     distances = torch.stack([(maps * torch.tensor([3.0, 4.0])).sum(), (maps * torch.tensor([0.0, 15.0])).sum()])
     gradients = layer_gradients(distances, maps)
@@ -181,7 +181,7 @@ def test_shares_are_of_the_gradients_norms() -> None:
 
 
 @pytest.mark.parametrize("groups", [[[0], [1], [2]], [[0, 1, 2]], [[0, 2], [1]]])
-def test_each_critic_is_shown_the_regions_of_its_group(groups: list[list[int]]) -> None:
+def test_each_critic_gets_the_regions_of_its_group(groups: list[list[int]]) -> None:
     shown = []
 
     class Look(nn.Module):
@@ -196,7 +196,7 @@ def test_each_critic_is_shown_the_regions_of_its_group(groups: list[list[int]]) 
         assert torch.equal(p, predicted[:, group]) and torch.equal(y, truth[:, group])
 
 
-def test_critics_and_their_groups_are_as_many() -> None:
+def test_an_unequal_number_of_critics_and_groups_is_refused() -> None:
     with pytest.raises(ValueError, match="1 critics need as many groups"):
         Critics([nn.Identity()], {"a": [0], "b": [1]})
 
@@ -216,7 +216,7 @@ def test_label_maps_are_softmax_of_the_foreground() -> None:
 
 
 @pytest.mark.parametrize("has_regions", [True, False])
-def test_ignored_voxels_reach_neither_player(has_regions: bool) -> None:
+def test_label_maps_and_gradients_exclude_ignored_voxels(has_regions: bool) -> None:
     space = LabelSpace(has_regions, num_maps=1, ignore_label=2)
     logits = torch.randn(1, 1 if has_regions else 2, 16, 16, requires_grad=True)
     ignored = torch.zeros(1, 1, 16, 16, dtype=torch.bool)

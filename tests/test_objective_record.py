@@ -1,4 +1,4 @@
-"""A training is continued under its own objective only: what defines it is in the checkpoint, and is compared."""
+"""A training continues only under its own objective, which its checkpoint records."""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def halved(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 class Mine(AdversarialTrainer):
-    """The trainer as it was."""
+    """The unchanged trainer."""
 
     def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
         return halved(predicted, truth)
@@ -59,7 +59,7 @@ class Heavier(Mine):
 
 
 class Renamed(Mine):
-    """Another name and form of the same functions, and other rates and lengths, which may change."""
+    """The same functions under other names and forms, with other rates and lengths, which may change."""
 
     initial_lr = 1e-5
     critic_initial_lr = 1e-6
@@ -85,7 +85,7 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
 
 
 @pytest.mark.parametrize(
-    ("later", "said"),
+    ("later", "message"),
     [
         (changed(Mine, critic_layers=(0, 3)), r"critic_layers was \[0, 1, 2, 3\] and is \[0, 3\]"),
         (changed(Mine, critic_clamp=0.05), "critic_clamp was 0.01 and is 0.05"),
@@ -104,16 +104,16 @@ def changed(base: type[Any], **attributes: Any) -> type[Any]:
         (type("Mine", (SoftmaxTrainer,), {}), "loss has changed"),
     ],
 )
-def test_a_training_under_another_objective_is_not_continued(nnunet_folders: Path, later: type[Any], said: str) -> None:
+def test_resuming_refuses_another_objective(nnunet_folders: Path, later: type[Any], message: str) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     other = build(later, nnunet_folders)
     before = [parameter.clone() for parameter in other.network.parameters()]
-    with pytest.raises(InputError, match=f"checkpoint.pth .*{said}.*give the changed trainer a name of its own"):
+    with pytest.raises(InputError, match=f"checkpoint.pth .*{message}.*give the changed trainer a name of its own"):
         other.load_checkpoint(path)
-    assert all(map(torch.equal, before, other.network.parameters())), "nothing was loaded"
+    assert all(map(torch.equal, before, other.network.parameters())), "no weights were loaded"
 
 
-def test_the_same_objective_under_other_names_rates_and_lengths_is_continued(nnunet_folders: Path) -> None:
+def test_resuming_accepts_the_same_objective_with_other_names_rates_and_lengths(nnunet_folders: Path) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     build(Renamed, nnunet_folders).load_checkpoint(path)
 
@@ -124,7 +124,7 @@ class Weighted(PaperTrainer):
 
 
 @pytest.mark.parametrize(
-    ("first", "later", "said"),
+    ("first", "later", "message"),
     [
         (changed(PaperTrainer), Weighted, "loss has changed"),
         (CriticBesideTrainer, changed(CriticBesideTrainer, critic_fraction=0.5), "critic_fraction was 1.0 and is 0.5"),
@@ -136,16 +136,18 @@ class Weighted(PaperTrainer):
         ),
     ],
 )
-def test_other_trainers_too(nnunet_folders: Path, first: type[Any], later: type[Any], said: str) -> None:
+def test_resuming_refuses_another_objective_of_other_trainers(
+    nnunet_folders: Path, first: type[Any], later: type[Any], message: str
+) -> None:
     architecture = nnunet_architecture() if issubclass(first, CriticBesideTrainer) else None
     trainer, path = checkpoint_of(first, nnunet_folders, architecture=architecture)
-    assert trainer.recorded_objective["loss"] is not None, "the loss was probed"
+    assert trainer.recorded_objective["loss"] is not None, "the loss was evaluated"
     build(first, nnunet_folders, architecture=architecture).load_checkpoint(path)
-    with pytest.raises(InputError, match=f"under another objective .*{said}"):
+    with pytest.raises(InputError, match=f"under another objective .*{message}"):
         build(later, nnunet_folders, architecture=architecture).load_checkpoint(path)
 
 
-def test_a_softmax_loss_is_the_same_in_training_and_in_evaluation(nnunet_folders: Path) -> None:
+def test_a_softmax_loss_has_one_objective_in_training_and_evaluation_mode(nnunet_folders: Path) -> None:
     trainer = build(SoftmaxTrainer, nnunet_folders)
     trainer.network.train()
     first = trainer.objective()
@@ -153,7 +155,7 @@ def test_a_softmax_loss_is_the_same_in_training_and_in_evaluation(nnunet_folders
     assert trainer.objective() == first and not trainer.network.training
 
 
-def test_the_record_uses_up_no_random_number(nnunet_folders: Path) -> None:
+def test_recording_the_objective_draws_no_random_number(nnunet_folders: Path) -> None:
     class Noisy(Mine):
         def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
             return (predicted - truth * torch.rand_like(predicted)).abs().mean()
@@ -164,7 +166,7 @@ def test_the_record_uses_up_no_random_number(nnunet_folders: Path) -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_checkpoint_without_the_record_goes_on_with_a_sentence(
+def test_resuming_a_checkpoint_without_a_record_prints_a_sentence(
     nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trainer = build(Mine, nnunet_folders)
@@ -175,18 +177,21 @@ def test_a_checkpoint_without_the_record_goes_on_with_a_sentence(
     torch.save(checkpoint, path)
     build(Mine, nnunet_folders).load_checkpoint(str(path))
     assert "checkpoint_latest.pth has no record of its objective" in capsys.readouterr().out
-    for layers, said in (((0, 1), "holds another critic"), ((0, 3), "compare 4 layers, and critic_layers names 2 now")):
-        with pytest.raises(InputError, match=said):
+    for layers, message in (
+        ((0, 1), "holds another critic"),
+        ((0, 3), "compare 4 layers, and critic_layers names 2 now"),
+    ):
+        with pytest.raises(InputError, match=message):
             build(changed(Mine, critic_layers=layers), nnunet_folders).load_checkpoint(str(path))
 
 
-def test_rounding_newer_settings_and_unknown_values_are_no_change() -> None:
+def test_rounding_newer_settings_and_unknown_values_count_as_equal() -> None:
     assert alike({"a": [1.0, float("nan")], "new": 1}, {"a": [1.00001, float("nan")]}) and alike(None, 3)
     assert not alike([1.0], [1.0, 2.0]) and not alike(1.0, 1.01) and not alike({"a": 1}, {"a": 2})
     assert changed_objective(None, {"a": 1}) == changed_objective({"a": 1}, None) == ""
 
 
-def test_folds_of_two_objectives_are_no_one_method(tmp_path: Path) -> None:
+def test_folds_of_different_objectives_are_not_one_method(tmp_path: Path) -> None:
     folds = [tmp_path / "A__P__2d" / f"fold_{number}" for number in range(3)]
     for fold, clamp in zip(folds, (0.01, 0.01, 0.05), strict=True):
         fold.mkdir(parents=True)
@@ -197,7 +202,7 @@ def test_folds_of_two_objectives_are_no_one_method(tmp_path: Path) -> None:
         check_one_method(folds)
 
 
-def test_a_grid_compares_finished_folds_with_the_trainer_of_now(
+def test_a_grid_compares_finished_folds_with_the_current_trainer(
     nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_planned(nnunet_folders)
@@ -206,19 +211,19 @@ def test_a_grid_compares_finished_folds_with_the_trainer_of_now(
         job.folder.mkdir(parents=True)
         record = FoldRecord(["a", "b"], ["c"], objective={"critic_clamp": 0.01})
         torch.save({"trained_on": record.content()}, job.folder / "checkpoint_final.pth")
-    asked: list[str] = []
+    queried_trainers: list[str] = []
 
     def now(jobs: set[Job]) -> dict[Job, Any]:
-        asked.extend(job.trainer for job in jobs)
+        queried_trainers.extend(job.trainer for job in jobs)
         return {job: {"critic_clamp": 0.02} for job in jobs}
 
     monkeypatch.setattr(fold_records, "current_objectives", now)
     with pytest.raises(InputError, match="A_seed2.*critic_clamp was 0.01 and is 0.02"):
         check_folds(jobs)
-    assert asked == ["A"], "made once for all seeds"
+    assert queried_trainers == ["A"], "one query serves all seeds"
 
 
-def test_a_grid_asks_trainers_for_their_objectives_and_leaves_nothing_behind(
+def test_a_grid_reads_trainer_objectives_and_leaves_no_files(
     nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
@@ -236,14 +241,12 @@ def test_a_grid_asks_trainers_for_their_objectives_and_leaves_nothing_behind(
     assert sorted(nnunet_folders.rglob("*")) == before
 
 
-@pytest.mark.parametrize(("core", "kept"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
-def test_a_training_whose_regions_were_changed_is_not_continued(
-    nnunet_folders: Path, core: list[int], kept: bool
-) -> None:
+@pytest.mark.parametrize(("core", "accepted"), [([1, 3, 4], True), ([4, 3, 1], True), ([1, 4], False)])
+def test_resuming_refuses_changed_regions(nnunet_folders: Path, core: list[int], accepted: bool) -> None:
     _, path = checkpoint_of(Mine, nnunet_folders)
     labels = {"background": 0, "whole tumor": [1, 2, 3, 4], "core": core, "enhancing tumor": 4}
     other = build(Mine, nnunet_folders, labels)
-    if kept:
+    if accepted:
         other.load_checkpoint(path)
     else:
         with pytest.raises(InputError, match="checkpoint.pth was trained on other labels than dataset.json"):

@@ -1,4 +1,4 @@
-"""Values of options and of environment variables: each is used as it was meant, or refused in a sentence."""
+"""Values of options and environment variables are used as intended, or refused in one sentence."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ FOLDER = "nnUNet_raw"
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """Run the command line in this process. Returns the status and what it printed as errors."""
+    """Run the command line in this process; return its exit status and error output."""
     monkeypatch.setattr("sys.argv", ["segan_nnunet", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -54,7 +54,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("OMP_NUM_THREADS", "0", "OMP_NUM_THREADS is '0'; it takes a whole number of 1 or more"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_refused(
+def test_an_unusable_variable_is_refused(
     variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -62,7 +62,7 @@ def test_a_variable_that_cannot_be_used_is_refused(
         check_variables()
 
 
-def test_every_verb_checks_variables_but_those_that_help_to_set_them(
+def test_every_verb_except_the_setup_verbs_checks_the_variables(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(FOLDER, "~/raw")
@@ -73,7 +73,7 @@ def test_every_verb_checks_variables_but_those_that_help_to_set_them(
         assert printed(monkeypatch, capsys, *verb) == (0, "")
 
 
-def test_variables_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_variables_are_read_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for variable, value in (("nnUNet_def_n_proc", " 3\r"), ("nnUNet_n_proc_DA", "0"), ("OMP_NUM_THREADS", " 4")):
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv(FOLDER, str(tmp_path / "made later $5"))
@@ -82,20 +82,20 @@ def test_variables_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert nnunet_folder(FOLDER) == tmp_path / "made later $5"
 
 
-def test_an_empty_variable_is_as_if_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("nnUNet_def_n_proc", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", FOLDER):
         monkeypatch.setenv(variable, " " if variable.endswith("DA") else "")
     check_variables()
-    assert "nnUNet_def_n_proc" not in os.environ, "nnU-Net would end with a traceback when it is imported"
+    assert "nnUNet_def_n_proc" not in os.environ, "nnU-Net would end with a traceback on import"
     assert number_of_processes() == min(8, usable_cores()) and omp_threads() is None
     with pytest.raises(InputError, match="nnUNet_raw is not set"):
         nnunet_folder(FOLDER)
 
 
-def test_python_meets_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for asked in (0, -1):
-        with pytest.raises(InputError, match=f"-np takes a number of processes of 1 or more, not {asked}"):
-            number_of_processes(asked)
+def test_the_python_functions_apply_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (0, -1):
+        with pytest.raises(InputError, match=f"-np takes a number of processes of 1 or more, not {number}"):
+            number_of_processes(number)
     monkeypatch.setenv("nnUNet_def_n_proc", "-2")
     with pytest.raises(InputError, match="nnUNet_def_n_proc is '-2'"):
         number_of_processes(None)
@@ -125,7 +125,7 @@ def test_python_meets_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
         "benchmark --regions 3 0",
     ],
 )
-def test_numbers_out_of_their_range_are_refused_by_the_option(
+def test_an_option_refuses_numbers_out_of_its_range(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -133,7 +133,7 @@ def test_numbers_out_of_their_range_are_refused_by_the_option(
     assert status == 2 and "Invalid value for" in errors and not list(tmp_path.iterdir())
 
 
-def test_folds_are_numbers_each_once() -> None:
+def test_the_folds_option_takes_distinct_numbers() -> None:
     assert numbered_folds(["0", "2", "0", "00"]) == [0, 2]
     assert folds_or_all(["all"]) == ["all"] and folds_or_all(["1", "1"]) == [1] and folds_or_all(None) is None
     for odd in ("-1", "0,1", "²", "1.0"):
@@ -141,7 +141,7 @@ def test_folds_are_numbers_each_once() -> None:
             folds_or_all([odd])
 
 
-def test_what_a_shell_leaves_over_is_refused() -> None:
+def test_empty_values_long_dashes_and_carriage_returns_are_refused() -> None:
     verbs: Any = typer.main.get_command(cli.app)
     for arguments, message in (
         (["compare", "-o", ""], "-o has an empty value; is a variable in the command not set"),
@@ -156,12 +156,12 @@ def test_what_a_shell_leaves_over_is_refused() -> None:
     assert expand_values(["crossval", "--sbatch", "account="], verbs) == ["crossval", "--sbatch", "account="]
 
 
-def test_a_channel_given_twice_is_refused(nnunet_folders: Path) -> None:
+def test_a_repeated_channel_is_refused(nnunet_folders: Path) -> None:
     with pytest.raises(InputError, match="--channels T1c FLAIR T1c has a channel twice"):
         convert(load_release("brats2015"), nnunet_folders, 1, Options(("T1c", "FLAIR", "T1c")))
 
 
-def test_devices_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_option_refuses_missing_and_unknown_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert device_here(None) == device_here("cpu") == "cpu"
     with pytest.raises(InputError, match="no GPU that torch can use"):
@@ -170,7 +170,7 @@ def test_devices_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         device_here("gpu")
 
 
-def test_two_variables_with_one_folder_are_refused(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_variables_with_the_same_folder_are_refused(nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_variables()
     (nnunet_folders / "link").symlink_to(nnunet_folders / "nnUNet_raw")
     monkeypatch.setenv("nnUNet_results", str(nnunet_folders / "link"))

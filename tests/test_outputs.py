@@ -1,4 +1,4 @@
-"""Output paths: checked before the work, written through links and into mount points; no file of a user is replaced."""
+"""Output paths are checked before the work, links and mount points work, and no user file is replaced."""
 
 import errno
 import os
@@ -27,14 +27,14 @@ def listing(folder: Path) -> list[str]:
 
 
 def write(path: Path, earlier: Sequence[Path] = ()) -> None:
-    """Write a table and a file in a folder, as a verb does."""
+    """Write a table and a file into a folder, as a verb does."""
     with output_folder(path, NAMES, lambda _: earlier) as partial:
         (partial / "table.csv").write_text("new")
         (partial / "cases").mkdir()
         (partial / "cases" / "b.js").write_text("new")
 
 
-def refused(path: Path, match: str) -> None:
+def expect_refusal(path: Path, match: str) -> None:
     before = listing(path.parent)
     with pytest.raises(InputError, match=match):
         write(path)
@@ -42,27 +42,27 @@ def refused(path: Path, match: str) -> None:
 
 
 class TestFolder:
-    def test_new_below_new_folders(self, tmp_path: Path) -> None:
+    def test_a_new_folder_below_new_folders_is_created(self, tmp_path: Path) -> None:
         write(tmp_path / "a" / "b")
         assert listing(tmp_path) == ["a", "a/b", "a/b/cases", "a/b/cases/b.js", "a/b/table.csv"]
 
-    def test_the_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_current_folder_is_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "mine.txt").touch()
         write(Path())
         assert listing(tmp_path) == ["cases", "cases/b.js", "mine.txt", "table.csv"]
 
-    def test_a_link_below_a_link(self, tmp_path: Path) -> None:
+    def test_a_link_below_a_link_is_followed(self, tmp_path: Path) -> None:
         (tmp_path / "disk").mkdir()
         (tmp_path / "first").symlink_to("disk")
         (tmp_path / "second").symlink_to("first")
         write(tmp_path / "second")
         assert (tmp_path / "second").is_symlink() and (tmp_path / "first").is_symlink()
         assert (tmp_path / "disk" / "table.csv").read_text() == "new"
-        assert listing(tmp_path / "disk") == ["cases", "cases/b.js", "table.csv"], "nothing hidden is left"
+        assert listing(tmp_path / "disk") == ["cases", "cases/b.js", "table.csv"], "no hidden file remains"
 
-    def test_nothing_moves_the_output_folder_itself(self, tmp_path: Path) -> None:
-        """A mount point cannot be renamed: its inode must stay, and the folder around it is not written to."""
+    def test_the_output_folder_itself_is_not_moved(self, tmp_path: Path) -> None:
+        """A mount point cannot be renamed: its inode must stay, and its parent folder may be read-only."""
         (tmp_path / "around" / "mount").mkdir(parents=True)
         inode = (tmp_path / "around" / "mount").stat().st_ino
         before = (tmp_path / "around").stat().st_mtime_ns
@@ -70,7 +70,7 @@ class TestFolder:
         assert (tmp_path / "around" / "mount").stat().st_ino == inode
         assert (tmp_path / "around").stat().st_mtime_ns == before
 
-    def test_a_folder_of_it_on_another_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_subfolder_may_be_on_another_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def across_devices(*_: object) -> None:
             raise OSError(18, "Invalid cross-device link")
 
@@ -79,33 +79,35 @@ class TestFolder:
         write(tmp_path / "out")
         assert listing(tmp_path / "out") == ["cases", "cases/b.js", "table.csv"]
 
-    def test_a_link_to_a_disk_that_is_not_mounted(self, tmp_path: Path) -> None:
+    def test_a_link_to_an_unmounted_disk_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "out").symlink_to("/nowhere/results")
-        refused(tmp_path / "out", "is a link to /nowhere/results, which does not exist; make that folder or mount")
-        refused(tmp_path / "out" / "deeper", "out is a link to /nowhere/results")
+        expect_refusal(
+            tmp_path / "out", "is a link to /nowhere/results, which does not exist; make that folder or mount"
+        )
+        expect_refusal(tmp_path / "out" / "deeper", "out is a link to /nowhere/results")
 
-    def test_files_are_no_folders(self, tmp_path: Path) -> None:
+    def test_a_file_in_the_place_of_a_folder_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "results.csv").write_text("mine")
-        refused(tmp_path / "results.csv", r"results\.csv is a file, not a folder")
-        refused(tmp_path / "results.csv" / "deeper", r"results\.csv is a file, not a folder")
+        expect_refusal(tmp_path / "results.csv", r"results\.csv is a file, not a folder")
+        expect_refusal(tmp_path / "results.csv" / "deeper", r"results\.csv is a file, not a folder")
         assert (tmp_path / "results.csv").read_text() == "mine"
-        refused(tmp_path / "upload.tar.gz", r"is named like a file; -o takes a folder. Leave out \.gz")
-        refused(Path("~") / "out", "begins with ~, which the shell replaces only outside quotes")
-        refused(tmp_path / ("x" * 300), "cannot be written to .*too long")
+        expect_refusal(tmp_path / "upload.tar.gz", r"is named like a file; -o takes a folder. Leave out \.gz")
+        expect_refusal(Path("~") / "out", "begins with ~, which the shell replaces only outside quotes")
+        expect_refusal(tmp_path / ("x" * 300), "cannot be written to .*too long")
 
-    def test_a_folder_with_a_dot_is_a_folder(self, tmp_path: Path) -> None:
+    def test_a_folder_name_may_contain_a_dot(self, tmp_path: Path) -> None:
         write(tmp_path / "results.v1.2")
         (tmp_path / "old.zip").mkdir()
         write(tmp_path / "old.zip")
         assert (tmp_path / "results.v1.2" / "table.csv").is_file() and (tmp_path / "old.zip" / "table.csv").is_file()
 
-    def test_what_is_not_of_an_earlier_call_is_refused(self, tmp_path: Path) -> None:
+    def test_a_folder_with_files_of_others_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "table.csv").write_text("mine")
-        refused(tmp_path / "out", "holds table.csv, which this command did not write and does not replace")
+        expect_refusal(tmp_path / "out", "holds table.csv, which this command did not write and does not replace")
         assert (tmp_path / "out" / "table.csv").read_text() == "mine"
 
-    def test_an_earlier_call_is_replaced_and_all_else_stays(self, tmp_path: Path) -> None:
+    def test_a_call_replaces_only_the_files_of_an_earlier_call(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         write(out)
         (out / "cases" / "a.js").write_text("old")
@@ -114,14 +116,14 @@ class TestFolder:
         write(out, earlier=[out / "table.csv", out / "cases", out / "cases" / "a.js", out / "cases" / "b.js"])
         assert listing(out) == ["cases", "cases/b.js", "cases/mine.txt", "notes.md", "table.csv"]
 
-    def test_failing_work_leaves_nothing(self, tmp_path: Path) -> None:
+    def test_a_failed_call_leaves_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "there").mkdir()
         for path in (tmp_path / "new" / "deep", tmp_path / "there"):
             with pytest.raises(ZeroDivisionError), output_folder(path) as partial:
                 (partial / "half").write_text(str(1 / 0))
         assert listing(tmp_path) == ["there"]
 
-    def test_a_killed_call_s_hidden_folder_does_not_fill_it(self, tmp_path: Path) -> None:
+    def test_the_hidden_folder_of_a_killed_call_does_not_prevent_output(self, tmp_path: Path) -> None:
         (tmp_path / "out" / f"{STAGING}killed").mkdir(parents=True)
         with output_folder(tmp_path / "out") as partial:
             (partial / "file").touch()
@@ -129,13 +131,13 @@ class TestFolder:
 
 
 class TestFile:
-    def test_a_new_file_below_a_new_folder(self, tmp_path: Path) -> None:
+    def test_a_new_file_below_a_new_folder_is_created(self, tmp_path: Path) -> None:
         with output_file(tmp_path / "new" / "model.zip", ".zip") as part:
             part.write_text("zip")
         assert listing(tmp_path) == ["new", "new/model.zip"]
 
     @pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling"])
-    def test_what_exists_is_refused(self, tmp_path: Path, kind: str) -> None:
+    def test_an_existing_path_is_refused(self, tmp_path: Path, kind: str) -> None:
         path = tmp_path / "model.zip"
         (tmp_path / "mine").write_text("mine")
         if kind == "folder":
@@ -149,7 +151,7 @@ class TestFile:
             raise AssertionError("the work must not start")
         assert listing(tmp_path) == before and (tmp_path / "mine").read_text() == "mine"
 
-    def test_another_ending(self, tmp_path: Path) -> None:
+    def test_another_file_ending_is_refused(self, tmp_path: Path) -> None:
         with (
             pytest.raises(InputError, match=r"takes a file that ends in \.zip"),
             output_file(tmp_path / "a.tgz", ".zip"),
@@ -157,7 +159,7 @@ class TestFile:
             raise AssertionError("the work must not start")
 
     def test_export_refuses_before_it_reads_a_model(self, tmp_path: Path) -> None:
-        """Without nnU-Net's folders nothing can be read."""
+        """Without nnU-Net's folders no model can be read."""
         (tmp_path / "model.zip").write_text("mine")
         with pytest.raises(InputError, match="exists, and nothing is replaced"):
             export_model(1, "T", "P", "2d", [0], tmp_path / "model.zip")
@@ -171,7 +173,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
     return Folders({"Mine": write_folder(tmp_path / "pred", {"a": cubes(5, 2), "b": cubes(4, 2)})}, truth)
 
 
-def test_a_comparison_replaces_its_own_files_alone(tmp_path: Path, folders: Folders) -> None:
+def test_a_comparison_replaces_only_its_own_files(tmp_path: Path, folders: Folders) -> None:
     out = tmp_path / "out"
     compare(output=out, folders=folders)
     (out / "table1_LGG.md").write_text("of an earlier comparison, with grades")
@@ -179,14 +181,14 @@ def test_a_comparison_replaces_its_own_files_alone(tmp_path: Path, folders: Fold
     compare(output=out, folders=folders)
     assert not (out / "table1_LGG.md").exists() and (out / "notes.txt").read_text() == "mine"
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
-    (out / "seeds.csv").write_text("plant,height\nbean,3\n")  # this comparison has no seeds of trainers
+    (out / "seeds.csv").write_text("plant,height\nbean,3\n")  # this comparison has no seeds
     with pytest.raises(InputError, match=r"holds seeds\.csv, which this command did not write"):
         compare(output=out, folders=folders)
     assert (out / "seeds.csv").read_text() == "plant,height\nbean,3\n"
 
 
 def test_a_comparison_into_a_dataset_keeps_its_case_table(tmp_path: Path, folders: Folders) -> None:
-    """A dataset's cases.csv has the name of a comparison's."""
+    """The cases.csv of a dataset has the same name as that of a comparison."""
     (tmp_path / "dataset").mkdir()
     (tmp_path / "dataset" / "cases.csv").write_text("case,patient\na,a\n")
     gone = Folders({"Gone": tmp_path / "gone"}, tmp_path / "gone")  # the output is checked before these are read
@@ -197,8 +199,8 @@ def test_a_comparison_into_a_dataset_keeps_its_case_table(tmp_path: Path, folder
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("of_file", [False, True])
-def test_a_disk_that_fills_is_named_and_nothing_is_left(tmp_path: Path, number: int, of_file: bool) -> None:
-    """A write names no file in its error, where opening a file does."""
+def test_an_error_of_a_full_disk_names_the_path_and_leaves_nothing(tmp_path: Path, number: int, of_file: bool) -> None:
+    """The error of a failed write names no file; the error of a failed open does."""
     place = output_file(tmp_path / "new/a.zip", ".zip") if of_file else output_folder(tmp_path / "new/a")
     with pytest.raises(InputError, match=r"new.* cannot be written to \(.*\); free some room"), place as partial:
         (partial if of_file else partial / "half.csv").touch()
@@ -208,7 +210,7 @@ def test_a_disk_that_fills_is_named_and_nothing_is_left(tmp_path: Path, number: 
         raise OSError(number, "full", "/elsewhere")
 
 
-def test_simulation_demo_and_benchmark_follow_the_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulate_demo_and_gpu_check_refuse_unsuitable_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("the work must not start")
 

@@ -1,4 +1,4 @@
-"""The replication's rules (studies/paper/protocol.md): every verdict from hand-made scores, and what is measured."""
+"""The rules of the replication (studies/paper/protocol.md): every verdict from hand-made scores, and measurements."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ STUDY = Path(__file__).resolve().parents[1] / "studies" / "paper"
 
 
 def load(name: str, folder: Path = STUDY) -> Any:
-    """Import a file of the study, which is no package."""
+    """Import a file of the study, which is not a package."""
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(name)
@@ -23,7 +23,7 @@ def load(name: str, folder: Path = STUDY) -> Any:
 
 
 analysis = load("analysis")
-CASES = [f"case{number:02d}" for number in range(20)]  # four in each fold
+CASES = [f"case{number:02d}" for number in range(20)]  # four cases per fold
 SETTINGS = {"SegAN": "dial50", "Softmax": "lr1e3", "DiceCE": "lr1e3", "AsPublished": "lr1e3", "SegANDice": "own"}
 PERFECT = {"best_minus_last": 0.01, "loss_max": 0.7, "loss_change": -0.005, "seconds": 60.0}
 
@@ -35,7 +35,7 @@ def setting(arm: str) -> str:
 def scores_of(
     arms: Mapping[str, Mapping[str, float]], spread: float = 0.004, seeds: tuple[int, ...] = (1, 2, 3)
 ) -> pd.DataFrame:
-    """Scores of a confirmation: all arms alike but for what is added to a score, and a little chance."""
+    """Return scores of a confirmation: all arms are equal except for the added values and a little noise."""
     random = np.random.default_rng(0)
     alike = {"Dice": 0.7, "Precision": 0.7, "Sensitivity": 0.7, "HD95_mm": 30.0, "FalseComponents": 5.0}
     alike |= {"SurfacePerVolume": 1.2, "TP": 7.0, "FP": 3.0, "FN": 3.0, "TN": 90.0}
@@ -55,23 +55,23 @@ def scores_of(
 
 
 def verdict_of(claim: str, rows: pd.DataFrame) -> str:
-    return next(found.verdict for found in analysis.judge_claims(rows) if found.name == claim)
+    return next(judged.verdict for judged in analysis.judge_claims(rows) if judged.name == claim)
 
 
 @pytest.mark.parametrize(
     "gain, spread, verdict",
     [
         (0.05, 0.004, "supported"),
-        (0.0, 0.004, "not supported"),  # an advantage of .02 is excluded
+        (0.0, 0.004, "not supported"),  # the data exclude an advantage of .02
         (-0.05, 0.004, "contradicted"),
         (0.01, 0.15, "not decided by these data"),
     ],
 )
-def test_higher_dice_has_every_verdict(gain: float, spread: float, verdict: str) -> None:
+def test_the_higher_dice_claim_can_get_every_verdict(gain: float, spread: float, verdict: str) -> None:
     assert verdict_of("C1", scores_of({"SegAN": {"Dice": gain}, "Softmax": {}}, spread)) == verdict
 
 
-def test_a_missing_training_leaves_its_claims_untested_and_no_others() -> None:
+def test_a_missing_training_leaves_only_its_claims_untested() -> None:
     arms = {"SegAN": {"Dice": 0.05}, "Softmax": {}, "s0": {}, "s3": {"Dice": -0.01}}
     rows = scores_of(arms)
     rows = rows[~((rows["arm"] == "s3") & (rows["seed"] == 2) & (rows["fold"] == 4))]
@@ -80,12 +80,12 @@ def test_a_missing_training_leaves_its_claims_untested_and_no_others() -> None:
     assert verdict_of("C6", rows) == "not yet tested: 0 of 30 trainings"
 
 
-def test_higher_in_the_mean_and_not_in_a_region_is_not_supported() -> None:
+def test_a_higher_mean_with_a_lower_region_is_not_supported() -> None:
     added = {"Dice whole tumor": 0.1, "Dice tumor core": 0.1, "Dice enhancing tumor": -0.02}
     assert verdict_of("C1", scores_of({"SegAN": added, "Softmax": {}})) == "not supported"
 
 
-def test_a_gain_on_the_tuning_folds_alone_is_not_shown() -> None:
+def test_a_gain_on_only_the_tuning_folds_is_not_shown() -> None:
     rows = scores_of({"SegAN": {}, "Softmax": {}})
     chosen_on = rows["fold"].isin([0, 1])
     rows.loc[(rows["arm"] == "SegAN") & chosen_on, "Dice"] += 0.06
@@ -93,7 +93,7 @@ def test_a_gain_on_the_tuning_folds_alone_is_not_shown() -> None:
     assert verdict_of("C1", rows) != "supported"
 
 
-def test_multi_scale_loss_must_gain_most_inside() -> None:
+def test_the_multi_scale_claim_needs_the_largest_gain_inside() -> None:
     inside = {"Dice tumor core": 0.06, "Dice enhancing tumor": 0.06, "Dice whole tumor": 0.03}
     assert verdict_of("C2", scores_of({"SegAN": inside, "s0": {}, "s3": {}})) == "supported"
     outside = {"Dice tumor core": 0.03, "Dice enhancing tumor": 0.03, "Dice whole tumor": 0.09}
@@ -104,17 +104,19 @@ def test_multi_scale_loss_must_gain_most_inside() -> None:
     "separate, shared, spread, verdict",
     [
         (0.0, -0.05, 0.004, "supported"),
-        (0.05, 0.05, 0.004, "contradicted"),  # S1-1C is better by more than the margin, and so is S3-1C
-        (0.0, 0.0, 0.004, "not supported"),  # as good as S1-1C, and no better than S3-1C
-        (0.02, -0.05, 0.004, "not decided by these data"),  # at the margin
+        (0.05, 0.05, 0.004, "contradicted"),  # S1-1C and S3-1C are both better by more than the margin
+        (0.0, 0.0, 0.004, "not supported"),  # as good as S1-1C, but not better than S3-1C
+        (0.02, -0.05, 0.004, "not decided by these data"),  # exactly at the margin
     ],
 )
-def test_equivalence_and_difference(separate: float, shared: float, spread: float, verdict: str) -> None:
+def test_the_joint_training_claim_needs_equivalence_to_s1_1c_and_a_gain_over_s3_1c(
+    separate: float, shared: float, spread: float, verdict: str
+) -> None:
     rows = scores_of({"SegAN": {}, "S1_1C": {"Dice": separate}, "S3_1C": {"Dice": shared}}, spread)
     assert verdict_of("C3", rows) == verdict
 
 
-def test_smoother_and_less_noise() -> None:
+def test_the_smoother_mask_claim_needs_less_noise_in_every_score() -> None:
     clean = {"FalseComponents": -2.0, "SurfacePerVolume": -0.2, "HD95_mm": -3.0}
     assert verdict_of("C5", scores_of({"SegAN": clean, "Softmax": {}})) == "supported"
     noisy = {score: -value for score, value in clean.items()}
@@ -133,22 +135,22 @@ def test_smoother_and_less_noise() -> None:
         ("loss_max", np.nan, "contradicted"),
     ],
 )
-def test_stability(column: str, value: float, verdict: str) -> None:
+def test_the_stability_claim_needs_a_bounded_loss_and_a_stable_score(column: str, value: float, verdict: str) -> None:
     assert verdict_of("C4", scores_of({"SegAN": {}}).assign(**{column: value})) == verdict
 
 
-def test_diverged_trainings_make_a_comparison_invalid() -> None:
+def test_diverged_trainings_invalidate_a_comparison() -> None:
     rows = scores_of({"SegAN": {}, "Softmax": {}})
     rows.loc[(rows["arm"] == "Softmax") & (rows["fold"] == 0), "Dice"] = 0.05
     assert verdict_of("C1", rows) == "invalid: trainings of Softmax diverged"
 
 
-def test_gains_are_positive_where_the_claim_is_right_and_undefined_regions_are_left_out() -> None:
+def test_gains_are_positive_in_the_claimed_direction_and_exclude_undefined_regions() -> None:
     rows = scores_of({"SegAN": {"Dice": 0.1, "HD95_mm": 3.0}, "Softmax": {}}, spread=0.0)
     pair = analysis.Component("", "SegAN", "Softmax")
     assert analysis.difference(rows, pair).gain == pytest.approx(0.1)
     assert analysis.difference(rows, pair._replace(score="HD95_mm")).gain == pytest.approx(-3)
-    # the whole tumour of one case: 0.4 more than the 0.1 of the others, but undefined for one seed of the other arm
+    # whole tumour of one case: 0.4 more than the 0.1 of the others, but undefined for one seed of the other arm
     first = (rows["case"] == "case00") & (rows["region"] == "whole tumor")
     rows.loc[first & (rows["arm"] == "SegAN"), "Dice"] += 0.4
     assert analysis.difference(rows, pair).gain == pytest.approx(0.1 + 0.4 / 3 / 20)
@@ -159,7 +161,7 @@ def test_gains_are_positive_where_the_claim_is_right_and_undefined_regions_are_l
 
 
 def tuning(dice: Mapping[str, float], false: Mapping[str, float]) -> pd.DataFrame:
-    """Scores of the tuning; settings that are not named have a Dice of .5 and 9 false components."""
+    """Return scores of the tuning. Unnamed settings have a Dice of .5 and 9 false components."""
     rows = []
     for arm, settings in analysis.TUNED.items():
         for name in settings:
@@ -177,7 +179,7 @@ def tuning(dice: Mapping[str, float], false: Mapping[str, float]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def test_choice_takes_the_fewest_false_components_among_the_best() -> None:
+def test_the_choice_has_the_fewest_false_components_among_the_best() -> None:
     dice = {"dial100": 0.66, "dial75": 0.657, "dial50": 0.656, "dial0": 0.65, "lr4e3": 0.7, "lr2e3": 0.694}
     dice |= {"SegAN lr4e3": 0.659, "SegAN lr2e3": 0.5}
     false = {"dial100": 8.0, "dial75": 6.0, "dial50": 5.0, "dial0": 3.0, "lr4e3": 7.0, "lr2e3": 2.0}
@@ -191,7 +193,7 @@ def test_choice_takes_the_fewest_false_components_among_the_best() -> None:
     assert not {"SegAN", "s0", "frozen"} & set(analysis.choose(unfinished))
 
 
-def test_dial_becomes_the_default_only_if_it_costs_no_dice() -> None:
+def test_the_dial_becomes_the_default_only_without_loss_of_dice() -> None:
     chosen = {"SegAN": "dial50"}
     default = scores_of({"SegAN": {}}).assign(setting="dial100")
     for dice, words in ((-0.003, "It becomes the default"), (-0.02, "It does not become the default")):
@@ -200,7 +202,7 @@ def test_dial_becomes_the_default_only_if_it_costs_no_dice() -> None:
     assert analysis.dial_default(default, chosen) == "not yet tested: 9 of 18 trainings"
 
 
-def test_report_of_whole_and_of_partial_scores(tmp_path: Path) -> None:
+def test_the_report_accepts_complete_and_partial_scores(tmp_path: Path) -> None:
     best = {"dial50": 0.7, "lr1e3": 0.7}
     whole = pd.concat([tuning({**best, "letter": 0.1}, {}), scores_of({arm: {} for arm in analysis.ARMS})])
     text = analysis.report(whole, tmp_path)
@@ -210,7 +212,7 @@ def test_report_of_whole_and_of_partial_scores(tmp_path: Path) -> None:
     assert partial.count("not yet tested") == len(analysis.CLAIMS) + 1 and "0 of 170 trainings" in partial
 
 
-def test_mixed_lengths_and_missing_cases_are_refused() -> None:
+def test_the_report_refuses_mixed_lengths_and_missing_cases() -> None:
     rows = scores_of({"SegAN": {}})
     chosen = {"SegAN": "dial50"}
     with pytest.raises(ValueError, match="600"):
@@ -221,7 +223,7 @@ def test_mixed_lengths_and_missing_cases_are_refused() -> None:
         analysis.confirmation(pd.concat([rows, rows.iloc[:3].assign(fold=4)]), chosen)
 
 
-def test_noise_of_masks() -> None:
+def test_mask_noise_is_false_components_and_the_surface_ratio() -> None:
     run = load("run")
     true = np.zeros((20, 20, 20), bool)
     true[5:15, 5:15, 5:15] = True
@@ -234,7 +236,7 @@ def test_noise_of_masks() -> None:
     assert false == 2 and np.isnan(ratio)
 
 
-def test_trainers_are_made_from_their_names() -> None:
+def test_the_study_builds_trainers_from_their_names() -> None:
     study = load("paper_study", STUDY / "trainers")
     trainer = study.Softmax_lr3e4_1000_PaperDA
     assert (trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.initial_lr) == (10, 100, 3e-4)

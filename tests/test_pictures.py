@@ -1,4 +1,4 @@
-"""Pictures of any names and any number of them: nothing is cut off, hidden, too large or drawn as a square."""
+"""Pictures with any number of any names have no text that is cut off, hidden, too large or drawn as a square."""
 
 import itertools
 import warnings
@@ -77,20 +77,20 @@ def draw(name: str, methods: Sequence[str], regions: Sequence[str]) -> Figure:
     return training_curves({method: [log] for method in methods}, regions)
 
 
-def names_in(figure: Figure) -> dict[Text, tuple[float, ...]]:
-    """Titles, labels and legend of an arranged figure, and the places that they take up in pixels."""
+def text_extents(figure: Figure) -> dict[Text, tuple[float, ...]]:
+    """Return the titles, labels and legend texts of an arranged figure, with their extents in pixels."""
     canvas = FigureCanvasAgg(figure)
     with style.house_style():
         figure.draw_without_rendering()
-    texts = [found for found in figure.findobj(Text) if found.get_text() == figure.get_supxlabel()]
-    texts += [found for legend in figure.legends for found in legend.get_texts()]
+    texts = [item for item in figure.findobj(Text) if item.get_text() == figure.get_supxlabel()]
+    texts += [item for legend in figure.legends for item in legend.get_texts()]
     for axes in figure.axes:
         texts += [axes.title, axes.xaxis.label, axes.yaxis.label]
         (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
-        texts += [found for found in axes.get_xticklabels() if left <= found.get_position()[0] <= right]
-        texts += [found for found in axes.get_yticklabels() if low <= found.get_position()[1] <= high]
-    drawn = [found for found in texts if found.get_text() and found.get_visible()]
-    return {found: found.get_window_extent(canvas.get_renderer()).extents for found in drawn}
+        texts += [item for item in axes.get_xticklabels() if left <= item.get_position()[0] <= right]
+        texts += [item for item in axes.get_yticklabels() if low <= item.get_position()[1] <= high]
+    drawn = [item for item in texts if item.get_text() and item.get_visible()]
+    return {item: item.get_window_extent(canvas.get_renderer()).extents for item in drawn}
 
 
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
@@ -98,24 +98,24 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "ranking", "figure3", "training_curves"])
-def test_every_name_has_its_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where nnU-Net's picture of a training has changed the settings of the process."""
+def test_every_name_is_inside_the_picture_without_overlap(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This also holds after nnU-Net's training picture has changed the settings of the process."""
     monkeypatch.setitem(matplotlib.rcParams, "xtick.major.pad", 20.0)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30.0)
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
-    places = names_in(figure := draw(name, METHODS, REGIONS))
-    drawn = {found.get_text().replace("\n", "").replace(" ", "") for found in places}
+    places = text_extents(figure := draw(name, METHODS, REGIONS))
+    drawn = {item.get_text().replace("\n", "").replace(" ", "") for item in places}
     for method in METHODS:
         with style.house_style():
-            wanted = text.make_writable(method).replace(" ", "")
-        assert any(wanted in found for found in drawn), wanted
-    for found, (left, low, right, high) in places.items():
-        assert left >= 0 and low >= 0 and right <= figure.bbox.width and high <= figure.bbox.height, found
+            label = text.make_writable(method).replace(" ", "")
+        assert any(label in item for item in drawn), label
+    for item, (left, low, right, high) in places.items():
+        assert left >= 0 and low >= 0 and right <= figure.bbox.width and high <= figure.bbox.height, item
     for (one, of_one), (other, of_other) in itertools.combinations(places.items(), 2):
         assert not overlap(of_one, of_other), (one, other)
 
 
-def test_lines_are_not_wider_than_their_place() -> None:
+def test_wrapped_lines_fit_the_given_width() -> None:
     with style.house_style():
         for name, width in itertools.product([*METHODS, *REGIONS, "a/b-c_d" * 30], (0.5, 1.5, 4.0)):
             lines = text.wrap(name, width, 8).split("\n")
@@ -127,13 +127,15 @@ def test_lines_are_not_wider_than_their_place() -> None:
         assert text.wrap("Trainer_PaperDA", text.measure_width("PaperDA__", 8), 8) == "Trainer_\nPaperDA"
 
 
-def test_a_character_without_a_font_is_a_number_and_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_character_without_a_font_becomes_a_number_and_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(text, "list_text_fonts", lambda: [text.FAMILY])
     monkeypatch.setattr(text, "add_new_fonts", lambda: None)
     methods = ["中文", "\x07\udcff", "e\u0301\u202e"]
     figure = figure2(summary_of(methods, ["核心"]), ["核心"])
-    assert [found.get_text() for found in figure.legends[0].get_texts()] == [r"\u4e2d\u6587", r"\x07\udcff", "é"]
-    assert [found.get_text() for found in figure.axes[0].get_xticklabels()] == [r"\u6838\u5fc3"]
+    assert [item.get_text() for item in figure.legends[0].get_texts()] == [r"\u4e2d\u6587", r"\x07\udcff", "é"]
+    assert [item.get_text() for item in figure.axes[0].get_xticklabels()] == [r"\u6838\u5fc3"]
     assert figure.get_supxlabel().replace("\n", " ") == text.ESCAPED
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of every square
@@ -141,8 +143,8 @@ def test_a_character_without_a_font_is_a_number_and_a_note(tmp_path: Path, monke
     assert figure2(summary_of(["é"], ["core"]), ["core"]).get_supxlabel() == ""
 
 
-def test_an_installed_font_is_used_where_the_usual_one_lacks_a_character() -> None:
-    lacking = min(text.list_characters("DejaVu Serif") - text.list_characters(text.FAMILY))  # all of matplotlib's own
+def test_an_installed_font_supplies_characters_that_the_default_font_lacks() -> None:
+    lacking = min(text.list_characters("DejaVu Serif") - text.list_characters(text.FAMILY))  # all fonts of matplotlib
     families = text.choose_fonts(["A", chr(lacking)])
     assert families[0] == text.FAMILY and any(lacking in text.list_characters(name) for name in families[1:])
     with style.house_style([chr(lacking)]):
@@ -150,27 +152,29 @@ def test_an_installed_font_is_used_where_the_usual_one_lacks_a_character() -> No
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "volumes", "figure3", "training_curves"])
-def test_many_regions_make_no_endless_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_regions_do_not_exceed_the_maximum_picture_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (layout, volumes):
-        monkeypatch.setattr(module, "HIGHEST", 10)  # a quarter of it, to be fast
+        monkeypatch.setattr(module, "HIGHEST", 10)  # a quarter of the resolution, to be fast
     figure = draw(name, ["A", "B"], [f"organ {n}" for n in range(117)])
     assert figure.get_figwidth() <= layout.WIDEST + 0.5
     assert figure.get_figheight() <= 10 * 1.2
-    # bars of .35 inches and so on: 5 rows of 15 regions; 2 of 6, each of two scores; 2 of 5, each of two methods
+    # bars of .35 inches: 5 rows of 15 regions; 2 of 6, each of two scores; 2 of 5, each of two methods
     shown = {"figure2": 75, "distributions": 12, "volumes": 10}.get(name, 10)
     assert f"The first {shown} of 117 regions" in figure.get_supxlabel()
 
 
 @pytest.mark.parametrize("regions", [1, 30, 117])
 @pytest.mark.parametrize("methods", [1, 12, 40])
-def test_bars_of_any_number_have_their_rows(methods: int, regions: int) -> None:
+def test_any_number_of_bars_fits_into_rows(methods: int, regions: int) -> None:
     across = layout.per_row(regions, bars.GAP + bars.NARROWEST_BAR * methods, layout.WIDEST - bars.AXIS)
     assert 1 <= across <= regions
     assert across == 1 or across * (bars.GAP + bars.NARROWEST_BAR * methods) <= layout.WIDEST - bars.AXIS
 
 
 @pytest.mark.parametrize("name", ["figure2", "distributions", "ranking"])
-def test_many_methods_are_numbered_and_the_rest_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_methods_are_numbered_and_the_omitted_methods_are_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (bars, points, ranking):
         monkeypatch.setattr(module, "MOST_METHODS", 10)
     figure = draw(name, [f"M{n}" for n in range(12)], ["core"])
@@ -184,7 +188,7 @@ def test_forty_methods_look_different() -> None:
     assert len(set(style.looks([str(index) for index in range(40)]).values())) == 40
 
 
-def test_what_reaches_out_makes_the_picture_larger(tmp_path: Path) -> None:
+def test_text_outside_the_figure_enlarges_the_picture(tmp_path: Path) -> None:
     figure = Figure(figsize=(2, 1), layout="constrained")
     figure.text(0.5, 0.5, "a text that is much wider than two inches, whatever it is in", ha="center")
     style.save(figure, tmp_path, "wide")
@@ -194,15 +198,15 @@ def test_what_reaches_out_makes_the_picture_larger(tmp_path: Path) -> None:
 
 
 def share_of_height(axes: Axes, low: float, high: float) -> float:
-    """The part of an axis between two values."""
+    """Return the part of the axis between two values."""
     to_figure = axes.transData.transform
     return float((to_figure((0, high)) - to_figure((0, low)))[1] / axes.bbox.height)
 
 
-def test_one_far_distance_flattens_no_others() -> None:
+def test_one_large_distance_does_not_flatten_the_others() -> None:
     distances = [0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 374]
     dice, far = distributions(scores_of(["A"], ["core"], distances), ["core"], [DICE, HD95]).axes
-    assert share_of_height(far, 0, 10) > 0.4, "on a linear axis it is 0.03"
+    assert share_of_height(far, 0, 10) > 0.4, "on a linear axis the share is 0.03"
     assert far.get_ylim()[0] <= 0 and far.get_ylim()[1] >= 374
     assert "logarithmic" in far.get_ylabel() and "logarithmic" not in dice.get_ylabel()
     _, near = distributions(scores_of(["A"], ["core"], distances[:-1]), ["core"], [DICE, HD95]).axes
@@ -211,13 +215,13 @@ def test_one_far_distance_flattens_no_others() -> None:
 
 
 @pytest.mark.parametrize("distances", [[0] * 19 + [374], [2] * 8 + [374] * 12, [0.5, 0.5, 12]])
-def test_perfect_and_failing_methods_have_a_logarithmic_axis_too(distances: list[float]) -> None:
+def test_perfect_and_failing_methods_also_get_a_logarithmic_axis(distances: list[float]) -> None:
     axes = distributions(scores_of(["A"], ["core"], distances), ["core"], [HD95]).axes[0]
     assert "logarithmic" in axes.get_ylabel()
     assert 0 < share_of_height(axes, 0, min(distances)) + 0.01 < share_of_height(axes, 0, max(distances)) < 1
 
 
-def test_all_panels_of_a_score_have_one_axis() -> None:
+def test_all_panels_of_a_score_share_one_axis_range() -> None:
     regions = [f"r{n}" for n in range(8)]  # two rows of panels per score
     scores = scores_of(["A"], regions).assign(HD95_mm=lambda rows: np.where(rows["region"] == "r7", 374.0, 3.0))
     figure = distributions(scores, regions, [HD95])
@@ -225,12 +229,12 @@ def test_all_panels_of_a_score_have_one_axis() -> None:
     assert len({(axes.get_yscale(), axes.get_ylim()) for axes in figure.axes}) == 1
 
 
-def test_scores_that_are_defined_nowhere_are_said_so() -> None:
+def test_a_picture_states_that_a_score_is_undefined() -> None:
     scores = scores_of(["A", "B"], ["core"]).assign(Dice=np.nan, HD95_mm=[np.inf, np.nan, np.nan] * 2)
     for axes in distributions(scores, ["core"], [DICE, HD95]).axes:
-        assert [found.get_text() for found in axes.texts] == ["defined in no case"]
+        assert [item.get_text() for item in axes.texts] == ["defined in no case"]
     summary = summary_of(["A", "B"], ["core"], np.nan, np.nan).assign(mean=np.nan)
-    assert [found.get_text() for found in figure2(summary, ["core"]).axes[0].texts] == ["–", "–"]
+    assert [item.get_text() for item in figure2(summary, ["core"]).axes[0].texts] == ["–", "–"]
 
 
 def test_whiskers_stay_inside_the_axis() -> None:
@@ -238,11 +242,11 @@ def test_whiskers_stay_inside_the_axis() -> None:
     for whiskers in axes.findobj(LineCollection):
         ends = np.concatenate(whiskers.get_segments())[:, 1]
         np.testing.assert_allclose([ends.min(), ends.max()], [0, 1])
-    highest = max(found.get_position()[1] for found in axes.texts)
+    highest = max(item.get_position()[1] for item in axes.texts)
     assert highest < axes.get_ylim()[1]
 
 
-def test_a_single_case_has_no_limits_of_agreement_and_keeps_its_region_s_name() -> None:
+def test_a_single_case_has_no_limits_of_agreement_but_a_region_name() -> None:
     panel = volume_agreement(scores_of(["A"], ["GD-enhancing"], [2]), ["GD-enhancing"]).axes[0]
     assert panel.get_title() == "GD-enhancing\n+1.0 ml"
     assert agreement_text(-0.106, -0.0123, 0.08) == "−0.01 ml (−0.11 to +0.08)"

@@ -1,4 +1,4 @@
-"""Plans in their place, preprocessed data of their plans, and all cases, however many dataset.json counts."""
+"""Plans belong to their folder, preprocessed data to their plans, and numTraining does not limit the cases."""
 
 import json
 import os
@@ -37,29 +37,29 @@ def preprocess(folder: Path, name: str = "nnUNetPlans") -> None:
     preprocess_with_nnunet(folder, read_plans(folder, name), "2d", 1)
 
 
-# --- Plans that name another dataset, or other plans
+# --- Plans that name another dataset or other plans
 
 
 @pytest.mark.parametrize("name", ["nnUNetPlans", "SegANPlans"])
-def test_plans_of_another_dataset_are_refused(preprocessed: Path, name: str) -> None:
+def test_planning_refuses_plans_of_another_dataset(preprocessed: Path, name: str) -> None:
     path = write_plans(preprocessed, name, "Dataset006_Renamed")
-    said = f"{name}.json holds the plans of Dataset006_Renamed, and lies in the folder of {DATASET}"
+    message = f"{name}.json holds the plans of Dataset006_Renamed, and lies in the folder of {DATASET}"
     before = path.read_text()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         plan(7)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         make_grid(7, ["A"], [name], device="cpu")
     assert path.read_text() == before
 
 
-def test_a_copy_of_plans_under_another_file_name_is_refused(preprocessed: Path) -> None:
+def test_planning_refuses_a_copy_of_plans_under_another_file_name(preprocessed: Path) -> None:
     copy = preprocessed / "WiderPlans.json"
     copy.write_text((preprocessed / "nnUNetPlans.json").read_text())
     with pytest.raises(InputError, match='WiderPlans.json holds plans with the name nnUNetPlans.*"plans_name": "Wider'):
         make_grid(7, ["A"], ["WiderPlans"], device="cpu")
 
 
-def test_plans_without_a_dataset_are_refused(preprocessed: Path) -> None:
+def test_planning_refuses_plans_without_a_dataset_name(preprocessed: Path) -> None:
     (preprocessed / "Bare.json").write_text(json.dumps({"configurations": {"2d": {}}}))
     with pytest.raises(InputError, match="Bare.json names no dataset"):
         make_grid(7, ["A"], ["Bare"], device="cpu")
@@ -70,7 +70,7 @@ def test_plans_without_a_dataset_are_refused(preprocessed: Path) -> None:
 
 @pytest.mark.usefixtures("no_preprocessing")
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"spacing": [1.0, 1.0]}, "with spacing .2.0, 2.0., and MovedPlans ask for spacing .1.0, 1.0."),
         ({"use_mask_for_norm": [True]}, "ask for use_mask_for_norm .True."),
@@ -78,31 +78,33 @@ def test_plans_without_a_dataset_are_refused(preprocessed: Path) -> None:
         ({"resampling_fn_data": "resample_torch_simple"}, "ask for resampling_fn_data resample_torch_simple"),
     ],
 )
-def test_data_with_a_record_belong_to_plans_of_the_same_settings(
-    preprocessed: Path, settings: dict[str, Any], said: str
+def test_recorded_data_belong_to_plans_with_equal_settings(
+    preprocessed: Path, settings: dict[str, Any], message: str
 ) -> None:
     preprocess(preprocessed)
     assert json.loads(record_path(preprocessed / "nnUNetPlans_2d").read_text())["plans"] == "nnUNetPlans"
-    write_plans(preprocessed, "NarrowPlans", batch_size=2, patch_size=[16, 16])  # which the data do not depend on
+    write_plans(
+        preprocessed, "NarrowPlans", batch_size=2, patch_size=[16, 16]
+    )  # a setting that does not affect the data
     preprocess(preprocessed, "NarrowPlans")
     write_plans(preprocessed, "MovedPlans", **settings)
-    with pytest.raises(InputError, match=f"nnUNetPlans_2d does not belong to MovedPlans: .*{said}.*data_identifier"):
+    with pytest.raises(InputError, match=f"nnUNetPlans_2d does not belong to MovedPlans: .*{message}.*data_identifier"):
         preprocess(preprocessed, "MovedPlans")
     preprocess(preprocessed)
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_without_a_record_the_size_of_a_case_tells_the_voxel_size(preprocessed: Path) -> None:
-    """The 20 x 24 voxels of 1 mm are 10 x 12 at 2 mm and 7 x 8 at 3 mm; the 4 slices stay."""
+def test_the_case_size_shows_the_voxel_size_of_unrecorded_data(preprocessed: Path) -> None:
+    """The 20 x 24 voxels of 1 mm become 10 x 12 at 2 mm and 7 x 8 at 3 mm. The 4 slices stay."""
     write_plans(preprocessed, "MovedPlans", spacing=[3.0, 3.0])
     with pytest.raises(InputError, match="a has 4 x 10 x 12 voxels there, and would have 4 x 7 x 8 at"):
         preprocess(preprocessed, "MovedPlans")
-    preprocess(preprocessed)  # the right ones are recorded
+    preprocess(preprocessed)  # the record of the correct plans
     assert read_record(preprocessed / "nnUNetPlans_2d", ()).settings["spacing"] == [2.0, 2.0]
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_data_that_nnunet_preprocessed_anew_under_other_plans_are_not_of_the_recorded_ones(preprocessed: Path) -> None:
+def test_data_preprocessed_again_under_other_plans_do_not_match_the_record(preprocessed: Path) -> None:
     preprocess(preprocessed)
     later = record_path(preprocessed / "nnUNetPlans_2d").stat().st_mtime + 10
     for case in CASES:
@@ -113,18 +115,18 @@ def test_data_that_nnunet_preprocessed_anew_under_other_plans_are_not_of_the_rec
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_without_a_record_data_of_one_size_may_be_of_two_plans(preprocessed: Path) -> None:
+def test_unrecorded_data_of_one_size_can_match_two_plans(preprocessed: Path) -> None:
     write_plans(preprocessed, "MaskedPlans", use_mask_for_norm=[True])
     with pytest.raises(InputError, match="nothing records whether nnUNetPlans or MaskedPlans were used"):
         preprocess(preprocessed)
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_a_record_of_an_earlier_version_is_completed(preprocessed: Path) -> None:
+def test_planning_completes_a_record_of_an_earlier_version(preprocessed: Path) -> None:
     preprocess(preprocessed)
     path = record_path(preprocessed / "nnUNetPlans_2d")
     files = json.loads(path.read_text())["files"]
-    path.write_text(json.dumps(files))  # the digests alone
+    path.write_text(json.dumps(files))  # only the digests
     preprocess(preprocessed)
     assert json.loads(path.read_text()) == {
         "files": files,
@@ -145,35 +147,37 @@ def test_a_trainer_refuses_data_of_other_plans(nnunet_folders: Path) -> None:
         trainer.on_train_start()
 
 
-# --- Data that are complete are not replaced, whatever numTraining says
+# --- Complete data are not replaced, whatever numTraining says
 
 
 @pytest.mark.usefixtures("no_preprocessing")
 @pytest.mark.parametrize("number", [4, "2", 0])
-def test_a_wrong_number_of_cases_is_named_and_nothing_is_replaced(
+def test_a_wrong_number_of_cases_gives_a_warning_and_replaces_no_data(
     preprocessed: Path, number: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     described = preprocessed / "dataset.json"
     described.write_text(json.dumps({"numTraining": number, "file_ending": ".mha"}))
     preprocess(preprocessed)
-    said = capsys.readouterr().out
-    assert f'{described} says "numTraining": {number}, and the dataset has 3 training cases' in said
+    output = capsys.readouterr().out
+    assert f'{described} says "numTraining": {number}, and the dataset has 3 training cases' in output
 
 
 @pytest.mark.usefixtures("no_preprocessing")
-def test_data_are_complete_without_the_raw_ones(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preprocessed_data_are_complete_without_the_raw_data(
+    preprocessed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("nnUNet_raw")
     preprocess(preprocessed)
 
 
 @pytest.mark.parametrize(("trained", "refused"), [("nnUNetPlans", True), ("OtherPlans", False), ("GonePlans", True)])
-def test_data_that_a_running_training_reads_are_not_replaced(
+def test_planning_does_not_replace_data_of_a_running_training(
     preprocessed: Path, trained: str, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     replaced: list[Any] = []
-    monkeypatch.setattr(nnunet, "preprocess", lambda *asked: replaced.append(asked))
+    monkeypatch.setattr(nnunet, "preprocess", lambda *arguments: replaced.append(arguments))
     write_plans(preprocessed, "OtherPlans", data_identifier="OtherPlans_2d")
     (preprocessed / "nnUNetPlans_2d" / "b.pkl").unlink()
     fold = Path(os.environ["nnUNet_results"]) / DATASET / f"A__{trained}__2d" / "fold_0"
@@ -186,10 +190,10 @@ def test_data_that_a_running_training_reads_are_not_replaced(
             preprocess(preprocessed)
     assert bool(replaced) != refused
     preprocess(preprocessed)
-    assert replaced, "the lock is gone"
+    assert replaced, "the lock was released"
 
 
-def test_planning_names_a_wrong_number_before_it_begins(preprocessed: Path) -> None:
+def test_planning_names_a_wrong_number_of_cases_before_it_begins(preprocessed: Path) -> None:
     (preprocessed / "nnUNetPlans.json").unlink()
     raw = Path(os.environ["nnUNet_raw"]) / DATASET / "dataset.json"
     raw.write_text(json.dumps(DESCRIBED | {"numTraining": 2}))
@@ -197,7 +201,7 @@ def test_planning_names_a_wrong_number_before_it_begins(preprocessed: Path) -> N
         plan(7)
 
 
-# --- What nnU-Net would say in a traceback
+# --- Errors that nnU-Net would report with a traceback
 
 
 def edit_raw(**parts: Any) -> Path:
@@ -206,9 +210,9 @@ def edit_raw(**parts: Any) -> Path:
     return raw
 
 
-def test_planning_names_the_first_image_or_label_that_is_missing(preprocessed: Path) -> None:
+def test_planning_names_the_first_missing_image_or_label(preprocessed: Path) -> None:
     (preprocessed / "nnUNetPlans.json").unlink()
-    for parts, said in (
+    for parts, message in (
         ({"file_ending": ".nii.gz"}, "holds no image named CASE_0000.nii.gz; the first that it holds is a_0000.mha"),
         (
             {"channel_names": {"0": "T1", "1": "T2"}},
@@ -216,7 +220,7 @@ def test_planning_names_the_first_image_or_label_that_is_missing(preprocessed: P
         ),
     ):
         edit_raw(**parts)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             plan(7)
     raw = edit_raw()
     (raw / "labelsTr" / "b.mha").unlink()
@@ -228,7 +232,7 @@ def test_planning_names_the_first_image_or_label_that_is_missing(preprocessed: P
         plan(7)
 
 
-def test_what_nnunet_refuses_is_one_message_with_the_file_that_cannot_be_read(preprocessed: Path) -> None:
+def test_planning_turns_an_nnunet_error_into_one_message_with_the_unreadable_file(preprocessed: Path) -> None:
     raw = Path(os.environ["nnUNet_raw"]) / DATASET
     with pytest.raises(InputError, match=r"imagesTr/a_0000.mha is no image, or damaged"), nnunet_refusals(DATASET):
         raise RuntimeError("Some background worker is 6 feet under")
@@ -239,24 +243,24 @@ def test_what_nnunet_refuses_is_one_message_with_the_file_that_cannot_be_read(pr
 
 
 @pytest.mark.parametrize(
-    ("configuration", "said"),
+    ("configuration", "message"),
     [
         ({"inherits_from": "3d_fullres"}, "Bare.json: the configuration 2d inherits from one that is not there"),
         ({"inherits_from": "2d"}, "Bare.json: the configuration 2d inherits from .* itself"),
         ({"spacing": [1, 1]}, "2d of Bare has no 'data_identifier'"),
     ],
 )
-def test_configurations_that_lead_nowhere_are_refused(
-    preprocessed: Path, configuration: dict[str, Any], said: str
+def test_planning_refuses_incomplete_configurations(
+    preprocessed: Path, configuration: dict[str, Any], message: str
 ) -> None:
     plans = {"dataset_name": DATASET, "plans_name": "Bare", "configurations": {"2d": configuration}}
     (preprocessed / "Bare.json").write_text(json.dumps(plans))
-    preprocess(preprocessed)  # nobody asked for these
-    with pytest.raises(InputError, match=said):
+    preprocess(preprocessed)  # plans that were not requested
+    with pytest.raises(InputError, match=message):
         preprocess(preprocessed, "Bare")
 
 
-def test_plans_without_a_part_are_not_derived_from(preprocessed: Path) -> None:
+def test_planning_refuses_incomplete_source_plans(preprocessed: Path) -> None:
     with pytest.raises(InputError, match="2d of nnUNetPlans has no 'patch_size'"):
         plan(7)
 

@@ -1,4 +1,4 @@
-"""The power of a study, against closed forms and the tests that `compare` uses; and a plan from a pilot."""
+"""The power of a study equals closed forms and the tests of `compare`, and a pilot gives a plan."""
 
 import itertools
 from pathlib import Path
@@ -40,7 +40,7 @@ def power_of(population: Population, goal: Goal, seeds: int, alpha: float = 0.05
 
 
 def tost_power(number: int, sd: float, margin: float, alpha: float) -> float:
-    """The integral over s of P(-m + t s/√n < mean < m - t s/√n), for a true difference of 0."""
+    """Return the integral over s of P(-m + t s/√n < mean < m - t s/√n), for a true difference of 0."""
     freedom, quantile, error = number - 1, stats.t.ppf(1 - alpha, number - 1), sd / np.sqrt(number)
 
     def integrand(ratio: float) -> float:  # ratio: s / sd, whose square times the freedom is chi-squared
@@ -52,51 +52,51 @@ def tost_power(number: int, sd: float, margin: float, alpha: float) -> float:
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
-def test_without_scatter_of_seeds_the_power_is_the_paired_t_test_s(alpha: float) -> None:
-    found = power_of(Population(0.05, 0.0), Goal(DIFFERENCE, 0.02), 2, alpha)
+def test_the_power_without_seed_variance_equals_that_of_the_paired_t_test(alpha: float) -> None:
+    powers = power_of(Population(0.05, 0.0), Goal(DIFFERENCE, 0.02), 2, alpha)
     expected = [TTestPower().power(0.4, number, alpha, alternative="two-sided") for number in SIZES]
-    np.testing.assert_allclose(found, expected, atol=MONTE_CARLO)
+    np.testing.assert_allclose(powers, expected, atol=MONTE_CARLO)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
-def test_the_power_of_equivalence_is_the_closed_form(alpha: float) -> None:
+def test_the_power_of_equivalence_equals_the_closed_form(alpha: float) -> None:
     for seeds in (1, 3):
-        found = power_of(Population(0.05, 0.0), Goal(EQUIVALENCE, 0.025), seeds, alpha)
+        powers = power_of(Population(0.05, 0.0), Goal(EQUIVALENCE, 0.025), seeds, alpha)
         expected = [tost_power(number, 0.05, 0.025, alpha) for number in SIZES]
-        np.testing.assert_allclose(found, expected, atol=MONTE_CARLO)
+        np.testing.assert_allclose(powers, expected, atol=MONTE_CARLO)
     assert expected[0] < 0.1 < 0.9 < expected[-1], "the sizes span what there is to see"
 
 
-def test_wilcoxon_needs_a_twentieth_more_patients_of_normal_differences() -> None:
-    """Its asymptotic efficiency against the t-test is 3 / π."""
-    found = power_of(Population(0.05), Goal(DIFFERENCE, 0.02), 1)
+def test_wilcoxon_needs_a_twentieth_more_patients_for_normal_differences() -> None:
+    """The asymptotic relative efficiency of the Wilcoxon test against the t-test is 3 / π."""
+    powers = power_of(Population(0.05), Goal(DIFFERENCE, 0.02), 1)
     expected = [TTestPower().power(0.4, number * 3 / np.pi, 0.05, alternative="two-sided") for number in SIZES]
-    np.testing.assert_allclose(found, expected, atol=0.02 + MONTE_CARLO)
+    np.testing.assert_allclose(powers, expected, atol=0.02 + MONTE_CARLO)
 
 
-def test_seeds_that_scatter_alone_are_a_test_of_two_samples() -> None:
-    """Where all patients are alike, two methods of S seeds are compared by Welch's t-test of their means."""
+def test_the_power_with_only_seed_variance_equals_that_of_a_two_sample_test() -> None:
+    """If all patients are equal, Welch's t-test compares the seed means of two methods with S seeds."""
     random = np.random.default_rng(0)
     for seeds in (3, 8):
-        found = power_of(Population(1e-9, 0.02), Goal(DIFFERENCE, 0.04), seeds)[0]
+        powers = power_of(Population(1e-9, 0.02), Goal(DIFFERENCE, 0.04), seeds)[0]
         ours, theirs = random.normal(0.04, 0.02, (20_000, seeds)), random.normal(0, 0.02, (20_000, seeds))
         welch = stats.ttest_ind(ours, theirs, axis=1, equal_var=False)
-        assert found == pytest.approx(np.mean((welch.pvalue < 0.05) & (welch.statistic > 0)), abs=MONTE_CARLO + 0.005)
+        assert powers == pytest.approx(np.mean((welch.pvalue < 0.05) & (welch.statistic > 0)), abs=MONTE_CARLO + 0.005)
 
 
-def test_the_statistics_are_those_of_compare() -> None:
-    """Seeds that shift all patients alike give the mean, error and freedom of `estimate`."""
+def test_simulated_statistics_equal_those_of_compare() -> None:
+    """If seeds shift all patients equally, mean, error and degrees of freedom equal those of `estimate`."""
     random = np.random.default_rng(1)
     units = random.normal(0, 0.05, (3, 12))
     studies = Studies.of(units, 4, 0.01, np.random.default_rng(5))
     shifts = np.random.default_rng(5).normal(0, 0.01, (2, 3, 4))
     for row in range(3):
-        found = estimate(units[row] + shifts[0, row][:, None], shifts[1, row][:, None] + np.zeros(12))
-        assert studies.mean[row] == pytest.approx(found.mean)
-        assert studies.error[row] == pytest.approx(found.error)
-        assert np.asarray(studies.freedom)[row] == pytest.approx(found.freedom)
+        result = estimate(units[row] + shifts[0, row][:, None], shifts[1, row][:, None] + np.zeros(12))
+        assert studies.mean[row] == pytest.approx(result.mean)
+        assert studies.error[row] == pytest.approx(result.error)
+        assert np.asarray(studies.freedom)[row] == pytest.approx(result.freedom)
         shown = studies.shown(Goal(EQUIVALENCE, 0.03), 0.05)[row]
-        assert shown == (equivalence_p(found.mean, found.error, found.freedom, 0.03) < 0.05)
+        assert shown == (equivalence_p(result.mean, result.error, result.freedom, 0.03) < 0.05)
 
 
 @pytest.mark.parametrize("number", [5, 10, 30, 50, 60, 200])
@@ -109,23 +109,23 @@ def test_wilcoxon_decides_as_in_compare(number: int) -> None:
     assert critical_ranks(5, 0.05) == np.inf, "five pairs cannot be significant: 2 / 32 = .0625"
 
 
-def test_equal_differences_change_no_sum_of_ranks() -> None:
+def test_signed_ranks_give_tied_differences_their_mean_rank() -> None:
     values = np.array([0.3, -0.1, 0.3, 0.2, -0.1, 0.5])
     ranks = stats.rankdata(np.abs(values))
     assert signed_ranks(values[None])[0] == np.sign(values) @ ranks
 
 
-def test_a_pilot_is_centred_and_keeps_its_standard_deviation_and_shape() -> None:
+def test_a_population_centres_the_pilot_and_keeps_its_spread_and_shape() -> None:
     pilot = np.array([0.0, 0.0, 0.0, 0.0, 0.1])
     population = population_of(pilot)
     assert population.sd == pytest.approx(pilot.std(ddof=1))
-    drawn = population.draw(np.random.default_rng(0), 1000, 100)
-    assert (drawn.mean(), drawn.std()) == (pytest.approx(0, abs=1e-3), pytest.approx(population.sd, rel=0.01))
+    sample = population.draw(np.random.default_rng(0), 1000, 100)
+    assert (sample.mean(), sample.std()) == (pytest.approx(0, abs=1e-3), pytest.approx(population.sd, rel=0.01))
     width = 1.06 * 5**-0.2  # of the noise that smooths, which has no skew
-    assert stats.skew(drawn.ravel()) == pytest.approx(stats.skew(pilot) / (1 + width**2) ** 1.5, rel=0.05)
+    assert stats.skew(sample.ravel()) == pytest.approx(stats.skew(pilot) / (1 + width**2) ** 1.5, rel=0.05)
 
 
-def test_small_pilots_of_one_spread_give_about_one_plan() -> None:
+def test_small_pilots_with_equal_spread_give_similar_plans() -> None:
     exact = TTestPower().solve_power(0.25, power=0.8, alpha=0.05) * np.pi / 3
     for seed in range(6):
         pilot = np.random.default_rng(seed).normal(0, 1, 20)
@@ -135,7 +135,7 @@ def test_small_pilots_of_one_spread_give_about_one_plan() -> None:
         assert needed == pytest.approx(exact, rel=0.4), "unsmoothed draws gave 69 to 255 instead of 134"
 
 
-def test_the_number_of_patients_is_where_the_power_is_as_wanted() -> None:
+def test_the_number_of_patients_reaches_the_requested_power() -> None:
     t_power = TTestPower()
     patients = [10, 30, 60, 100]
     power = [t_power.power(0.4, number, 0.05) for number in patients]
@@ -145,7 +145,7 @@ def test_the_number_of_patients_is_where_the_power_is_as_wanted() -> None:
 
 
 def pilot_file(folder: Path, seeds: bool = False, patients: int = 30) -> Path:
-    """cases.csv of A and B with differences of a standard deviation of .05 (whole) and .08 (core)."""
+    """Write cases.csv of A and B. Their differences have standard deviations of .05 (whole) and .08 (core)."""
     random = np.random.default_rng(4)
     rows = []
     for region, sd in (("whole", 0.05), ("core", 0.08)):
@@ -166,7 +166,7 @@ def pilot_file(folder: Path, seeds: bool = False, patients: int = 30) -> Path:
     return folder / "cases.csv"
 
 
-def test_a_pilot_is_read(tmp_path: Path) -> None:
+def test_reading_a_pilot_returns_standard_deviations_of_differences_and_seeds(tmp_path: Path) -> None:
     pilot = read_pilot(pilot_file(tmp_path))
     assert (pilot.methods, pilot.score, pilot.region, pilot.seed_sd) == (("A", "B"), "Dice", "core", None)
     assert pilot.sds == {"whole": pytest.approx(0.05), "core": pytest.approx(0.08)}
@@ -176,14 +176,14 @@ def test_a_pilot_is_read(tmp_path: Path) -> None:
     assert read_pilot(pilot_file(tmp_path, seeds=True)).seed_sd == pytest.approx(np.sqrt(0.0004 / 3))
 
 
-def test_scans_of_one_patient_are_averaged(tmp_path: Path) -> None:
+def test_a_pilot_averages_the_scans_of_one_patient(tmp_path: Path) -> None:
     cases = pd.read_csv(pilot_file(tmp_path))
     cases["patient"] = cases["case"].str[1:].astype(int) // 2
     cases.to_csv(tmp_path / "cases.csv", index=False)
     assert len(read_pilot(tmp_path / "cases.csv").differences) == 15
 
 
-def test_a_plan_has_trainings_hours_and_assumptions(tmp_path: Path) -> None:
+def test_a_plan_lists_trainings_hours_and_assumptions(tmp_path: Path) -> None:
     questions = planning.Questions(differences=[0.05], margins=[0.03], folds=5, hours=12)
     plan = planning.plan(pilot_file(tmp_path, seeds=True), questions=questions)
     assert plan.table["seeds"].tolist() == [3, 5, 10] * 2
@@ -199,8 +199,8 @@ def test_a_plan_has_trainings_hours_and_assumptions(tmp_path: Path) -> None:
     assert same.equals(plan.curves) and not other.equals(plan.curves)
 
 
-def test_a_plan_agrees_with_the_t_test(tmp_path: Path) -> None:
-    """Normal differences of a standard deviation of .06: what solves the power of the t-test, by 3 / π."""
+def test_a_plan_agrees_with_the_power_of_the_t_test(tmp_path: Path) -> None:
+    """For normal differences with a standard deviation of .06, the size solves the power of the t-test, times π / 3."""
     plan = planning.plan(sd=0.06, questions=planning.Questions(differences=[0.01, 0.02, 0.05]))
     exact = [TTestPower().solve_power(size / 0.06, power=0.8, alpha=0.05) * np.pi / 3 for size in (0.01, 0.02, 0.05)]
     np.testing.assert_allclose(plan.table["patients"][:3].astype(float), exact, rtol=0.04, atol=1)
@@ -235,7 +235,7 @@ def test_a_plan_agrees_with_the_t_test(tmp_path: Path) -> None:
         (["missing.csv"], "missing.csv"),
     ],
 )
-def test_what_cannot_be_planned_is_refused(
+def test_power_refuses_unsuitable_options(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -259,14 +259,14 @@ def test_what_cannot_be_planned_is_refused(
         (lambda cases: pd.concat([cases, cases[:1]]), "has the case c00 twice"),
     ],
 )
-def test_a_file_that_is_no_pilot_is_refused(change, message: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_power_refuses_a_file_that_is_no_pilot(change, message: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = pilot_file(tmp_path)
     change(pd.read_csv(path)).to_csv(path, index=False)
     with pytest.raises(InputError, match=f"cases.csv.*{message}"):
         read_pilot(path)
 
 
-def test_damaged_seeds_are_refused_and_seeds_of_other_methods_are_none(tmp_path: Path) -> None:
+def test_a_pilot_refuses_damaged_seeds_and_ignores_seeds_of_other_methods(tmp_path: Path) -> None:
     path = pilot_file(tmp_path, seeds=True)
     seeds = pd.read_csv(tmp_path / "seeds.csv")
     seeds.assign(method="C").to_csv(tmp_path / "seeds.csv", index=False)
@@ -276,7 +276,7 @@ def test_damaged_seeds_are_refused_and_seeds_of_other_methods_are_none(tmp_path:
         read_pilot(path)
 
 
-def test_the_verb_writes_and_replaces_its_own_files_alone(
+def test_power_writes_and_replaces_only_its_own_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, output = pilot_file(tmp_path, seeds=True), tmp_path / "plan"

@@ -1,4 +1,4 @@
-"""What was changed after the preprocessing is said, whatever the files' times."""
+"""Changes of the raw data after the preprocessing are detected, whatever the time stamps."""
 
 import json
 import os
@@ -20,7 +20,7 @@ PLANS = {"plans_name": "P", "configurations": {"2d": {"data_identifier": "P_2d"}
 
 @pytest.fixture
 def preprocessed(nnunet_folders: Path) -> Path:
-    """A dataset of one case, preprocessed by nnU-Net itself; returns its preprocessed folder."""
+    """Return the preprocessed folder of a dataset of one case that nnU-Net preprocessed."""
     raw, folder = (nnunet_folders / f"nnUNet_{part}" / "Dataset007_Tiny" for part in ("raw", "preprocessed"))
     for path in (raw / "imagesTr" / "a_0000.mha", raw / "labelsTr" / "a.mha", folder / "P_2d" / "a.pkl"):
         path.parent.mkdir(parents=True)
@@ -36,7 +36,7 @@ def preprocess(preprocessed: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["labelsTr/a.mha", "imagesTr/a_0000.mha"])
-def test_a_file_that_was_changed_is_named_though_it_is_old(preprocessed: Path, name: str) -> None:
+def test_a_changed_file_with_an_old_time_stamp_is_named(preprocessed: Path, name: str) -> None:
     preprocess(preprocessed)
     recorded = json.loads(record_path(preprocessed / "P_2d").read_text())
     assert sorted(recorded["files"]) == ["imagesTr/a_0000.mha", "labelsTr/a.mha"]
@@ -47,14 +47,14 @@ def test_a_file_that_was_changed_is_named_though_it_is_old(preprocessed: Path, n
         preprocess(preprocessed)
 
 
-def test_a_file_that_was_only_touched_is_not(preprocessed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_touched_but_unchanged_file_is_not_named(preprocessed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     preprocess(preprocessed)
     (Path(os.environ["nnUNet_raw"]) / preprocessed.name / "labelsTr" / "a.mha").touch()
     preprocess(preprocessed)
     assert capsys.readouterr().out == ""
 
 
-def test_data_that_nnunet_preprocessed_anew_are_not_refused(preprocessed: Path) -> None:
+def test_data_that_nnunet_preprocessed_again_are_accepted(preprocessed: Path) -> None:
     preprocess(preprocessed)
     label = Path(os.environ["nnUNet_raw"]) / preprocessed.name / "labelsTr" / "a.mha"
     label.write_text("corrected")
@@ -64,27 +64,27 @@ def test_data_that_nnunet_preprocessed_anew_are_not_refused(preprocessed: Path) 
     preprocess(preprocessed)
 
 
-def test_newer_files_without_a_record_are_doubted(preprocessed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_newer_files_without_a_record_give_a_warning(preprocessed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.utime(preprocessed / "P_2d" / "a.pkl", (0, 0))
     preprocess(preprocessed)
     assert "2 files of the dataset" in capsys.readouterr().out and not record_path(preprocessed / "P_2d").exists()
 
 
-def test_an_image_s_digest_sees_size_beginning_middle_and_end(tmp_path: Path) -> None:
+def test_an_image_digest_depends_on_size_beginning_middle_and_end(tmp_path: Path) -> None:
     path = tmp_path / "a"
     content = bytearray(10 * PIECE)
     path.write_bytes(content)
-    found = {digest_of_pieces(path)}
+    digests = {digest_of_pieces(path)}
     for position in (0, 5 * PIECE, 10 * PIECE - 1):
         content[position] = 1
         path.write_bytes(content)
-        found.add(digest_of_pieces(path))
+        digests.add(digest_of_pieces(path))
         content[position] = 0
     path.write_bytes(content + b"\0")
-    assert len(found | {digest_of_pieces(path)}) == 5
+    assert len(digests | {digest_of_pieces(path)}) == 5
 
 
-def test_copies_of_changed_labels_are_made_anew(tmp_path: Path) -> None:
+def test_preprocessing_removes_copies_of_changed_labels(tmp_path: Path) -> None:
     for folder in ("labelsTr", "kept"):
         (tmp_path / folder).mkdir()
         for case in "ab":
@@ -94,7 +94,7 @@ def test_copies_of_changed_labels_are_made_anew(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["a"]
 
 
-def test_without_the_raw_data_s_variable_it_is_named(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unset_raw_data_variable_is_named(preprocessed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (preprocessed / "P_2d" / "a.pkl").unlink()
     monkeypatch.delenv("nnUNet_raw")
     with pytest.raises(InputError, match="nnUNet_raw is not set"):

@@ -1,4 +1,4 @@
-"""`-pretrained_weights` as nnU-Net loads them: between all trainers, to other labels; and what does not fit."""
+"""`-pretrained_weights` loads weights between all trainers and to other labels, and refuses unsuitable files."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ OURS = (AdversarialTrainer, SoftmaxTrainer, SeparateTrainer)
 
 
 class Beside(CriticBesideTrainer):
-    enable_deep_supervision = False  # which Figure 1's segmentor has not
+    enable_deep_supervision = False  # the segmentor of Figure 1 lacks it
 
 
 class Stock(nnUNetTrainerNoDeepSupervision):
@@ -33,21 +33,21 @@ class Stock(nnUNetTrainerNoDeepSupervision):
 
 
 def trained(kind: type[Any], folders: Path, labels: dict[str, Any] = LABELS) -> Path:
-    """A checkpoint of a trainer."""
+    """Return the checkpoint of a trainer."""
     trainer = build(kind, folders, labels)
     path = folders / f"{kind.__name__}.pth"
     trainer.save_checkpoint(str(path))
     return path
 
 
-def start_from(path: Path, trainer: Any) -> Any:
-    """Do what `nnUNetv2_train -pretrained_weights` does."""
+def load_pretrained(path: Path, trainer: Any) -> Any:
+    """Load weights as `nnUNetv2_train -pretrained_weights` does."""
     maybe_load_checkpoint(trainer, False, False, str(path))
     return trainer
 
 
 def planned(trainer: Any) -> list[dict[str, Tensor]]:
-    """The weights of the networks that nnU-Net planned, without the output layers."""
+    """Return the weights of the networks that nnU-Net planned, without the output layers."""
     network = trainer.network
     networks = network.planned_networks() if hasattr(network, "planned_networks") else [network]
     return [{k: v.clone() for k, v in one.state_dict().items() if ".seg_layers." not in k} for one in networks]
@@ -62,7 +62,9 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("source", [*OURS, Beside, Stock])
-def test_all_but_the_output_layers_go_from_any_trainer_to_any_of_ours(nnunet_folders: Path, source: Any) -> None:
+def test_all_layers_except_the_output_transfer_from_any_trainer_to_any_of_ours(
+    nnunet_folders: Path, source: Any
+) -> None:
     teacher = build(source, nnunet_folders)
     path = nnunet_folders / "teacher.pth"
     teacher.save_checkpoint(str(path))
@@ -72,21 +74,21 @@ def test_all_but_the_output_layers_go_from_any_trainer_to_any_of_ours(nnunet_fol
         for labels in (ONE_LABEL, TWO_REGIONS if regions_nest else FOUR_REGIONS):
             student = build(target, nnunet_folders, labels, seed=1)
             before = output_layers(student)
-            start_from(path, student)
+            load_pretrained(path, student)
             for number, weights in enumerate(planned(student)):
                 assert same(weights, taught[number if number < len(taught) else 0]), (target, labels, number)
-            assert same(output_layers(student), before), "the output layers begin anew"
+            assert same(output_layers(student), before), "the output layers are initialised anew"
 
 
-def test_the_softmax_baseline_keeps_its_own_labels_nesting(nnunet_folders: Path) -> None:
+def test_the_softmax_baseline_keeps_the_nesting_of_its_own_labels(nnunet_folders: Path) -> None:
     path = trained(SoftmaxTrainer, nnunet_folders, TWO_REGIONS)
     inside_out = {"background": 0, "enhancing tumor": 4, "whole tumor": [1, 2, 3, 4], "tumor core": [1, 3, 4]}
-    student = start_from(path, build(SoftmaxTrainer, nnunet_folders, inside_out))
+    student = load_pretrained(path, build(SoftmaxTrainer, nnunet_folders, inside_out))
     student.network.set_order(student.region_order())
     assert student.network.nesting_rank.tolist() == [2, 0, 1]
 
 
-def test_nnunet_s_own_trainer_starts_from_the_softmax_baseline(nnunet_folders: Path) -> None:
+def test_the_nnunet_trainer_starts_from_the_softmax_baseline(nnunet_folders: Path) -> None:
     teacher = build(SoftmaxTrainer, nnunet_folders)
     path = nnunet_folders / "teacher.pth"
     teacher.save_checkpoint(str(path))
@@ -95,7 +97,7 @@ def test_nnunet_s_own_trainer_starts_from_the_softmax_baseline(nnunet_folders: P
     assert same(planned(student)[0], planned(teacher)[0])
 
 
-def test_checkpoints_of_earlier_versions_have_the_wrapper_s_keys(nnunet_folders: Path) -> None:
+def test_weights_load_from_checkpoints_of_earlier_versions_with_wrapper_keys(nnunet_folders: Path) -> None:
     teacher = build(SoftmaxTrainer, nnunet_folders)
     now = teacher.network.state_dict()
     earlier = {key if key == "nesting_rank" else f"network.{key}": value for key, value in now.items()}
@@ -105,10 +107,12 @@ def test_checkpoints_of_earlier_versions_have_the_wrapper_s_keys(nnunet_folders:
     assert same(student.network.state_dict(), now)
     path = nnunet_folders / "earlier.pth"
     torch.save({"network_weights": earlier}, path)
-    assert same(planned(start_from(path, build(AdversarialTrainer, nnunet_folders, seed=2)))[0], planned(teacher)[0])
+    assert same(
+        planned(load_pretrained(path, build(AdversarialTrainer, nnunet_folders, seed=2)))[0], planned(teacher)[0]
+    )
 
 
-def test_other_channels_and_other_networks_are_named_before_the_training(nnunet_folders: Path) -> None:
+def test_pretrained_weights_of_other_channels_or_networks_are_refused_before_the_training(nnunet_folders: Path) -> None:
     path = trained(SoftmaxTrainer, nnunet_folders)
     for kind in OURS:
         one_channel = build(
@@ -116,8 +120,8 @@ def test_other_channels_and_other_networks_are_named_before_the_training(nnunet_
         )
         before = planned(one_channel)
         with pytest.raises(InputError, match="SoftmaxTrainer.pth was trained on images of 2 channels.* has 1"):
-            start_from(path, one_channel)
-        assert all(map(same, planned(one_channel), before)), "nothing was loaded"
+            load_pretrained(path, one_channel)
+        assert all(map(same, planned(one_channel), before)), "no weights were loaded"
     wide = {
         "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
         "arch_kwargs": {"conv_op": "torch.nn.modules.conv.Conv2d", "features_per_stage": [4, 8, 16, 48]},
@@ -126,17 +130,17 @@ def test_other_channels_and_other_networks_are_named_before_the_training(nnunet_
     with pytest.raises(
         InputError, match=r"is of another network: its encoder\S+ has the shape \(32, 16, 4, 4\), not .*48, 16"
     ):
-        start_from(path, build(AdversarialTrainer, nnunet_folders, architecture=wide))
+        load_pretrained(path, build(AdversarialTrainer, nnunet_folders, architecture=wide))
 
 
-def test_a_file_without_weights_is_named(nnunet_folders: Path) -> None:
+def test_pretrained_weights_without_network_weights_are_refused(nnunet_folders: Path) -> None:
     path = nnunet_folders / "other.pth"
     torch.save({"state_dict": {}}, path)
     with pytest.raises(InputError, match=r"other.pth is no checkpoint of nnU-Net: it has no 'network_weights'"):
-        start_from(path, build(AdversarialTrainer, nnunet_folders))
+        load_pretrained(path, build(AdversarialTrainer, nnunet_folders))
 
 
-def test_a_refusal_is_one_message_and_every_other_error_keeps_its_traceback(
+def test_an_input_error_prints_one_message_and_other_errors_keep_their_traceback(
     nnunet_folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)

@@ -1,4 +1,4 @@
-"""Protocols: which definitions each has, which one a release takes, and what stands below the tables."""
+"""Protocols: their definitions, the protocol of each release, and the notes below the tables."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def of_release(release: str) -> Definitions:
     return resolve(AUTO, release, EmptyPolicy.AUTO, MEASURES)
 
 
-def test_a_release_takes_its_own_protocol() -> None:
+def test_a_release_selects_its_own_protocol() -> None:
     releases = available_releases()
     own = {release for release in releases if of_release(release).protocol == release}
     newer = {release for release in releases if "2023" in release or "2024" in release}
@@ -36,7 +36,7 @@ def test_a_release_takes_its_own_protocol() -> None:
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_a_protocol_has_one_definition_of_each_score(name: str) -> None:
+def test_a_protocol_has_one_definition_per_score(name: str) -> None:
     chosen = resolve(name, "brats2023-gli", EmptyPolicy.AUTO, MEASURES)
     rule = chosen.measures.lesion_rule
     assert (rule is None) == (name in ("segan", "nnunet"))
@@ -50,15 +50,15 @@ def test_a_protocol_has_one_definition_of_each_score(name: str) -> None:
     assert resolve(name, "", chosen.policy, chosen.measures) == chosen, "resolved once, resolved for good"
 
 
-def test_every_lesion_rule_is_in_a_protocol() -> None:
+def test_every_lesion_rule_belongs_to_a_protocol() -> None:
     assert {protocol.lesions for protocol in PROTOCOLS.values()} == set(LESION_RULES) | {Lesions.NONE}
 
 
-def test_single_definitions_can_be_asked_for() -> None:
-    asked = resolve("brats2023-met", "", EmptyPolicy.BRATS, Measures(Hd95.POOLED, (2,), Lesions.AUTO))
-    assert asked.policy is EmptyPolicy.BRATS
-    assert asked.measures == Measures(Hd95.POOLED, (2,), Lesions.BRATS_2023_MET)
-    assert asked.describe() == "Protocol brats2023-met (BraTS 2023 MET), but for empty brats, hd95 pooled."
+def test_an_option_overrides_a_single_definition_of_a_protocol() -> None:
+    resolved = resolve("brats2023-met", "", EmptyPolicy.BRATS, Measures(Hd95.POOLED, (2,), Lesions.AUTO))
+    assert resolved.policy is EmptyPolicy.BRATS
+    assert resolved.measures == Measures(Hd95.POOLED, (2,), Lesions.BRATS_2023_MET)
+    assert resolved.describe() == "Protocol brats2023-met (BraTS 2023 MET), but for empty brats, hd95 pooled."
     of_2026 = resolve(AUTO, "brats2023-gli", EmptyPolicy.AUTO, Measures(Hd95.AUTO, lesions=Lesions.BRATS_2026))
     assert (of_2026.measures.hd95, of_2026.measures.nsd_by_mask) == (Hd95.POOLED, True)
     assert of_2026.describe().endswith("but for lesions 2026, hd95 pooled.")
@@ -66,7 +66,7 @@ def test_single_definitions_can_be_asked_for() -> None:
     assert without.measures.lesion_rule is None and without.measures.hd95 is Hd95.SURFACE
 
 
-def test_an_unknown_protocol_is_refused_with_near_names() -> None:
+def test_an_unknown_protocol_error_suggests_similar_names() -> None:
     with pytest.raises(InputError, match="there is no protocol 'BraTS2024GLI'; --protocol takes auto, brats2024-gli, "):
         resolve("BraTS2024GLI", "", EmptyPolicy.AUTO, MEASURES)
 
@@ -78,7 +78,7 @@ def test_a_protocol_that_needs_unpublished_cohorts_is_refused(name: str) -> None
         resolve(name, "", EmptyPolicy.AUTO, MEASURES)
 
 
-def test_the_protocol_stands_below_the_tables_and_rules_the_empty_masks(tmp_path: Path) -> None:
+def test_the_protocol_sets_the_empty_policy_and_is_named_below_the_tables(tmp_path: Path) -> None:
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2), "b": np.zeros((10, 10, 10), np.uint8)})
     other = write_folder(tmp_path / "other", {"a": cubes(4, 2), "b": cubes(5, 3)})
     described = json.loads((other / "dataset.json").read_text())
@@ -93,7 +93,7 @@ def test_the_protocol_stands_below_the_tables_and_rules_the_empty_masks(tmp_path
         assert f"{mean:.2f}" in (folder / "further_scores.md").read_text(), "HD95 of the false find is the penalty"
 
 
-def test_a_protocol_that_does_not_fit_the_regions_writes_nothing(tmp_path: Path) -> None:
+def test_a_protocol_that_does_not_match_the_regions_writes_nothing(tmp_path: Path) -> None:
     truth = write_folder(tmp_path / "truth", {"a": cubes(4, 2)})
     labels = {"background": 0, "whole tumor": [1, 2], "lesion": 2}
     described = json.loads((truth / "dataset.json").read_text())
@@ -104,7 +104,7 @@ def test_a_protocol_that_does_not_fit_the_regions_writes_nothing(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_takes_a_protocol_and_older_options_without_showing_them(
+def test_the_command_accepts_a_protocol_and_hidden_older_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[Settings] = []

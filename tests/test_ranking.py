@@ -1,4 +1,4 @@
-"""The ranking of many methods, on ranks that are known by hand, and regions that were missed or invented."""
+"""The ranking of many methods with ranks known by hand, and counts of missed and false regions."""
 
 from pathlib import Path
 
@@ -23,8 +23,8 @@ NAN = np.nan
 REPETITIONS = 60
 
 
-def test_ranks_by_hand() -> None:
-    """Dice is good high, HD95 low; equal ones share a rank; undefined is last, and where all are, all are equal."""
+def test_ranks_equal_values_computed_by_hand() -> None:
+    """High Dice and low HD95 are good. Equal values share a rank. Undefined values are last, and equal each other."""
     rows = [  # Dice and HD95 of A, B, C in three cases
         ("c0", (0.9, 0.8, 0.7), (3.0, 2.0, 1.0)),  # 1 2 3 and 3 2 1
         ("c1", (0.5, 0.5, 0.4), (NAN, 5.0, NAN)),  # 1.5 1.5 3 and 2.5 1 2.5
@@ -39,16 +39,16 @@ def test_ranks_by_hand() -> None:
     np.testing.assert_allclose(ranks.loc["c0"], [2, 2, 2])
     np.testing.assert_allclose(ranks.loc["c1"], [2, 1.25, 2.75])
     np.testing.assert_allclose(ranks.loc["c2"], [2, 2, 2])
-    found = rank(scores)
-    assert list(found.methods) == ["B", "A", "C"]
-    np.testing.assert_allclose(found.mean_ranks, [1.75, 2, 2.25])
+    result = rank(scores)
+    assert list(result.methods) == ["B", "A", "C"]
+    np.testing.assert_allclose(result.mean_ranks, [1.75, 2, 2.25])
     # scans of one patient count once: c0 and c1 together, c2 alone
     patients = unit_ranks(scores.assign(patient=scores["case"].map({"c0": "p", "c1": "p", "c2": "q"})), (DICE, HD95))
     np.testing.assert_allclose(patients.loc["p"], [2, 1.625, 2.375])
 
 
 def of_dice(values: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Scores in one region that are all the same, distances the other way round."""
+    """Return scores of one region. All scores of a case are equal, and distances are reversed."""
     return pd.DataFrame(
         {"method": method, "case": f"c{index:03d}", "region": "whole", "Dice": value, "HD95_mm": 1 - value}
         for method, of_method in values.items()
@@ -56,31 +56,31 @@ def of_dice(values: dict[str, np.ndarray]) -> pd.DataFrame:
     )
 
 
-def test_a_clear_winner_takes_the_first_place_and_equals_take_both_others() -> None:
+def test_a_clear_winner_has_rank_1_and_equal_methods_share_both_other_ranks() -> None:
     random = np.random.default_rng(0)
     base = random.normal(0.7, 0.1, 60)
     gains = {"A": 0.0, "B": 0.05, "C": 0.0}
-    found = rank(of_dice({name: base + random.normal(gain, 0.02, 60) for name, gain in gains.items()}))
-    assert found.methods[0] == "B"
-    np.testing.assert_allclose(found.places.sum(axis=1), 1)
-    assert found.places[0, 0] == 1
-    assert 0.02 < found.places[1, 2] < 0.98 and found.places[1, 0] == 0
-    assert (found.p_holm[0, 1:] < 0.001).all() and found.p_holm[1, 2] > 0.05
-    np.testing.assert_array_equal(found.p_holm, found.p_holm.T)
-    assert (found.intervals[:, 0] <= found.mean_ranks).all() and (found.mean_ranks <= found.intervals[:, 1]).all()
+    result = rank(of_dice({name: base + random.normal(gain, 0.02, 60) for name, gain in gains.items()}))
+    assert result.methods[0] == "B"
+    np.testing.assert_allclose(result.places.sum(axis=1), 1)
+    assert result.places[0, 0] == 1
+    assert 0.02 < result.places[1, 2] < 0.98 and result.places[1, 0] == 0
+    assert (result.p_holm[0, 1:] < 0.001).all() and result.p_holm[1, 2] > 0.05
+    np.testing.assert_array_equal(result.p_holm, result.p_holm.T)
+    assert (result.intervals[:, 0] <= result.mean_ranks).all() and (result.mean_ranks <= result.intervals[:, 1]).all()
 
 
-def test_a_place_of_equals_is_shared() -> None:
+def test_equal_methods_share_a_rank() -> None:
     same = np.linspace(0.2, 0.9, 12)
-    found = rank(of_dice({"A": same, "B": same, "C": same - 0.1}))
-    np.testing.assert_allclose(found.places, [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
-    assert found.p_holm[0, 1] == 1
+    result = rank(of_dice({"A": same, "B": same, "C": same - 0.1}))
+    np.testing.assert_allclose(result.places, [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
+    assert result.p_holm[0, 1] == 1
 
 
-def test_a_rank_that_one_seed_won_is_not_significant() -> None:
+def test_a_rank_due_to_one_seed_is_not_significant() -> None:
     random = np.random.default_rng(1)
     base = random.normal(0.7, 0.1, 60)
-    for gains, found in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
+    for gains, is_significant in (([0.2, 0, 0, 0], False), ([0.05, 0.05, 0.05, 0.05], True)):
         seeds = {seed: base + gain + random.normal(0, 0.01, 60) for seed, gain in enumerate(gains)}
         of_seeds = [of_dice({"A": values}).assign(seed=seed) for seed, values in seeds.items()]
         others = {name: base + random.normal(0, 0.01, 60) for name in "BC"}
@@ -88,12 +88,12 @@ def test_a_rank_that_one_seed_won_is_not_significant() -> None:
         alone, with_seeds = rank(seed_means(scores)), rank(scores)
         assert alone.methods[0] == with_seeds.methods[0] == "A"
         assert (alone.p_holm[0, 1:] < 0.05).all()
-        assert (with_seeds.p_holm[0, 1:] < 0.05).all() == found
+        assert (with_seeds.p_holm[0, 1:] < 0.05).all() == is_significant
 
 
 @pytest.mark.parametrize("seeds", [(3, 1), (3, 3)])
-def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> None:
-    """Seeds scatter more than the noise of cases: by their ranks alone, three tenths of these pairs differ."""
+def test_ranks_of_equal_trainers_with_seeds_do_not_differ_significantly(seeds: tuple[int, int]) -> None:
+    """Seeds vary more than the noise of cases. By their ranks alone, three tenths of these pairs would differ."""
     random = np.random.default_rng(0)
     wrong = by_ranks = 0
     for _ in range(REPETITIONS):
@@ -110,8 +110,8 @@ def test_equal_trainers_with_seeds_do_not_rank_apart(seeds: tuple[int, int]) -> 
     assert by_ranks / REPETITIONS > 0.15, "the ranks alone do not suffice"
 
 
-def test_seeds_of_one_rank_whose_scores_scatter_are_not_significant() -> None:
-    """All seeds of A rank before B in every case, by .01 to .09: p of the scores, with 2 degrees, is above .05."""
+def test_equal_ranks_of_all_seeds_are_not_significant_if_the_scores_scatter() -> None:
+    """All seeds of A rank before B in every case, by .01 to .09. With 2 degrees, p of the scores is above .05."""
     base = np.linspace(0.5, 0.8, 20)
     scattered, alike = (
         with_seeds({"A": [base + gain for gain in gains], "B": [base]})
@@ -131,7 +131,7 @@ def with_seeds(trainings: dict[str, list[np.ndarray]]) -> pd.DataFrame:
     )
 
 
-def test_the_ranking_as_text_and_as_a_picture() -> None:
+def test_the_ranking_is_written_as_text_and_as_a_picture() -> None:
     same = np.linspace(0.2, 0.9, 12)
     ranking = rank(of_dice({"A|1": same, "B": same - 0.05, "C": same - 0.1}))
     lines = ranking_markdown(ranking).splitlines()
@@ -152,14 +152,14 @@ def counted(method: str, tp: int, fp: int, fn: int, **more: object) -> dict[str,
     return {"method": method, "region": "core", "TP": tp, "FP": fp, "FN": fn, **more}
 
 
-def test_missed_and_false_regions_are_counted() -> None:
+def test_the_ranking_counts_missed_and_false_regions() -> None:
     scores = pd.DataFrame([
         counted("A", 5, 0, 0, case="a"), counted("A", 0, 0, 3, case="b"), counted("A", 0, 2, 3, case="c"),
         counted("A", 0, 1, 0, case="d"), counted("A", 0, 0, 0, case="e"),
         *(counted("B", 0, 0, 0, case=case) for case in "abcde"),
     ])  # fmt: skip
-    found = missed_and_false(scores).set_index("method")
-    assert found.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
+    counts = missed_and_false(scores).set_index("method")
+    assert counts.loc["A", ["present", "missed", "absent", "false"]].tolist() == [3, 1, 2, 1]
     assert missed_note(missed_and_false(scores)).endswith("in cases: A: core 1 of 3 missed, 1 of 2 false.")
     assert missed_note(missed_and_false(scores[scores["method"] == "B"])).startswith("No method missed a region")
     seeds = pd.DataFrame([counted("A", 1, 0, 1, case="a", seed=0), counted("A", 0, 0, 2, case="a", seed=1)])
@@ -167,7 +167,7 @@ def test_missed_and_false_regions_are_counted() -> None:
 
 
 @pytest.mark.parametrize("spread", [False, True])
-def test_the_spread_is_shown_where_it_is_asked_for(spread: bool, tmp_path: Path) -> None:
+def test_the_table_shows_the_spread_only_on_request(spread: bool, tmp_path: Path) -> None:
     scores = scores_of({"A": [0.1, 0.2, 0.3, 0.4, 0.5], "B": [0.5]})
     table = build_table("T", summarise(scores), paired_tests(scores, "A"), TABLE_1, REGIONS, spread=spread)
     text = markdown(table)

@@ -1,4 +1,4 @@
-"""Pictures, and what the report's viewer and list are given: what is drawn where."""
+"""The content of the pictures and of the data for the report's viewer and case list."""
 
 import base64
 import io
@@ -51,26 +51,26 @@ def test_best_median_and_worst_case_are_shown() -> None:
     assert chosen_cases(scores[2:3]) == {}
 
 
-def test_t2_is_shown_or_else_the_last_channel() -> None:
+def test_the_figure_shows_t2_or_else_the_last_channel() -> None:
     assert shown_modality({"T1c": 0, "T2": 0, "FLAIR": 0}) == "T2"
     assert shown_modality({"T1c": 0, "FLAIR": 0}) == "FLAIR"
 
 
-def test_t1c_stands_beside_it() -> None:
+def test_the_figure_also_shows_t1c() -> None:
     assert shown_modalities({"FLAIR": 0, "T2": 0, "T1c": 0}) == ["T1c", "T2"]
     assert shown_modalities({"T1ce": 0, "FLAIR": 0}) == ["T1ce", "FLAIR"]
     assert shown_modalities({"FLAIR": 0}) == ["FLAIR"]
     assert shown_modalities({"T1c": 0}) == ["T1c"]
 
 
-def test_the_slice_with_the_largest_reference() -> None:
+def test_the_figure_shows_the_slice_with_the_largest_reference() -> None:
     mask = np.zeros((5, 4, 4), bool)
     mask[1, 0, 0] = mask[3, :2, 0] = True
     assert largest_slice(mask) == 3
     assert largest_slice(np.zeros((5, 4, 4), bool)) == 2
 
 
-def test_outlines_are_drawn_in_the_paper_s_colours() -> None:
+def test_outlines_have_the_colours_of_the_paper() -> None:
     axes = figure3([shown_case()], REGIONS).axes
     assert [len(a.collections) for a in axes] == [0, 0, 2, 2]  # T1c, T2, reference, method
     assert [a.get_title() for a in axes[:2]] == ["best: a\nT1c, slice 2", "T2, slice 2"]
@@ -84,7 +84,7 @@ def test_outlines_are_drawn_in_the_paper_s_colours() -> None:
     assert axes[3].get_title() == "M\nDice 1.00 –"
 
 
-def test_a_case_without_images_has_no_panels_of_them() -> None:
+def test_a_case_without_images_has_no_image_panels() -> None:
     alone = replace(shown_case(), images={NO_IMAGE: np.zeros((10, 10, 10))})
     axes = figure3([alone], REGIONS).axes
     assert [a.get_title() for a in axes] == ["best: a\nreference, slice 2", "M\nDice 1.00 –"]
@@ -92,7 +92,7 @@ def test_a_case_without_images_has_no_panels_of_them() -> None:
     assert [len(a.images) for a in drawn] == [1] * 6, "two modalities of one case, reference and method of both"
 
 
-def test_the_border_of_a_voxel_is_its_four_edges() -> None:
+def test_the_border_of_a_voxel_has_four_edges() -> None:
     mask = np.zeros((3, 4), bool)
     mask[0, 2] = True  # at y = 0, x = 2, on the volume's border
     edges = {tuple(map(tuple, np.sort(edge, axis=0))) for edge in borders(mask)}
@@ -103,7 +103,7 @@ def test_the_border_of_a_voxel_is_its_four_edges() -> None:
     assert len(borders(np.zeros((3, 3), bool))) == 0
 
 
-def test_bars_have_the_height_of_the_means() -> None:
+def test_the_height_of_a_bar_equals_the_mean() -> None:
     scores = scores_of({"A": [0.2, 0.4], "B": [0.6, 0.8]})
     patches = figure2(summarise(scores), ["whole tumor", "tumor core"]).axes[0].patches
     bars = [patch for patch in patches if isinstance(patch, Rectangle)]
@@ -126,7 +126,7 @@ def test_every_case_is_a_point_at_its_value() -> None:
     np.testing.assert_allclose(sideways(np.array([1.0, 1.0, 1.0])).sum(), 0, atol=1e-12)
 
 
-def test_limits_of_agreement_by_hand() -> None:
+def test_limits_of_agreement_equal_values_computed_by_hand() -> None:
     low, bias, high = limits_of_agreement(np.array([-1.0, 0.0, 4.0]))
     assert bias == 1
     assert (low, high) == pytest.approx((1 - 1.96 * np.sqrt(7), 1 + 1.96 * np.sqrt(7)))  # (4 + 1 + 9) / 2 = 7
@@ -143,12 +143,12 @@ def test_training_curves_show_every_fold_and_region() -> None:
     np.testing.assert_allclose(np.asarray(above_a.lines[1].get_xydata()), np.array([[1, 0.2], [2, 0.4], [3, 0.6]]))
 
 
-def test_eight_methods_look_different() -> None:
+def test_eight_methods_have_different_looks() -> None:
     different = looks([f"M{index}" for index in range(8)]).values()
     assert all(len(set(kind)) == 8 for kind in zip(*different, strict=True))
 
 
-def test_a_sheet_of_slices_is_cut_up_again() -> None:
+def test_a_sheet_has_every_slice_in_order() -> None:
     volume = np.random.default_rng(0).integers(0, 255, (7, 4, 5), dtype=np.uint8)
     pixels = sheet(volume, columns=3)
     assert pixels.shape == (3 * 4, 3 * 5)
@@ -169,7 +169,7 @@ def test_the_viewer_gets_every_modality_segmentation_and_region() -> None:
     assert [region["values"] for region in data["regions"]] == [[1, 2], [2]]
 
 
-def test_the_list_of_cases_holds_every_score() -> None:
+def test_the_list_of_cases_has_every_score() -> None:
     scores = scores_of({"A": [0.12345, np.nan], "B": [0.5, 0.25]}).assign(fold=pd.array([3] * 12, "Int64"), grade="")
     data = json.loads(json.dumps(case_list_data(scores)))
     assert (data["methods"], data["about"], data["cases"]) == (["A", "B"], ["fold"], [["c0", "3"], ["c1", "3"]])

@@ -1,4 +1,4 @@
-"""The report in a real browser: one file that loads nothing but what one opens, slices, list and keyboard."""
+"""The report in a real browser: it loads only the cases that the user opens, and slices, list and keyboard work."""
 
 import html
 import json
@@ -143,7 +143,7 @@ addEventListener("message", (event) => {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on four cases and two methods; one of them misses a core. Three of the cases are in the page."""
+    """Write a report on four cases and two methods. One method misses a core. The page contains three of the cases."""
     folders = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         for part in ("raw", "preprocessed", "results"):
@@ -159,7 +159,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return folders / "nnUNet_results" / NAME / "comparison__2d" / "report.html"
 
 
-def test_the_page_is_one_file_that_loads_nothing(page: Path) -> None:
+def test_the_page_is_one_file_that_loads_no_other_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", text)
     assert addresses and all(address.startswith("data:") for address in addresses)
@@ -179,7 +179,7 @@ def test_the_page_is_one_file_that_loads_nothing(page: Path) -> None:
 
 
 def open_in_browser(page: Path, tmp_path: Path) -> dict[str, Any]:
-    """Open a page in Chromium, and return the JSON that a script wrote into its element `result`."""
+    """Open a page in Chromium; return the JSON that a script wrote into its element `result`."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not browser:
         pytest.skip("no chromium to open the report in: apt-get install chromium")
@@ -188,9 +188,9 @@ def open_in_browser(page: Path, tmp_path: Path) -> dict[str, Any]:
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     dom = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
-    found = re.search(r'<pre id="result">(.*?)</pre>', dom, re.DOTALL)
-    assert found, "the page did not become ready"
-    return json.loads(html.unescape(found.group(1)))
+    match = re.search(r'<pre id="result">(.*?)</pre>', dom, re.DOTALL)
+    assert match, "the page did not become ready"
+    return json.loads(html.unescape(match.group(1)))
 
 
 def with_script(page: Path, script: str, copy: Path) -> Path:
@@ -199,7 +199,7 @@ def with_script(page: Path, script: str, copy: Path) -> Path:
     return copy
 
 
-def test_a_real_browser_shows_the_slices_and_obeys(page: Path, tmp_path: Path) -> None:
+def test_a_real_browser_shows_the_slices_and_handles_input(page: Path, tmp_path: Path) -> None:
     shutil.copytree(page.parent / "report_cases", tmp_path / "report_cases")
     result = open_in_browser(with_script(page, PROBE, tmp_path / "probed.html"), tmp_path)
     assert result["said"] == [], "no script failed"
@@ -236,7 +236,7 @@ METHODS = ["SegANTrainer (SegANPlans)", "UNetSoftmaxTrainer (SegANPlans)", "nnUN
 
 @pytest.fixture(scope="module")
 def folders_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on twelve cases without images: three methods, lesions, spread. The second method misses a case."""
+    """Write a report on twelve cases without images: three methods, lesions, spread. One method misses a case."""
     folder = tmp_path_factory.mktemp("folders")
     cases = [f"BraTS-GLI-{number:05d}-000" for number in range(12)]
     sides = {case: 3 + number % 3 for number, case in enumerate(cases)}
@@ -253,8 +253,8 @@ def folders_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_report_fits_a_phone_and_a_screen(folders_page: Path, width: int, tmp_path: Path) -> None:
-    """The page itself never moves sideways; its conclusion comes first, and no number is broken across lines."""
+def test_the_report_fits_phone_and_desktop_screens(folders_page: Path, width: int, tmp_path: Path) -> None:
+    """The page never scrolls sideways, its conclusion comes first, and no number is broken across lines."""
     probed = with_script(folders_page, LAYOUT, tmp_path / "probed.html")
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME.replace("PAGE", probed.as_uri()).replace("WIDTH", str(width)), encoding="utf-8")

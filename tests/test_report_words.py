@@ -1,4 +1,4 @@
-"""The report in words: its conclusion, what each pair of methods differs in, the ranking; on cubes, by hand."""
+"""The report's sentences: its conclusion, the differences of each pair of methods, and the ranking. Values by hand."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ WHOLE, CORE = 54 / 91, 16 / 35
 
 
 def conclude(folder: Path, predictions: Mapping[str, np.ndarray], cases: int = 12) -> Conclusions:
-    """Compare methods that predict one volume for all cases, whose reference is one volume too."""
+    """Compare methods that each predict one volume for all cases. The references are one volume too."""
     names = [f"c{number}" for number in range(cases)]
     truth = write_folder(folder / "truth", dict.fromkeys(names, TRUTH))
     folders = {name: write_folder(folder / name, dict.fromkeys(names, mask)) for name, mask in predictions.items()}
@@ -39,7 +39,7 @@ def conclude(folder: Path, predictions: Mapping[str, np.ndarray], cases: int = 1
     return Conclusions(compared, compared.complete(scores), settings)
 
 
-def test_the_conclusion_of_two_methods_is_three_sentences(tmp_path: Path) -> None:
+def test_the_conclusion_of_two_methods_has_three_sentences(tmp_path: Path) -> None:
     conclusions = conclude(tmp_path, {"A": TRUTH, "B": LESS})
     first, second, third = conclusion(conclusions)
     assert first == (
@@ -51,13 +51,13 @@ def test_the_conclusion_of_two_methods_is_three_sentences(tmp_path: Path) -> Non
     assert third == "This rests on 12 cases, which are few, and on one training (or one set of predictions) of A and B."
 
 
-def test_the_conclusion_of_one_method_says_its_means(tmp_path: Path) -> None:
+def test_the_conclusion_of_one_method_states_its_means(tmp_path: Path) -> None:
     first, second, _ = conclusion(conclude(tmp_path, {"B": LESS}, 3))
     assert first == f"Means of B: Dice of whole tumor {WHOLE:.3f}, Dice of tumor core {CORE:.3f}."
     assert second == "There is only one method, so nothing is compared."
 
 
-def test_of_many_methods_comparisons_are_counted(tmp_path: Path) -> None:
+def test_the_conclusion_of_many_methods_counts_comparisons(tmp_path: Path) -> None:
     conclusions = conclude(tmp_path, {"A": TRUTH, "B": LESS, "C": LESS, "D": EMPTY, "E": cubes(2, 1)})
     first, second, _ = conclusion(conclusions)
     assert first.startswith("Primary endpoint: 8 of 8 comparisons are significant")
@@ -66,7 +66,7 @@ def test_of_many_methods_comparisons_are_counted(tmp_path: Path) -> None:
     assert name_methods(["A", "B", "C", "D", "E"]) == "A, B, C and 2 other methods"
 
 
-def test_words_name_every_score_once_per_pair(tmp_path: Path) -> None:
+def test_the_sentences_name_every_score_once_per_pair(tmp_path: Path) -> None:
     conclusions = conclude(tmp_path, {"A": TRUTH, "B": LESS})
     said = sentences(conclusions.tests, conclusions.regions, primary=False, scores=conclusions.shown_scores)
     assert len(said) == 1 and said[0].startswith("B is significantly worse than A in Sensitivity of all regions; ")
@@ -79,7 +79,7 @@ def test_words_name_every_score_once_per_pair(tmp_path: Path) -> None:
     )
 
 
-def test_the_ranking_in_words(tmp_path: Path) -> None:
+def test_the_ranking_sentence_lists_mean_ranks_and_neighbours(tmp_path: Path) -> None:
     ranking = conclude(tmp_path, {"A": TRUTH, "B": LESS, "E": TRUTH}).ranking
     assert ranking
     order, neighbours = ranking_sentence(ranking).split(". ")
@@ -87,7 +87,7 @@ def test_the_ranking_in_words(tmp_path: Path) -> None:
     assert neighbours == "Of neighbours, E and B differ significantly; A and E do not."
 
 
-def test_means_of_the_report_have_titles_and_decimals(tmp_path: Path) -> None:
+def test_means_in_the_report_have_titles_and_decimals(tmp_path: Path) -> None:
     conclusions = conclude(tmp_path, {"B": LESS})
     rows = {tuple(row[1:3]): row for row in summary_rows(conclusions.summary, conclusions.shown_scores)}
     assert rows["Dice", "whole tumor"][3:5] == ["12", f"{WHOLE:.3f} [{WHOLE:.3f}, {WHOLE:.3f}]"]
@@ -95,12 +95,12 @@ def test_means_of_the_report_have_titles_and_decimals(tmp_path: Path) -> None:
     assert not any("_" in title for title, _ in rows)
 
 
-def test_a_standard_deviation_never_reaches_below_zero() -> None:
+def test_distances_show_their_standard_deviation_in_brackets() -> None:
     row = pd.Series({"mean": 0.1, "sd": 0.3})
     assert mean_text(row, DICE, spread=True) == "0.100 ± 0.300"
     assert mean_text(row, HD95, spread=True) == "0.10 (SD 0.30)"
 
 
-def test_names_break_where_words_begin_and_whole_numbers_have_no_decimals() -> None:
+def test_names_break_between_words_and_whole_numbers_have_no_decimals() -> None:
     assert breakable("SegANTrainer_<b> (nnUNetPlans)") == "SegAN<wbr>Trainer_<wbr>&lt;b&gt; (nnUNet<wbr>Plans)"
     assert decimals(pd.Series([0.0, 3.0, np.nan]), HD95) == 0 and decimals(pd.Series([0.5, 3.0]), HD95) == 2

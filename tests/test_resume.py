@@ -1,4 +1,4 @@
-"""A checkpoint: written whole, and continued bit for bit, critic included."""
+"""Checkpoints are written completely or not at all, and resuming restores both players bit for bit."""
 
 import contextlib
 import errno
@@ -30,17 +30,19 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
     trainer.on_train_epoch_end([play(trainer, a_batch(seed)) for seed in range(2)])
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
-    drawn = torch.rand(3), np.random.rand(3).tolist(), random.random()
+    expected_values = torch.rand(3), np.random.rand(3).tolist(), random.random()
 
     other = build(GameTrainer, nnunet_folders)
     play(other, a_batch(7))
     other.load_checkpoint(str(path))
     for draw in (lambda: torch.rand(5), lambda: np.random.rand(5), random.random):
-        draw()  # as nnU-Net does when it starts its loaders, after it has read the checkpoint
+        draw()  # as nnU-Net does when it starts its loaders after reading the checkpoint
     other.on_epoch_start()
     again = torch.rand(3), np.random.rand(3).tolist(), random.random()
-    assert torch.equal(again[0], drawn[0]) and again[1:] == drawn[1:], "random numbers go on where they were"
-    for seed in (3, 4):  # and so do both players: equal now, and after further rounds
+    assert torch.equal(again[0], expected_values[0]) and again[1:] == expected_values[1:], (
+        "the random numbers continue where they stopped"
+    )
+    for seed in (3, 4):  # both players are equal now and after further rounds
         for ours, theirs in ((trainer.network, other.network), (trainer.critic, other.critic)):
             for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
                 assert torch.equal(a, b), name
@@ -49,7 +51,7 @@ def test_resume_restores_both_players_bit_for_bit(trainer: Any, nnunet_folders: 
     assert other.logger.get_checkpoint()["critic_losses"] == trainer.logger.get_checkpoint()["critic_losses"]
 
 
-def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnunet_folders: Path) -> None:
+def test_a_checkpoint_holds_one_network_and_the_critic_separately(trainer: Any, nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
     checkpoint = torch.load(path, weights_only=True)
@@ -57,14 +59,14 @@ def test_checkpoint_holds_one_network_and_the_critic_beside_it(trainer: Any, nnu
     network = GameTrainer.build_network_architecture(
         trainer.plans_manager, trainer.configuration_manager, 2, 3, enable_deep_supervision=False
     )
-    network.load_state_dict(checkpoint["network_weights"])  # as nnUNetv2_predict does, strictly
+    network.load_state_dict(checkpoint["network_weights"])  # strict loading, as in nnUNetv2_predict
     assert checkpoint["critic_weights"].keys() == trainer.critic.state_dict().keys()
     assert checkpoint["critic_optimizer_state"]["param_groups"]
 
 
 @contextlib.contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Let the system refuse to write further than this into any file, as it does on a full disk."""
+    """Let the system refuse to write files beyond this size, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -74,7 +76,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def refusing(error: int) -> Callable[..., Any]:
-    """A stand-in for a function of the system's."""
+    """Return a stand-in for a system function that raises this error."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError(error, os.strerror(error))
@@ -85,14 +87,18 @@ def refusing(error: int) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("function", "error", "remedy"),
     [
-        (None, errno.EFBIG, "raise the limit"),  # while torch writes: it says nothing but "unexpected pos 10048 vs ..."
-        ((os, "fsync"), errno.ENOSPC, "free some room"),  # file servers say it as late as this
+        (
+            None,
+            errno.EFBIG,
+            "raise the limit",
+        ),  # during torch's write, whose only message is "unexpected pos 10048 vs ..."
+        ((os, "fsync"), errno.ENOSPC, "free some room"),  # file servers may report it only here
         ((os, "fsync"), errno.EDQUOT, "ask for a larger quota"),
         ((tempfile, "NamedTemporaryFile"), errno.EROFS, "make that file system writable"),
         ((os, "replace"), errno.EIO, "correct that"),
     ],
 )
-def test_a_checkpoint_is_replaced_whole_or_not_at_all(
+def test_saving_replaces_a_checkpoint_completely_or_not_at_all(
     trainer: Any,
     nnunet_folders: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -108,31 +114,31 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(
     limit = contextlib.nullcontext() if function else files_of_at_most(10_000)
     with pytest.raises(InputError) as refused, limit:
         trainer.save_checkpoint(str(path))
-    said = f"{path} cannot be written: {os.strerror(error)}. The previous checkpoint is intact: "
-    assert str(refused.value).startswith(said) and remedy in str(refused.value)
+    message = f"{path} cannot be written: {os.strerror(error)}. The previous checkpoint is intact: "
+    assert str(refused.value).startswith(message) and remedy in str(refused.value)
     assert path.read_bytes() == whole
-    assert not list(nnunet_folders.glob(".*.pth.*")), "nothing half-written stays behind"
+    assert not list(nnunet_folders.glob(".*.pth.*")), "no partly written file remains"
 
 
-def test_a_full_disk_ends_nnunet_s_command_with_one_message(
+def test_a_full_disk_ends_the_nnunet_command_with_one_message(
     trainer: Any, nnunet_folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not with a traceback: what no one catches goes through the hook that our trainers set."""
+    """The command prints no traceback: uncaught errors go through the hook that our trainers set."""
     with files_of_at_most(10_000), pytest.raises(InputError) as refused:
         trainer.save_checkpoint(str(nnunet_folders / "checkpoint.pth"))
     sys.excepthook(refused.type, refused.value, refused.tb)
-    said = capsys.readouterr().err
-    assert said.startswith("segan_nnunet: ") and os.strerror(errno.EFBIG) in said and said.count("\n") == 1
-    full = OSError(errno.ENOSPC, "No space left on device")  # of dataset.json, for instance, which nnU-Net copies
+    output = capsys.readouterr().err
+    assert output.startswith("segan_nnunet: ") and os.strerror(errno.EFBIG) in output and output.count("\n") == 1
+    full = OSError(errno.ENOSPC, "No space left on device")  # for example when nnU-Net copies dataset.json
     sys.excepthook(OSError, full, None)
     assert capsys.readouterr().err == (
         "segan_nnunet: OSError: No space left on device; free some room and give the command again\n"
     )
     sys.excepthook(ValueError, ValueError("a mistake in the code"), refused.tb)
-    assert "Traceback" in capsys.readouterr().err, "what a user cannot put right is shown whole"
+    assert "Traceback" in capsys.readouterr().err, "an error that the user cannot fix keeps its traceback"
 
 
-def test_a_log_or_a_picture_that_cannot_be_written_ends_no_training(
+def test_an_unwritable_log_or_picture_does_not_end_the_training(
     trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = nnunet_folders / "progress.png"
@@ -144,13 +150,13 @@ def test_a_log_or_a_picture_that_cannot_be_written_ends_no_training(
     monkeypatch.setattr(LocalLogger, "plot_progress_png", half)
     with files_of_at_most(10_000):
         trainer.logger.plot_progress_png(str(nnunet_folders))
-    assert not picture.exists(), "no half picture"
+    assert not picture.exists(), "no partly written picture"
     assert f"{picture} cannot be written: {os.strerror(errno.EFBIG)}" in capsys.readouterr().out
     monkeypatch.setattr(nnUNetTrainer, "print_to_log_file", refusing(errno.ENOSPC))
     trainer.print_to_log_file("standard output is a file on the full disk")
 
 
-def test_resuming_without_a_critic_is_refused(trainer: Any, nnunet_folders: Path) -> None:
+def test_resuming_refuses_a_checkpoint_without_a_critic(trainer: Any, nnunet_folders: Path) -> None:
     path = nnunet_folders / "checkpoint.pth"
     trainer.save_checkpoint(str(path))
     checkpoint = torch.load(path, weights_only=True)

@@ -1,4 +1,4 @@
-"""Table 1 as text: what is bold, what is marked, what is said below, and that LaTeX can read it."""
+"""Table 1 as text: bold values, marks and notes, and valid LaTeX."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ def table_of(values: dict[str, list[float]], baseline: str, published: bool = Fa
     return one, build_table("Further scores", summary, tests, FURTHER, REGIONS)
 
 
-def test_the_best_is_bold_whether_high_or_low_is_good() -> None:
+def test_the_best_value_is_bold_for_both_directions_of_a_score() -> None:
     high_is_good, further = table_of({"A": [0.25, 0.25], "B": [0.75, 0.75]}, "A")
     lines = markdown(high_is_good).splitlines()
     assert lines[2] == "| A |" + " 0.250 |" * 9
@@ -39,7 +39,7 @@ def test_the_best_is_bold_whether_high_or_low_is_good() -> None:
     assert "**" not in markdown(volumes), "a signed difference is good near 0"
 
 
-def test_a_significant_difference_is_marked_and_explained() -> None:
+def test_the_table_marks_and_explains_a_significant_difference() -> None:
     base = list(np.linspace(0.3, 0.7, 30))
     better = [value + 0.01 + 0.001 * index for index, value in enumerate(base)]
     text = markdown(table_of({"base": base, "better": better}, "base")[0])
@@ -56,17 +56,17 @@ def test_the_only_method_is_neither_best_nor_tested() -> None:
     assert "| A | – |" in undefined
 
 
-def test_nobody_is_best_where_all_are_alike() -> None:
+def test_equal_methods_have_no_best_value() -> None:
     assert "**" not in markdown(table_of({"A": [0.25, 0.75], "B": [0.5, 0.5]}, "A")[0])
 
 
-def test_nobody_is_best_where_the_numbers_of_cases_differ() -> None:
+def test_different_numbers_of_cases_have_no_best_value() -> None:
     text = markdown(table_of({"A": [0.9, np.nan], "B": [0.5, 0.6]}, "A")[0])
     assert "**" not in text
     assert text.count("0.900 (1)") == text.count("0.550 (2)") == 9, "the number stands in the cell"
 
 
-def test_cases_that_did_not_count_are_said_by_column_and_method() -> None:
+def test_a_note_lists_excluded_cases_by_column_and_method() -> None:
     alike = markdown(table_of({"A": [0.5, np.nan], "B": [0.4, np.nan]}, "A")[0])
     assert "did:" not in alike, "the same case is missing everywhere"
     scores = scores_of({"A": [0.5, 0.6, 0.7], "B": [0.4, 0.6, 0.5]})
@@ -77,7 +77,7 @@ def test_cases_that_did_not_count_are_said_by_column_and_method() -> None:
     assert text.endswith("where not all did: Dice tumor core: 2; Precision whole tumor: 1 (B).\n")
 
 
-def test_published_rows_stand_apart_as_printed() -> None:
+def test_published_rows_are_separate_and_unchanged() -> None:
     text = markdown(table_of({"A": [0.9, 0.99]}, "A", published=True)[0])
     row = "| SegAN (published, BRATS 2015 test) | 0.85 | 0.70 | 0.66 | 0.92 | 0.80 | 0.69 | 0.80 | 0.65 | 0.62 |"
     assert row in text.splitlines()
@@ -87,7 +87,7 @@ def test_published_rows_stand_apart_as_printed() -> None:
     assert published_position("edema") is None and published_position("whole core") is None
 
 
-def test_latex_has_as_many_cells_in_every_row_and_escapes_names() -> None:
+def test_latex_rows_have_equal_numbers_of_cells_and_escaped_names() -> None:
     text = latex(table_of({"A_1": [0.2, 0.4], "B & 50%": [0.4, 0.5]}, "A_1", published=True)[0], "Dice_x", "tab:x")
     assert r"A\_1 &" in text and r"B \& 50\% &" in text and r"\caption{Dice\_x}" in text
     assert r"\textbf{0.450}" in text
@@ -103,7 +103,7 @@ def test_latex_has_as_many_cells_in_every_row_and_escapes_names() -> None:
     assert escape_latex("p < 0.05") == "p $<$ 0.05", "a bare < is another sign in TeX's own font"
 
 
-def test_what_training_cost_is_the_last_column() -> None:
+def test_the_training_cost_is_the_last_column() -> None:
     table = replace(
         table_of({"A_1": [0.2, 0.4], "B": [0.4, 0.5]}, "B", published=True)[0], training={"A_1": "5 steps, 9 s"}
     )
@@ -116,7 +116,7 @@ def test_what_training_cost_is_the_last_column() -> None:
     assert rows[0].count("&") == 4 and rows[2].endswith(r"& 5 steps, 9 s \\") and "{l" + 10 * "r" + "}" in text
 
 
-def test_latex_compiles(tmp_path: Path) -> None:
+def test_the_latex_table_compiles(tmp_path: Path) -> None:
     if not shutil.which("pdflatex"):
         pytest.skip("pdflatex is not installed")
     text = latex(table_of({"A_1": [0.2, 0.4], "B & 50%": [0.4, 0.5]}, "A_1", published=True)[0], "Dice", "tab:x")

@@ -1,4 +1,4 @@
-"""Scores of one region, on counts and volumes whose scores follow by hand or from geometry."""
+"""Scores of one region for counts and volumes. Expected values come from hand calculation or geometry."""
 
 import math
 import warnings
@@ -31,7 +31,7 @@ from tests.hand_made_results import cubes, write_volume
 LABELLING = Labelling({"whole": (1, 2), "core": (2,)}, (0, 1, 2), None, ("T2",), ".mha")
 
 
-def test_overlaps_by_hand() -> None:
+def test_overlap_scores_equal_values_computed_by_hand() -> None:
     # |P| = 8, |T| = 10, |P ∩ T| = 6; then an empty prediction, an empty reference, and both empty
     tp, fp, fn = pd.Series([6, 0, 0, 0]), pd.Series([2, 0, 3, 0]), pd.Series([4, 5, 0, 0])
     np.testing.assert_allclose(dice(tp, fp, fn), [12 / 18, 0, 0, math.nan])
@@ -41,7 +41,7 @@ def test_overlaps_by_hand() -> None:
     np.testing.assert_allclose(specificity(pd.Series([18, 0]), pd.Series([2, 0])), [0.9, math.nan])
 
 
-def test_counts_of_regions_are_sums_of_the_confusion_matrix() -> None:
+def test_region_counts_are_sums_of_the_confusion_matrix() -> None:
     reference = np.array([0, 0, 1, 1, 2, 2, 2, 3])
     prediction = np.array([0, 1, 1, 2, 2, 0, 1, 2])
     values = (0, 1, 2, 3)
@@ -53,7 +53,7 @@ def test_counts_of_regions_are_sums_of_the_confusion_matrix() -> None:
     assert region_counts(confusion, values, (1, 2), ignore_value=3) == {"TP": 4, "FP": 1, "FN": 1, "TN": 1}
 
 
-def test_a_surface_is_the_voxels_with_a_neighbour_outside() -> None:
+def test_the_surface_has_the_voxels_with_a_neighbour_outside() -> None:
     cube = cubes(4) > 0
     assert len(surface_voxels(cube)) == 4**3 - 2**3
     one = np.zeros((3, 3), bool)
@@ -86,7 +86,7 @@ def test_hd95_of_a_shifted_slab_is_the_shift() -> None:
     assert hd95_mm(first, second, (2.5, 1, 1)) == pytest.approx(3 * 2.5)
 
 
-def test_hd95_leaves_out_the_farthest_twentieth_and_takes_the_worse_direction() -> None:
+def test_hd95_excludes_the_farthest_twentieth_and_uses_the_worse_direction() -> None:
     # 41 voxels in a row; the reference lacks the last k: these lie 1 ... k from its end, all others at 0
     line, shorter = np.zeros((1, 1, 50), bool), np.zeros((1, 1, 50), bool)
     line[..., :41] = True
@@ -119,7 +119,7 @@ def test_hd95_agrees_with_monai() -> None:
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    """Voxels of 2 x 1 x 3 mm; whole: cube of 4 against 2; core: both empty against one empty, per method."""
+    """Write voxels of 2 x 1 x 3 mm. Whole: a cube of 4 against 2. Core: both masks or one mask empty, per method."""
     spacing_xyz = (3, 1, 2)
     write_volume(tmp_path / "reference.mha", cubes(4), spacing_xyz)
     write_volume(tmp_path / "small.mha", cubes(2), spacing_xyz)
@@ -129,7 +129,7 @@ def case(tmp_path: Path) -> Case:
     return Case("a", tmp_path / "reference.mha", predictions)
 
 
-def test_all_scores_of_a_case_by_geometry(case: Case) -> None:
+def test_all_scores_of_a_case_equal_values_from_geometry(case: Case) -> None:
     scores = add_scores(measure([case], LABELLING), EmptyPolicy.NNUNET).set_index(["method", "region"])
     small = scores.loc[("small", "whole")]
     assert (small["TP"], small["FP"], small["FN"], small["TN"]) == (8, 0, 56, 936)
@@ -148,7 +148,7 @@ def test_all_scores_of_a_case_by_geometry(case: Case) -> None:
     assert (perfect["Dice"], perfect["HD95_mm"], perfect["VolumeDifference_ml"]) == (1, 0, 0)
 
 
-def test_empty_masks_under_both_policies(case: Case) -> None:
+def test_both_policies_score_empty_masks_as_documented(case: Case) -> None:
     measured = measure([case], LABELLING)
     policies = (EmptyPolicy.NNUNET, EmptyPolicy.BRATS)
     left_out, brats = (add_scores(measured, policy).set_index(["method", "region"]) for policy in policies)
@@ -174,7 +174,7 @@ def test_empty_masks_under_both_policies(case: Case) -> None:
     assert left_out.loc[one_prediction, "VolumeDifference_ml"] == pytest.approx(64 * 6 / 1000)
 
 
-def test_brats_worst_distance_is_the_diagonal_of_its_volumes() -> None:
+def test_the_worst_distance_of_brats_is_the_diagonal_of_its_volumes() -> None:
     diagonal = math.hypot(240, 240, 155)
     row = {
         "TP": 0,
@@ -188,7 +188,7 @@ def test_brats_worst_distance_is_the_diagonal_of_its_volumes() -> None:
     assert add_scores(pd.DataFrame([row]), EmptyPolicy.BRATS)["HD95_mm"].item() == pytest.approx(373.13, abs=0.005)
 
 
-def test_ignored_voxels_count_nowhere(tmp_path: Path) -> None:
+def test_no_score_counts_ignored_voxels(tmp_path: Path) -> None:
     reference, prediction = cubes(4), cubes(4)
     reference[9], prediction[9, 9, 9] = 3, 1  # a whole slice is not labelled; there the prediction says tumour
     write_volume(tmp_path / "r.mha", reference)
@@ -200,7 +200,7 @@ def test_ignored_voxels_count_nowhere(tmp_path: Path) -> None:
     assert rows[0]["surface_distance_mm"] == 0
 
 
-def test_processes_measure_what_one_does(tmp_path: Path) -> None:
+def test_several_processes_measure_the_same_as_one(tmp_path: Path) -> None:
     cases = []
     for index in range(9):
         write_volume(tmp_path / f"r{index}.mha", cubes(4, 2))
@@ -209,7 +209,7 @@ def test_processes_measure_what_one_does(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(measure(cases, LABELLING, processes=2), measure(cases, LABELLING, processes=1))
 
 
-def test_labels_are_read_from_any_type_of_number(tmp_path: Path) -> None:
+def test_labels_of_any_number_type_are_read(tmp_path: Path) -> None:
     expected = cubes(4, 2)
     for kind in (np.uint8, np.int16, np.float32):
         write_volume(tmp_path / "a.mha", expected.astype(kind))
@@ -222,7 +222,7 @@ def test_labels_are_read_from_any_type_of_number(tmp_path: Path) -> None:
             read_labels(tmp_path / "a.mha", LABELLING)
 
 
-def test_two_dimensional_volumes_are_scored_too(tmp_path: Path) -> None:
+def test_two_dimensional_volumes_are_scored(tmp_path: Path) -> None:
     write_volume(tmp_path / "r.mha", cubes(4)[2], (1, 1))
     write_volume(tmp_path / "p.mha", np.roll(cubes(4)[2], 2, axis=1), (1, 1))
     scores = measure([Case("a", tmp_path / "r.mha", {"m": tmp_path / "p.mha"})], LABELLING)

@@ -1,4 +1,4 @@
-"""Seeds as a level of their own, and the probability of a false claim: against drawing, by simulation, by hand."""
+"""Seeds as a second level of variance, and the probability of a false claim: by resampling, simulation and hand."""
 
 from functools import partial
 from itertools import product
@@ -30,7 +30,7 @@ MOSTLY_UNITS, MOSTLY_SEEDS, NEITHER = (0.2, 1.0, 0.5), (1.0, 0.5, 0.5), (0.0, 0.
 def crossed(
     random: np.random.Generator, seeds: int, units: int, scatter: tuple[float, float, float], skewed: bool = False
 ) -> np.ndarray:
-    """Scores (seeds, units) whose true mean is 0; skewed as Dice is, most near the top."""
+    """Return scores (seeds, units) with a true mean of 0. They are skewed like Dice: most values are near the top."""
     of_seed, of_unit, of_both = scatter
     return (
         random.normal(0, of_seed, (seeds, 1))
@@ -39,7 +39,7 @@ def crossed(
     )
 
 
-def test_the_error_is_that_of_a_bootstrap_over_seeds_and_units() -> None:
+def test_the_error_equals_that_of_a_bootstrap_over_seeds_and_units() -> None:
     random = np.random.default_rng(0)
     ours, theirs = crossed(random, 3, 12, (0.5, 1, 0.7)), crossed(random, 4, 12, (0.5, 0.3, 0.7))
     draws, weights = 200_000, partial(random.multinomial)
@@ -47,11 +47,11 @@ def test_the_error_is_that_of_a_bootstrap_over_seeds_and_units() -> None:
     means = np.zeros(draws)
     for method, sign in ((ours, 1), (theirs, -1)):
         seeds = len(method)
-        drawn = weights(seeds - 1, np.full(seeds, 1 / seeds), draws) / (seeds - 1)
-        means += sign * ((drawn @ method) * units).sum(axis=1)
-    found = estimate(ours, theirs)
-    assert found.mean == pytest.approx(ours.mean() - theirs.mean())
-    assert found.error == pytest.approx(means.std(), rel=0.01)
+        multiplicities = weights(seeds - 1, np.full(seeds, 1 / seeds), draws) / (seeds - 1)
+        means += sign * ((multiplicities @ method) * units).sum(axis=1)
+    result = estimate(ours, theirs)
+    assert result.mean == pytest.approx(ours.mean() - theirs.mean())
+    assert result.error == pytest.approx(means.std(), rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def test_the_interval_over_seeds_and_units_covers_the_mean(
 
 
 @pytest.mark.parametrize("scatter", [MOSTLY_UNITS, MOSTLY_SEEDS])
-def test_without_a_difference_seeds_and_units_err_in_5_percent(scatter: tuple[float, float, float]) -> None:
+def test_the_test_over_seeds_and_units_errs_in_5_percent_without_a_difference(
+    scatter: tuple[float, float, float],
+) -> None:
     random = np.random.default_rng(1)
     wrong = sum(
         estimate(crossed(random, 3, 20, scatter), crossed(random, 3, 20, scatter)).p() < 0.05
@@ -86,7 +88,7 @@ def test_without_a_difference_seeds_and_units_err_in_5_percent(scatter: tuple[fl
 
 
 def seeded_scores(gains: list[float]) -> pd.DataFrame:
-    """B, and A of several seeds, better than B by so much each."""
+    """Return scores of B and of several seeds of A. Each seed is better than B by its gain."""
     random = np.random.default_rng(7)
     base = random.normal(0.7, 0.1, 40)
     regions, columns = ["whole", "core"], [score.column for score in SCORES]
@@ -105,15 +107,15 @@ def seeded_scores(gains: list[float]) -> pd.DataFrame:
     return pd.DataFrame([*rows(base, method="B", seed=UNSEEDED), *seeds])
 
 
-def test_a_difference_of_one_seed_is_none_and_one_of_all_seeds_is_found() -> None:
-    for gains, found in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
+def test_only_a_difference_of_all_seeds_is_significant() -> None:
+    for gains, is_significant in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
         scores = seeded_scores(gains)
         tests = paired_tests(scores, "B")
         assert set(tests["test"]) == {ONE_TRAINING}
-        assert significant(tests).all() if found else not significant(tests).any()
+        assert significant(tests).all() if is_significant else not significant(tests).any()
         row = tests.iloc[0]
         assert row["difference"] == pytest.approx(np.mean(gains), abs=0.01)
-        assert (row["difference_low"] > 0) == found
+        assert (row["difference_low"] > 0) == is_significant
         assert row["p"] == pytest.approx(2 * row["false_claim"])
         taken_for_one = paired_tests(seed_means(scores), "B")
         assert set(taken_for_one["test"]) == {OF_UNITS}
@@ -121,7 +123,7 @@ def test_a_difference_of_one_seed_is_none_and_one_of_all_seeds_is_found() -> Non
             assert significant(taken_for_one).all(), "the mean over the seeds alone would have claimed it"
 
 
-def test_the_probability_of_a_false_claim_stands_beside_the_claim() -> None:
+def test_the_probability_of_a_false_claim_is_reported_with_the_claim() -> None:
     tests = paired_tests(seeded_scores(PLANTED), "B")
     rows = comparison_rows(tests, SCORES)["A compared with B"]
     claims = [row[COMPARISON_HEAD.index("P(false claim)")] for row in rows]
@@ -129,7 +131,7 @@ def test_the_probability_of_a_false_claim_stands_beside_the_claim() -> None:
     assert [two_digits(p) for p in (0.0123, 0.00004, np.nan)] == ["0.012", "< 0.0001", "–"]
 
 
-def test_the_interval_of_a_mean_is_wider_where_its_seeds_scatter() -> None:
+def test_seed_variance_widens_the_interval_of_a_mean() -> None:
     scores = seeded_scores([-0.1, 0.0, 0.1])
     alone, with_seeds = (
         summarise(table).set_index(["method", "score", "region"]) for table in (seed_means(scores), scores)
@@ -140,7 +142,7 @@ def test_the_interval_of_a_mean_is_wider_where_its_seeds_scatter() -> None:
     pd.testing.assert_series_equal(alone.loc[("B", "Dice", "whole")], with_seeds.loc[("B", "Dice", "whole")])
 
 
-def test_one_seed_is_no_level_and_what_a_seed_does_not_define_is_the_others_mean() -> None:
+def test_one_seed_adds_no_level_and_an_undefined_seed_is_excluded_from_the_mean() -> None:
     scores = seeded_scores([0.05])
     pd.testing.assert_frame_equal(paired_tests(scores, "B"), paired_tests(seed_means(scores), "B"))
     scores = seeded_scores([0.05, 0.05])
@@ -153,8 +155,8 @@ def test_one_seed_is_no_level_and_what_a_seed_does_not_define_is_the_others_mean
     np.testing.assert_array_equal(seeded["cases"], averaged["cases"])
 
 
-def test_the_probability_of_a_false_claim_is_the_posterior_s() -> None:
-    """The published formula, of means, standard deviations and correlation; and SciPy's one-sided paired test."""
+def test_the_probability_of_a_false_claim_equals_the_posterior() -> None:
+    """It equals the published formula of means, deviations and correlation, and SciPy's one-sided paired test."""
     random = np.random.default_rng(2)
     a = random.normal(0.8, 0.1, 25)
     b = a - random.normal(0.01, 0.05, 25)
@@ -165,7 +167,7 @@ def test_the_probability_of_a_false_claim_is_the_posterior_s() -> None:
     assert published == pytest.approx(stats.ttest_rel(a, b, alternative="greater").pvalue)
 
 
-def test_nothing_is_claimed_where_nothing_differs_or_of_one_case() -> None:
+def test_equal_methods_and_single_cases_give_no_claim() -> None:
     assert np.isnan(estimate(np.zeros((1, 5))).false_claim()) and estimate(np.zeros((2, 5))).p() == 1
     assert np.isnan(estimate(np.ones((1, 1))).false_claim())
     assert estimate(np.full((1, 5), 0.1)).false_claim() == 0, "all cases agree"
@@ -173,13 +175,13 @@ def test_nothing_is_claimed_where_nothing_differs_or_of_one_case() -> None:
     assert mean_interval(np.full(12, 0.5)) == estimate(np.full((2, 12), 0.5)).interval()
 
 
-def test_the_scatter_of_seeds_is_said() -> None:
+def test_a_note_states_the_standard_deviation_over_seeds() -> None:
     seeds = pd.DataFrame({"method": "A", "seed": [0, 1], "region": "whole", "Dice": [0.6, 0.7]})
     assert scatter_notes(seeds) == ["A's mean Dice has a standard deviation over its seeds of 0.071 (whole)."]
     assert scatter_notes(seeds[:1]) == [], "one seed has none"
 
 
-def test_all_pairs_are_one_family() -> None:
+def test_all_pairs_of_methods_form_one_family() -> None:
     scores = seeded_scores(PLANTED)
     both = [scores, scores[scores["method"] == "B"].assign(method="C")]
     tests = paired_tests(pd.concat(both, ignore_index=True), "B", all_pairs=True)

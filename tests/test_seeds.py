@@ -1,4 +1,4 @@
-"""Trainers of a seed, and the mean over a trainer's seeds."""
+"""Trainers with a seed, and means over the seeds of a trainer."""
 
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from segan_nnunet.validations.trained_models import find_models
 from tests.small_trainers import build, same
 
 
-def test_a_name_and_its_seed_are_a_round_trip() -> None:
+def test_a_name_with_a_seed_survives_a_round_trip() -> None:
     assert unseeded(seeded("SegANTrainer_short", 3)) == ("SegANTrainer_short", 3)
     assert unseeded("SegANTrainer_short") == ("SegANTrainer_short", None)
-    assert unseeded("nnUNetTrainer_until35_seed3") == ("nnUNetTrainer_until35", 3), "whatever stands before it"
+    assert unseeded("nnUNetTrainer_until35_seed3") == ("nnUNetTrainer_until35", 3), "with any base name"
 
 
-def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> None:
+def test_the_seed_determines_the_weights_of_both_players(nnunet_folders: Path) -> None:
     catalogue = {"Game": AdversarialTrainer}
     first, again, other = (build(composed_trainer(f"Game_seed{s}", catalogue), nnunet_folders) for s in (1, 1, 2))
     for player in ("network", "critic"):
@@ -34,12 +34,12 @@ def test_a_seed_decides_the_weights_of_both_players(nnunet_folders: Path) -> Non
         assert same(one, two) and not same(one, three), player
 
 
-def test_a_name_that_is_none_of_a_seed_is_left_to_others() -> None:
+def test_composing_refuses_an_unknown_trainer_name() -> None:
     with pytest.raises(AttributeError, match="no trainer Unknown"):
         composed_trainer("Unknown", {})
 
 
-def test_seeds_of_a_trainer_share_a_row_unless_they_are_named(tmp_path: Path) -> None:
+def test_seeds_of_a_trainer_share_a_row_unless_requested_by_name(tmp_path: Path) -> None:
     for name in ("A_seed0", "A_seed1", "B"):
         summary = tmp_path / f"{name}__P__2d" / "fold_0" / "validation" / "summary.json"
         summary.parent.mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_seeds_of_a_trainer_share_a_row_unless_they_are_named(tmp_path: Path) ->
         find_models(tmp_path, ["2d"], ["A"], None, [7])
 
 
-def test_a_trainer_s_name_may_hold_two_underscores(tmp_path: Path) -> None:
+def test_a_trainer_name_may_contain_two_underscores(tmp_path: Path) -> None:
     assert model_parts("My__Net_seed0__SegANPlans__3d_fullres") == ("My__Net_seed0", "SegANPlans", "3d_fullres")
     assert str(ModelName("My__Net", "P", "2d")) == "My__Net__P__2d"
     (tmp_path / "My__Net__P__2d" / "fold_0" / "validation").mkdir(parents=True)
@@ -62,17 +62,17 @@ def test_a_trainer_s_name_may_hold_two_underscores(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("spacing", "suffix"), [(None, ""), ((2, 2, 2), "_2mm"), ((3, 1.5, 1.5), "_3x1.5x1.5mm")])
-def test_a_voxel_size_names_its_plans(spacing: tuple[float, ...] | None, suffix: str) -> None:
+def test_the_plans_suffix_names_the_voxel_size(spacing: tuple[float, ...] | None, suffix: str) -> None:
     assert spacing_suffix(spacing) == suffix
 
 
-def test_a_voxel_size_is_three_numbers_above_0() -> None:
+def test_a_voxel_size_must_be_three_positive_numbers() -> None:
     for wrong in ((2, 2), (0, 1, 1), (float("nan"), 1, 1)):
         with pytest.raises(InputError, match="--spacing 2 2 2"):
             spacing_suffix(wrong)
 
 
-def test_scores_of_a_case_are_the_mean_over_the_seeds_and_other_methods_stay() -> None:
+def test_merging_seeds_averages_the_scores_per_case_and_keeps_other_methods() -> None:
     rows = [
         ("A", 0, "a", 0.8, 2.0), ("A", 0, "b", 0.4, np.nan),
         ("A", 1, "a", 0.6, 4.0), ("A", 1, "b", 0.2, 6.0),
@@ -89,22 +89,22 @@ def test_scores_of_a_case_are_the_mean_over_the_seeds_and_other_methods_stay() -
     assert by_case["Dice"].to_dict() == pytest.approx({
         ("A", "a"): 0.7, ("A", "b"): 0.3, ("B", "a"): 0.5, ("B", "b"): 0.3,
     })  # fmt: skip
-    # the distance that one seed has not is the other's
+    # one seed defines no distance, so the distance of the other seed counts
     assert by_case["HD95_mm"].loc["A"].to_list() == [3.0, 6.0]
     assert scores_of_seeds(scores).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
     assert seed_notes(scores) == ["A is the mean over the seeds 0, 1 of each case."]
 
 
 @pytest.mark.parametrize("trainer", [AdversarialTrainer, composed_trainer("Theirs_seed1", {"Theirs": SoftmaxTrainer})])
-def test_a_training_takes_the_threads_that_omp_num_threads_says(
+def test_a_training_uses_the_threads_of_omp_num_threads(
     trainer: Any, nnunet_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = torch.get_num_threads()
     try:
-        for wanted in ("1", "3", "none"):
-            monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+        for value in ("1", "3", "none"):
+            monkeypatch.setenv("OMP_NUM_THREADS", value)
             torch.set_num_threads(2)  # as nnU-Net does
             build(trainer, nnunet_folders)
-            assert torch.get_num_threads() == (2 if wanted == "none" else int(wanted))
+            assert torch.get_num_threads() == (2 if value == "none" else int(value))
     finally:
         torch.set_num_threads(before)

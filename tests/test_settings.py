@@ -1,4 +1,4 @@
-"""A file of settings for `compare`: what it takes, and what is said of one that breaks a rule."""
+"""A settings file for `compare`: the accepted settings, and the errors for files that break a rule."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("spraed = true", "unknown key 'spraed'; it takes protocol, empty, lesions, hd95, nsd.*Rename or delete it"),
         ('spread = "yes"', "'spread' is 'yes', and must be true or false"),
@@ -46,10 +46,10 @@ def test_every_setting_is_read_and_documented(tmp_path: Path) -> None:
         ("spread", "is not TOML: .*Write each setting as"),
     ],
 )
-def test_a_file_that_breaks_a_rule_is_refused_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_of_bad_settings_names_the_file(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match=f"settings.toml.*{said}"):
+    with pytest.raises(InputError, match=f"settings.toml.*{message}"):
         read_settings(path)
     with pytest.raises(InputError, match="missing.toml"):
         read_settings(tmp_path / "missing.toml")

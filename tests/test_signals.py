@@ -1,4 +1,4 @@
-"""Whatever ends the grid ends its trainings first, with the processes that they have started."""
+"""Any signal that ends the grid first ends its trainings and all processes that they have started."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def job(trainer: str, fold: int = 0) -> Job:
 
 @pytest.fixture(autouse=True)
 def survives() -> Iterator[list[int]]:
-    """Note signals that reach this process where they would end it; returns their list."""
+    """Record the signals that would end this process; return their list."""
     noted: list[int] = []
     before = {each: signal.signal(each, lambda number, _: noted.append(number)) for each in local.ENDING}
     yield noted
@@ -31,7 +31,7 @@ def survives() -> Iterator[list[int]]:
 
 
 def kill_after(path: Path, *signals: int) -> None:
-    """Send this process signals, 20 ms apart, once a file is there."""
+    """Send signals to this process, 20 ms apart, after a file appears."""
 
     def send() -> None:
         while not path.exists():
@@ -44,7 +44,7 @@ def kill_after(path: Path, *signals: int) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process runs; one that has ended and whose parent has not asked for its status does not."""
+    """Return whether a process runs. A zombie process does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -54,10 +54,14 @@ def is_alive(process: int) -> bool:
 @pytest.mark.parametrize(
     "signals",
     [
-        (signal.SIGHUP,),  # a closed terminal, a broken ssh
-        (signal.SIGQUIT, signal.SIGUSR1),  # Ctrl-\, and what batch systems warn with
-        (signal.SIGINT, signal.SIGINT, signal.SIGINT),  # an impatient Ctrl-C
-        (signal.SIGHUP, signal.SIGTERM, signal.SIGHUP),  # a closed terminal, and what the session's end sends
+        (signal.SIGHUP,),  # a closed terminal or a lost ssh connection
+        (signal.SIGQUIT, signal.SIGUSR1),  # Ctrl-\, and the warning of batch systems
+        (signal.SIGINT, signal.SIGINT, signal.SIGINT),  # a repeated Ctrl-C
+        (
+            signal.SIGHUP,
+            signal.SIGTERM,
+            signal.SIGHUP,
+        ),  # a closed terminal, followed by the signal at the end of the session
     ],
 )
 def test_a_signal_ends_the_grid_and_its_trainings(
@@ -72,12 +76,14 @@ def test_a_signal_ends_the_grid_and_its_trainings(
     training, its_child = map(int, (endless.folder / "processes").read_text().split())
     assert not is_alive(training) and not is_alive(its_child)
     assert not is_locked(endless.folder / FOLD_LOCK) and not (endless.folder / ATTEMPT).exists()
-    assert read_state(endless.folder).state is State.WAITING, "stopped is not failed"
+    assert read_state(endless.folder).state is State.WAITING, "a stopped job has not failed"
     assert len(stand_in.read_text().splitlines()) == 1, "the next job does not begin"
-    assert all(signal.getsignal(each) not in (signal.SIG_IGN, signal.SIG_DFL) for each in local.ENDING), "as before"
+    assert all(signal.getsignal(each) not in (signal.SIG_IGN, signal.SIG_DFL) for each in local.ENDING), (
+        "the signal handlers are restored"
+    )
 
 
-def test_a_signal_between_two_jobs(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_between_two_jobs_ends_the_grid(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "report", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
     with pytest.raises(SystemExit):
         local.run_locally([job("Good"), job("Endless"), job("Endless", 1)], 1)
@@ -89,7 +95,7 @@ def test_a_signal_between_two_jobs(stand_in: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_ignored_signal_stays_ignored(stand_in: Path) -> None:
-    """As SIGHUP is under nohup: the grid goes on after the terminal is closed."""
+    """This is SIGHUP under nohup: the grid continues after the terminal is closed."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     kill_after(stand_in, signal.SIGHUP)
     local.run_locally([job("Good"), job("Good", 1)], 1)
@@ -97,10 +103,10 @@ def test_an_ignored_signal_stays_ignored(stand_in: Path) -> None:
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_a_signal_before_the_trainings_ends_the_grid_as_an_exception(
+def test_a_signal_before_the_trainings_raises_an_exception(
     survives: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it preprocesses, for instance: an exception lets pools of workers end theirs."""
+    """This happens, for example, during preprocessing: an exception lets process pools end their workers."""
 
     def preprocess(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGHUP)

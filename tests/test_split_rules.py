@@ -1,4 +1,4 @@
-"""A split that a user wrote is read by one function, and refused with the first case that breaks a rule."""
+"""One function reads a user's split and refuses it with the first case that breaks a rule."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def preprocessed(nnunet_folders: Path) -> Path:
 
 @pytest.fixture
 def verbs(preprocessed: Path) -> dict[str, Callable[[], Any]]:
-    """All that reads the split of the dataset."""
+    """Return all functions that read the split of the dataset."""
     (Path(os.environ["nnUNet_raw"]) / DATASET / "cases.csv").write_text("case,patient\na,1\nb,2\nc,3\n")
     return {
         "split": lambda: write_splits(7, folds=3),
@@ -55,20 +55,20 @@ def verbs(preprocessed: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-@pytest.mark.parametrize(("splits", "said"), BAD, ids=[said for _, said in BAD])
-def test_a_split_that_breaks_a_rule_is_refused_with_the_case(
-    preprocessed: Path, verbs: dict[str, Callable[[], Any]], splits: Any, said: str
+@pytest.mark.parametrize(("splits", "message"), BAD, ids=[message for _, message in BAD])
+def test_an_error_of_a_bad_split_names_the_case(
+    preprocessed: Path, verbs: dict[str, Callable[[], Any]], splits: Any, message: str
 ) -> None:
     (preprocessed / "splits_final.json").write_text(json.dumps(splits))
     for verb in verbs.values():
-        with pytest.raises(InputError, match=f"splits_final.json is no split that can be trained on: {said}"):
+        with pytest.raises(InputError, match=f"splits_final.json is no split that can be trained on: {message}"):
             verb()
     write_splits(7, folds=3, overwrite=True)
     for verb in verbs.values():
         verb()
 
 
-def test_a_case_that_validates_in_two_folds_is_of_no_table(preprocessed: Path) -> None:
+def test_a_grid_refuses_a_case_in_two_validation_folds(preprocessed: Path) -> None:
     again = [*SPLIT, {"train": ["a"], "val": ["b", "c"]}]
     (preprocessed / "splits_final.json").write_text(json.dumps(again))
     with pytest.raises(InputError, match="c validates in fold 0 and in fold 2 of .*splits_final.json.*--folds"):
@@ -91,7 +91,7 @@ def test_a_trainer_refuses_a_split_before_its_data_are_loaded(nnunet_folders: Pa
 
 @pytest.fixture
 def leaky(nnunet_folders: Path) -> Path:
-    """A finished fold that was trained on the case that it validates; the split has been corrected since."""
+    """Write a finished fold that was trained on its validation case. The split has been corrected since."""
     write_dataset(nnunet_folders)
     for fold, case in enumerate("ab"):
         validate(nnunet_folders, "SegAN__SegANPlans__2d", fold, {case: (cubes(4, 2), cubes(4, 2))})
@@ -103,19 +103,17 @@ def leaky(nnunet_folders: Path) -> Path:
     return folder
 
 
-def test_scores_of_cases_that_were_trained_on_are_refused(leaky: Path, tmp_path: Path) -> None:
-    said = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
-    with pytest.raises(InputError, match=said):
+def test_compare_refuses_scores_of_training_cases(leaky: Path, tmp_path: Path) -> None:
+    message = "fold_1 was trained on 1 of the cases that it is scored on, such as b"
+    with pytest.raises(InputError, match=message):
         compare(1)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         export_model(1, "SegAN", "SegANPlans", "2d", [0, 1], tmp_path / "model.zip")
     for purpose in (Purpose.COMPARE, Purpose.EXPORT):
         check_fold(leaky / "fold_0", purpose, FoldRecord(val=["a"]))
 
 
-def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
-    leaky: Path, nnunet_folders: Path, tmp_path: Path
-) -> None:
+def test_compare_and_export_apply_the_same_split_rules(leaky: Path, nnunet_folders: Path, tmp_path: Path) -> None:
     file = nnunet_folders / "nnUNet_preprocessed" / NAME / "splits_final.json"
     file.write_text(json.dumps({"0": {"train": ["b"], "val": ["a"]}}))
     (leaky / "plans.json").write_text('{"configurations": {}}')
@@ -126,7 +124,7 @@ def test_a_comparison_and_an_export_read_the_split_with_the_same_rules(
     assert not (tmp_path / "model.zip").exists()
 
 
-def test_a_split_beside_its_place_is_named_before_nnunet_makes_one_of_its_own(preprocessed: Path) -> None:
+def test_a_misplaced_split_is_named_before_nnunet_makes_a_new_one(preprocessed: Path) -> None:
     path = preprocessed / "splits_final.json"
     raw = Path(os.environ["nnUNet_raw"]) / DATASET / "splits_final.json"
     path.rename(raw)
@@ -141,12 +139,12 @@ def test_a_split_beside_its_place_is_named_before_nnunet_makes_one_of_its_own(pr
 
 
 @pytest.mark.parametrize(("patients", "warned"), [("xyx", True), ("xyz", False), ("xy-", False)])
-def test_scans_of_one_patient_on_both_sides_are_warned_of(
+def test_a_patient_in_training_and_validation_gives_a_warning(
     preprocessed: Path, patients: str, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [f"{case},{patient.strip('-')}" for case, patient in zip(CASES, patients, strict=True)]
     table = Path(os.environ["nnUNet_raw"]) / DATASET / "cases.csv"
     table.write_text("\n".join(["case,patient", *rows]))
     make_grid(7, ["A"], ["nnUNetPlans"], device="cpu")
-    said = "trains on scans of 1 patients that it validates on, the first x" in capsys.readouterr().err
-    assert said == warned
+    has_warning = "trains on scans of 1 patients that it validates on, the first x" in capsys.readouterr().err
+    assert has_warning == warned

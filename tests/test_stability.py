@@ -1,4 +1,4 @@
-"""A game of a few hundred steps: where an unbounded critic loses the segmentor, and the bounded one does not."""
+"""A game of a few hundred steps: an unbounded critic makes the segmentor fail, a bounded one does not."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,7 @@ class Bounded(ShortSchedule, AdversarialTrainer):
 
 
 class Unbounded(Bounded):
-    """The game as it once was: free batch norm, critics at the segmentor's rate, RMSProp with its tenfold start."""
+    """The game of an earlier version: free batch norm, equal rates, and RMSProp with its tenfold first step."""
 
     critic_batch_norm_clamp = math.inf
     critic_batch_norm_eps = 1e-5
@@ -28,7 +28,7 @@ class Unbounded(Bounded):
 
 
 def noisy_slices(number: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Slices with nested discs, visible in two channels under noise of twice their contrast; a third hold none."""
+    """Return slices with nested discs under noise of twice their contrast in two channels. A third of them is empty."""
     rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     centre = 8 + 16 * torch.rand(number, 2, 1, 1, generator=generator)
     radius = 3 + 6 * torch.rand(number, 1, 1, generator=generator)
@@ -49,23 +49,23 @@ def mean_dice(trainer: Any, batch: dict[str, Tensor]) -> float:
 
 
 def trained(trainer: type[AdversarialTrainer], folder: Path, steps: int) -> tuple[Any, list[float]]:
-    """The trainer after so many steps, and its Dice on slices of its own after each hundred."""
+    """Return the trainer after some steps, and its Dice on separate slices after each hundred steps."""
     built = build(trainer, folder)
     generator = torch.Generator().manual_seed(0)
     unseen = noisy_slices(128, torch.Generator().manual_seed(1))
     dice = []
     for step in range(1, steps + 1):
         if step == steps:
-            built.layer_shares = None  # look at them in the last step
+            built.layer_shares = None  # measure the shares in the last step
         play(built, noisy_slices(12, generator))
         if step % 100 == 0:
             dice.append(mean_dice(built, unseen))
     return built, dice
 
 
-def test_a_bounded_critic_teaches_where_an_unbounded_one_does_not(nnunet_folders: Path) -> None:
+def test_a_bounded_critic_trains_the_segmentor_and_an_unbounded_critic_does_not(nnunet_folders: Path) -> None:
     bounded, rising = trained(Bounded, nnunet_folders, steps=300)
     _, other = trained(Unbounded, nnunet_folders, steps=300)
-    assert rising == sorted(rising), "its segmentor only gets better"
+    assert rising == sorted(rising), "the Dice of its segmentor only rises"
     assert rising[-1] > other[-1] + 0.05
-    assert bounded.layer_shares.min() > 0.05, "every layer has a say in the segmentor's gradient"
+    assert bounded.layer_shares.min() > 0.05, "every layer contributes to the segmentor's gradient"

@@ -1,4 +1,4 @@
-"""Statistics against SciPy called directly, and on data whose answer is known."""
+"""Statistics equal SciPy's, and known results for constructed data."""
 
 import itertools
 
@@ -21,7 +21,7 @@ COLUMNS = [score.column for score in SCORES]
 
 
 def scores_of(values: dict[str, np.ndarray], grades: list[str] | None = None) -> pd.DataFrame:
-    """A table of scores of one region; every score of a method has the same values, one per case."""
+    """Return a score table of one region. All scores of a method have the same values, one per case."""
     rows = []
     for method, of_method in values.items():
         for index, value in enumerate(of_method):
@@ -30,7 +30,7 @@ def scores_of(values: dict[str, np.ndarray], grades: list[str] | None = None) ->
     return pd.DataFrame(rows)
 
 
-def test_summary_holds_mean_and_median_with_their_intervals() -> None:
+def test_the_summary_has_mean_and_median_with_their_intervals() -> None:
     values = np.random.default_rng(1).beta(5, 2, 40)
     row = summarise(scores_of({"A": values})).set_index("score").loc["Dice"]
     assert row["cases"] == 40 and row["mean"] == pytest.approx(values.mean())
@@ -39,7 +39,7 @@ def test_summary_holds_mean_and_median_with_their_intervals() -> None:
     assert (row["median_low"], row["median_high"]) == median_interval(values)
 
 
-def test_units_are_patients_where_a_patient_has_several_scans() -> None:
+def test_units_are_patients_if_a_patient_has_several_scans() -> None:
     table = scores_of({"A": np.array([0.2, 0.4, 0.9]), "B": np.array([0.1, 0.1, 0.8])})
     table["patient"] = table["case"].map({"c000": "p", "c001": "p", "c002": "q"})
     row = summarise(table).set_index(["method", "score"]).loc[("A", "Dice")]
@@ -49,14 +49,14 @@ def test_units_are_patients_where_a_patient_has_several_scans() -> None:
 
 
 def test_patients_are_paired_scan_by_scan() -> None:
-    """A defines no score of the second scan: the first alone is compared, and there they are equal."""
+    """A has no score for the second scan, so only the first scan is compared. Both methods are equal there."""
     table = scores_of({"A": np.array([0.8, np.nan]), "B": np.array([0.8, 0.0])}).assign(patient="p")
     assert paired_tests(table, "B").iloc[0]["difference"] == 0
     scans = summarise(table).set_index(["method", "score"])["scans"]
     assert (scans["A", "Dice"], scans["B", "Dice"]) == (1, 2)
 
 
-def test_undefined_scores_are_left_out() -> None:
+def test_undefined_scores_are_excluded() -> None:
     row = summarise(scores_of({"A": np.array([0.2, np.nan, 0.6])})).iloc[0]
     assert row["cases"] == 2 and row["mean"] == pytest.approx(0.4)
     nothing = summarise(scores_of({"A": np.array([np.nan, np.nan])})).iloc[0]
@@ -65,7 +65,7 @@ def test_undefined_scores_are_left_out() -> None:
     assert paired_tests(both, "A").iloc[0]["pairs"] == 1
 
 
-def test_wilcoxon_is_scipy_s_and_its_effect_follows_the_definition() -> None:
+def test_wilcoxon_equals_that_of_scipy_and_its_effect_follows_the_definition() -> None:
     differences = np.random.default_rng(3).normal(0.2, 1, 25)
     p, effect = wilcoxon(differences)
     assert p == pytest.approx(stats.wilcoxon(differences).pvalue)
@@ -78,14 +78,14 @@ def test_wilcoxon_is_scipy_s_and_its_effect_follows_the_definition() -> None:
     assert np.isnan(wilcoxon(np.array([]))).all()
 
 
-def test_many_tied_pairs_are_tested_without_counting_all_signs() -> None:
+def test_many_tied_pairs_are_tested_without_enumerating_all_signs() -> None:
     tied = np.array([1, 1, 1, 2, 2, 2, 3, 3, -1, -2, 4, 4]) / 10
     assert wilcoxon(tied)[0] == pytest.approx(stats.wilcoxon(tied, method="asymptotic").pvalue)
     assert wilcoxon(tied[:8])[0] == pytest.approx(2 / 2**8), "few are counted: all differences of one sign"
 
 
-def test_rounding_errors_make_and_break_no_ties() -> None:
-    """Volumes of ten and eleven voxels, in ml, differ as much as those of twenty and twenty-one."""
+def test_rounding_errors_do_not_change_ties() -> None:
+    """Volumes in ml of ten and eleven voxels differ as much as those of twenty and twenty-one voxels."""
     voxels = np.array([3, 1, -1, 1, 2, -2, 5, 1, 4, 6, -3, 1])
     start = np.arange(10, 22)
     differences = (start + voxels) * 0.001 - start * 0.001
@@ -94,15 +94,15 @@ def test_rounding_errors_make_and_break_no_ties() -> None:
     assert wilcoxon(np.array([1e-17, -1e-16, 0.0])) == (1.0, 0.0)
 
 
-def test_pooled_f1_by_hand() -> None:
+def test_pooled_f1_equals_values_computed_by_hand() -> None:
     counts = {"LesionsFound": [1, 3, 0], "LesionsMissed": [1, 0, 0], "LesionsFalse": [0, 3, 0]}
     table = pd.DataFrame({"method": "A", "case": ["a", "b", "a"], "region": ["whole", "whole", "core"], **counts})
     assert pooled_f1_note(table).endswith("together: A: whole 0.667.")  # 2 * 4 / (2 * 4 + 1 + 3), no lesion in the core
     assert pooled_f1_note(table[2:]).endswith("together: no case has a lesion.")
 
 
-def test_holm_by_hand() -> None:
-    """The p of one family, sorted: times their number, times one fewer and so on, never falling."""
+def test_holm_correction_equals_values_computed_by_hand() -> None:
+    """The sorted p of one family are multiplied by their number, by one fewer and so on, and never decrease."""
     random = np.random.default_rng(4)
     base = random.normal(0.5, 0.1, 30)
     table = scores_of({"base": base, "A": base + random.normal(0.02, 0.05, 30), "B": base + random.normal(0, 0.05, 30)})
@@ -116,10 +116,10 @@ def test_holm_by_hand() -> None:
         np.testing.assert_allclose(family["p_holm"], expected)
 
 
-def test_without_a_difference_nothing_is_significant_more_often_than_the_nominal_rate() -> None:
-    """500 repetitions of methods that differ by chance alone: one test errs in 5 %, a family of three in at most that.
+def test_the_tests_keep_their_nominal_error_rate_without_a_difference() -> None:
+    """In 500 repetitions without a true difference, one test errs in 5 %, and a family of three in at most 5 %.
 
-    Three standard deviations of a binomial with 500 draws at 5 % are 2.9 points.
+    Three standard deviations of a binomial with 500 draws at 5 % are 2.9 percentage points.
     """
     random = np.random.default_rng(5)
     single, families = 0, 0
@@ -133,7 +133,7 @@ def test_without_a_difference_nothing_is_significant_more_often_than_the_nominal
     assert families > 0, "the correction does not make findings impossible"
 
 
-def test_a_planted_difference_is_found_and_the_others_are_not() -> None:
+def test_only_a_planted_difference_is_significant() -> None:
     random = np.random.default_rng(6)
     base = random.normal(0.7, 0.1, 40)
     noise = {name: random.normal(0, 0.02, 40) for name in ("same", "better")}
@@ -141,8 +141,8 @@ def test_a_planted_difference_is_found_and_the_others_are_not() -> None:
         {"base": base, "same": base + noise["same"] - noise["same"].mean(), "better": base + 0.03 + noise["better"]}
     )
     tests = paired_tests(table, "base")
-    found = set(tests[statistics.significant(tests)]["method"])
-    assert found == {"better"}
+    significant_methods = set(tests[statistics.significant(tests)]["method"])
+    assert significant_methods == {"better"}
     row = tests[(tests["method"] == "better") & (tests["score"] == "Dice")].iloc[0]
     assert row["difference"] == pytest.approx(0.03 + noise["better"].mean()) and row["effect"] > 0.5
     assert row["difference_low"] < row["difference"] < row["difference_high"]
@@ -154,7 +154,7 @@ def test_a_planted_difference_is_found_and_the_others_are_not() -> None:
     assert count_findings(tests).startswith("Primary endpoint: 1 of 2 comparisons is significant")
 
 
-def test_grades_are_strata_where_there_are_several() -> None:
+def test_several_grades_form_strata() -> None:
     values = np.array([0.1, 0.2, 0.7, 0.8, 0.9])
     grades = ["LGG", "LGG", "HGG", "HGG", "HGG"]
     assert list(strata(scores_of({"A": values}, grades))) == ["all", "HGG", "LGG"]
@@ -168,7 +168,7 @@ def test_grades_are_strata_where_there_are_several() -> None:
     assert tests.loc[("HGG", "Dice"), "p"] == pytest.approx(2 / 2**3)
 
 
-def test_few_cases_are_said_to_be_few() -> None:
+def test_a_note_states_that_there_are_few_cases() -> None:
     for pairs in (3, 5, 6):  # by counting all signs
         ranks = np.arange(1, pairs + 1)
         extreme = [signs for signs in itertools.product((0, 1), repeat=pairs) if ranks @ signs in (0, ranks.sum())]
@@ -180,6 +180,6 @@ def test_few_cases_are_said_to_be_few() -> None:
     assert few_units(2, 0, "patient").startswith("2 patients are few"), "the units are named as what they are"
 
 
-def test_an_unknown_baseline_is_named() -> None:
+def test_an_unknown_baseline_error_lists_the_methods() -> None:
     with pytest.raises(InputError, match="no method 'C'.*one of A, B"):
         paired_tests(scores_of({"A": np.ones(3), "B": np.ones(3)}), "C")

@@ -1,4 +1,4 @@
-"""HD95 in its three definitions, NSD, and the rules for empty masks, on masks whose values follow by hand."""
+"""HD95 in its three definitions, NSD, and the rules for empty masks, for masks whose values follow by hand."""
 
 import math
 import warnings
@@ -24,7 +24,7 @@ def line(length: int) -> np.ndarray:
 
 
 def boxes(seed: int) -> np.ndarray:
-    """A few overlapping boxes."""
+    """Return a mask of a few overlapping boxes."""
     random = np.random.default_rng(seed)
     mask = np.zeros((20, 24, 22), bool)
     for _ in range(4):
@@ -44,17 +44,17 @@ def boxes(seed: int) -> np.ndarray:
         (20, 1, 0.05, 0, 0),
     ],
 )
-def test_three_definitions_of_hd95_by_hand(
+def test_three_definitions_of_hd95_equal_values_computed_by_hand(
     length: int, missing: int, directed: float, pooled: float, surface: float
 ) -> None:
     for definition, expected in zip(HD95_WORDS, (directed, pooled, surface), strict=True):
         for spacing in ((1, 1, 1), (7, 4, 2.5)):
-            found = hd95_mm(line(length), line(length - missing), spacing, definition)
-            assert found == pytest.approx(expected * spacing[2]), definition
-            assert hd95_mm(line(length - missing), line(length), spacing, definition) == pytest.approx(found)
+            distance = hd95_mm(line(length), line(length - missing), spacing, definition)
+            assert distance == pytest.approx(expected * spacing[2]), definition
+            assert hd95_mm(line(length - missing), line(length), spacing, definition) == pytest.approx(distance)
 
 
-def test_areas_of_surface_elements_by_geometry() -> None:
+def test_areas_of_surface_elements_equal_values_from_geometry() -> None:
     a, b, c = 3.0, 0.8, 0.5
     areas = element_areas((a, b, c))
     corner = math.sqrt((b * c) ** 2 + (a * c) ** 2 + (a * b) ** 2) / 8  # the triangle between the edges' midpoints
@@ -71,7 +71,7 @@ def test_areas_of_surface_elements_by_geometry() -> None:
     assert len(voxel.places) == 8 and voxel.areas.sum() == pytest.approx(8 * corner, rel=1e-5)
 
 
-def test_pooled_hd95_is_that_of_distance_maps() -> None:
+def test_pooled_hd95_equals_that_of_distance_maps() -> None:
     from scipy.ndimage import binary_erosion, distance_transform_edt
 
     for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5)):
@@ -91,7 +91,7 @@ def test_hd95_by_area_agrees_with_surface_distance() -> None:
         assert hd95_mm(*masks, spacing, Hd95.SURFACE) == pytest.approx(expected)
 
 
-def test_hd95_by_area_searches_only_what_matters_and_misses_nothing() -> None:
+def test_hd95_by_area_equals_that_of_an_exhaustive_search() -> None:
     for seed, spacing in PAIRS:
         masks = MaskPair(boxes(seed), boxes(seed + 5), spacing)
         expected = 0.0
@@ -116,8 +116,8 @@ def test_assd_pools_the_distances_of_both_surfaces() -> None:
     # 5 of 41 voxels lie 1 ... 5 steps from the shorter line, all others of 41 + 36 on the other line
     for spacing in ((1, 1, 1), (7, 4, 2.5)):
         for masks in ((line(41), line(36)), (line(36), line(41))):
-            found = surface_scores(MaskPair(*masks, spacing), Measures())["ASSD_mm"]
-            assert found == pytest.approx(15 * spacing[2] / 77)
+            assd = surface_scores(MaskPair(*masks, spacing), Measures())["ASSD_mm"]
+            assert assd == pytest.approx(15 * spacing[2] / 77)
     assert math.isnan(surface_scores(MaskPair(line(0), line(9), (1, 1, 1)), Measures())["ASSD_mm"])
 
 
@@ -137,11 +137,11 @@ def test_assd_agrees_with_monai() -> None:
         assert ours == pytest.approx(float(theirs), rel=1e-5)
 
 
-def test_nsd_is_the_share_of_both_surfaces_that_is_near_enough() -> None:
+def test_nsd_is_the_share_of_both_surfaces_within_the_tolerance() -> None:
     # all voxels of a line are surface: 36 of 41 and 36 of 36 lie on the other, the next is 2.5 mm away
-    found = surface_scores(MaskPair(line(41), line(36), (7, 4, 2.5)), Measures(nsd_mm=(0, 2.5, 100)))
+    scores = surface_scores(MaskPair(line(41), line(36), (7, 4, 2.5)), Measures(nsd_mm=(0, 2.5, 100)))
     expected = {"NSD_0mm": 72 / 77, "NSD_2.5mm": 73 / 77, "NSD_100mm": 1}
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
 
 
 def test_nsd_agrees_with_monai() -> None:
@@ -162,7 +162,7 @@ def test_nsd_agrees_with_monai() -> None:
 
 
 @pytest.mark.parametrize("policy", RULES)
-def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
+def test_every_policy_scores_empty_masks_as_in_its_table(policy: EmptyPolicy) -> None:
     rows = [
         {"TP": 0, "FP": predicted, "FN": true, "TN": 9}
         | dict.fromkeys(("surface_distance_mm", "ASSD_mm", "NSD_1mm"), math.nan)
@@ -177,7 +177,7 @@ def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
     assert f"policy {policy}:" in policy.describe()
 
 
-def test_policies_of_the_challenges() -> None:
+def test_the_challenges_use_their_documented_policies() -> None:
     assert RULES[EmptyPolicy.BRATS_2023]["HD95"] == (0, 374, 374) and RULES[EmptyPolicy.BRATS_2023]["Dice"] == (1, 0, 0)
     assert RULES[EmptyPolicy.BRATS_2024_GLI] == {**RULES[EmptyPolicy.BRATS_2023], "HD95": (0, 337, 337)}
     assert "HD95 and ASSD are the diagonal of the volume in voxels" in EmptyPolicy.BRATS_2024_MEN_RT.describe()

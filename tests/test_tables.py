@@ -1,4 +1,4 @@
-"""Path templates and release tables."""
+"""Path templates and release tables are correct."""
 
 from pathlib import Path
 
@@ -24,30 +24,30 @@ def test_template_fields_repeat_and_stars_stay_in_their_folder() -> None:
 
 
 @pytest.mark.parametrize("key", available_releases())
-def test_every_table_is_sound(key: str) -> None:
+def test_every_release_table_is_consistent(key: str) -> None:
     release = load_release(key)
     assert release.reference and release.licence
     labels, order = nnunet_labels(release)
     assert order and labels["background"] == 0 and len(order) == len(labels) - 1
 
 
-def test_brats_2015_regions_are_the_paper_s() -> None:
+def test_brats_2015_regions_equal_those_of_the_paper() -> None:
     labels, order = nnunet_labels(load_release("brats2015"))
     assert labels == {"background": 0, "whole tumor": (1, 2, 3, 4), "tumor core": (1, 3, 4), "enhancing tumor": 4}
-    # what is written where only the whole tumour holds is edema; in the core, one of the core's labels
+    # voxels that only the whole tumour holds are written as edema; in the core, one of the core's labels is written
     assert order == (2, 1, 4)
 
 
-def test_written_labels_give_back_the_regions() -> None:
+def test_written_labels_restore_the_regions() -> None:
     labels, order = nnunet_labels(load_release("brats2015"))
     assert order
     regions = [value if isinstance(value, tuple) else (value,) for value in list(labels.values())[1:]]
-    for depth in range(len(regions) + 1):  # in the first `depth` nested regions
+    for depth in range(len(regions) + 1):  # inside the first `depth` nested regions
         written = order[depth - 1] if depth else 0
         assert [written in region for region in regions] == [index < depth for index in range(len(regions))]
 
 
-def test_unknown_release_lists_those_that_exist() -> None:
+def test_an_unknown_release_error_lists_the_known_releases() -> None:
     with pytest.raises(InputError, match="'brats1999'.*brats2015.*--layout"):
         load_release("brats1999")
 
@@ -63,7 +63,7 @@ def test_unknown_release_lists_those_that_exist() -> None:
         ("[labels]", "[labels", "not a TOML file"),
     ],
 )
-def test_a_table_that_breaks_a_rule_is_told_which(layout: Path, old: str, new: str, message: str) -> None:
+def test_an_error_of_a_bad_release_table_names_the_rule(layout: Path, old: str, new: str, message: str) -> None:
     layout.write_text(layout.read_text().replace(old, new))
     with pytest.raises(InputError, match=message):
         read_layout(layout)

@@ -1,4 +1,4 @@
-"""nnU-Net's search for trainers: which files it looks into, and what is said of one that stops it."""
+"""nnU-Net's search for trainers: the files that it imports, and the error for a file that stops it."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ MINE = "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of one's own with a trainer Zebra, in which nnU-Net looks after ours."""
+    """Write a user folder with a trainer Zebra. nnU-Net searches it after ours."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "zebra.py").write_text(MINE.format("Zebra"))
@@ -23,11 +23,11 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_files_that_nnunet_passes_by_are_passed_by(own: Path) -> None:
+def test_the_trainer_search_skips_the_files_that_nnunet_skips(own: Path) -> None:
     (own / ".#zebra.py").symlink_to("me@laptop.4711:1700000000")
     (own / "._zebra.py").write_bytes(b"\x00\x05\x16\x07")
     (own / "zebra.old.py").write_text("class Zebra_short: ...\n")
-    for name in (".ipynb_checkpoints", "notes"):  # no packages
+    for name in (".ipynb_checkpoints", "notes"):  # folders that are no packages
         (own / name).mkdir()
         (own / name / "zebra.py").write_text("class SegANTrainer_short: ...\n")
     (own / "package").mkdir()
@@ -41,7 +41,7 @@ def test_files_that_nnunet_passes_by_are_passed_by(own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (
             "import os\nimport not_installed.part\n",
@@ -58,18 +58,18 @@ def test_files_that_nnunet_passes_by_are_passed_by(own: Path) -> None:
         ),
     ],
 )
-def test_another_file_that_cannot_be_imported_is_named(
-    own: Path, content: str, said: str, capfd: pytest.CaptureFixture[str]
+def test_the_trainer_search_names_a_file_that_cannot_be_imported(
+    own: Path, content: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (own / "another.py").write_text(content)
     for name in ("Zebra", "Zebra_seed3"):
-        with pytest.raises(InputError, match=f"another.py, {said}"):
+        with pytest.raises(InputError, match=f"another.py, {message}"):
             check_trainers([name])
-    check_trainers(["SegANTrainer_short"])  # which nnU-Net finds before it looks there
+    check_trainers(["SegANTrainer_short"])  # a trainer that nnU-Net finds before it searches this folder
     assert "usage:" not in "".join(capfd.readouterr())
 
 
-def test_a_helper_that_a_trainer_imports_and_a_linked_file_are_named(own: Path, tmp_path: Path) -> None:
+def test_the_trainer_search_names_broken_helpers_and_linked_files(own: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere.py").write_text("1 / 0\n")
     (own / "linked.py").symlink_to(tmp_path / "elsewhere.py")
     with pytest.raises(InputError, match="own/linked.py, line 1, .*ZeroDivisionError"):
@@ -82,25 +82,25 @@ def test_a_helper_that_a_trainer_imports_and_a_linked_file_are_named(own: Path, 
         find_trainer("Zebra")
 
 
-def test_a_class_that_is_no_trainer_is_said_to_be_none(own: Path) -> None:
+def test_an_error_says_that_a_class_is_no_trainer(own: Path) -> None:
     (own / "plain.py").write_text("class Plain: ...\n")
     with pytest.raises(InputError, match="Plain is not a trainer"):
         find_trainer("Plain")
 
 
 @pytest.mark.parametrize("name", ["SegANTrainer_until5", "SegANTrainer_short_until5_seed3", "nnUNetTrainer_until5"])
-def test_a_suffix_that_is_none_is_answered_with_those_that_exist(own: Path, name: str) -> None:
+def test_an_unknown_suffix_error_lists_the_known_suffixes(own: Path, name: str) -> None:
     with pytest.raises(NoTrainerError, match=f"finds no trainer {name}.*suffixes _PaperDA, _short, _50epochs, _seed3"):
         find_trainer(name)
 
 
-def test_entries_that_are_no_folders_are_named(
+def test_an_error_names_path_entries_that_are_no_folders(
     own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = f"{own / 'zebra.py'}:~/trainers:/nowhere/trainers:/a,/b:{own} "
     monkeypatch.setenv("nnUNet_extTrainer", named)
     problems = folder_problems()
-    for problem, said in zip(
+    for problem, message in zip(
         problems,
         (
             f"is a file; name its folder, {own}",
@@ -111,7 +111,7 @@ def test_entries_that_are_no_folders_are_named(
         ),
         strict=True,
     ):
-        assert said in problem
+        assert message in problem
     listed = list_trainers()
     with pytest.raises(NoTrainerError, match="finds no trainer Zebra.* has no trainer.*is a file; name its folder"):
         find_trainer("Zebra")
@@ -120,7 +120,7 @@ def test_entries_that_are_no_folders_are_named(
     assert all(problem in listed and f"WARNING: {problem}" in warned for problem in problems)
 
 
-def test_a_copy_beside_a_trainer_is_warned_of(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copied_trainer_file_gives_a_warning(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_trainers(["Zebra_seed3", "SegANTrainer_short"])
     assert not capsys.readouterr().err
     (own / "zebra (copy).py").write_text(MINE.format("Zebra"))
@@ -134,7 +134,7 @@ def test_a_copy_beside_a_trainer_is_warned_of(own: Path, capsys: pytest.CaptureF
     assert f"segan_trainers.py and in {own / 'segan.py'}" in warned and f"and in {own / 'stock.py'}" in warned
 
 
-def test_suffixes_without_the_folder_of_our_trainers_are_explained(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_explains_suffixes_without_our_trainer_folder(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("nnUNet_extTrainer", str(own))
     assert find_trainer("Zebra").__name__ == "Zebra"
     with pytest.raises(NoTrainerError, match=rf"composes the suffixes: export .*trainer-folder\):{own}"):

@@ -1,4 +1,4 @@
-"""What trainings cost, from what nnU-Net notes of them."""
+"""The cost of trainings, computed from nnU-Net's logs."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ def trained(folder: Path, name: str, epochs: int, epoch_s: float, method: str = 
     return Predictions(name, {}, method or name, trained_folds=[TrainedFold(0, [], fold, cost=read_cost(fold))])
 
 
-def test_steps_and_time_by_hand(tmp_path: Path) -> None:
+def test_the_cost_has_the_steps_and_times_computed_by_hand(tmp_path: Path) -> None:
     methods = [
         trained(tmp_path, "A", 10, 9.0),
         trained(tmp_path, "B_seed0", 10, 12.0, "B"),
@@ -63,7 +63,7 @@ def test_steps_and_time_by_hand(tmp_path: Path) -> None:
     assert with_ratios["time_ratio"].tolist()[:2] == [1.5, 93.75 / 135]
 
 
-def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
+def test_a_fold_without_logs_has_no_cost(tmp_path: Path) -> None:
     fold = tmp_path / "A" / "fold_0"
     fold.mkdir(parents=True)
     nothing = training_costs(
@@ -73,13 +73,13 @@ def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
     assert cost_notes(pd.DataFrame([{"method": "A", "steps": 5, "seconds": 1.0}]), "A") == []
 
 
-def test_groups_of_equal_time() -> None:
+def test_methods_of_similar_time_form_a_group() -> None:
     costs = pd.DataFrame({"method": list("ABCDE"), "steps": 1, "seconds": [300.0, 100.0, 109.9, 111.0, 320.0]})
-    assert equal_time(costs) == [["B", "C"], ["A", "E"]], "D is near C, but not near B, the fastest"
+    assert equal_time(costs) == [["B", "C"], ["A", "E"]], "D is close to C, but not to B, the fastest"
     assert equal_time(costs.iloc[[0, 1]]) == [] == equal_time(costs.iloc[:0])
 
 
-def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None:
+def test_methods_of_similar_time_have_a_separate_table(tmp_path: Path) -> None:
     volumes = {"a": cubes(4, 2), "b": cubes(5, 3)}
     truth = write_folder(tmp_path / "truth", volumes)
     folders = {name: write_folder(tmp_path / name, {"a": cubes(5, 2), "b": cubes(5, 2)}) for name in ("A", "B", "C")}
@@ -105,6 +105,6 @@ def test_methods_of_equal_time_have_a_table_of_their_own(tmp_path: Path) -> None
                 "equal time of training" in page
                 and "150 steps, 5.0 min".replace(" ", "\u00a0").replace(",\u00a0", ", ") in page
             )
-            # below three tables; on the page once
+            # below three tables in the text, and once on the page
             notes = [line for line in (output / "table1.md").read_text().splitlines() if "Empty masks" in line]
             assert page.count("Empty masks, policy") == len(notes) == 1

@@ -1,4 +1,4 @@
-"""`compare` on folders without a dataset: who the patients are, what is primary, which HD95 stands where."""
+"""`compare` for folders without a dataset: the patients, the primary endpoint, and the definition of HD95."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ PATIENTS = "case,patient,grade\na,p,HGG\nb,p,HGG\nc,q,LGG\n"
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    """Three cases, two methods; pictures and report are left out."""
+    """Write three cases and two methods; skip pictures and report."""
     for name in ("draw_statistics", "draw_cases", "draw_training"):
         monkeypatch.setattr(figures, name, lambda *_: [])
     monkeypatch.setattr(result_folder, "write_report", lambda path, *_: path.touch())
@@ -46,7 +46,7 @@ def run(folders: Folders, tmp_path: Path, patients: str | None = None, **setting
     return made.files[0].parent
 
 
-def test_patients_of_a_file_are_the_units(folders: Folders, tmp_path: Path) -> None:
+def test_a_file_of_patients_defines_the_units(folders: Folders, tmp_path: Path) -> None:
     output = run(folders, tmp_path)
     assert set(pd.read_csv(output / "tests.csv")["pairs"]) == {3}
     assert "no table names their patients (--patients FILE)" in (output / "table1.md").read_text()
@@ -71,7 +71,7 @@ def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, t
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("case,patient\na,p\nb,p\n", "has no row for 1 of the compared cases: c"),
         ("case,patient\na.mha,p\nb.mha,p\nc.mha,q\n", "without their ending; its first value is a.mha"),
@@ -84,26 +84,26 @@ def test_a_file_of_patients_may_have_more_rows_and_no_grades(folders: Folders, t
         ("", "patients.csv is empty"),
     ],
 )
-def test_a_file_of_patients_that_does_not_fit_is_refused(
-    folders: Folders, tmp_path: Path, text: str, said: str
+def test_a_file_of_patients_that_does_not_match_is_refused(
+    folders: Folders, tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(InputError, match="patients.csv") as refused:
         run(folders, tmp_path, text)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="missing.csv does not exist"):
         compare(output=tmp_path / "out", folders=Folders(**{**vars(folders), "patients": tmp_path / "missing.csv"}))
 
 
-def test_a_patient_s_letters_are_composed_and_rows_without_a_case_are_left_out(tmp_path: Path) -> None:
-    """A Mac decomposes letters: both rows are of one patient. Two empty columns are no columns of one name."""
+def test_patient_names_are_normalised_and_rows_without_a_case_are_skipped(tmp_path: Path) -> None:
+    """A Mac decomposes letters, so both rows are of one patient. Two empty columns do not share a name."""
     table = tmp_path / "patients.csv"
     table.write_text("case,patient,,\na,Andr\u00e9,,\nb,Andre\u0301,,\n,total 2,,\n,,,\n")
     assert read_patients(table, ["a", "b"])["patient"].nunique() == 1
 
 
-def test_cases_without_a_patient_are_named_as_units(folders: Folders) -> None:
-    """The table of a dataset need not name the cases of a test set."""
+def test_cases_without_a_patient_are_units(folders: Folders) -> None:
+    """The case table of a dataset may omit the cases of a test set."""
     compared = compared_folders(None, folders)
     elsewhere = replace(compared, patients={"of the training": "p"})
     assert units_note(elsewhere, 3, 3) == units_note(compared, 3, 3)
@@ -114,8 +114,8 @@ def test_cases_without_a_patient_are_named_as_units(folders: Folders) -> None:
     assert whole == "The units of intervals and tests are the patients, one case each."
 
 
-def test_what_few_units_can_show_is_of_the_table_s_own_family(folders: Folders, tmp_path: Path) -> None:
-    """Two patients with HGG: 2 / 2² = .5, over the two of the grade's smallest family, not the primary's four."""
+def test_a_note_about_few_units_uses_the_family_of_its_own_table(folders: Folders, tmp_path: Path) -> None:
+    """Two patients with HGG give 2 / 2² = .5. Holm corrects for the two tests of the grade's smallest family."""
     patients = "case,patient,grade\na,p,HGG\nb,q,HGG\nc,r,LGG\n"
     output = run(folders, tmp_path, patients, primary=["Dice", "HD95_mm"])
     primary = 2 * 2  # scores and regions, in all cases
@@ -141,7 +141,7 @@ def test_every_column_is_documented(folders: Folders, tmp_path: Path) -> None:
         assert {column for column in columns if f"`{column}`" not in documented} == set(), name
 
 
-def test_primary_is_a_score_of_the_comparison(folders: Folders, tmp_path: Path) -> None:
+def test_the_primary_endpoint_must_be_a_score_of_the_comparison(folders: Folders, tmp_path: Path) -> None:
     measures = Measures()
     assert primary_columns(measures, ["hd95", "Dice", "dice", "NSD_0.5mm"]) == ["HD95_mm", "Dice", "NSD_0.5mm"]
     for unknown in ("Jaccard", "LesionDice", "NSD_3mm", "SignedVolumeDifference"):  # the last is not tested
@@ -152,8 +152,8 @@ def test_primary_is_a_score_of_the_comparison(folders: Folders, tmp_path: Path) 
     assert set(tests.loc[tests["family"] == "primary", "score"]) == {"HD95_mm"}
 
 
-def test_one_hd95_in_one_comparison_or_both_are_named() -> None:
-    """Lesions of 2023 have their HD95 by area; that of the whole region follows, unless another one is asked for."""
+def test_a_comparison_uses_one_hd95_or_names_both() -> None:
+    """The lesion rules of 2023 use HD95 by area. The HD95 of whole regions follows them, except on request."""
     follows = chosen(Hd95.AUTO, Lesions.BRATS_2023, "")
     assert (
         follows.hd95 is Hd95.SURFACE and "HD95 (mm)" in titles(follows) and "Lesion-wise HD95 (mm)" in titles(follows)
@@ -172,8 +172,8 @@ def titles(measures: Measures) -> set[str]:
     return {score.title for table in score_tables(measures) for score in table.scores}
 
 
-def test_means_of_one_region_over_no_unit_are_undefined_and_conclude_nothing(folders: Folders, tmp_path: Path) -> None:
-    """A region that no case has: the table, the tests and the notes still stand."""
+def test_a_region_without_units_has_undefined_means_and_no_conclusion(folders: Folders, tmp_path: Path) -> None:
+    """No case has the region. Table, tests and notes are still written."""
     empty = dict.fromkeys("abc", np.zeros((10, 10, 10), np.uint8))
     for name in ("truth", "A", "B"):
         write_folder(tmp_path / name, empty)

@@ -40,17 +40,17 @@ def separate(nnunet_folders: Path) -> Any:
 def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
     batch = a_batch()
     other = {"data": batch["data"], "target": batch["target"].clone()}
-    other["target"][:, 1] = ~other["target"][:, 1]  # another truth of the second region alone
+    other["target"][:, 1] = ~other["target"][:, 1]  # only the truth of the second region differs
     start = {name: value.clone() for name, value in separate.network.state_dict().items()}
     critic_start = {name: value.clone() for name, value in separate.critic.state_dict().items()}
-    found = []
+    runs = []
     for this in (batch, other):
         separate.network.load_state_dict(start)
         separate.critic.load_state_dict(critic_start)
         separate.optimizer.state.clear()
         separate.critic_optimizer.state.clear()
         gradients = gradients_of(separate, this)
-        found.append(
+        runs.append(
             [
                 tuple([gradients[p] for p in player.parameters()] for player in (segmentor, critic))
                 for segmentor, critic in zip(separate.network.segmentors, separate.critic.critics, strict=True)
@@ -58,12 +58,12 @@ def test_s1_1c_regions_do_not_influence_each_other(separate: Any) -> None:
         )
     for region in range(3):
         for player in range(2):
-            pairs = zip(found[0][region][player], found[1][region][player], strict=True)
+            pairs = zip(runs[0][region][player], runs[1][region][player], strict=True)
             same = all(torch.equal(a, b) for a, b in pairs)
             assert same == (region != 1), (region, player)
 
 
-def test_s1_1c_has_a_segmentor_of_its_own_for_each_region(separate: Any, nnunet_folders: Path) -> None:
+def test_s1_1c_has_one_segmentor_per_region(separate: Any, nnunet_folders: Path) -> None:
     single = build(AdversarialTrainer, nnunet_folders)
     assert len(separate.network.segmentors) == len(separate.critic.critics) == 3
     x = torch.randn(2, 2, 32, 32)
@@ -82,14 +82,14 @@ def test_s3_1c_has_one_critic_of_all_masked_images(nnunet_folders: Path) -> None
     assert output["distances"].shape == (1, 4)
 
 
-def test_joint_masking_is_every_region_s_masking_side_by_side() -> None:
+def test_joint_masking_concatenates_the_masked_images_of_all_regions() -> None:
     image, maps = torch.rand(2, 2, 8, 8), torch.rand(2, 3, 8, 8)
     joint = mask_image(image, maps)
     apart = torch.cat([mask_image(image, maps[:, region : region + 1]) for region in range(3)], dim=1)
     assert torch.equal(joint, apart)
 
 
-def test_s0_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path) -> None:
+def test_the_s0_loss_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path) -> None:
     class MaskedImageAlone(AdversarialTrainer):
         critic_layers = (0,)
 
@@ -101,12 +101,12 @@ def test_s0_is_the_relative_difference_of_the_masked_images(nnunet_folders: Path
     expected = [(a - b).abs().sum() / (a + b).sum() for a, b in zip(*masked, strict=True)]
     torch.testing.assert_close(trainer.critic(image, predicted, truth), torch.stack(expected)[:, None])
     before = parameters(trainer.network)
-    output = play(trainer, a_batch())  # there is no critic to train, but the segmentor learns
+    output = play(trainer, a_batch())  # no critic is trained, but the segmentor learns
     assert output["distances"].shape == (3, 1) and output["critic_loss"] == pytest.approx(-output["loss"])
     assert any(not torch.equal(a, b) for a, b in zip(before, trainer.network.parameters(), strict=True))
 
 
-def test_s3_compares_the_last_layer_alone() -> None:
+def test_the_s3_critic_compares_only_the_last_layer() -> None:
     critic = critic_per_region(1, 2, (4, 8, 16), layers=(3,), distances=layer_distances).eval()
     image, predicted, truth = torch.rand(2, 2, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
     encoder = critic.critics[0].get_submodule("critic.encoder")
@@ -114,7 +114,7 @@ def test_s3_compares_the_last_layer_alone() -> None:
     torch.testing.assert_close(critic(image, predicted, truth), expected.view(1, 1))
 
 
-def test_soft_dice_by_hand() -> None:
+def test_soft_dice_equals_values_computed_by_hand() -> None:
     # p = (1, 0.5), y = (1, 0): 2·1 / (1 + 0.25 + 1) = 8/9; an agreeing empty map: 1
     predicted = torch.tensor([[[1.0, 0.5], [0.0, 0.0]]])
     truth = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
@@ -122,7 +122,7 @@ def test_soft_dice_by_hand() -> None:
     assert soft_dice_distance(truth, truth) == pytest.approx(0, abs=1e-6)
 
 
-def test_released_recipe_adds_dice_to_the_segmentor_s_loss_alone(nnunet_folders: Path) -> None:
+def test_the_released_recipe_adds_dice_only_to_the_segmentor_loss(nnunet_folders: Path) -> None:
     trainer = build(load_trainers().SegANDiceTrainer, nnunet_folders)
     trainer.autocast_dtype = None
     assert isinstance(trainer.optimizer, torch.optim.Adam) and isinstance(trainer.critic_optimizer, torch.optim.Adam)
@@ -134,7 +134,9 @@ def test_released_recipe_adds_dice_to_the_segmentor_s_loss_alone(nnunet_folders:
         dice = soft_dice_distance(predicted, truth)
     output = play(trainer, batch)
     assert output["loss"] - output["distances"].mean() == pytest.approx(float(dice), abs=1e-5)
-    assert max(p.abs().max() for p in trainer.critic.parameters()) <= 0.05, "batch norm is clamped too, as released"
+    assert max(p.abs().max() for p in trainer.critic.parameters()) <= 0.05, (
+        "batch norm is clamped too, as in the released code"
+    )
     trainer.network.eval()
     trainer.critic.eval()
     with torch.no_grad():
@@ -149,7 +151,7 @@ def ignoring(labels: dict[str, Any]) -> dict[str, Any]:
 
 
 def label_batch(labels: dict[str, Any], ignored: torch.Tensor) -> dict[str, torch.Tensor]:
-    """A batch of regions or of plain labels, with the ignored voxels (B, H, W) marked as nnU-Net marks them."""
+    """Return a batch of regions or of plain labels, with ignored voxels (B, H, W) marked as nnU-Net marks them."""
     batch = a_batch()
     if isinstance(labels.get("whole tumor"), list):
         return {**batch, "target": torch.cat((batch["target"], ignored[:, None]), 1)}
@@ -165,7 +167,7 @@ def label_batch(labels: dict[str, Any], ignored: torch.Tensor) -> dict[str, torc
 def test_ignored_voxels_change_nothing_in_either_player(
     nnunet_folders: Path, kind: type[PaperTrainer], labels: dict[str, Any]
 ) -> None:
-    """What S says at ignored voxels must not matter: the gradient of its output is 0 there, and only there."""
+    """The output of S at ignored voxels must not matter: its gradient is 0 there and only there."""
     trainer: Any = build(kind, nnunet_folders, ignoring(labels))
     trainer.autocast_dtype = None
     ignored = torch.zeros(4, 32, 32, dtype=torch.bool)
@@ -191,19 +193,19 @@ def test_ignored_voxels_change_nothing_in_either_player(
             trainer.label_space.label_maps(output.detach() + shift * ignored[:, None], batch["target"])
             for shift in (0, 9)
         )
-        assert all(torch.equal(a, b) for a, b in zip(masks, other, strict=True)), "the critics see no difference"
+        assert all(torch.equal(a, b) for a, b in zip(masks, other, strict=True)), "the critics get the same input"
 
 
-def test_cross_entropy_of_plain_labels_by_hand() -> None:
+def test_cross_entropy_of_plain_labels_equals_values_computed_by_hand() -> None:
     logits = torch.tensor([[[0.0, 0.0, 5.0], [0.0, 1.0, 5.0]]])  # (1, 2 classes, 3 voxels)
     target = torch.tensor([[[0, 1, 2]]])
     expected = torch.tensor([0.5, torch.e / (1 + torch.e)]).log().mean().neg()
     torch.testing.assert_close(label_cross_entropy(logits, target, ignore_label=2), expected)
     torch.testing.assert_close(label_cross_entropy(logits[..., :2], target[..., :2]), expected)
-    assert label_cross_entropy(logits, torch.full_like(target, 2), 2) == 0, "a batch of ignored voxels alone"
+    assert label_cross_entropy(logits, torch.full_like(target, 2), 2) == 0, "a batch of only ignored voxels"
 
 
-def test_softmax_baseline_on_plain_labels_is_the_planned_network(nnunet_folders: Path) -> None:
+def test_the_softmax_baseline_on_plain_labels_uses_the_planned_network(nnunet_folders: Path) -> None:
     trainer = build(SoftmaxTrainer, nnunet_folders, PLAIN_LABELS)
     trainer.network.set_order(trainer.region_order())
     x = torch.randn(1, 2, 32, 32)
@@ -212,12 +214,12 @@ def test_softmax_baseline_on_plain_labels_is_the_planned_network(nnunet_folders:
     rebuilt = SoftmaxTrainer.build_network_architecture(
         trainer.plans_manager, trainer.configuration_manager, 2, 4, enable_deep_supervision=False
     ).eval()
-    rebuilt.load_state_dict(trainer.network.state_dict())  # as nnUNetv2_predict, which does not know the labels
+    rebuilt.load_state_dict(trainer.network.state_dict())  # as in nnUNetv2_predict, which does not know the labels
     assert torch.equal(rebuilt(x), trainer.network(x))
 
 
-def test_a_game_on_depth_constant_volumes_is_the_2d_game() -> None:
-    """Kernels that look at the inner two of four slices, with half the 2-D weight each, see what 2-D kernels see."""
+def test_a_game_on_depth_constant_volumes_equals_the_2d_game() -> None:
+    """Kernels with half the 2-D weight in the inner two of four slices compute the same as 2-D kernels."""
     flat = critic_per_region(2, 3, (4, 8, 16), nn.Conv2d).train()
     deep = critic_per_region(2, 3, (4, 8, 16), nn.Conv3d).train()
     for name, weight in deep.state_dict().items():
@@ -239,19 +241,19 @@ def test_a_game_on_depth_constant_volumes_is_the_2d_game() -> None:
     torch.testing.assert_close(volume.grad.sum(2), predicted.grad, atol=1e-6, rtol=1e-3)
 
 
-def test_float16_scales_each_player_s_gradients_by_itself(nnunet_folders: Path) -> None:
+def test_float16_scales_the_gradients_of_each_player_separately(nnunet_folders: Path) -> None:
     trainer = build(AdversarialTrainer, nnunet_folders)
     trainer.autocast_dtype = torch.float16
     trainer.grad_scaler, trainer.critic_grad_scaler = (torch.amp.GradScaler("cpu", init_scale=2.0**s) for s in (10, 12))
     before = parameters(trainer.network), parameters(trainer.critic)
     play(trainer, a_batch())
     scales = trainer.grad_scaler.get_scale(), trainer.critic_grad_scaler.get_scale()
-    assert scales == (2.0**10, 2.0**12), "neither overflowed, and they are two"
+    assert scales == (2.0**10, 2.0**12), "neither scaler overflowed, and there are two"
     for values, module in zip(before, (trainer.network, trainer.critic), strict=True):
         assert any(not torch.equal(a, b) for a, b in zip(values, module.parameters(), strict=True))
 
 
-def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders: Path) -> None:
+def test_the_paper_augmentation_only_crops_at_random(nnunet_folders: Path) -> None:
     class Paper(PaperAugmentation, AdversarialTrainer):
         pass
 
@@ -266,7 +268,7 @@ def test_paper_augmentation_crops_at_random_and_does_nothing_else(nnunet_folders
     assert torch.equal(done["segmentation"].bool(), torch.cat((labels > 0, labels == 2)))
 
 
-def test_second_stage_of_a_cascade_and_tiny_patches_are_refused(nnunet_folders: Path) -> None:
+def test_the_trainer_refuses_the_second_stage_of_a_cascade_and_tiny_patches(nnunet_folders: Path) -> None:
     trainer = build(AdversarialTrainer, nnunet_folders)
     plans = {**copy.deepcopy(trainer.plans_manager.plans), "continue_training": False}
     plans["configurations"]["2d"]["previous_stage"] = "3d_lowres"
@@ -277,7 +279,7 @@ def test_second_stage_of_a_cascade_and_tiny_patches_are_refused(nnunet_folders: 
         trainer.build_critic()
 
 
-def test_layers_of_a_critic_are_those_asked_for() -> None:
+def test_a_critic_returns_the_requested_layers() -> None:
     masked = torch.rand(1, 2, 16, 16)
     features = Critic(2, (4, 8, 16), nn.Conv2d, layers=(0, 2)).eval()(masked)
     assert features[0] is masked and features[1].shape == (1, 8, 4, 4)

@@ -1,4 +1,4 @@
-"""Trainers of seconds for the tests of grids; this folder is added to nnUNet_extTrainer there."""
+"""Trainers that take seconds, for the tests of grids. The tests add this folder to nnUNet_extTrainer."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from segan_nnunet.training import AdversarialTrainer
 from segan_nnunet.training.run import critics
 
-# jobs of a grid are real commands; without pictures, and with workers that need not import torch again, they are fast
+# grid jobs are real commands; they are fast without pictures and with workers that do not import torch again
 forking = multiprocessing.get_context("fork")
 mock.patch.object(LocalLogger, "plot_progress_png", lambda self, folder: None).start()
 mock.patch.object(critics, "plot_game", lambda *_: None).start()
@@ -20,7 +20,7 @@ mock.patch.object(multiprocessing, "get_context", lambda method=None: forking).s
 
 
 class GridQuick(AdversarialTrainer):
-    """Four epochs of two steps."""
+    """Train four epochs of two steps."""
 
     initial_lr = 1e-3
     num_epochs = 4
@@ -29,7 +29,7 @@ class GridQuick(AdversarialTrainer):
 
 
 class GridKilled(GridQuick):
-    """Killed in its third epoch, as by a system that is out of memory; the first time only."""
+    """Kill the process in its third epoch, as a system without free memory does. Only the first attempt is killed."""
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
@@ -40,7 +40,7 @@ class GridKilled(GridQuick):
 
 
 class GridBroken(GridQuick):
-    """Fails in its first epoch."""
+    """Fail in the first epoch."""
 
     def on_epoch_start(self) -> None:
         super().on_epoch_start()
@@ -48,7 +48,7 @@ class GridBroken(GridQuick):
 
 
 class GridHeld(GridQuick):
-    """Held in its third epoch until it is interrupted, on a machine of any speed; the next attempt ends."""
+    """Wait in the third epoch until the training is interrupted. The next attempt ends normally."""
 
     def on_epoch_start(self) -> None:
         super().on_epoch_start()

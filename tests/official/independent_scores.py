@@ -1,7 +1,7 @@
-"""What medpy and panoptica score. Runs in an environment of their own: they need older libraries than ours.
+"""Compute scores with medpy and panoptica, in a separate environment: they need older libraries than ours.
 
 usage: python independent_scores.py MASKS.npz
-    MASKS.npz  N_predicted, N_true and N_spacing of each pair N: masks, and the spacing of their voxels in mm
+    MASKS.npz  N_predicted, N_true and N_spacing of each pair N: the masks, and their voxel spacing in mm
 
 Prints {pair: {score: value}} as JSON.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def panoptic(evaluator: Any, predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    """Panoptica's quality of the components of two masks."""
+    """Return panoptica's quality of the components of two masks."""
     [result] = evaluator.evaluate(predicted.astype(np.uint8), true.astype(np.uint8), verbose=False).values()
     return {"PQ": float(result.pq), "SQ": float(result.sq), "RQ": float(result.rq)}
 
@@ -23,7 +23,7 @@ def panoptic(evaluator: Any, predicted: np.ndarray, true: np.ndarray) -> dict[st
 def main(path: str) -> None:
     """Score every pair."""
     masks = np.load(path)
-    with contextlib.redirect_stdout(sys.stderr):  # they print as they go
+    with contextlib.redirect_stdout(sys.stderr):  # the packages print to standard output
         from medpy.metric.binary import assd, ravd
         from panoptica import (
             ConnectedComponentsInstanceApproximator,

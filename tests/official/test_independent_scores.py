@@ -1,4 +1,4 @@
-"""ASSD, relative volume difference and panoptic quality are those of medpy and panoptica (docs/evaluation.md)."""
+"""ASSD, relative volume difference and panoptic quality equal those of medpy and panoptica (docs/evaluation.md)."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scor
 from tests.official.test_official_scores import PYTHON, lesions
 
 SPACINGS = ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5))
-# ten pairs; in every second one all labels are one mask, else only the highest, of which little overlaps
+# ten pairs; every second pair has all labels in one mask, the others only the highest label, which overlaps little
 PAIRS = [(seed, SPACINGS[seed % 2], 1 if seed % 4 < 2 else 3) for seed in range(10)]
 
 
@@ -30,13 +30,13 @@ def ours(predicted: np.ndarray, true: np.ndarray, spacing: tuple[float, ...], ru
     }
 
 
-def test_our_scores_are_those_of_medpy_and_panoptica(tmp_path: Path) -> None:
+def test_our_scores_equal_those_of_medpy_and_panoptica(tmp_path: Path) -> None:
     if PYTHON not in os.environ:
         pytest.skip(f"{PYTHON} names the Python that has medpy and panoptica where they are (docs/evaluation.md)")
     masks: dict[str, np.ndarray] = {}
     for seed, spacing, least in PAIRS:
         true, predicted = (labels >= least for labels in lesions(seed))
-        # half of the lesions as they are, so that some components match and some do not
+        # half of the lesions are unchanged, so that some components match and some do not
         predicted[: len(true) // 2] = true[: len(true) // 2]
         masks |= {f"{seed}_predicted": predicted, f"{seed}_true": true, f"{seed}_spacing": np.array(spacing)}
     np.savez(tmp_path / "masks.npz", **masks)  # type: ignore[arg-type]
@@ -48,8 +48,8 @@ def test_our_scores_are_those_of_medpy_and_panoptica(tmp_path: Path) -> None:
     matched = 0
     for seed, spacing, _ in PAIRS:
         for rule in (Lesions.BRATS_2023, Lesions.BRATS_2026):  # with and without growth
-            found = ours(masks[f"{seed}_predicted"], masks[f"{seed}_true"], spacing, rule)
+            scores = ours(masks[f"{seed}_predicted"], masks[f"{seed}_true"], spacing, rule)
             expected = theirs[str(seed)]
-            assert {score: found[score] for score in expected} == pytest.approx(expected, rel=1e-9, nan_ok=True)
-        matched += found["PQ"] > 0
-    assert matched >= 8, "pairs in which components match"
+            assert {score: scores[score] for score in expected} == pytest.approx(expected, rel=1e-9, nan_ok=True)
+        matched += scores["PQ"] > 0
+    assert matched >= 8, "some pairs have matching components"

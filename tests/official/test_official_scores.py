@@ -1,4 +1,4 @@
-"""Our scores are those of the challenges' own packages. How to have the packages: docs/evaluation.md."""
+"""Our scores equal those of the challenges' own packages. docs/evaluation.md says how to install the packages."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.conftest import PATIENTS_VARIABLE
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]  # definition, pair, region, score
 PYTHON, METRICS_2023 = "SEGAN_OFFICIAL_PYTHON", "SEGAN_BRATS2023_METRICS"
 LABELS = Labelling({"wt": (1, 2, 3), "tc": (1, 3), "et": (3,)}, (0, 1, 2, 3), None, ("T1c",), ".nii.gz")
-# 7 is left out: two of its components have the same Dice with a lesion, and the packages need not take the same one
+# without 7: two of its components have the same Dice with a lesion, and the packages may choose different ones
 SEEDS = (0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12)
 PROTOCOLS = {
     Lesions.BRATS_2023: "brats2023-gli",
@@ -36,7 +36,7 @@ VALUES_OF_2015 = np.array([0, 1, 2, 1, 3], np.uint8)  # necrosis, edema, non-enh
 
 
 def lesions(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of blobs that overlap in part, with some of either alone, of one voxel and more."""
+    """Return truth and prediction of blobs. Some overlap in part, some are in only one of both, some have one voxel."""
     random = np.random.default_rng(seed)
     shared, *own = (gaussian_filter(random.normal(size=(30, 44, 40)), random.uniform(1, 2.5)) for _ in range(3))
     masks = []
@@ -49,7 +49,7 @@ def lesions(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def real_pairs(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Truths of the six patients; predicted is the same, moved by two voxels, without what is enhancing at one end."""
+    """Yield truths of the six patients. Predictions are moved by two voxels and lack enhancing tumour at one end."""
     for path in sorted(folder.glob("*/OTMultiClass.nii.gz")):
         truth = VALUES_OF_2015[sitk.GetArrayFromImage(sitk.ReadImage(str(path))).astype(int)]
         inside = np.argwhere(truth)
@@ -68,7 +68,7 @@ def write(path: Path, labels: np.ndarray, spacing: tuple[float, ...]) -> None:
 
 @pytest.fixture(scope="module")
 def packages() -> tuple[str, str]:
-    """The Python that has the newest challenge's package, and the folder of that of 2023; or a skip."""
+    """Return the Python with the newest package and the folder of the 2023 package, or skip the test."""
     if not {PYTHON, METRICS_2023} <= set(os.environ):
         pytest.skip(f"{PYTHON} and {METRICS_2023} name the challenges' packages where they are (docs/evaluation.md)")
     return os.environ[PYTHON], os.environ[METRICS_2023]
@@ -76,15 +76,20 @@ def packages() -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders `truth` and `predicted`: simulated pairs, real ones where they are, and those with an empty mask."""
+    """Write the folders `truth` and `predicted`: simulated pairs, available real pairs, pairs with an empty mask."""
     folder = tmp_path_factory.mktemp("official")
-    found = [(f"simulated_{seed}", *lesions(seed)) for seed in SEEDS]
+    examples = [(f"simulated_{seed}", *lesions(seed)) for seed in SEEDS]
     real = os.environ.get(PATIENTS_VARIABLE)
-    found += list(real_pairs(Path(real))) if real else []
+    examples += list(real_pairs(Path(real))) if real else []
     truth, predicted = lesions(99)
     empty = np.zeros_like(truth)
-    found += [("missed", truth, empty), ("false", empty, predicted), ("nothing", empty, empty), ("same", truth, truth)]
-    for index, (name, truth, predicted) in enumerate(found):
+    examples += [
+        ("missed", truth, empty),
+        ("false", empty, predicted),
+        ("nothing", empty, empty),
+        ("same", truth, truth),
+    ]
+    for index, (name, truth, predicted) in enumerate(examples):
         spacing = ANISOTROPIC if index < len(SEEDS) and index % 3 == 2 else (1.0, 1.0, 1.0)
         write(folder / "truth" / f"{name}.nii.gz", truth, spacing)
         write(folder / "predicted" / f"{name}.nii.gz", predicted, spacing)
@@ -93,7 +98,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def theirs(packages: tuple[str, str], pairs: Path) -> Scores:
-    """What the packages score."""
+    """Return the scores of the packages."""
     python, metrics_2023 = packages
     command = (python, str(Path(__file__).parent / "their_scores.py"), metrics_2023, str(pairs))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -102,7 +107,7 @@ def theirs(packages: tuple[str, str], pairs: Path) -> Scores:
 
 
 def ours(pairs: Path, name: str, definition: Lesions) -> pd.DataFrame:
-    """Our scores of a pair under a challenge's definitions, by region."""
+    """Return our scores of a pair under a challenge's definitions, by region."""
     case = Case(name, pairs / "truth" / name, {"theirs": pairs / "predicted" / name})
     chosen = resolve(PROTOCOLS[definition], "", EmptyPolicy.AUTO, Measures(Hd95.AUTO, (0.5, 1.0), Lesions.AUTO))
     assert chosen.measures.lesions is definition
@@ -115,27 +120,25 @@ def spacing_of(path: Path) -> tuple[float, ...]:
     return sitk.ReadImage(str(path)).GetSpacing()
 
 
-def check(found: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tuple[str, ...] = ()) -> int:
-    """Compare all scores but those left; return how many."""
+def check(our_scores: pd.DataFrame, expected: dict[str, dict[str, float]], leave: tuple[str, ...] = ()) -> int:
+    """Compare all scores except those in `leave`; return the number of compared scores."""
     pairs = [(region, score) for region, scores in expected.items() for score in scores if score not in leave]
     for region, score in pairs:
-        value = found.loc[region, score]
+        value = our_scores.loc[region, score]
         assert value == pytest.approx(expected[region][score], rel=1e-9, nan_ok=True), (region, score)
     return len(pairs)
 
 
 @pytest.mark.parametrize("definition", PROTOCOLS)
-def test_our_scores_are_those_of_the_challenge_s_package(definition: Lesions, pairs: Path, theirs: Scores) -> None:
+def test_our_scores_equal_those_of_the_challenge_package(definition: Lesions, pairs: Path, theirs: Scores) -> None:
     of_1_mm = [name for name in theirs[definition] if spacing_of(pairs / "truth" / name) != ANISOTROPIC]
     names = of_1_mm if definition is Lesions.BRATS_2026 else theirs[definition]
     compared = sum(check(ours(pairs, name, definition), theirs[definition][name]) for name in names)
     assert len(names) >= 12 and compared >= len(names) * 3 * 7
 
 
-def test_the_newest_package_takes_the_axes_of_the_spacing_the_other_way_round(
-    pairs: Path, theirs: Scores, tmp_path: Path
-) -> None:
-    """If voxels are no cubes, it counts HD95 and NSD of the volume in voxels, and takes x for z in those of lesions."""
+def test_the_newest_package_reverses_the_axes_of_the_spacing(pairs: Path, theirs: Scores, tmp_path: Path) -> None:
+    """For anisotropic voxels it measures HD95 and NSD of the volume in voxels, and swaps x and z for lesions."""
     names = [name for name in theirs["2026"] if spacing_of(pairs / "truth" / name) == ANISOTROPIC]
     assert len(names) == 4
     for name in names:

@@ -1,4 +1,4 @@
-"""What the challenges' own packages score. Runs in an environment of their own: they need older libraries than ours.
+"""Compute scores with the challenges' own packages, in a separate environment: they need older libraries than ours.
 
 usage: python their_scores.py BRATS_2023_METRICS FOLDER
     BRATS_2023_METRICS  a clone of github.com/rachitsaluja/BraTS-2023-Metrics; it needs pandas, nibabel, scipy and cc3d
@@ -23,7 +23,7 @@ CHALLENGES = {"2023": "BraTS-GLI", "2023-MEN": "BraTS-MEN", "2023-MET": "BraTS-M
 
 
 def of_2023(metrics: Any, predicted: Path, truth: Path, challenge: str) -> dict[str, dict[str, float]]:
-    """The scores of BraTS 2023's package."""
+    """Return the scores of BraTS 2023's package."""
     table = metrics.get_LesionWiseResults(str(predicted), str(truth), challenge).set_index("Labels")
     return {
         REGIONS[region]: {
@@ -40,14 +40,14 @@ def of_2023(metrics: Any, predicted: Path, truth: Path, challenge: str) -> dict[
 
 
 def of_the_newest(evaluator: Any, predicted: Path, truth: Path) -> dict[str, dict[str, float]]:
-    """The scores of BraTS_evaluation, with the challenge's penalty where a distance is infinite."""
-    found = {}
+    """Return the scores of BraTS_evaluation, with the challenge's penalty for infinite distances."""
+    of_region = {}
     for region, result in evaluator.evaluate(str(predicted), str(truth)).items():
         scores = result.to_dict(True)
-        found[region] = {
+        of_region[region] = {
             "Dice": scores["global_bin_dsc"],
             "HD95_mm": min(scores["global_bin_hd95"], 373),
-            "NSD_0.5mm": scores["global_bin_nsd"],  # its tolerance, in voxels
+            "NSD_0.5mm": scores["global_bin_nsd"],  # the package measures its tolerance in voxels
             "LesionDice": scores["sq_dsc"],
             "LesionHD95_mm": min(scores["sq_hd95"], 373),
             "LesionNSD_1mm": scores["sq_nsd"],
@@ -55,14 +55,14 @@ def of_the_newest(evaluator: Any, predicted: Path, truth: Path) -> dict[str, dic
             "LesionsMissed": scores["fn"],
             "LesionsFalse": scores["fp"],
         }
-    return found
+    return of_region
 
 
 def allow_old_names() -> None:
-    """Give NumPy and pandas what the package of 2023 uses of their first versions."""
+    """Provide the names that the package of 2023 uses from early versions of NumPy and pandas."""
 
     def replace(table: pd.DataFrame, old: float, new: float, inplace: bool = False) -> pd.DataFrame | None:
-        for name in table:  # one of its columns holds arrays, which newer versions do not compare
+        for name in table:  # one column holds arrays, which newer versions cannot compare
             table[name] = [new if np.isscalar(value) and value == old else value for value in table[name]]
         return None if inplace else table
 
@@ -75,9 +75,9 @@ def allow_old_names() -> None:
 
 
 def main(brats_2023_metrics: str, folder: str) -> None:
-    """Score every pair by every definition."""
+    """Score every pair under every definition."""
     pairs = [(path.name, Path(folder) / "predicted" / path.name, path) for path in Path(folder).glob("truth/*.nii.gz")]
-    with contextlib.redirect_stdout(sys.stderr):  # they print as they go
+    with contextlib.redirect_stdout(sys.stderr):  # the packages print to standard output
         from panoptica import Panoptica_Evaluator
 
         sys.path.insert(0, brats_2023_metrics)
