@@ -32,7 +32,7 @@ from segan_nnunet.outputs import output_folder
 OURS = re.compile(r"plan\.(md|csv)|power\.(csv|png|pdf)")  # what `power` writes
 COLUMNS = ["to_show", "size", "seeds", "patients", "power_at_most", "trainings", "gpu_hours"]  # of plan.csv
 DIFFERENCES, MARGINS = (0.01, 0.02, 0.05), (0.02,)  # of Dice
-ONE_TRAINING, SEEDS = (1,), (3, 5, 10)  # trainings per method, where the scatter of seeds is unknown, and known
+SEEDS_IF_SCATTER_UNKNOWN, SEEDS = (1,), (3, 5, 10)  # default numbers of trainings per method
 METHODS = 2
 UNITS = ("_mm", "_ml")  # end the columns of scores that are no share
 
@@ -190,7 +190,7 @@ def plan_study(population: Population, questions: Questions, score: str, pilot: 
     """
     check_deviations(population)
     goals = questions.goals(score)
-    seeds = list(dict.fromkeys(questions.seeds)) or list(ONE_TRAINING if population.seed_sd is None else SEEDS)
+    seeds = list(dict.fromkeys(questions.seeds)) or list(SEEDS_IF_SCATTER_UNKNOWN if population.seed_sd is None else SEEDS)
     if population.seed_sd is None and max(seeds) > 1:
         raise InputError(
             f"--seeds is {max(seeds)}, and the scatter of seeds is unknown. Give --seed-sd, the standard deviation of "

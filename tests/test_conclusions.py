@@ -11,7 +11,7 @@ from segan_nnunet.evaluation.presentation.report.rows import comparison_rows
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
 from segan_nnunet.evaluation.scores.scores import FURTHER, HD95, SCORES, TABLE_1, VOLUMES
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED
-from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, ONE_TRAINING, WORSE, paired_tests
+from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, SINGLE_TRAINING_TEST, WORSE, paired_tests
 from segan_nnunet.evaluation.statistics.ranking import rank
 from segan_nnunet.evaluation.statistics.seed_level import estimate
 from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note, sentences
@@ -174,7 +174,7 @@ def test_the_variance_of_one_training_by_hand() -> None:
         scores_of({"A": row.clip(0, 1)}).assign(seed=seed) for seed, row in enumerate(seeded)
     )  # fmt: skip
     both = pd.concat([of_seeds, scores_of({"B": single[0]}).assign(seed=UNSEEDED)])
-    assert set(paired_tests(both, "B")["test"]) == {ONE_TRAINING}
+    assert set(paired_tests(both, "B")["test"]) == {SINGLE_TRAINING_TEST}
 
 
 def test_a_case_that_dominates_a_mean_is_named() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segan_nnunet.evaluation.scores.definitions import HD95_WORDS, Hd95, Measures
+from segan_nnunet.evaluation.scores.definitions import HD95_DEFINITIONS, Hd95, Measures
 from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, hd95_mm, surface_scores
@@ -47,7 +47,7 @@ def boxes(seed: int) -> np.ndarray:
 def test_three_definitions_of_hd95_by_hand(
     length: int, missing: int, directed: float, pooled: float, surface: float
 ) -> None:
-    for definition, expected in zip(HD95_WORDS, (directed, pooled, surface), strict=True):
+    for definition, expected in zip(HD95_DEFINITIONS, (directed, pooled, surface), strict=True):
         for spacing in ((1, 1, 1), (7, 4, 2.5)):
             found = hd95_mm(line(length), line(length - missing), spacing, definition)
             assert found == pytest.approx(expected * spacing[2]), definition

@@ -30,10 +30,10 @@ ROWS = (
     PublishedRow("U-net", TEST, (0.80, 0.63, 0.64), (0.83, 0.81, 0.78), (0.80, 0.58, 0.60)),
     PublishedRow("SegAN", TEST, (0.85, 0.70, 0.66), (0.92, 0.80, 0.69), (0.80, 0.65, 0.62)),
 )
-REGION_WORDS = ("whole", "core", "enhanc")
+REGION_NAME_PARTS = ("whole", "core", "enhanc")
 
 
 def published_position(region: str) -> int | None:
     """Return the position of a dataset's region among whole, core, enhancing; None for other regions."""
-    positions = [position for position, word in enumerate(REGION_WORDS) if word in region.casefold()]
+    positions = [position for position, word in enumerate(REGION_NAME_PARTS) if word in region.casefold()]
     return positions[0] if len(positions) == 1 else None

@@ -12,14 +12,14 @@ from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.presentation.published_rows import SOURCE
 from segan_nnunet.evaluation.scores.scores import DICE, Score
 from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, single_trainings
-from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, OF_SEEDS, OF_UNITS, ONE_TRAINING, WORSE
+from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, SEED_TEST, WILCOXON_TEST, SINGLE_TRAINING_TEST, WORSE
 from segan_nnunet.evaluation.statistics.sentences import USUALLY, equivalence_notes, few_units
 
 MARKS = {BETTER: "†", WORSE: "‡", DISAGREE: "§"}
-TEST_WORDS = {
-    OF_UNITS: "Wilcoxon's signed-rank test over paired units",
-    OF_SEEDS: "where both methods have several seeds, a test over seeds and units",
-    ONE_TRAINING: "where one of two methods has several seeds, the same test, in which the variance of these seeds "
+TEST_DESCRIPTIONS = {
+    WILCOXON_TEST: "Wilcoxon's signed-rank test over paired units",
+    SEED_TEST: "where both methods have several seeds, a test over seeds and units",
+    SINGLE_TRAINING_TEST: "where one of two methods has several seeds, the same test, in which the variance of these seeds "
     "stands for the single training too",
 }
 
@@ -137,7 +137,7 @@ def score_notes(
     """Say what the marks mean, and where fewer cases counted."""
     notes = []
     if len(tests):
-        kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
+        kinds = [TEST_DESCRIPTIONS[test] for test in TEST_DESCRIPTIONS if test in set(tests["test"])]
         baseline = tests["baseline"].iloc[0]
         notes.append(
             "Bold: the best mean of a column. No mean is bold where the methods have scores of different numbers of "

@@ -23,10 +23,10 @@ class Hd95(TextEnum):
 
     def describe(self) -> str:
         """Return the definition in words."""
-        return HD95_WORDS[self]
+        return HD95_DEFINITIONS[self]
 
 
-HD95_WORDS = {
+HD95_DEFINITIONS = {
     Hd95.DIRECTED_MAX: "the larger of the two directed 95th percentiles of the distances between surface voxels, as "
     "MONAI has it",
     Hd95.POOLED: "the 95th percentile of the distances between surface voxels, both directions pooled, as medpy and "
@@ -36,7 +36,7 @@ HD95_WORDS = {
 }
 
 
-NSD_WORDS = {
+NSD_DEFINITIONS = {
     False: "NSD: the share of the surface voxels of both masks that lie within the tolerance of the other's surface.",
     True: "NSD: of each mask's surface voxels the share that lies within the tolerance of the other's, and their mean.",
 }
@@ -162,7 +162,7 @@ class LesionRule:
             + ". Without any lesion "
             + ("in the reference " if not self.false_count else "")
             + ("Dice and NSD are 1 and HD95 is 0." if self.nothing_is_perfect else "the case is left out.")
-            + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_WORDS[self.nsd_by_mask]}"
+            + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_DEFINITIONS[self.nsd_by_mask]}"
         )
 
     def describe_regions(self) -> str:

@@ -63,7 +63,7 @@ BY_COHORT = {
 }
 # of releases that have no protocol of their own name; GoAT of 2026 needs no cohorts
 RELEASE_PROTOCOLS = {"brats2024-goat": "brats2026"}
-OF_OTHER_RELEASES = "segan"
+DEFAULT_PROTOCOL = "segan"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Definitions:
 
 def protocol_of_release(release: str) -> str:
     """Return the name of the protocol of a release; that of the paper where it has none, or is not known."""
-    return release if release in PROTOCOLS else RELEASE_PROTOCOLS.get(release, OF_OTHER_RELEASES)
+    return release if release in PROTOCOLS else RELEASE_PROTOCOLS.get(release, DEFAULT_PROTOCOL)
 
 
 def check_protocol(name: str) -> None:

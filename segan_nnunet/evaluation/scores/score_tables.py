@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.definitions import NSD_WORDS, Lesions, Measures
+from segan_nnunet.evaluation.scores.definitions import NSD_DEFINITIONS, Lesions, Measures
 from segan_nnunet.evaluation.scores.scores import (
     TABLE_1,
     VOLUMES,
@@ -16,15 +16,15 @@ from segan_nnunet.evaluation.scores.scores import (
 )
 
 DETECTION = "detection_scores"
-ASSD_WORDS = (
+ASSD_DEFINITION = (
     "ASSD: the mean distance of all surface voxels of both masks from the other's surface, as MONAI and Metrics "
     "Reloaded have it."
 )
-VOLUME_WORDS = (
+VOLUME_DEFINITIONS = (
     "Signed volume difference: prediction minus reference. Relative: this difference divided by the reference; left "
     "out where the reference is empty. Values near 0 are good, so no mean is bold, and nothing is tested."
 )
-DETECTION_WORDS = (
+DETECTION_DEFINITIONS = (
     "Lesion F1: 2 found / (2 found + missed + false), of the lesions in the lesion-wise scores. PQ = SQ · RQ, the "
     "panoptic quality, of the components (26 neighbours) of both masks; none is grown or left out. Components match "
     "where their IoU is greater than 0.5. SQ: the mean IoU of the matches, left out where components exist and none "
@@ -59,16 +59,16 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
     hd95 = f"HD95 ({measures.hd95}): {measures.hd95.describe()}."
     tables = [
         ScoreTable("table1", "Table 1", TABLE_1),
-        ScoreTable("further_scores", "Further scores", further_scores(measures), [hd95, ASSD_WORDS]),
-        ScoreTable("volume_scores", "Volumes", VOLUMES, [VOLUME_WORDS]),
-        ScoreTable("surface_scores", "Surface scores", nsd_scores(measures), [NSD_WORDS[measures.nsd_by_mask]]),
+        ScoreTable("further_scores", "Further scores", further_scores(measures), [hd95, ASSD_DEFINITION]),
+        ScoreTable("volume_scores", "Volumes", VOLUMES, [VOLUME_DEFINITIONS]),
+        ScoreTable("surface_scores", "Surface scores", nsd_scores(measures), [NSD_DEFINITIONS[measures.nsd_by_mask]]),
         ScoreTable(
             "lesion_scores",
             "Lesion-wise scores",
             lesion_wise_scores(measures),
             [measures.lesion_rule.describe()] if measures.lesion_rule else [],
         ),
-        ScoreTable(DETECTION, "Detection of lesions", detection_scores(measures), [DETECTION_WORDS]),
+        ScoreTable(DETECTION, "Detection of lesions", detection_scores(measures), [DETECTION_DEFINITIONS]),
     ]
     return [
         table

@@ -16,7 +16,7 @@ from segan_nnunet.evaluation.scores.surfaces import Elements, foreground_box, su
 # of surfaces of 15,000 places, searched 1 to 25 mm apart: built and searched in two thirds of the time of the defaults
 TREE = {"leafsize": 32, "balanced_tree": False, "compact_nodes": False}
 PERCENTILE = 95  # of the surface distances
-THERE_AND_BACK = ((0, 1), (1, 0))  # from the prediction to the reference, and from this to that
+DIRECTIONS = ((0, 1), (1, 0))  # from the prediction to the reference, and from this to that
 
 
 class MaskPair:
@@ -90,11 +90,11 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
     if not all(len(voxels) for voxels in masks.voxels):
         return dict.fromkeys(["HD95_mm", "ASSD_mm", *map(nsd_column, measures.nsd_mm)], float("nan"))
     part = part or Part(*(np.ones(len(voxels), bool) for voxels in masks.voxels))
-    forth, back = directed = [distances_mm(masks, part, *direction) for direction in THERE_AND_BACK]
+    forth, back = directed = [distances_mm(masks, part, *direction) for direction in DIRECTIONS]
     if measures.hd95 is Hd95.SURFACE:
         distance = max(
             hd95_by_area(masks, part, distances, *direction)
-            for distances, direction in zip(directed, THERE_AND_BACK, strict=True)
+            for distances, direction in zip(directed, DIRECTIONS, strict=True)
         )
     elif measures.hd95 is Hd95.POOLED:
         distance = float(np.percentile(np.concatenate([forth, back]), PERCENTILE))

@@ -22,8 +22,8 @@ from segan_nnunet.evaluation.statistics.summary import ALL_CASES, paired_units, 
 
 ALPHA = 0.05
 MOST_COUNTED = 9  # pairs with ties whose p is exact
-OF_UNITS, OF_SEEDS = "Wilcoxon", "seeds and units"  # the tests
-ONE_TRAINING = "seeds and units, one training"  # the other method's seeds stand for it
+WILCOXON_TEST, SEED_TEST = "Wilcoxon", "seeds and units"  # the tests
+SINGLE_TRAINING_TEST = "seeds and units, one training"  # the other method's seeds stand for it
 PRIMARY = "primary"  # the family of the primary endpoint
 BETTER, WORSE, DISAGREE = "better", "worse", "mean and ranks disagree"  # the verdicts; none where not significant
 TABLES: Mapping[str, Sequence[Score]] = {"table1": TABLE_1, "further_scores": FURTHER}
@@ -39,7 +39,7 @@ class Compared(NamedTuple):
     effect: float = np.nan
     p: float = np.nan
     false_claim: float = np.nan
-    test: str = OF_UNITS
+    test: str = WILCOXON_TEST
     median_difference: float = np.nan
     median_low: float = np.nan
     median_high: float = np.nan
@@ -139,10 +139,10 @@ def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, score: Score) -> Com
     if not len(differences):
         return Compared(0)
     p, effect = wilcoxon(differences)
-    test = OF_UNITS
+    test = WILCOXON_TEST
     difference = estimate(ours.to_numpy().T, theirs.to_numpy().T)
     if (seeds := {ours.shape[1], theirs.shape[1]}) != {1}:
-        p, test = difference.p(), ONE_TRAINING if 1 in seeds else OF_SEEDS
+        p, test = difference.p(), SINGLE_TRAINING_TEST if 1 in seeds else SEED_TEST
     low, high = difference.interval(score.low - score.high, score.high - score.low)
     dominating = dominating_units(by_name)
     return Compared(

@@ -12,7 +12,7 @@ from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, P
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 FEW_UNITS = 20
-EQUIVALENCE_WORDS = {  # the other method; the margin
+EQUIVALENCE_CLAUSES = {  # the other method; the margin
     AS_GOOD: "is as good as {} within {}",
     NOT_WORSE: "is not worse than {} by more than {}",
     NOT_SHOWN: "is not shown to be as good as {} within {}",
@@ -56,7 +56,7 @@ def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[st
         return []
     texts = []
     for score in scores:
-        for verdict, words in EQUIVALENCE_WORDS.items():
+        for verdict, words in EQUIVALENCE_CLAUSES.items():
             rows = tests[(tests["score"] == score.column) & (tests["equivalence"] == verdict)]
             if len(rows):
                 regions = [f"{row['region']} ({interval90(row, score)})" for _, row in rows.iterrows()]
