@@ -14,7 +14,7 @@ from segan_nnunet.evaluation.pilot import Pilot, read_pilot
 from segan_nnunet.evaluation.presentation.figures.power import power_figure
 from segan_nnunet.evaluation.presentation.figures.style import save
 from segan_nnunet.evaluation.presentation.table import pipes
-from segan_nnunet.evaluation.scores.scores import DICE
+from segan_nnunet.evaluation.scores.scores import DICE, UNITS
 from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.power import (
     DIFFERENCE,
@@ -32,9 +32,8 @@ from segan_nnunet.outputs import output_folder
 OURS = re.compile(r"plan\.(md|csv)|power\.(csv|png|pdf)")  # what `power` writes
 COLUMNS = ["to_show", "size", "seeds", "patients", "power_at_most", "trainings", "gpu_hours"]  # of plan.csv
 DIFFERENCES, MARGINS = (0.01, 0.02, 0.05), (0.02,)  # of Dice
-SEEDS_IF_SCATTER_UNKNOWN, SEEDS = (1,), (3, 5, 10)  # default numbers of trainings per method
+ONE_SEED, SEVERAL_SEEDS = (1,), (3, 5, 10)  # default numbers of trainings per method
 METHODS = 2
-UNITS = ("_mm", "_ml")  # end the columns of scores that are no share
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,9 @@ def plan_study(population: Population, questions: Questions, score: str, pilot: 
     """
     check_deviations(population)
     goals = questions.goals(score)
-    seeds = list(dict.fromkeys(questions.seeds)) or list(SEEDS_IF_SCATTER_UNKNOWN if population.seed_sd is None else SEEDS)
+    seeds = list(dict.fromkeys(questions.seeds)) or list(
+        ONE_SEED if population.seed_sd is None else SEVERAL_SEEDS
+    )
     if population.seed_sd is None and max(seeds) > 1:
         raise InputError(
             f"--seeds is {max(seeds)}, and the scatter of seeds is unknown. Give --seed-sd, the standard deviation of "

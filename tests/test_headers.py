@@ -128,12 +128,12 @@ def test_a_3d_tiff_has_its_spacing_beside_it(tmp_path: Path, capsys: pytest.Capt
     }
     for given in (predictions, {"said": predictions["said"]}):
         table = measure([Case("case", reference, given)], LESION, 1)
-        assert table["surface_distance_mm"].tolist() == [6.0] * len(given), "two slices of 3 mm"
+        assert table["HD95_mm"].tolist() == [6.0] * len(given), "two slices of 3 mm"
         assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(given)
         reference = write_tiff(tmp_path / "gt_segmentations", mask)  # where nnU-Net copies no spacing: the prediction's
     assert "WARNING" not in capsys.readouterr().out
     table = measure([Case("case", reference, {"silent": predictions["silent"]})], LESION, 1)
-    assert table["surface_distance_mm"].tolist() == [2.0]
+    assert table["HD95_mm"].tolist() == [2.0]
     assert f"the first {reference}, do not say their spacing. 1 mm is taken" in capsys.readouterr().out
 
 

@@ -51,7 +51,7 @@ def summary_of(methods: Sequence[str], regions: Sequence[str], low: float = 0.6,
 def ranking_of(methods: Sequence[str]) -> Ranking:
     number = len(methods)
     places, p = np.full((number, number), 1 / number), np.full((number, number), 0.0001)
-    return Ranking(methods, (DICE,), 3, np.arange(1.0, number + 1), np.zeros((number, 2)), places, p)
+    return Ranking(methods, 3, np.arange(1.0, number + 1), np.zeros((number, 2)), places, p)
 
 
 def cases_of(methods: Sequence[str], regions: Sequence[str]) -> list[ShownCase]:

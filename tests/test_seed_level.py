@@ -13,9 +13,10 @@ from segan_nnunet.evaluation.presentation.table_notes import scatter_notes
 from segan_nnunet.evaluation.scores.scores import SCORES
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
 from segan_nnunet.evaluation.statistics.intervals import mean_interval
-from segan_nnunet.evaluation.statistics.paired import WILCOXON_TEST, SINGLE_TRAINING_TEST, paired_tests, significant
+from segan_nnunet.evaluation.statistics.paired import SINGLE_TRAINING_TEST, WILCOXON_TEST, significant
 from segan_nnunet.evaluation.statistics.seed_level import estimate
 from segan_nnunet.evaluation.statistics.summary import summarise
+from tests.hand_made_scores import paired_tests
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 

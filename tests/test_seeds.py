@@ -91,7 +91,7 @@ def test_scores_of_a_case_are_the_mean_over_the_seeds_and_other_methods_stay() -
     })  # fmt: skip
     # the distance that one seed has not is the other's
     assert by_case["HD95_mm"].loc["A"].to_list() == [3.0, 6.0]
-    assert scores_of_seeds(scores).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
+    assert scores_of_seeds(scores, SCORES).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
     assert seed_notes(scores) == ["A is the mean over the seeds 0, 1 of each case."]
 
 

@@ -10,8 +10,9 @@ import pytest
 from segan_nnunet.evaluation.scores.definitions import HD95_DEFINITIONS, Hd95, Measures
 from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import add_scores
-from segan_nnunet.evaluation.scores.surface_scores import MaskPair, hd95_mm, surface_scores
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements, surface_voxels
+from tests.hand_made_scores import hd95_mm
 
 # ten pairs of simulated masks, each with the spacing of its voxels
 PAIRS = [(seed, spacing) for seed in range(5) for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5))]
@@ -164,8 +165,7 @@ def test_nsd_agrees_with_monai() -> None:
 @pytest.mark.parametrize("policy", RULES)
 def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
     rows = [
-        {"TP": 0, "FP": predicted, "FN": true, "TN": 9}
-        | dict.fromkeys(("surface_distance_mm", "ASSD_mm", "NSD_1mm"), math.nan)
+        {"TP": 0, "FP": predicted, "FN": true, "TN": 9} | dict.fromkeys(("HD95_mm", "ASSD_mm", "NSD_1mm"), math.nan)
         for true, predicted in ((0, 0), (0, 3), (5, 0))  # both empty, only the reference, only the prediction
     ]
     scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0, diagonal_voxels=7.0), policy)

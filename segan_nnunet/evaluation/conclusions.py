@@ -1,5 +1,6 @@
 """What follows from the scores of a comparison: everything that its tables, pictures and report show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.scores.score_tables import ScoreTable, score_tables
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means, with_seeds
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.equivalence import add_equivalence
@@ -59,7 +60,7 @@ class Conclusions:
     @cached_property
     def seeds(self) -> pd.DataFrame:
         """The mean of each seed over the cases, as `scores_of_seeds` returns it."""
-        return scores_of_seeds(self.scores)
+        return scores_of_seeds(self.scores, self.shown_scores)
 
     @cached_property
     def costs(self) -> pd.DataFrame:
@@ -80,9 +81,9 @@ class Conclusions:
         tests = paired_tests(
             self.scores,
             self.baseline,
-            self.settings.all_pairs,
             {table.name: table.scores for table in self.tables},
             self.settings.primary,
+            self.settings.all_pairs,
         )
         if self.settings.margin:
             tests = add_equivalence(tests, self.settings.margin, self.shown_scores, self.settings.primary)
@@ -99,13 +100,19 @@ class Conclusions:
         return rank(self.scores) if len(self.compared.methods) >= FEWEST_METHODS else None
 
 
-def scores_of_seeds(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return each seed's mean over the cases, one row per method, seed and region; none for a single training."""
+def scores_of_seeds(scores: pd.DataFrame, chosen: Sequence[Score]) -> pd.DataFrame:
+    """Return the mean of each seed over the cases: one row per method, seed and region, none for a single training.
+
+    Args:
+        scores: one row per method, seed, case and region.
+        chosen: the scores to average.
+    """
+    columns = [score.column for score in chosen]
     seeded = with_seeds(scores)
     seeded = seeded[seeded["seed"] != UNSEEDED]
     rows = [
-        {"method": method, "seed": seed, "region": region, **{s.column: part[s.column].mean() for s in SCORES}}
+        {"method": method, "seed": seed, "region": region, **{column: part[column].mean() for column in columns}}
         for method, of_method in seeded.groupby("method", sort=False)
         for (seed, region), part in of_method.groupby(["seed", "region"], sort=False)
     ]
-    return pd.DataFrame(rows, columns=["method", "seed", "region", *(score.column for score in SCORES)])
+    return pd.DataFrame(rows, columns=["method", "seed", "region", *columns])

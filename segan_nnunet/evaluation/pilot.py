@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.errors import InputError, shorten
+from segan_nnunet.evaluation.scores.scores import columns_by_name
 from segan_nnunet.evaluation.scores.seeds import KEYS
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import paired_units, patients_of
@@ -91,9 +92,7 @@ def score_column(table: pd.DataFrame, score: str, path: Path) -> str:
             f"{path} is no cases.csv of a comparison: it has no column {' and no column '.join(missing)}. Give the "
             "file that `segan_nnunet compare` writes, or --sd"
         )
-    by_name = {name.removesuffix("_mm").removesuffix("_ml").casefold(): name for name in table.columns}
-    by_name |= {name.casefold(): name for name in table.columns}
-    column = by_name.get(score.casefold())
+    column = columns_by_name(table.columns).get(score.casefold())
     if column is None or column in KEYS:
         raise InputError(f"{path} has no score '{score}'; --score takes a column of it: {', '.join(table.columns)}")
     return column

@@ -65,7 +65,7 @@ class Settings:
         return Definitions(self.protocol, self.policy, self.measures)
 
     def resolved(self, methods: Sequence[str], labelling: Labelling) -> "Settings":
-        """Return the settings with every `auto` and every name resolved.
+        """Return the settings with every `auto` and every name of a score resolved, and check them.
 
         Args:
             methods: that are compared.
@@ -83,7 +83,6 @@ class Settings:
             chosen.measures.lesion_rule.of_dataset(labelling.regions)  # raises where it does not fit
         return replace(
             self,
-            baseline=self.baseline or methods[0],
             protocol=chosen.protocol,
             policy=chosen.policy,
             measures=chosen.measures,

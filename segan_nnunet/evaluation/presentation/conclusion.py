@@ -6,8 +6,9 @@ from segan_nnunet.evaluation.presentation.table_notes import counted
 from segan_nnunet.evaluation.scores.seeds import single_trainings
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.ranking import Ranking
-from segan_nnunet.evaluation.statistics.sentences import FEW_UNITS, clauses, count_findings, equivalence_clauses, listed
+from segan_nnunet.evaluation.statistics.sentences import FEW_UNITS, clauses, count_findings, equivalence_clauses
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+from segan_nnunet.evaluation.wording import join_names
 
 MOST_PAIRS = 3  # of methods that the conclusion names one by one
 MOST_NAMES = 3
@@ -16,8 +17,8 @@ MOST_NAMES = 3
 def name_methods(methods: list[str]) -> str:
     """Return the names of the methods; of many, the first ones and the number of the others."""
     if len(methods) <= MOST_NAMES + 1:
-        return listed(methods)
-    return listed([*methods[:MOST_NAMES], f"{len(methods) - MOST_NAMES} other methods"])
+        return join_names(methods)
+    return join_names([*methods[:MOST_NAMES], f"{len(methods) - MOST_NAMES} other methods"])
 
 
 def conclusion(conclusions: Conclusions) -> list[str]:
@@ -66,7 +67,7 @@ def exploratory_sentence(conclusions: Conclusions) -> str:
     titles = {score.column: score.title for score in conclusions.shown_scores}
     words = {BETTER: "is better than", WORSE: "is worse than", DISAGREE: f"differs ({DISAGREE}) from"}
     each = [
-        f"{method} {words[verdict]} {baseline} in {listed(list(of_kind['score'].map(titles).unique()))}"
+        f"{method} {words[verdict]} {baseline} in {join_names(list(of_kind['score'].map(titles).unique()))}"
         for (method, baseline, verdict), of_kind in found.groupby(["method", "baseline", "verdict"], sort=False)
     ]
     return f"{number} {'is' if len(found) < 2 else 'are'} significant: {'; '.join(each)}."
@@ -90,6 +91,6 @@ def ranking_sentence(ranking: Ranking) -> str:
     apart = [f"{better} and {worse}" for better, worse, p in pairs if p < ALPHA]
     close = [f"{better} and {worse}" for better, worse, p in pairs if not p < ALPHA]
     each = [
-        f"{listed(names)} {words}" for names, words in ((apart, "differ significantly"), (close, "do not")) if names
+        f"{join_names(names)} {words}" for names, words in ((apart, "differ significantly"), (close, "do not")) if names
     ]
     return f"Mean ranks, from the best: {', '.join(order)}. Of neighbours, {'; '.join(each)}."

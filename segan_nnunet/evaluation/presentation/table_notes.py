@@ -12,7 +12,14 @@ from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.presentation.published_rows import SOURCE
 from segan_nnunet.evaluation.scores.scores import DICE, Score
 from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, single_trainings
-from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, SEED_TEST, WILCOXON_TEST, SINGLE_TRAINING_TEST, WORSE
+from segan_nnunet.evaluation.statistics.paired import (
+    BETTER,
+    DISAGREE,
+    SEED_TEST,
+    SINGLE_TRAINING_TEST,
+    WILCOXON_TEST,
+    WORSE,
+)
 from segan_nnunet.evaluation.statistics.sentences import USUALLY, equivalence_notes, few_units
 
 MARKS = {BETTER: "†", WORSE: "‡", DISAGREE: "§"}

@@ -4,9 +4,9 @@ The command line imports this for its options, so it imports nothing heavy.
 """
 
 import math
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from segan_nnunet.evaluation.wording import join_names
 from segan_nnunet.text_enum import TextEnum
 
 LEFT_OUT = math.nan
@@ -37,10 +37,11 @@ class EmptyPolicy(TextEnum):
             for score, values in rules_of(self).items():
                 scores_of.setdefault(describe_value(score, values[number]), []).append(score)
             values_in_words = [
-                f"{names(scores)} {'are' if len(scores) > 1 else 'is'} {text}" for text, scores in scores_of.items()
+                f"{join_names(scores)} {'are' if len(scores) > 1 else 'is'} {text}"
+                for text, scores in scores_of.items()
             ]
             situations_of.setdefault(", ".join(values_in_words), []).append(f"where {situation}")
-        rules = [f"{names(situations)}, {values}" for values, situations in situations_of.items()]
+        rules = [f"{join_names(situations)}, {values}" for values, situations in situations_of.items()]
         return f"Empty masks, policy {self}: {'; '.join(rules)}.{REMARKS.get(self, '')}"
 
 
@@ -117,9 +118,3 @@ def describe_value(score: str, value: Value) -> str:
     if math.isnan(value):
         return "left out"
     return f"{value:g} mm" if FOLLOWS.get(score, score) == "HD95" else f"{value:g}"
-
-
-def names(scores: Iterable[str]) -> str:
-    """Return a list of names, such as `Dice, Precision and NSD`."""
-    *rest, last = scores
-    return f"{', '.join(rest)} and {last}" if rest else last

@@ -100,8 +100,6 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(part, region) & counted for part in labels)
             pair = MaskPair(mask, true_mask, spacing_mm)
-            surfaces = surface_scores(pair, measures)
-            distance_mm = surfaces.pop("HD95_mm")  # HD95 once `add_scores` has ruled on empty masks
             lesions = {}
             if own := rules.get(name):
                 beside = [neighbours[region] for region in own.united_by]
@@ -112,8 +110,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
                     "case": case.case_id,
                     "region": name,
                     **region_counts(confusion, labelling.values, region, labelling.ignore_value),
-                    "surface_distance_mm": distance_mm,
-                    **surfaces,
+                    **surface_scores(pair, measures),
                     **lesions,
                     **constant,
                     "prediction": str(path),
@@ -143,8 +140,8 @@ def measure(
 
     Returns:
         One row per case, method and region, in the order of the cases: method, case, region, TP, FP, FN, TN,
-        surface_distance_mm (HD95), ASSD_mm, NSD at each tolerance, what `lesion_scores` returns where it is asked for,
-        voxel_ml, diagonal_mm, diagonal_voxels, reference, prediction.
+        the surface scores (NaN where a mask is empty), the lesion scores if `measures` has lesions, voxel_ml,
+        diagonal_mm, diagonal_voxels, reference, prediction.
 
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.

@@ -9,6 +9,7 @@ from segan_nnunet.evaluation.scores.scores import (
     TABLE_1,
     VOLUMES,
     Score,
+    columns_by_name,
     detection_scores,
     further_scores,
     lesion_wise_scores,
@@ -54,7 +55,8 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
 
     Args:
         measures: what was asked for.
-        measured: columns that the scores have; a table with other columns is left out. By default all tables.
+        measured: the columns of the table of scores. A table is left out if none of its columns was measured. By
+            default no table is left out.
     """
     hd95 = f"HD95 ({measures.hd95}): {measures.hd95.describe()}."
     tables = [
@@ -73,7 +75,7 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
     return [
         table
         for table in tables
-        if table.scores and (measured is None or {score.column for score in table.scores} <= set(measured))
+        if table.scores and (measured is None or {score.column for score in table.scores} & set(measured))
     ]
 
 
@@ -94,8 +96,7 @@ def primary_columns(measures: Measures, names: Sequence[str]) -> list[str]:
     """
     scores = [score for table in score_tables(measures) for score in table.scores]
     columns = [score.column for score in scores if score.higher_is_better is not None]
-    by_name = {column.removesuffix("_mm").removesuffix("_ml").casefold(): column for column in columns}
-    by_name |= {column.casefold(): column for column in columns}
+    by_name = columns_by_name(columns)
     if unknown := [name for name in names if name.casefold() not in by_name]:
         raise InputError(
             f"`primary` takes scores of this comparison ({', '.join(columns)}), not '{unknown[0]}'; correct it"

@@ -4,7 +4,7 @@ P is the predicted region, T the reference (truth). TP, FP, FN, TN count the vox
 in neither; voxels with the ignored label count nowhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL_COLUMNS, EmptyPo
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
+UNITS = ("_mm", "_ml")  # endings of the columns of distances and volumes
 MOST_LOOKED_UP = 1 << 16  # label value up to which a table of all values is small
 
 
@@ -44,6 +45,17 @@ class Score:
     high: float = 1.0
     formula: Callable[[pd.DataFrame], pd.Series] | None = None
     family: str = ""
+
+    @property
+    def largest_difference(self) -> float:
+        """The largest possible difference of two values."""
+        return self.high - self.low
+
+
+def columns_by_name(columns: Collection[str]) -> dict[str, str]:
+    """Return the columns by the names that users may write: with or without unit, in lower case here."""
+    without_unit = {column.removesuffix("_mm").removesuffix("_ml").casefold(): column for column in columns}
+    return without_unit | {column.casefold(): column for column in columns}
 
 
 def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
@@ -77,10 +89,7 @@ def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
 
 
 DICE = Score("Dice", "Dice", formula=lambda of: dice(of["TP"], of["FP"], of["FN"]))
-HD95 = Score(
-    "HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf,
-    formula=lambda of: of["surface_distance_mm"],
-)  # fmt: skip
+HD95 = Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf)
 TABLE_1 = (
     DICE,
     Score("Precision", "Precision", formula=lambda of: precision(of["TP"], of["FP"])),
@@ -190,9 +199,9 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     """Add all scores to a table of measurements.
 
     Args:
-        measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
-            is empty), voxel_ml and the volume's diagonal that the policy needs; ASSD and NSD where they were measured.
-        policy: what empty masks score.
+        measured: one row per method, case and region, with TP, FP, FN, TN, voxel_ml, the diagonal of the volume if the
+            policy needs it, and the measured scores of surfaces and lesions. Distances are NaN where a mask is empty.
+        policy: defines the scores of empty masks.
     """
     tp, fp, fn = (measured[count] for count in ("TP", "FP", "FN"))
     scores = measured.assign(

@@ -136,26 +136,6 @@ def nsd(forth: NDArray, back: NDArray, tolerance_mm: float, by_mask: bool = Fals
     return sum(near) / (len(forth) + len(back))
 
 
-def hd95_mm(
-    prediction: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    spacing_mm: tuple[float, ...],
-    definition: Hd95 = Hd95.DIRECTED_MAX,
-) -> float:
-    """Return HD95 in mm, >= 0; NaN where either mask is empty.
-
-    With ∂ the set of a mask's surface voxels and d the distance of a voxel's centre to the nearest of them,
-    `directed-max` is max(P95 of d(p, ∂T), P95 of d(t, ∂P)), p in ∂P, t in ∂T; `pooled` is P95 of all these distances;
-    `surface` is as `directed-max`, of surface elements weighted by their area.
-
-    Args:
-        prediction, reference: masks of one shape.
-        spacing_mm: of the voxels along each axis of the arrays.
-        definition: which HD95.
-    """
-    return surface_scores(MaskPair(prediction, reference, spacing_mm), Measures(definition, ()))["HD95_mm"]
-
-
 def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], first: int, second: int) -> float:
     """Return within how many mm of the other surface 95 % of a surface's area lies.
 

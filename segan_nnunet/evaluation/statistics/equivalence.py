@@ -101,14 +101,9 @@ def add_equivalence(
     chosen = tests[tests["score"].isin(fitting) & (tests["pairs"] > 0)]
     added = pd.DataFrame(index=chosen.index, data={"margin": margin})
     good = np.array([1 if by_column[column].higher_is_better else -1 for column in chosen["score"]])
-    ends = [
-        Estimate(row.difference, row.error, row.freedom, row.pairs).interval(
-            by_column[row.score].low - by_column[row.score].high,
-            by_column[row.score].high - by_column[row.score].low,
-            CONFIDENCE,
-        )
-        for row in chosen.itertuples()
-    ]
+    estimates = [Estimate(row.difference, row.error, row.freedom, row.pairs) for row in chosen.itertuples()]
+    largest = [by_column[column].largest_difference for column in chosen["score"]]
+    ends = [each.interval(-most, most, CONFIDENCE) for each, most in zip(estimates, largest, strict=True)]
     low, high = np.array(ends).reshape(-1, 2).T
     added["difference_low90"], added["difference_high90"] = low, high
     mean, error, freedom = (chosen[name].to_numpy(float) for name in ("difference", "error", "freedom"))

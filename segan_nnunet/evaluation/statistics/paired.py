@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.scores import DICE, FURTHER, TABLE_1, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.intervals import dominating_units, median_interval
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES, paired_units, patients_of, strata
@@ -26,10 +25,9 @@ WILCOXON_TEST, SEED_TEST = "Wilcoxon", "seeds and units"  # the tests
 SINGLE_TRAINING_TEST = "seeds and units, one training"  # the other method's seeds stand for it
 PRIMARY = "primary"  # the family of the primary endpoint
 BETTER, WORSE, DISAGREE = "better", "worse", "mean and ranks disagree"  # the verdicts; none where not significant
-TABLES: Mapping[str, Sequence[Score]] = {"table1": TABLE_1, "further_scores": FURTHER}
 
 
-class Compared(NamedTuple):
+class PairResult(NamedTuple):
     """One method against another in one score and region; the attributes are columns of `paired_tests`."""
 
     pairs: int
@@ -76,9 +74,9 @@ def wilcoxon(differences: NDArray) -> tuple[float, float]:
 def paired_tests(
     scores: pd.DataFrame,
     baseline: str,
+    tables: Mapping[str, Sequence[Score]],
+    primary: Sequence[str],
     all_pairs: bool = False,
-    tables: Mapping[str, Sequence[Score]] = TABLES,
-    primary: Sequence[str] = (DICE.column,),
 ) -> pd.DataFrame:
     """Test every method against a baseline, for every stratum, score and region, on the cases that define both.
 
@@ -91,10 +89,10 @@ def paired_tests(
     Args:
         scores: one row per method, seed, case and region; without `seed` each method is a single training.
         baseline: the method to compare with.
-        all_pairs: test all pairs of methods, those with the baseline first; in the others the earlier method is the
-            baseline.
         tables: the scores to test, by the name of their table.
-        primary: columns of the scores that are the primary endpoint.
+        primary: columns of the scores of the primary endpoint.
+        all_pairs: test all pairs of methods, those with the baseline first. In the others the earlier method is the
+            baseline.
 
     Returns:
         One row per stratum, pair, score and region: stratum, method, baseline, score, region, pairs, difference (mean
@@ -103,14 +101,8 @@ def paired_tests(
         median_high, dominated_by (one or two units that dominate the mean difference), difference_without (the mean
         difference of the other units), error and freedom (standard error of the difference, and its degrees of
         freedom), family (`primary`, or exploratory with table and stratum), verdict.
-
-    Raises:
-        InputError: there is no such method.
     """
-    methods = list(scores["method"].unique())
-    if baseline not in methods:
-        raise InputError(f"there is no method '{baseline}'; --baseline takes one of {', '.join(methods)}")
-    others = [method for method in methods if method != baseline]
+    others = [method for method in scores["method"].unique() if method != baseline]
     against = [(method, baseline) for method in others]
     against += [(later, earlier) for earlier, later in combinations(others, 2)] if all_pairs else []
     rows = []
@@ -124,28 +116,43 @@ def paired_tests(
             for method, other in against:
                 for region in part["region"].unique():
                     units = paired_units(by_case[method, region], by_case[other, region], patients)
-                    rows.append((stratum, method, other, score.column, region, *compare_units(*units, score), family))
-    names = ["stratum", "method", "baseline", "score", "region", *Compared._fields, "family"]
+                    rows.append(
+                        (
+                            stratum,
+                            method,
+                            other,
+                            score.column,
+                            region,
+                            *compare_units(*units, score.largest_difference),
+                            family,
+                        )
+                    )
+    names = ["stratum", "method", "baseline", "score", "region", *PairResult._fields, "family"]
     tests = pd.DataFrame(rows, columns=names)
     tests.insert(tests.columns.get_loc("p") + 1, "p_holm", holm_by_family(tests["p"], tests["family"]))
     good = {score.column: 1 if score.higher_is_better else -1 for chosen in tables.values() for score in chosen}
     return tests.assign(verdict=verdicts(tests, tests["score"].map(good).astype(int)))
 
 
-def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, score: Score) -> Compared:
-    """Compare two methods on the same units; both (units, seeds)."""
+def compare_units(ours: pd.DataFrame, theirs: pd.DataFrame, largest: float) -> PairResult:
+    """Compare two methods on the same units.
+
+    Args:
+        ours, theirs: scores of the two methods, (units, seeds).
+        largest: the largest possible difference of two scores.
+    """
     by_name = ours.mean(axis=1) - theirs.mean(axis=1)
     differences = by_name.to_numpy()
     if not len(differences):
-        return Compared(0)
+        return PairResult(0)
     p, effect = wilcoxon(differences)
     test = WILCOXON_TEST
     difference = estimate(ours.to_numpy().T, theirs.to_numpy().T)
     if (seeds := {ours.shape[1], theirs.shape[1]}) != {1}:
         p, test = difference.p(), SINGLE_TRAINING_TEST if 1 in seeds else SEED_TEST
-    low, high = difference.interval(score.low - score.high, score.high - score.low)
+    low, high = difference.interval(-largest, largest)
     dominating = dominating_units(by_name)
-    return Compared(
+    return PairResult(
         len(differences),
         difference.mean,
         low,

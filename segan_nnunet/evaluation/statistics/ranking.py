@@ -30,7 +30,6 @@ class Ranking:
 
     Attributes:
         methods: their names.
-        scores: that they were ranked by.
         units: patients, or cases.
         mean_ranks: 1 is the best.
         intervals: of the mean ranks, (methods, 2); NaN of few units.
@@ -41,7 +40,6 @@ class Ranking:
     """
 
     methods: Sequence[str]
-    scores: Sequence[Score]
     units: int
     mean_ranks: NDArray[np.float64]
     intervals: NDArray[np.float64]
@@ -75,7 +73,7 @@ class Ranking:
         """Say how to read the ranking."""
         pairs = len(self.methods) * (len(self.methods) - 1) // 2
         differing = int((self.p_holm < ALPHA).sum()) // 2
-        ranked_by = " and by ".join(score.title for score in self.scores)
+        ranked_by = " and by ".join(score.title for score in RANKED)
         return [
             f"Methods are ranked in every case and region by {ranked_by}. Rank 1 is the best. Equal methods share the "
             "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
@@ -92,15 +90,14 @@ class Ranking:
         ]
 
 
-def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
+def rank(scores: pd.DataFrame) -> Ranking:
     """Rank methods by their mean rank over cases, regions and scores.
 
     Args:
         scores: one row per method, seed, case and region. Of methods with several seeds, the mean scores are ranked.
-        by: the scores to rank by, each of the same weight.
     """
     means_of_seeds = seed_means(scores)
-    ranks = unit_ranks(means_of_seeds, by)
+    ranks = unit_ranks(means_of_seeds)
     ranks = ranks[ranks.mean().sort_values(kind="stable").index]
     methods, of_units = list(ranks), ranks.to_numpy(float)
     number = len(methods)
@@ -111,8 +108,8 @@ def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
         places += [(taken == place + 1).sum(axis=0) for place in range(number)]
     p_holm = np.full((number, number), np.nan)
     pairs = list(combinations(range(number), 2))
-    by_seed = [seed_ranks(scores, method, by) for method in methods]
-    of_scores = [by_method_and_seed(scores, score.column) for score in by]
+    by_seed = [seed_ranks(scores, method) for method in methods]
+    of_scores = [by_method_and_seed(scores, score.column) for score in RANKED]
     patients = patients_of(scores)
     of_pairs = []
     for one, other in pairs:
@@ -127,11 +124,11 @@ def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
     frequencies = places.T / places.sum(axis=0)[:, None]
     disagreements = []
     for one, other in pairs:  # the better rank first
-        titles = [score.title for score in by if better_mean(means_of_seeds, score, methods[other], methods[one])]
+        titles = [score.title for score in RANKED if better_mean(means_of_seeds, score, methods[other], methods[one])]
         if p_holm[one, other] < ALPHA and titles:
             disagreements.append((methods[one], methods[other], " and ".join(titles)))
     means = of_units.mean(axis=0)
-    return Ranking(methods, by, len(of_units), means, intervals, frequencies, p_holm, disagreements)
+    return Ranking(methods, len(of_units), means, intervals, frequencies, p_holm, disagreements)
 
 
 def better_mean(scores: pd.DataFrame, score: Score, method: str, other: str) -> bool:
@@ -170,17 +167,17 @@ def score_p(
     return min(1.0, len(defined) * min(defined)) if defined else 1.0
 
 
-def seed_ranks(scores: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
+def seed_ranks(scores: pd.DataFrame, method: str) -> NDArray[np.float64]:
     """Return the ranks of a method as (seeds, units), each seed ranked among the other methods."""
     of_method = scores["method"] == method
     others, seeds = seed_means(scores[~of_method]), with_seeds(scores[of_method]).groupby("seed")
-    return np.array([unit_ranks(pd.concat([others, of_seed]), by)[method] for _, of_seed in seeds])
+    return np.array([unit_ranks(pd.concat([others, of_seed]))[method] for _, of_seed in seeds])
 
 
-def unit_ranks(scores: pd.DataFrame, by: Sequence[Score]) -> pd.DataFrame:
+def unit_ranks(scores: pd.DataFrame) -> pd.DataFrame:
     """Rank the methods per unit, (units, methods). Where no method defines a score, all tie."""
     parts = []
-    for score in by:
+    for score in RANKED:
         table = scores.pivot(index=["case", "region"], columns="method", values=score.column)
         table = table[scores["method"].unique()]
         bad = -table if score.higher_is_better else table

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_SHOWN, NOT_WORSE
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
-from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+from segan_nnunet.evaluation.wording import amount, join_names
 
 FEW_UNITS = 20
 EQUIVALENCE_CLAUSES = {  # the other method; the margin
@@ -20,25 +20,14 @@ EQUIVALENCE_CLAUSES = {  # the other method; the margin
 USUALLY = "is usually better and sometimes fails"
 
 
-def sentences(
-    tests: pd.DataFrame,
-    regions: Sequence[str],
-    stratum: str = ALL_CASES,
-    primary: bool = True,
-    scores: Sequence[Score] = SCORES,
-) -> list[str]:
-    """Say in which scores and regions two methods differ, one text per pair.
+def sentences(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+    """Describe in which scores and regions two methods differ, one text per pair of methods.
 
     Args:
-        tests: as `paired_tests` returns it.
-        regions: the regions to write about.
-        stratum: all cases, or a grade.
-        primary: the comparisons of the primary endpoint, with their mean differences; else the exploratory ones.
+        tests: rows of `paired_tests` of one stratum: the primary endpoint, or the exploratory comparisons.
         scores: all scores in `tests`, for their titles and directions.
     """
-    wanted = (tests["family"] == PRIMARY) == primary
-    chosen = tests[wanted & (tests["stratum"] == stratum) & tests["region"].isin(regions)]
-    pairs = chosen.groupby(["method", "baseline"], sort=False)
+    pairs = tests.groupby(["method", "baseline"], sort=False)
     return [
         f"{method} {'. It '.join([*clauses(of_pair, scores), *equivalence_clauses(of_pair, scores)])}."
         for (method, _), of_pair in pairs
@@ -61,7 +50,7 @@ def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[st
             if len(rows):
                 regions = [f"{row['region']} ({interval90(row, score)})" for _, row in rows.iterrows()]
                 claim = words.format(rows["baseline"].iloc[0], f"{rows['margin'].iloc[0]:g} {score.title}")
-                texts.append(f"{claim} in {listed(regions)}")
+                texts.append(f"{claim} in {join_names(regions)}")
     return texts
 
 
@@ -73,7 +62,7 @@ def interval90(row: pd.Series, score: Score) -> str:
     return f"90 % interval {low} to {high}"
 
 
-def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> list[str]:
+def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
     """Say for the primary endpoint in which regions each method is as good as the other, or not worse.
 
     Args:
@@ -141,15 +130,10 @@ def name_scores(tests: pd.DataFrame, rows: pd.Series, scores: Sequence[Score]) -
         elif len(regions) == in_score.sum() > 1:
             regions = ["all regions"]
         if regions and (found or is_primary):
-            named.append(f"{score.title} of {listed(regions)}")
+            named.append(f"{score.title} of {join_names(regions)}")
         elif regions and not (tests["verdict"][in_score] != "").any():
             named.append(score.title)
     return ("; " if found or is_primary else ", ").join(named)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as `A, B and C`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def signed(value: float, decimals: int) -> str:
@@ -157,7 +141,7 @@ def signed(value: float, decimals: int) -> str:
     return "–" if np.isnan(value) else f"{value:+.{decimals}f}".replace("-", "−")
 
 
-def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:
+def family_note(tests: pd.DataFrame, scores: Sequence[Score]) -> str:
     """Name the primary endpoint, its family and what is exploratory; empty where it is not tested."""
     family = tests[tests["family"] == PRIMARY]
     if family.empty:
@@ -184,17 +168,12 @@ def count_findings(tests: pd.DataFrame) -> str:
     )
     directions[DISAGREE] = f"where {DISAGREE}"  # better than whom says nothing of all pairs
     counts = findings["verdict"].value_counts()
-    listed = ", ".join(f"{counts[verdict]} {text}" for verdict, text in directions.items() if verdict in counts)
+    by_direction = ", ".join(f"{counts[verdict]} {text}" for verdict, text in directions.items() if verdict in counts)
     number = len(findings)
     return (
         f"Primary endpoint: {number or 'none'} of {amount(len(family), 'comparison')} {'is' if number <= 1 else 'are'} "
-        f"significant (p < {ALPHA} after Holm's correction){': ' + listed if listed else ''}."
+        f"significant (p < {ALPHA} after Holm's correction){': ' + by_direction if by_direction else ''}."
     )
-
-
-def amount(number: int, noun: str) -> str:
-    """Return a number of things, such as `1 pair` or `20 pairs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def smallest_p(pairs: int) -> float:

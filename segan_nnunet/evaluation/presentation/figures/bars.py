@@ -16,6 +16,7 @@ from segan_nnunet.evaluation.presentation.figures.layout import (
 )
 from segan_nnunet.evaluation.presentation.figures.style import NUMBERED, house_style, looks, numbered
 from segan_nnunet.evaluation.presentation.figures.text import wrap
+from segan_nnunet.evaluation.scores.scores import DICE
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 GROUP_WIDTH = 0.8  # of the distance between two regions
@@ -24,18 +25,17 @@ AXIS = 0.9  # inches beside the bars
 NAME_SIZE, VALUE_SIZE = 9, 7  # points
 
 
-def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stratum: str = ALL_CASES) -> Figure:
-    """Draw the mean of a score in [0, 1] by region and method, with its 95 % interval.
+def figure2(summary: pd.DataFrame, regions: list[str]) -> Figure:
+    """Draw the mean Dice of all cases by region and method, with its 95 % interval.
 
-    Many regions go into several rows.
+    Many regions take several rows.
 
     Args:
-        summary: as `statistics.summarise` returns it.
+        summary: as `summarise` returns it.
         regions: the groups of bars.
-        score: a column of Table 1.
-        stratum: all cases, or a grade.
     """
-    rows = summary[(summary["score"] == score) & (summary["stratum"] == stratum)].set_index(["method", "region"])
+    of_dice = (summary["score"] == DICE.column) & (summary["stratum"] == ALL_CASES)
+    rows = summary[of_dice].set_index(["method", "region"])
     methods, notes = choose_first(list(rows.index.unique("method")), MOST_METHODS, "methods")
     shown = arrange(regions, GAP + NARROWEST_BAR * len(methods), 2.0, AXIS)
     height = 2.6 if len(shown.rows) == 1 else 2.0
@@ -49,7 +49,7 @@ def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stra
         for axes, row in zip(panels, shown.rows, strict=True):
             draw_groups(axes, rows, methods, row, group)
             axes.set_xticks(range(len(row)), [names[region] for region in row])
-            axes.set(xlim=(-0.5, shown.across - 0.5), ylabel=f"{score}, mean and\n95 % interval")
+            axes.set(xlim=(-0.5, shown.across - 0.5), ylabel=f"{DICE.title}, mean and\n95 % interval")
         bars = [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch, _ in looks(methods).values()]
         return finish(figure, dict(zip(numbered(methods), bars, strict=True)), [*notes, *shown.notes], drawn)
 

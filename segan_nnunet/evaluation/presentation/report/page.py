@@ -30,11 +30,12 @@ from segan_nnunet.evaluation.presentation.report.rows import (
 from segan_nnunet.evaluation.presentation.report.slices import CASES_FOLDER, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
 from segan_nnunet.evaluation.presentation.table import TRAINING, Table, ranking_tables
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
-from segan_nnunet.evaluation.statistics.sentences import amount, family_note, sentences
+from segan_nnunet.evaluation.statistics.sentences import family_note, sentences
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+from segan_nnunet.evaluation.wording import amount
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
 NARROW = 9  # columns of a table; with more it is turned, so that it fits a page
@@ -63,10 +64,9 @@ def write_report(
     shown_scores, ranking = conclusions.shown_scores, conclusions.ranking
     strata = list(summary["stratum"].unique())  # all cases first
 
-    def words_and_rows(stratum: str, primary: bool) -> tuple[list[str], Mapping[str, list[list[str]]]]:
-        rows = tests[(tests["stratum"] == stratum) & ((tests["family"] == PRIMARY) == primary)]
-        words = sentences(rows, conclusions.regions, stratum, primary, shown_scores)
-        return words, comparison_rows(rows, shown_scores)
+    def sentences_and_rows(stratum: str, primary: bool) -> tuple[list[str], Mapping[str, list[list[str]]]]:
+        chosen = tests[(tests["stratum"] == stratum) & ((tests["family"] == PRIMARY) == primary)]
+        return sentences(chosen, shown_scores), comparison_rows(chosen, shown_scores)
 
     folder = files(__package__)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -84,8 +84,8 @@ def write_report(
         narrow=NARROW,
         training=TRAINING,
         family=family_note(tests, shown_scores) if len(tests) else "",
-        primary=words_and_rows(ALL_CASES, True),
-        exploratory={stratum: words_and_rows(stratum, False) for stratum in strata},
+        primary=sentences_and_rows(ALL_CASES, True),
+        exploratory={stratum: sentences_and_rows(stratum, False) for stratum in strata},
         comparison_head=COMPARISON_HEAD,
         summaries={name: summary_rows(summary[summary["stratum"] == name], shown_scores) for name in strata},
         summary_head=SUMMARY_HEAD,
@@ -115,7 +115,7 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def case_list_data(scores: pd.DataFrame, shown: Sequence[Score] = SCORES) -> dict[str, Any]:
+def case_list_data(scores: pd.DataFrame, shown: Sequence[Score]) -> dict[str, Any]:
     """Return everything that the list of cases, which sorts and filters, needs, fit for JSON.
 
     Args:
