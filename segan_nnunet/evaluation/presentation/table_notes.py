@@ -26,8 +26,8 @@ MARKS = {BETTER: "†", WORSE: "‡", DISAGREE: "§"}
 TEST_DESCRIPTIONS = {
     WILCOXON_TEST: "Wilcoxon's signed-rank test over paired units",
     SEED_TEST: "where both methods have several seeds, a test over seeds and units",
-    SINGLE_TRAINING_TEST: "where one of two methods has several seeds, the same test, in which the variance of these seeds "
-    "stands for the single training too",
+    SINGLE_TRAINING_TEST: "where one of two methods has several seeds, the same test, in which the variance of these "
+    "seeds stands for the single training too",
 }
 
 

@@ -1,4 +1,4 @@
-"""Which tables a comparison has: their scores, and the definitions that stand below them."""
+"""The tables of a comparison: their scores, and the definitions below them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,30 +18,31 @@ from segan_nnunet.evaluation.scores.scores import (
 
 DETECTION = "detection_scores"
 ASSD_DEFINITION = (
-    "ASSD: the mean distance of all surface voxels of both masks from the other's surface, as MONAI and Metrics "
-    "Reloaded have it."
+    "ASSD: the mean distance of all surface voxels of both masks from the other surface, as in MONAI and Metrics "
+    "Reloaded."
 )
 VOLUME_DEFINITIONS = (
-    "Signed volume difference: prediction minus reference. Relative: this difference divided by the reference; left "
-    "out where the reference is empty. Values near 0 are good, so no mean is bold, and nothing is tested."
+    "Signed volume difference: prediction minus reference. Relative: this difference divided by the reference. A case "
+    "with an empty reference is left out. Values near 0 are good, so no mean is bold, and nothing is tested."
 )
 DETECTION_DEFINITIONS = (
-    "Lesion F1: 2 found / (2 found + missed + false), of the lesions in the lesion-wise scores. PQ = SQ · RQ, the "
-    "panoptic quality, of the components (26 neighbours) of both masks; none is grown or left out. Components match "
-    "where their IoU is greater than 0.5. SQ: the mean IoU of the matches, left out where components exist and none "
-    "match. RQ: 2 matches / (components of both masks). Without any lesion or component they are as lesion-wise Dice."
+    "Lesion F1: 2 found / (2 found + missed + false), of the lesions in the lesion-wise scores. PQ = SQ · RQ: the "
+    "panoptic quality of the components (26 neighbours) of both masks. No component is grown or left out. Components "
+    "match if their IoU is greater than 0.5. SQ: the mean IoU of the matches, left out if components exist but none "
+    "match. RQ: 2 matches / (components of both masks). Without lesions or components, all have the value of "
+    "lesion-wise Dice."
 )
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """A table to make.
+    """A table of a comparison.
 
     Attributes:
-        name: of its files.
-        title: above it.
+        name: name of its files.
+        title: the line above it.
         scores: its columns.
-        definitions: what its scores are, where that must be said.
+        definitions: sentences that define its scores.
     """
 
     name: str
@@ -54,7 +55,7 @@ def score_tables(measures: Measures, measured: Collection[str] | None = None) ->
     """Return the tables of a comparison, Table 1 first.
 
     Args:
-        measures: what was asked for.
+        measures: the measures of the comparison.
         measured: the columns of the table of scores. A table is left out if none of its columns was measured. By
             default no table is left out.
     """
@@ -85,11 +86,11 @@ def table_names() -> list[str]:
 
 
 def primary_columns(measures: Measures, names: Sequence[str]) -> list[str]:
-    """Return the columns of the scores that are the primary endpoint.
+    """Return the columns of the scores of the primary endpoint.
 
     Args:
-        measures: what is measured.
-        names: of the scores as a user writes them: columns with or without unit, in upper or lower case.
+        measures: the measures of the comparison.
+        names: the scores as a user writes them: columns with or without unit, in upper or lower case.
 
     Raises:
         InputError: a score is not measured, or is not tested.
