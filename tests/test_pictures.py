@@ -181,7 +181,7 @@ def test_many_methods_are_numbered_and_the_rest_is_named(name: str, monkeypatch:
 
 
 def test_forty_methods_look_different() -> None:
-    assert len(set(style.looks([str(index) for index in range(40)]).values())) == 40
+    assert len(set(style.method_styles([str(index) for index in range(40)]).values())) == 40
 
 
 def test_what_reaches_out_makes_the_picture_larger(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.presentation.figures.bars import figure2
 from segan_nnunet.evaluation.presentation.figures.curves import training_curves
 from segan_nnunet.evaluation.presentation.figures.overlays import borders, figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions, sideways
-from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, looks
+from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, method_styles
 from segan_nnunet.evaluation.presentation.figures.volumes import limits_of_agreement, volume_agreement
 from segan_nnunet.evaluation.presentation.report.page import case_list_data
 from segan_nnunet.evaluation.presentation.report.slices import data_url, sheet, viewer_data
@@ -144,7 +144,7 @@ def test_training_curves_show_every_fold_and_region() -> None:
 
 
 def test_eight_methods_look_different() -> None:
-    different = looks([f"M{index}" for index in range(8)]).values()
+    different = method_styles([f"M{index}" for index in range(8)]).values()
     assert all(len(set(kind)) == 8 for kind in zip(*different, strict=True))
 
 

@@ -74,8 +74,7 @@ class Conclusions:
 
     @cached_property
     def tests(self) -> pd.DataFrame:
-        """The result of `paired_tests`, with tests of equivalence if there is a margin, and ratios of known costs.
-        """
+        """The result of `paired_tests`, with tests of equivalence if there is a margin, and ratios of known costs."""
         tests = paired_tests(
             self.scores,
             self.baseline,

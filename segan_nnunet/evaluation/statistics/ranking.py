@@ -79,9 +79,9 @@ class Ranking:
             "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
             f"The mean rank is over scores and regions, then over the {self.units} units.",
             "Place 1 and so on: how often a method takes the place when units are drawn with replacement. "
-            f"{differing} of {pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean "
-            "ranks; where a method has several seeds, the larger p of two tests over seeds and units, one of the ranks "
-            "and one of the scores).",
+            f"{differing} of {pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's "
+            "test on mean ranks; where a method has several seeds, the larger p of two tests over seeds and units, one "
+            "of the ranks and one of the scores).",
             *(
                 f"§ {better} ranks significantly better than {other}, but {other} has the better mean of {titles}: "
                 f"{better} {USUALLY}."

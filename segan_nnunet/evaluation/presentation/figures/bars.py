@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: Dice by region, one bar per method, with the interval of the mean."""
+"""Draw Figure 2 of the paper: Dice by region, one bar per method, with the interval of the mean."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from segan_nnunet.evaluation.presentation.figures.layout import (
     finish,
     tallest,
 )
-from segan_nnunet.evaluation.presentation.figures.style import NUMBERED, house_style, looks, numbered
+from segan_nnunet.evaluation.presentation.figures.style import NUMBERED, house_style, method_styles, numbered
 from segan_nnunet.evaluation.presentation.figures.text import wrap
 from segan_nnunet.evaluation.scores.scores import DICE
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
@@ -50,21 +50,24 @@ def figure2(summary: pd.DataFrame, regions: list[str]) -> Figure:
             draw_groups(axes, rows, methods, row, group)
             axes.set_xticks(range(len(row)), [names[region] for region in row])
             axes.set(xlim=(-0.5, shown.across - 0.5), ylabel=f"{DICE.title}, mean and\n95 % interval")
-        bars = [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch, _ in looks(methods).values()]
+        bars = [
+            Patch(facecolor=colour, hatch=hatch, edgecolor="white")
+            for colour, hatch, _ in method_styles(methods).values()
+        ]
         return finish(figure, dict(zip(numbered(methods), bars, strict=True)), [*notes, *shown.notes], drawn)
 
 
 def draw_groups(axes: Axes, rows: pd.DataFrame, methods: list[str], regions: list[str], group: float) -> None:
-    """Draw the bars of some regions side by side; `group` is the distance between two regions in inches."""
+    """Draw the bars of some regions side by side. `group` is the distance between two regions in inches."""
     width = GROUP_WIDTH / len(methods)
     ticks: list[float] = []
-    for index, (method, (colour, hatch, _)) in enumerate(looks(methods).items()):
+    for index, (method, (colour, hatch, _)) in enumerate(method_styles(methods).items()):
         of_method = rows.loc[method].reindex(regions)
         positions = [place + (index - (len(methods) - 1) / 2) * width for place in range(len(regions))]
         ticks += positions
         means = of_method["mean"].to_numpy(float)
         axes.bar(positions, means, width * 0.92, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
-        # the score has no values outside of [0, 1]: a whisker ends there
+        # the score lies in [0, 1], so a whisker must too
         low, high = (of_method[f"mean_{end}"].to_numpy(float).clip(0, 1) for end in ("low", "high"))
         whiskers = np.array([means - low, high - means]).clip(min=0)
         axes.errorbar(
@@ -81,7 +84,7 @@ def draw_groups(axes: Axes, rows: pd.DataFrame, methods: list[str], regions: lis
     axes.tick_params(axis="x", length=0)
     if len(methods) >= NUMBERED:
         numbers = [str(number) for number in range(1, len(methods) + 1) for _ in regions]
-        axes.xaxis.remove_overlapping_locs = False  # the bar in the middle has its number, too
+        axes.xaxis.remove_overlapping_locs = False  # keep the number of the bar in the middle
         axes.set_xticks(ticks, numbers, minor=True, fontsize=5)
         axes.tick_params(axis="x", which="minor", length=0, pad=2)
         axes.tick_params(axis="x", which="major", pad=10)

@@ -1,4 +1,4 @@
-"""The page: tables, statistics in words, pictures, viewer, and how it was made."""
+"""Write the page: tables, statistics in sentences, pictures, viewer, and the origin of the results."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 from segan_nnunet.evaluation.wording import amount
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
-NARROW = 9  # columns of a table; with more it is turned, so that it fits a page
+NARROW = 9  # columns of a table; wider tables are transposed to fit a page
 RANDOM = f"places in the ranking: {RESAMPLES} resamples, seed {SEED}; nothing else in the comparison is random"
 
 
@@ -50,15 +50,15 @@ def write_report(
     others: Sequence[str],
     pictures: Sequence[Path],
 ) -> None:
-    """Write one file that holds everything, and loads nothing but the further cases that the reader opens.
+    """Write one file that needs no other files, except for the further cases that the reader opens.
 
     Args:
-        path: of the page.
-        conclusions: of the comparison.
-        tables: by name, Table 1 first.
-        shown: cases for the viewer, embedded.
-        others: names of further cases that the viewer can open, from files beside the page.
-        pictures: files that were drawn; those in PNG are shown.
+        path: file of the page.
+        conclusions: the results of the comparison.
+        tables: the tables by name, Table 1 first.
+        shown: the cases that are embedded in the viewer.
+        others: names of further cases that the viewer can open, from files in the folder of the page.
+        pictures: files of the pictures; those in PNG are shown.
     """
     compared, tests, summary = conclusions.compared, conclusions.tests, conclusions.summary
     shown_scores, ranking = conclusions.shown_scores, conclusions.ranking
@@ -107,24 +107,24 @@ def write_report(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a comparison rests on."""
+    """Return the versions of Python and of the packages that a comparison uses."""
     installed = {"Python": platform.python_version()}
     for package in PACKAGES:
-        with suppress(PackageNotFoundError):  # run from a folder of sources
+        with suppress(PackageNotFoundError):  # not installed, such as in a folder of sources
             installed[package] = version(package)
     return installed
 
 
 def case_list_data(scores: pd.DataFrame, shown: Sequence[Score]) -> dict[str, Any]:
-    """Return everything that the list of cases, which sorts and filters, needs, fit for JSON.
+    """Return the data of the sortable list of cases, for JSON.
 
     Args:
-        scores: one row per method, case and region; fold and grade where they are known.
+        scores: one row per method, case and region, with fold and grade if they are known.
         shown: the scores to list.
 
     Returns:
-        methods, regions, scores (title and decimals of each), about (names of what is known of a case), cases (each its
-        name and that), and `values[score][region][case][method]`, None where a score is undefined.
+        methods, regions, scores (title and decimals of each), about (which of fold and grade are known), cases (the
+        name of each, with fold and grade), and `values[score][region][case][method]`, None if a score is undefined.
     """
     methods, regions = list(scores["method"].unique()), list(scores["region"].unique())
     of_case = scores.drop_duplicates("case").set_index("case").sort_index()
@@ -146,22 +146,22 @@ def case_list_data(scores: pd.DataFrame, shown: Sequence[Score]) -> dict[str, An
 
 
 def decimals(values: pd.Series, score: Score) -> int:
-    """Return the decimals that a list of cases shows: none where all values are whole, such as numbers of lesions."""
+    """Return the decimals in the list of cases: none if all values are whole, such as numbers of lesions."""
     return 0 if (values.dropna() % 1 == 0).all() else score.decimals
 
 
 def breakable(name: str) -> Markup:
-    """Return a name that a narrow column may break where its words begin, as in UNet|Softmax|Trainer."""
+    """Return a name that a narrow column may break before its words, as in UNet|Softmax|Trainer."""
     return Markup("<wbr>").join(re.split(r"(?<=[A-Za-z]{4})(?=[A-Z][a-z])|(?<=[_/-])", name))
 
 
 def as_json(data: Mapping[str, Any]) -> str:
-    """Return data as text in which "<" cannot end the script that holds it."""
+    """Return data as JSON in which no "<" can end the surrounding script."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def embed(picture: Path) -> tuple[str, int]:
-    """Return a picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
+    """Return a picture as a data URL, and its width in pixels for its size on paper."""
     with Image.open(picture) as opened:
         width = round(opened.width * SCREEN_DPI / PRINT_DPI)
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode(), width
