@@ -261,8 +261,8 @@ def pilot_notes(pilot: Pilot) -> list[str]:
         f"{pilot.score} of the {pilot.region}: the differences {pilot.methods[0]} - {pilot.methods[1]} of {number} "
         f"patients have a standard deviation of {sd:.3g}. Studies draw them with replacement, centred, smoothed and "
         "shifted.",
-        f"Its 95 % interval, if normal, is {low:.2g} to {high:.2g}. The needed number of patients grows "
-        f"with its square.{' Other regions: ' + ', '.join(others) + '.' if others else ''}",
+        f"The 95 % interval of this standard deviation is {low:.2g} to {high:.2g} (of normal differences). The needed "
+        f"number of patients grows with its square.{' Other regions: ' + ', '.join(others) + '.' if others else ''}",
     ]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from segan_nnunet.evaluation.scores.definitions import HD95_DEFINITIONS, Hd95, Measures
-from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy, rules_of
 from segan_nnunet.evaluation.scores.scores import add_scores
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements, surface_voxels
@@ -175,6 +175,13 @@ def test_every_policy_scores_what_its_table_says(policy: EmptyPolicy) -> None:
         np.testing.assert_array_equal(scores[column], expected)
     np.testing.assert_array_equal(scores["ASSD_mm"], scores["HD95_mm"])
     assert f"policy {policy}:" in policy.describe()
+
+
+@pytest.mark.parametrize("policy", RULES)
+def test_every_surface_score_has_a_rule_for_empty_masks(policy: EmptyPolicy) -> None:
+    """Without a rule, a missed region would have no score and would not count as a failure."""
+    scores = surface_scores(MaskPair(np.zeros((2, 2), bool), np.ones((2, 2), bool), (1, 1)), Measures(nsd_mm=(1,)))
+    assert {column.partition("_")[0] for column in scores} <= set(rules_of(policy))
 
 
 def test_policies_of_the_challenges() -> None:

@@ -21,7 +21,7 @@ from segan_nnunet.evaluation.statistics.summary import ALL_CASES, paired_units, 
 ALPHA = 0.05
 MOST_EXACT_WITH_TIES = 9  # pairs
 WILCOXON_TEST, SEED_TEST = "Wilcoxon", "seeds and units"  # the tests
-SINGLE_TRAINING_TEST = "seeds and units, one training"  # these seeds stand for the single training too
+SINGLE_TRAINING_TEST = "seeds and units, one training"  # the seeds' variance holds for it too
 PRIMARY = "primary"  # the family of the primary endpoint
 BETTER, WORSE, DISAGREE = "better", "worse", "mean and ranks disagree"  # verdicts; "" if not significant
 
