@@ -115,17 +115,8 @@ def paired_tests(
             for method, other in against:
                 for region in part["region"].unique():
                     units = paired_units(by_case[method, region], by_case[other, region], patients)
-                    rows.append(
-                        (
-                            stratum,
-                            method,
-                            other,
-                            score.column,
-                            region,
-                            *compare_units(*units, score.largest_difference),
-                            family,
-                        )
-                    )
+                    result = compare_units(*units, score.largest_difference)
+                    rows.append((stratum, method, other, score.column, region, *result, family))
     names = ["stratum", "method", "baseline", "score", "region", *PairResult._fields, "family"]
     tests = pd.DataFrame(rows, columns=names)
     tests.insert(tests.columns.get_loc("p") + 1, "p_holm", holm_by_family(tests["p"], tests["family"]))

@@ -1,6 +1,6 @@
 """Rank methods as the challenges do: in every case and region by every score, then by the mean of these ranks.
 
-Two methods show how stable the ranks are: a bootstrap over units, and a test of every pair.
+A bootstrap over units and a test of every pair show how stable the ranks are.
 """
 
 from collections.abc import Mapping, Sequence
