@@ -62,9 +62,8 @@ def compare(
         elif dataset_id is None:
             raise InputError("give a dataset, -d ID, or folders: --predictions NAME=FOLDER --reference FOLDER")
         else:
-            from segan_nnunet.validations.compared_trainers import (
-                compared_trainers,  # packaging/compare has no such module
-            )
+            # imported here, because packaging/compare has no such module
+            from segan_nnunet.validations.compared_trainers import compared_trainers
 
             compared = compared_trainers(
                 dataset_id, configurations, trainers, plans, folds, seeds, folders, settings.intersection

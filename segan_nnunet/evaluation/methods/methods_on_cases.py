@@ -53,7 +53,7 @@ class Folders:
     Attributes:
         predictions: folders by the names of their methods.
         reference: folder of the references; by default those of the dataset's validation.
-        images: folder of images to show below the outlines.
+        images: folder of images for the pictures.
         dataset_json: defines the label values; by default that of the dataset, or the one in the predictions' folder.
         patients: table with the patient and, if known, the grade of each case; by default that of the dataset.
     """
