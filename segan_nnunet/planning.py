@@ -1,4 +1,4 @@
-"""`power`: how many patients, seeds and trainings a comparison takes, from a pilot or from standard deviations."""
+"""`power`: plan the patients, seeds and trainings of a comparison, from a pilot or from standard deviations."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ from segan_nnunet.evaluation.pilot import Pilot, read_pilot
 from segan_nnunet.evaluation.presentation.figures.power import power_figure
 from segan_nnunet.evaluation.presentation.figures.style import save
 from segan_nnunet.evaluation.presentation.table import pipes
-from segan_nnunet.evaluation.scores.scores import DICE
+from segan_nnunet.evaluation.scores.scores import DICE, UNITS
 from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.power import (
     DIFFERENCE,
@@ -29,28 +29,27 @@ from segan_nnunet.evaluation.statistics.power import (
 )
 from segan_nnunet.outputs import output_folder
 
-OURS = re.compile(r"plan\.(md|csv)|power\.(csv|png|pdf)")  # what `power` writes
+FILE_NAMES = re.compile(r"plan\.(md|csv)|power\.(csv|png|pdf)")  # of the files that `power` writes
 COLUMNS = ["to_show", "size", "seeds", "patients", "power_at_most", "trainings", "gpu_hours"]  # of plan.csv
-DIFFERENCES, MARGINS = (0.01, 0.02, 0.05), (0.02,)  # of Dice
-ONE_TRAINING, SEEDS = (1,), (3, 5, 10)  # trainings per method, where the scatter of seeds is unknown, and known
+DIFFERENCES, MARGINS = (0.01, 0.02, 0.05), (0.02,)  # defaults for scores without unit
+ONE_SEED, SEVERAL_SEEDS = (1,), (3, 5, 10)  # default numbers of trainings per method
 METHODS = 2
-UNITS = ("_mm", "_ml")  # end the columns of scores that are no share
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What is planned.
+    """The questions that a plan answers.
 
     Attributes:
-        differences: true differences to find, in units of the score; by default .01, .02 and .05 of a share.
-        margins: within which to show equivalence; by default .02 of a share.
-        seeds: numbers of trainings per method and fold; by default 3, 5 and 10, or 1 where the scatter of seeds is
+        differences: true differences to find, in units of the score; by default .01, .02 and .05 for a share.
+        margins: margins of equivalence, in units of the score; by default .02 for a share.
+        seeds: numbers of trainings per method and fold; by default 3, 5 and 10, or 1 if the scatter of seeds is
             unknown.
-        folds: of the cross-validation.
-        hours: of a GPU for one training; None where it is unknown.
-        power: the chance with which a study is to succeed.
-        comparisons: tests that Holm's correction counts; by default the regions of the pilot, or 1.
-        seed: of the simulation.
+        folds: number of folds of the cross-validation.
+        hours: GPU hours of one training; None if unknown.
+        power: the wanted probability of success.
+        comparisons: number of tests in Holm's correction; by default the number of regions of the pilot, or 1.
+        seed: seed of the simulation.
     """
 
     differences: Sequence[float] = ()
@@ -66,7 +65,7 @@ class Questions:
         """Check the values.
 
         Raises:
-            InputError: one breaks its rule.
+            InputError: a value breaks its rule.
         """
         for option, values, rule, keeps_rule in (
             ("--differences", self.differences, "above 0", lambda value: 0 < value < np.inf),
@@ -91,7 +90,7 @@ class Questions:
                 raise InputError(f"{option} takes numbers {rule}, not {wrong[0]:g}; correct it")
 
     def goals(self, score: str) -> list[Goal]:
-        """Return all that a study of a score could be to show.
+        """Return the goals of a study of a score.
 
         Raises:
             InputError: the score has a unit, and neither differences nor margins are given.
@@ -108,15 +107,15 @@ class Questions:
 
 @dataclass(frozen=True)
 class Plan:
-    """The answers.
+    """The answers to the questions of a plan.
 
     Attributes:
-        table: one row per goal and number of seeds, with the columns `COLUMNS`: patients (missing where the power is
-            not reached), power_at_most (at the largest simulated number of patients), trainings and GPU hours.
-        curves: as `power_curves` returns them.
-        notes: the assumptions, in words.
-        score: that is planned for.
-        power: that is wanted.
+        table: one row per goal and number of seeds, with the columns `COLUMNS`: patients (missing if the power is not
+            reached), power_at_most (at the largest simulated number of patients), trainings and GPU hours.
+        curves: the result of `power_curves`.
+        notes: sentences on the assumptions.
+        score: the planned score.
+        power: the wanted power.
     """
 
     table: pd.DataFrame
@@ -152,24 +151,24 @@ def plan(
     """Plan a study of two methods from a pilot, or from standard deviations.
 
     Args:
-        cases: of the pilot, as `compare` writes it.
-        methods, score, region: of the pilot, as in `read_pilot`; without a pilot the score names the unit.
+        cases: cases.csv of the pilot's comparison.
+        methods, score, region: choose from the pilot, as in `read_pilot`. Without a pilot the score names the unit.
         sd: without a pilot, the standard deviation of the patients' differences between the methods.
-        seed_sd: standard deviation of a method's mean over its seeds; by default the pilot's.
-        questions: what the study is to show.
+        seed_sd: standard deviation of a method's mean over its seeds; by default that of the pilot.
+        questions: the questions to answer.
 
     Raises:
-        InputError: there is neither a pilot nor `sd`, or both; the pilot cannot be used; a standard deviation is none;
-            or several seeds are asked for, and their scatter is unknown.
+        InputError: there is neither a pilot nor `sd`, or both; the pilot cannot be used; a standard deviation is out
+            of range; or several seeds are wanted although their scatter is unknown.
     """
     if (cases is None) == (sd is None):
         raise InputError(
-            "a plan rests on a pilot or on a standard deviation: give the cases.csv of a comparison, or --sd"
+            "a plan needs a pilot or a standard deviation: give the cases.csv of a comparison, or --sd"
             + (", not both" if cases else "")
         )
     if sd is not None:
         if methods or region:
-            raise InputError("--methods and --region choose from a pilot, and --sd stands for one. Leave them out")
+            raise InputError("--methods and --region choose from a pilot, and --sd replaces it. Leave them out")
         return plan_study(Population(sd, seed_sd), questions or Questions(), score)
     pilot = read_pilot(cases, methods, score, region)  # type: ignore[arg-type]  # one of cases and sd is given
     population = population_of(pilot.differences, pilot.seed_sd if seed_sd is None else seed_sd)
@@ -177,24 +176,24 @@ def plan(
 
 
 def plan_study(population: Population, questions: Questions, score: str, pilot: Pilot | None = None) -> Plan:
-    """Simulate studies, and answer how many patients and trainings they take.
+    """Simulate studies, and return how many patients and trainings they need.
 
     Args:
-        population: what the studies draw from.
-        questions: what they are to show.
+        population: the distribution from which the studies draw.
+        questions: the questions to answer.
         score: a column of cases.csv.
-        pilot: where the population comes from; None for standard deviations alone.
+        pilot: the source of the population; None for standard deviations alone.
 
     Raises:
         InputError: as in `plan`.
     """
     check_deviations(population)
     goals = questions.goals(score)
-    seeds = list(dict.fromkeys(questions.seeds)) or list(ONE_TRAINING if population.seed_sd is None else SEEDS)
+    seeds = list(dict.fromkeys(questions.seeds)) or list(ONE_SEED if population.seed_sd is None else SEVERAL_SEEDS)
     if population.seed_sd is None and max(seeds) > 1:
         raise InputError(
             f"--seeds is {max(seeds)}, and the scatter of seeds is unknown. Give --seed-sd, the standard deviation of "
-            "a method's mean over its seeds, which a note of `compare` says; or a pilot with several seeds"
+            "a method's mean over its seeds (in a note of `compare`), or a pilot with several seeds"
         )
     comparisons = questions.comparisons or (len(pilot.sds) if pilot else 1)
     curves = power_curves(population, goals, seeds, ALPHA / comparisons, questions.seed)
@@ -213,7 +212,7 @@ def check_deviations(population: Population) -> None:
     """Check the standard deviations.
 
     Raises:
-        InputError: that of patients is not above 0, or that of seeds is below 0.
+        InputError: the one of patients is not above 0, or the one of seeds is below 0.
     """
     if not 0 < population.sd < np.inf:
         raise InputError(f"--sd is {population.sd:g}, and a standard deviation is above 0. Correct it")
@@ -224,7 +223,7 @@ def check_deviations(population: Population) -> None:
 def assumptions(
     population: Population, questions: Questions, seeds: Sequence[int], comparisons: int, pilot: Pilot | None
 ) -> list[str]:
-    """Say what the numbers rest on."""
+    """Write the assumptions of a plan."""
     normal = f"The patients' differences are normal with a standard deviation of {population.sd:g}."
     notes = pilot_notes(pilot) if pilot else [normal]
     level = f"p < {ALPHA}" if comparisons == 1 else f"p < {ALPHA} / {comparisons}, Holm's first step of {comparisons}"
@@ -237,7 +236,7 @@ def assumptions(
     if 1 in seeds:
         notes.append(
             "With one seed the test is Wilcoxon's over patients. Its result is about two single trainings, not about "
-            "two methods: the scatter of seeds is not in it."
+            "two methods: it ignores the scatter of seeds."
         )
     if population.seed_sd is not None and max(seeds) > 1:
         notes.append(
@@ -254,7 +253,7 @@ def assumptions(
 
 
 def pilot_notes(pilot: Pilot) -> list[str]:
-    """Say what a pilot tells, and how well."""
+    """Write the results of a pilot, and how precise they are."""
     number, sd = len(pilot.differences), pilot.sds[pilot.region]
     low, high = sd * np.sqrt((number - 1) / stats.chi2.ppf([0.975, 0.025], number - 1))
     others = [f"{region} {value:.3g}" for region, value in pilot.sds.items() if region != pilot.region]
@@ -262,18 +261,18 @@ def pilot_notes(pilot: Pilot) -> list[str]:
         f"{pilot.score} of the {pilot.region}: the differences {pilot.methods[0]} - {pilot.methods[1]} of {number} "
         f"patients have a standard deviation of {sd:.3g}. Studies draw them with replacement, centred, smoothed and "
         "shifted.",
-        f"So few patients leave it between {low:.2g} and {high:.2g} (95 %, if normal); the number of patients grows "
-        f"with its square.{' Other regions: ' + ', '.join(others) + '.' if others else ''}",
+        f"The 95 % interval of this standard deviation is {low:.2g} to {high:.2g} (of normal differences). The needed "
+        f"number of patients grows with its square.{' Other regions: ' + ', '.join(others) + '.' if others else ''}",
     ]
 
 
 def write_plan(plan: Plan, output: Path) -> list[Path]:
-    """Write plan.md, plan.csv, power.csv and the picture into a folder. Returns the files.
+    """Write plan.md, plan.csv, power.csv and the picture into a folder. Return the files.
 
     Raises:
-        InputError: the folder cannot be used, or holds such files that no plan wrote.
+        InputError: the folder cannot be used, or holds files with these names that no plan wrote.
     """
-    with output_folder(output, OURS, earlier_plan) as folder:
+    with output_folder(output, FILE_NAMES, earlier_plan) as folder:
         (folder / "plan.md").write_text(plan.markdown(), encoding="utf-8")
         plan.table.to_csv(folder / "plan.csv", index=False)
         plan.curves.to_csv(folder / "power.csv", index=False)
@@ -283,9 +282,9 @@ def write_plan(plan: Plan, output: Path) -> list[Path]:
 
 
 def earlier_plan(folder: Path) -> Collection[Path]:
-    """Return the files that an earlier `power` wrote into a folder; none where its plan.csv has other columns."""
+    """Return the files that an earlier `power` wrote into a folder; none if its plan.csv has other columns."""
     try:
         columns = list(pd.read_csv(folder / "plan.csv", nrows=0))
     except (OSError, ValueError):
         return []
-    return [path for path in folder.iterdir() if OURS.fullmatch(path.name)] if columns == COLUMNS else []
+    return [path for path in folder.iterdir() if FILE_NAMES.fullmatch(path.name)] if columns == COLUMNS else []

@@ -11,11 +11,12 @@ from segan_nnunet.evaluation.presentation.report.rows import comparison_rows
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown
 from segan_nnunet.evaluation.scores.scores import FURTHER, HD95, SCORES, TABLE_1, VOLUMES
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED
-from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, ONE_TRAINING, WORSE, paired_tests
+from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, SINGLE_TRAINING_TEST, WORSE
 from segan_nnunet.evaluation.statistics.ranking import rank
 from segan_nnunet.evaluation.statistics.seed_level import estimate
-from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note, sentences
+from segan_nnunet.evaluation.statistics.sentences import count_findings, family_note
 from segan_nnunet.evaluation.statistics.summary import summarise
+from tests.hand_made_scores import paired_tests, primary_sentences
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 REPETITIONS = 600
@@ -45,7 +46,7 @@ def test_no_method_is_called_better_if_ranks_and_mean_disagree(baseline: str) ->
     scores = scores_of(usually_better())
     tests = paired_tests(scores, baseline)
     assert set(tests["verdict"]) == {DISAGREE}, "also of HD95 and volumes, where lower is better"
-    said = sentences(tests, ["whole"])
+    said = primary_sentences(tests, ["whole"])
     assert len(said) == 1 and "ranks and mean disagree, because B is usually better and sometimes fails" in said[0]
     assert "significantly better" not in said[0] and "significantly worse" not in said[0]
     table = build_table("T", summarise(scores), tests, TABLE_1, ["whole"])
@@ -63,7 +64,7 @@ def test_every_significant_result_has_a_direction() -> None:
     for score in TABLE_1 + FURTHER:
         assert tests["up", score.column] == BETTER and tests["down", score.column] == WORSE
         assert tests["same", score.column] == ""
-    said = " ".join(sentences(paired_tests(scores, "base"), ["whole"]))
+    said = " ".join(primary_sentences(paired_tests(scores, "base"), ["whole"]))
     assert "up is significantly better than base" in said and "down is significantly worse than base" in said
     text = markdown(build_table("T", summarise(scores), paired_tests(scores, "base"), TABLE_1, ["whole"]))
     assert "| up | **0.720**† |" in text and "| down | 0.680‡ |" in text and "| same | 0.700 |" in text
@@ -132,8 +133,8 @@ def test_the_primary_endpoint_is_one_family_and_other_scores_are_exploratory() -
         assert set(family["score"]) == set(primary) and len(family) == size
         by_hand = np.maximum.accumulate(family["p"].to_numpy() * np.arange(size, 0, -1)).clip(max=1)
         np.testing.assert_allclose(family["p_holm"], by_hand)
-        assert f"the {size} comparisons with A" in family_note(tests)
-        said = sentences(tests, ["whole", "core", "enhancing"])
+        assert f"the {size} comparisons with A" in family_note(tests, SCORES)
+        said = primary_sentences(tests, ["whole", "core", "enhancing"])
         titles = {"Dice": "Dice of ", "HD95_mm": "HD95 (mm) of "}
         assert len(said) == 1, "one pair of methods"
         assert [title in said[0] for title in titles.values()] == [column in primary for column in titles]
@@ -174,7 +175,7 @@ def test_the_variance_of_one_training_equals_the_value_computed_by_hand() -> Non
         scores_of({"A": row.clip(0, 1)}).assign(seed=seed) for seed, row in enumerate(seeded)
     )  # fmt: skip
     both = pd.concat([of_seeds, scores_of({"B": single[0]}).assign(seed=UNSEEDED)])
-    assert set(paired_tests(both, "B")["test"]) == {ONE_TRAINING}
+    assert set(paired_tests(both, "B")["test"]) == {SINGLE_TRAINING_TEST}
 
 
 def test_a_note_names_a_case_that_dominates_a_mean() -> None:

@@ -21,11 +21,10 @@ from segan_nnunet.evaluation.statistics.equivalence import (
     has_margin,
     p_above,
 )
-from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.seed_level import estimate
-from segan_nnunet.evaluation.statistics.sentences import equivalence_notes, sentences
+from segan_nnunet.evaluation.statistics.sentences import equivalence_notes
 from tests.hand_made_results import cubes, write_folder
-from tests.hand_made_scores import REGIONS, scores_of
+from tests.hand_made_scores import REGIONS, paired_tests, primary_sentences, scores_of
 from tests.test_option_values import printed
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
@@ -111,8 +110,8 @@ def test_every_verdict_has_its_sentence(shift: float, spread: float, verdict: st
     tests = with_equivalence(theirs + shift + spread * (noise - noise.mean()) / noise.std(), theirs)
     primary = tests[tests["family"] == "primary"]
     assert set(primary["equivalence"]) == {verdict}
-    assert sentence in sentences(tests, REGIONS)[0]
-    assert equivalence_notes(tests) == [
+    assert sentence in primary_sentences(tests)[0]
+    assert equivalence_notes(tests, SCORES) == [
         "Equivalence within a margin of 0.02 (two one-sided t-tests with Holm's correction over the primary endpoint, "
         f"and the 90 % interval): Dice of A against B is {verdict}: {', '.join(REGIONS)}."
     ]
@@ -129,7 +128,7 @@ def test_the_margin_applies_to_overlaps_of_the_primary_endpoint_but_not_to_dista
     tests = with_equivalence(values, values)
     assert set(tests.loc[tests["equivalence"] != "", "score"]) == {score.column for score in TABLE_1}
     assert tests.loc[tests["score"] == "HD95_mm", "p_equivalence"].isna().all()
-    assert "as good" not in sentences(tests[tests["score"] == "HD95_mm"].assign(family="primary"), REGIONS)[0]
+    assert "as good" not in primary_sentences(tests[tests["score"] == "HD95_mm"].assign(family="primary"))[0]
 
 
 def test_the_picture_has_a_row_per_comparison_and_the_margin() -> None:
@@ -152,7 +151,7 @@ def test_the_picture_has_a_row_per_comparison_and_the_margin() -> None:
 def test_fewer_than_ten_units_give_no_verdict_of_equivalence() -> None:
     tests = with_equivalence(np.linspace(0.5, 0.8, 9), np.linspace(0.5, 0.8, 9))
     assert set(tests["equivalence"]) == {NOT_SHOWN, ""}
-    assert "(fewer than 10 units have no 90 % interval)" in sentences(tests, REGIONS)[0]
+    assert "(fewer than 10 units have no 90 % interval)" in primary_sentences(tests)[0]
 
 
 def test_equivalence_respects_scores_whose_low_values_are_better() -> None:

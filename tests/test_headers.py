@@ -128,14 +128,14 @@ def test_the_spacing_of_a_3d_tiff_is_read_from_the_json_beside_it(
     }
     for methods in (predictions, {"described": predictions["described"]}):
         table = measure([Case("case", reference, methods)], LESION, 1)
-        assert table["surface_distance_mm"].tolist() == [6.0] * len(methods), "two slices of 3 mm"
+        assert table["HD95_mm"].tolist() == [6.0] * len(methods), "two slices of 3 mm"
         assert table["voxel_ml"].tolist() == [3 * 0.5 * 0.25 / 1000] * len(methods)
         reference = write_tiff(
             tmp_path / "gt_segmentations", mask
         )  # nnU-Net copies no spacing here, so the prediction's spacing counts
     assert "WARNING" not in capsys.readouterr().out
     table = measure([Case("case", reference, {"undescribed": predictions["undescribed"]})], LESION, 1)
-    assert table["surface_distance_mm"].tolist() == [2.0]
+    assert table["HD95_mm"].tolist() == [2.0]
     assert f"the first {reference}, do not say their spacing. 1 mm is taken" in capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ from scipy.ndimage import binary_dilation
 from segan_nnunet.comparison import compare
 from segan_nnunet.evaluation.methods.methods_on_cases import Folders
 from segan_nnunet.evaluation.scores.definitions import (
-    HD95_WORDS,
+    HD95_DEFINITIONS,
     LESION_RULES,
     Hd95,
     LesionRule,
@@ -162,7 +162,7 @@ def test_parts_of_masks_are_scored_like_separate_masks() -> None:
             members = list(random.choice(parts.predicted.max(), 3, replace=False) + 1)
             own = MaskPair(np.isin(parts.predicted, members), parts.lesions == lesion, spacing)
             part = Part(np.isin(numbers[0], members), numbers[1] == lesion)
-            for definition in HD95_WORDS:
+            for definition in HD95_DEFINITIONS:
                 measures = Measures(definition, (0.5, 2, 5))
                 assert surface_scores(whole, measures, part) == pytest.approx(surface_scores(own, measures))
 

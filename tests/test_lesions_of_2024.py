@@ -9,7 +9,7 @@ import pytest
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.definitions import LESION_RULES, LesionRule, Lesions, Measures
-from segan_nnunet.evaluation.scores.lesions import lesion_scores, neighbours_of, united
+from segan_nnunet.evaluation.scores.lesions import lesion_scores, merged_numbers, neighbours_of
 from segan_nnunet.evaluation.scores.measurement import Case, measure_case
 from segan_nnunet.evaluation.scores.regions import Region, region_named, region_values
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair
@@ -106,7 +106,7 @@ def test_lesions_that_touch_one_component_of_another_region_merge() -> None:
         (row(0, 0, 0, 1, 0), [0, 2, 1, 1]),
         (row(0, 0, 0, 0, 0), [0, 1, 2, 3]),
     ):
-        groups = united(lesions, np.pad(beside, 1))
+        groups = merged_numbers(lesions, np.pad(beside, 1))
         assert [[groups[a] == groups[b] for a in range(4)] for b in range(4)] == [
             [a == b for a in expected] for b in expected
         ]
@@ -118,8 +118,8 @@ def test_lesions_touch_across_edges_but_not_across_corners() -> None:
     lesions[0, 0, 0], lesions[2, 2, 2] = 1, 2
     edge[0, 1, 1] = edge[1, 1, 1] = edge[1, 1, 2] = edge[1, 2, 2] = 1
     corner[1, 1, 1] = 1
-    assert list(united(lesions, np.pad(edge, 1))) == [0, 1, 1]
-    assert list(united(lesions, np.pad(corner, 1))) == [0, 1, 2]
+    assert list(merged_numbers(lesions, np.pad(edge, 1))) == [0, 1, 1]
+    assert list(merged_numbers(lesions, np.pad(corner, 1))) == [0, 1, 2]
 
 
 def test_components_are_numbered_by_x_first() -> None:

@@ -51,7 +51,7 @@ def summary_of(methods: Sequence[str], regions: Sequence[str], low: float = 0.6,
 def ranking_of(methods: Sequence[str]) -> Ranking:
     number = len(methods)
     places, p = np.full((number, number), 1 / number), np.full((number, number), 0.0001)
-    return Ranking(methods, (DICE,), 3, np.arange(1.0, number + 1), np.zeros((number, 2)), places, p)
+    return Ranking(methods, 3, np.arange(1.0, number + 1), np.zeros((number, 2)), places, p)
 
 
 def cases_of(methods: Sequence[str], regions: Sequence[str]) -> list[ShownCase]:
@@ -185,7 +185,7 @@ def test_many_methods_are_numbered_and_the_omitted_methods_are_named(
 
 
 def test_forty_methods_look_different() -> None:
-    assert len(set(style.looks([str(index) for index in range(40)]).values())) == 40
+    assert len(set(style.method_styles([str(index) for index in range(40)]).values())) == 40
 
 
 def test_text_outside_the_figure_enlarges_the_picture(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_plan_lists_trainings_hours_and_assumptions(tmp_path: Path) -> None:
     assert "Dice of the core: the differences A - B of 30 patients have a standard deviation of 0.08" in text
     assert "p < 0.05 / 2" in text and "Other regions: whole 0.05" in text
     # the textbook's interval of a standard deviation: √(29 · .08² / χ²) = .0637 and .1075
-    assert "between 0.064 and 0.11 (95 %" in text
+    assert "standard deviation is 0.064 to 0.11 (of normal differences)" in text
     same, other = (planning.plan(tmp_path / "cases.csv", questions=each).curves for each in (
         questions, planning.Questions(differences=[0.05], margins=[0.03], hours=12, seed=1)))  # fmt: skip
     assert same.equals(plan.curves) and not other.equals(plan.curves)

@@ -74,7 +74,7 @@ def test_an_unknown_protocol_error_suggests_similar_names() -> None:
 @pytest.mark.parametrize("name", BY_COHORT)
 def test_a_protocol_that_needs_unpublished_cohorts_is_refused(name: str) -> None:
     assert set(BY_COHORT[name]) <= set(PROTOCOLS)
-    with pytest.raises(InputError, match="table of cohorts is not public. Compare the cases of each cohort on their"):
+    with pytest.raises(InputError, match="table of cohorts is not public. Compare the cases of each cohort separately"):
         resolve(name, "", EmptyPolicy.AUTO, MEASURES)
 
 

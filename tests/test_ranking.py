@@ -9,13 +9,12 @@ from scipy import stats
 
 from segan_nnunet.evaluation.presentation.figures.ranking import ranking_figure
 from segan_nnunet.evaluation.presentation.table import build_table, latex, markdown, ranking_markdown
-from segan_nnunet.evaluation.scores.scores import DICE, HD95, TABLE_1
+from segan_nnunet.evaluation.scores.scores import TABLE_1
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
-from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.ranking import pair_p, rank, score_p, seed_ranks, unit_ranks
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import missed_and_false, missed_note, summarise
-from tests.hand_made_scores import REGIONS, scores_of
+from tests.hand_made_scores import REGIONS, paired_tests, scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
@@ -35,7 +34,7 @@ def test_ranks_equal_values_computed_by_hand() -> None:
         for index, method in enumerate("ABC")
         for case, dice, distance in rows
     )
-    ranks = unit_ranks(scores, (DICE, HD95))
+    ranks = unit_ranks(scores)
     np.testing.assert_allclose(ranks.loc["c0"], [2, 2, 2])
     np.testing.assert_allclose(ranks.loc["c1"], [2, 1.25, 2.75])
     np.testing.assert_allclose(ranks.loc["c2"], [2, 2, 2])
@@ -43,7 +42,7 @@ def test_ranks_equal_values_computed_by_hand() -> None:
     assert list(result.methods) == ["B", "A", "C"]
     np.testing.assert_allclose(result.mean_ranks, [1.75, 2, 2.25])
     # scans of one patient count once: c0 and c1 together, c2 alone
-    patients = unit_ranks(scores.assign(patient=scores["case"].map({"c0": "p", "c1": "p", "c2": "q"})), (DICE, HD95))
+    patients = unit_ranks(scores.assign(patient=scores["case"].map({"c0": "p", "c1": "p", "c2": "q"})))
     np.testing.assert_allclose(patients.loc["p"], [2, 1.625, 2.375])
 
 
@@ -102,8 +101,8 @@ def test_ranks_of_equal_trainers_with_seeds_do_not_differ_significantly(seeds: t
             method: [base + random.normal(0, 0.03) + random.normal(0, 0.02, 20) for _ in range(number)]
             for method, number in zip("AB", seeds, strict=True)
         }
-        scores = with_seeds(trainings)
-        p = pair_p(*(seed_ranks(scores, method, [DICE]) for method in "AB"))
+        scores = with_seeds(trainings).assign(HD95_mm=np.nan)
+        p = pair_p(*(seed_ranks(scores, method) for method in "AB"))
         by_ranks += p < 0.05
         wrong += max(p, score_p([by_method_and_seed(scores, "Dice")], "A", "B", None)) < 0.05
     assert wrong / REPETITIONS <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / REPETITIONS)
@@ -114,12 +113,12 @@ def test_equal_ranks_of_all_seeds_are_not_significant_if_the_scores_scatter() ->
     """All seeds of A rank before B in every case, by .01 to .09. With 2 degrees, p of the scores is above .05."""
     base = np.linspace(0.5, 0.8, 20)
     scattered, alike = (
-        with_seeds({"A": [base + gain for gain in gains], "B": [base]})
+        with_seeds({"A": [base + gain for gain in gains], "B": [base]}).assign(HD95_mm=np.nan)
         for gains in ((0.01, 0.05, 0.09), (0.049, 0.05, 0.051))
     )
-    assert rank(seed_means(scattered), by=[DICE]).p_holm[0, 1] < 0.001, "without the seeds"
-    assert rank(scattered, by=[DICE]).p_holm[0, 1] == pytest.approx(2 * stats.t.sf(0.05 / (0.04 * (4 / 3) ** 0.5), 2))
-    assert rank(alike, by=[DICE]).p_holm[0, 1] < 0.01
+    assert rank(seed_means(scattered)).p_holm[0, 1] < 0.001, "without the seeds"
+    assert rank(scattered).p_holm[0, 1] == pytest.approx(2 * stats.t.sf(0.05 / (0.04 * (4 / 3) ** 0.5), 2))
+    assert rank(alike).p_holm[0, 1] < 0.01
 
 
 def with_seeds(trainings: dict[str, list[np.ndarray]]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.presentation.figures.bars import figure2
 from segan_nnunet.evaluation.presentation.figures.curves import training_curves
 from segan_nnunet.evaluation.presentation.figures.overlays import borders, figure3
 from segan_nnunet.evaluation.presentation.figures.points import distributions, sideways
-from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, looks
+from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, method_styles
 from segan_nnunet.evaluation.presentation.figures.volumes import limits_of_agreement, volume_agreement
 from segan_nnunet.evaluation.presentation.report.page import case_list_data
 from segan_nnunet.evaluation.presentation.report.slices import data_url, sheet, viewer_data
@@ -29,7 +29,7 @@ from segan_nnunet.evaluation.presentation.shown_cases import (
     shown_modalities,
     shown_modality,
 )
-from segan_nnunet.evaluation.scores.scores import TABLE_1
+from segan_nnunet.evaluation.scores.scores import SCORES, TABLE_1
 from segan_nnunet.evaluation.statistics.summary import summarise
 from tests.hand_made_results import REGIONS, cubes
 from tests.hand_made_scores import scores_of
@@ -144,7 +144,7 @@ def test_training_curves_show_every_fold_and_region() -> None:
 
 
 def test_eight_methods_have_different_looks() -> None:
-    different = looks([f"M{index}" for index in range(8)]).values()
+    different = method_styles([f"M{index}" for index in range(8)]).values()
     assert all(len(set(kind)) == 8 for kind in zip(*different, strict=True))
 
 
@@ -171,7 +171,7 @@ def test_the_viewer_gets_every_modality_segmentation_and_region() -> None:
 
 def test_the_list_of_cases_has_every_score() -> None:
     scores = scores_of({"A": [0.12345, np.nan], "B": [0.5, 0.25]}).assign(fold=pd.array([3] * 12, "Int64"), grade="")
-    data = json.loads(json.dumps(case_list_data(scores)))
+    data = json.loads(json.dumps(case_list_data(scores, SCORES)))
     assert (data["methods"], data["about"], data["cases"]) == (["A", "B"], ["fold"], [["c0", "3"], ["c1", "3"]])
     assert [score["title"] for score in data["scores"]][:2] == ["Dice", "Precision"]
     assert data["regions"][1] == "tumor core"

@@ -17,6 +17,7 @@ from segan_nnunet.evaluation.scores.definitions import Hd95, Lesions, Measures
 from segan_nnunet.evaluation.scores.measurement import measure
 from segan_nnunet.evaluation.scores.scores import DICE, HD95, add_scores
 from segan_nnunet.evaluation.settings import Settings
+from segan_nnunet.evaluation.statistics.paired import PRIMARY
 from segan_nnunet.evaluation.statistics.sentences import sentences
 from tests.hand_made_results import cubes, write_folder
 
@@ -68,7 +69,7 @@ def test_the_conclusion_of_many_methods_counts_comparisons(tmp_path: Path) -> No
 
 def test_the_sentences_name_every_score_once_per_pair(tmp_path: Path) -> None:
     conclusions = conclude(tmp_path, {"A": TRUTH, "B": LESS})
-    said = sentences(conclusions.tests, conclusions.regions, primary=False, scores=conclusions.shown_scores)
+    said = sentences(conclusions.tests[conclusions.tests["family"] != PRIMARY], conclusions.shown_scores)
     assert len(said) == 1 and said[0].startswith("B is significantly worse than A in Sensitivity of all regions; ")
     worse, rest = said[0].split(". It does not differ significantly from it in ")
     assert "HD95 (mm) of all regions" in worse and "Lesion-wise Dice of all regions" in worse

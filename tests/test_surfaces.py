@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segan_nnunet.evaluation.scores.definitions import HD95_WORDS, Hd95, Measures
-from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy
+from segan_nnunet.evaluation.scores.definitions import HD95_DEFINITIONS, Hd95, Measures
+from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL, LEFT_OUT, RULES, VOXEL_DIAGONAL, EmptyPolicy, rules_of
 from segan_nnunet.evaluation.scores.scores import add_scores
-from segan_nnunet.evaluation.scores.surface_scores import MaskPair, hd95_mm, surface_scores
+from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import element_areas, surface_elements, surface_voxels
+from tests.hand_made_scores import hd95_mm
 
 # ten pairs of simulated masks, each with the spacing of its voxels
 PAIRS = [(seed, spacing) for seed in range(5) for spacing in ((1.0, 1.0, 1.0), (3.0, 0.8, 0.5))]
@@ -47,7 +48,7 @@ def boxes(seed: int) -> np.ndarray:
 def test_three_definitions_of_hd95_equal_values_computed_by_hand(
     length: int, missing: int, directed: float, pooled: float, surface: float
 ) -> None:
-    for definition, expected in zip(HD95_WORDS, (directed, pooled, surface), strict=True):
+    for definition, expected in zip(HD95_DEFINITIONS, (directed, pooled, surface), strict=True):
         for spacing in ((1, 1, 1), (7, 4, 2.5)):
             distance = hd95_mm(line(length), line(length - missing), spacing, definition)
             assert distance == pytest.approx(expected * spacing[2]), definition
@@ -164,8 +165,7 @@ def test_nsd_agrees_with_monai() -> None:
 @pytest.mark.parametrize("policy", RULES)
 def test_every_policy_scores_empty_masks_as_in_its_table(policy: EmptyPolicy) -> None:
     rows = [
-        {"TP": 0, "FP": predicted, "FN": true, "TN": 9}
-        | dict.fromkeys(("surface_distance_mm", "ASSD_mm", "NSD_1mm"), math.nan)
+        {"TP": 0, "FP": predicted, "FN": true, "TN": 9} | dict.fromkeys(("HD95_mm", "ASSD_mm", "NSD_1mm"), math.nan)
         for true, predicted in ((0, 0), (0, 3), (5, 0))  # both empty, only the reference, only the prediction
     ]
     scores = add_scores(pd.DataFrame(rows).assign(voxel_ml=1e-3, diagonal_mm=42.0, diagonal_voxels=7.0), policy)
@@ -175,6 +175,13 @@ def test_every_policy_scores_empty_masks_as_in_its_table(policy: EmptyPolicy) ->
         np.testing.assert_array_equal(scores[column], expected)
     np.testing.assert_array_equal(scores["ASSD_mm"], scores["HD95_mm"])
     assert f"policy {policy}:" in policy.describe()
+
+
+@pytest.mark.parametrize("policy", RULES)
+def test_every_surface_score_has_a_rule_for_empty_masks(policy: EmptyPolicy) -> None:
+    """Without a rule, a missed region would have no score and would not count as a failure."""
+    scores = surface_scores(MaskPair(np.zeros((2, 2), bool), np.ones((2, 2), bool), (1, 1)), Measures(nsd_mm=(1,)))
+    assert {column.partition("_")[0] for column in scores} <= set(rules_of(policy))
 
 
 def test_the_challenges_use_their_documented_policies() -> None:

@@ -172,6 +172,12 @@ def titles(measures: Measures) -> set[str]:
     return {score.title for table in score_tables(measures) for score in table.scores}
 
 
+def test_only_tables_without_any_measured_column_are_left_out() -> None:
+    """A table that lacks one column stays, so that its missing score is an error and not a missing table."""
+    tables = score_tables(Measures(), ["Dice", "Precision", "Sensitivity", "HD95_mm"])
+    assert [table.name for table in tables] == ["table1", "further_scores"]
+
+
 def test_a_region_without_units_has_undefined_means_and_no_conclusion(folders: Folders, tmp_path: Path) -> None:
     """No case has the region. Table, tests and notes are still written."""
     empty = dict.fromkeys("abc", np.zeros((10, 10, 10), np.uint8))

@@ -1,4 +1,4 @@
-"""Verbs that show something: a comparison, the demo, the speed."""
+"""The commands that show results: a comparison, the demo, the benchmark."""
 
 import shlex
 import sys
@@ -21,12 +21,13 @@ def compare(
     seeds: Annotated[list[int] | None, typer.Option("--seeds", min=0, help="Seeds. [default: all validated]")] = None,
     output: Annotated[Path | None, typer.Option("-o", help="Folder for tables, figures and report.")] = None,
     predictions: Annotated[
-        list[str] | None, typer.Option("--predictions", help="NAME=FOLDER of other predictions, one or several.")
+        list[str] | None,
+        typer.Option("--predictions", help="Folders of other predictions, as NAME=FOLDER."),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="Their references; then only these folders are compared.")
+        Path | None, typer.Option(help="Folder of their references. With it, only these folders are compared.")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Images CASE_0000... to show under the outlines.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images CASE_0000... for the pictures.")] = None,
     dataset_json: Annotated[
         Path | None, typer.Option("--dataset-json", help="Defines the label values. [default: the dataset's]")
     ] = None,
@@ -35,11 +36,11 @@ def compare(
         typer.Option(help="CSV with the columns case, patient and, if known, grade. [default: the dataset's]"),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Row that the others are tested against. [default: the first]")
+        str | None, typer.Option(help="Method to test the others against. [default: the first]")
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(help="Test whether methods are as good as the baseline, or not worse, within so much Dice."),
+        typer.Option(help="Margin of Dice within which to test equivalence and non-inferiority."),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -50,9 +51,9 @@ def compare(
     ] = None,
     empty: Annotated[EmptyPolicy | None, typer.Option(hidden=True)] = None,
     lesions: Annotated[Lesions | None, typer.Option(hidden=True)] = None,
-    published: Annotated[bool, typer.Option("--published", help="Append the paper's rows, on other data.")] = False,
+    published: Annotated[bool, typer.Option("--published", help="Append the paper's rows (other data).")] = False,
     intersection: Annotated[
-        bool, typer.Option("--intersection", help="Go on with the cases that all methods have.")
+        bool, typer.Option("--intersection", help="Compare only the cases that all methods have.")
     ] = False,
     settings_file: Annotated[
         Path | None,
@@ -106,14 +107,14 @@ def compare(
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Everything is kept here for inspection.")] = Path("segan_demo"),
-    cases: Annotated[int, typer.Option(help="Simulated patients.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the simulation.")] = 0,
+    folder: Annotated[Path, typer.Argument(help="Folder that keeps all files of the demo.")] = Path("segan_demo"),
+    cases: Annotated[int, typer.Option(help="Number of simulated patients.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the simulation.")] = 0,
     device: Annotated[
         str | None, typer.Option("-device", help="cpu, cuda or mps. [default: cuda if there is one]")
     ] = None,
 ) -> None:
-    """Run the whole job on a simulated BRATS 2015 release: convert, plan, train three trainers, compare."""
+    """Run all steps on a simulated BRATS 2015 release: convert, plan, train three trainers, compare."""
     from segan_nnunet.experiments import demo as experiment
 
     experiment.run_demo(folder, cases, seed, device)
@@ -128,16 +129,16 @@ def benchmark(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each candidate.")] = 7,
     device: Annotated[str, typer.Option("-device", help="cpu or cuda.")] = "cpu",
-    steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out loaders and inference.")] = False,
+    steps_only: Annotated[bool, typer.Option("--steps-only", help="Do not time loaders and inference.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", help="Check the device instead, with trainings, and write all into this folder."),
+        typer.Option("-o", help="Check the device with trainings instead, and write the results into this folder."),
     ] = None,
 ) -> None:
-    """Time training steps: the authors' loop, ours, the softmax baseline's, nnU-Net's; beside what bounds them.
+    """Time training steps of the authors' loop, of this package, of the softmax baseline and of nnU-Net.
 
-    Then how many images per second nnU-Net's loaders make, and what inference costs. With -o: the same and trainings
-    on a simulated cohort, at the paper's size on a GPU, at a small one on a CPU.
+    Also measure the limits of a step, the images per second of nnU-Net's loaders, and the cost of inference. With -o,
+    also train on a simulated cohort: at the paper's size on a GPU, at a small size on a CPU.
     """
     if output:
         from segan_nnunet.experiments.device_check import check_device
@@ -152,6 +153,6 @@ def benchmark(
         workload = bench.Workload(tuple(patch_size or (160, 160)), batch_size, width, regions=number, device=device)
         rows = bench.benchmark(workload, steps)
         print(bench.step_table(workload, rows), flush=True)
-    if not steps_only:  # of the last number of regions
+    if not steps_only:  # for the last number of regions
         print(bench.pipeline_lines(workload, bench.pipeline(workload), rows), flush=True)
         print(bench.inference_table(bench.inference(workload, steps)))

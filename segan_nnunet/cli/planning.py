@@ -1,4 +1,4 @@
-"""The verb that plans a study before its trainings."""
+"""The command that plans a study before its trainings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +9,13 @@ from segan_nnunet.cli.options import LARGEST_SEED, once
 
 
 def power(
-    cases: Annotated[Path | None, typer.Argument(help="cases.csv of a pilot, as compare writes it.")] = None,
+    cases: Annotated[Path | None, typer.Argument(help="cases.csv of a pilot, from `compare`.")] = None,
     methods: Annotated[
-        list[str] | None, typer.Option("--methods", help="Two methods of it. [default: its only two]")
+        list[str] | None, typer.Option("--methods", help="Two methods of the pilot. [default: its only two]")
     ] = None,
-    score: Annotated[str, typer.Option(help="A column of it.")] = "Dice",
+    score: Annotated[str, typer.Option(help="A column of cases.csv.")] = "Dice",
     region: Annotated[
-        str | None, typer.Option(help="A region of it. [default: the one whose differences vary most]")
+        str | None, typer.Option(help="A region of the pilot. [default: the one whose differences vary most]")
     ] = None,
     sd: Annotated[
         float | None, typer.Option("--sd", help="Without a pilot: standard deviation of the patients' differences.")
@@ -34,15 +34,15 @@ def power(
         list[int] | None, typer.Option("--seeds", help="Numbers of seeds. [default: 3 5 10; 1 without --seed-sd]")
     ] = None,
     folds: Annotated[int, typer.Option("-k", help="Number of folds.")] = 5,
-    hours: Annotated[float | None, typer.Option("--hours-per-training", help="Of a GPU, to count GPU hours.")] = None,
-    wanted: Annotated[float, typer.Option("--power", help="Chance of success.")] = 0.8,
+    hours: Annotated[float | None, typer.Option("--hours-per-training", help="GPU hours of one training.")] = None,
+    wanted: Annotated[float, typer.Option("--power", help="Probability of success.")] = 0.8,
     comparisons: Annotated[
-        int | None, typer.Option(help="Tests corrected together. [default: the pilot's regions, or 1]")
+        int | None, typer.Option(help="Number of tests in Holm's correction. [default: the pilot's regions, or 1]")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the simulation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the simulation.")] = 0,
     output: Annotated[Path | None, typer.Option("-o", help="Folder for the tables and the picture.")] = None,
 ) -> None:
-    """Plan a study: how many patients and seeds it takes to find a difference, or to show equivalence."""
+    """Plan a study: the patients and seeds that it needs to find a difference, or to show equivalence."""
     from segan_nnunet import planning
 
     questions = planning.Questions(

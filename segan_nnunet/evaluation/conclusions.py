@@ -1,5 +1,6 @@
-"""What follows from the scores of a comparison: everything that its tables, pictures and report show."""
+"""The results that follow from the scores of a comparison, for its tables, pictures and report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.scores.score_tables import ScoreTable, score_tables
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.scores.seeds import UNSEEDED, seed_means, with_seeds
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.equivalence import add_equivalence
@@ -19,12 +20,12 @@ from segan_nnunet.evaluation.statistics.training_cost import add_cost_ratios, tr
 
 @dataclass(frozen=True)
 class Conclusions:
-    """Scores of methods on cases, and what follows from them, each computed when it is first asked for.
+    """The scores of methods on cases, and the results that follow from them. Each is computed on first access.
 
     Attributes:
         compared: the methods and the cases.
-        scores: one row per method, seed, case and region, as `MethodsOnCases.complete` returns them.
-        settings: how to compare.
+        scores: the result of `MethodsOnCases.complete`, one row per method, seed, case and region.
+        settings: the settings of the comparison.
     """
 
     compared: MethodsOnCases
@@ -33,17 +34,17 @@ class Conclusions:
 
     @property
     def baseline(self) -> str:
-        """The method that the others are tested against."""
+        """The method against which the others are tested."""
         return self.settings.baseline or next(iter(self.compared.methods))
 
     @property
     def regions(self) -> list[str]:
-        """Names of the regions."""
+        """The names of the regions."""
         return list(self.compared.labelling.regions)
 
     @cached_property
     def tables(self) -> list[ScoreTable]:
-        """The scores by table."""
+        """The tables, each with its scores."""
         return score_tables(self.settings.measures, self.scores.columns)
 
     @property
@@ -58,31 +59,28 @@ class Conclusions:
 
     @cached_property
     def seeds(self) -> pd.DataFrame:
-        """The mean of each seed over the cases, as `scores_of_seeds` returns it."""
-        return scores_of_seeds(self.scores)
+        """The result of `scores_of_seeds`."""
+        return scores_of_seeds(self.scores, self.shown_scores)
 
     @cached_property
     def costs(self) -> pd.DataFrame:
-        """What the trainings cost, as `training_costs` returns it."""
+        """The result of `training_costs`."""
         return training_costs(self.compared.predictions)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """Means and medians, as `summarise` returns them."""
+        """The result of `summarise`."""
         return summarise(self.scores, self.shown_scores)
 
     @cached_property
     def tests(self) -> pd.DataFrame:
-        """Comparisons, as `paired_tests` returns them.
-
-        They have tests of equivalence if there is a margin, and ratios of cost if costs are known.
-        """
+        """The result of `paired_tests`, with tests of equivalence if there is a margin, and ratios of known costs."""
         tests = paired_tests(
             self.scores,
             self.baseline,
-            self.settings.all_pairs,
             {table.name: table.scores for table in self.tables},
             self.settings.primary,
+            self.settings.all_pairs,
         )
         if self.settings.margin:
             tests = add_equivalence(tests, self.settings.margin, self.shown_scores, self.settings.primary)
@@ -90,22 +88,28 @@ class Conclusions:
 
     @cached_property
     def missed(self) -> pd.DataFrame:
-        """Missed and false regions, as `missed_and_false` returns them."""
+        """The result of `missed_and_false`."""
         return missed_and_false(self.scores)
 
     @cached_property
     def ranking(self) -> Ranking | None:
-        """The ranking of the methods; None of fewer than `FEWEST_METHODS`."""
+        """The ranking of the methods; None for fewer than `FEWEST_METHODS`."""
         return rank(self.scores) if len(self.compared.methods) >= FEWEST_METHODS else None
 
 
-def scores_of_seeds(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return each seed's mean over the cases, one row per method, seed and region; none for a single training."""
+def scores_of_seeds(scores: pd.DataFrame, chosen: Sequence[Score]) -> pd.DataFrame:
+    """Return the mean of each seed over the cases, one row per method, seed and region; none for single trainings.
+
+    Args:
+        scores: one row per method, seed, case and region.
+        chosen: the scores to average.
+    """
+    columns = [score.column for score in chosen]
     seeded = with_seeds(scores)
     seeded = seeded[seeded["seed"] != UNSEEDED]
     rows = [
-        {"method": method, "seed": seed, "region": region, **{s.column: part[s.column].mean() for s in SCORES}}
+        {"method": method, "seed": seed, "region": region, **{column: part[column].mean() for column in columns}}
         for method, of_method in seeded.groupby("method", sort=False)
         for (seed, region), part in of_method.groupby(["seed", "region"], sort=False)
     ]
-    return pd.DataFrame(rows, columns=["method", "seed", "region", *(score.column for score in SCORES)])
+    return pd.DataFrame(rows, columns=["method", "seed", "region", *columns])

@@ -1,4 +1,4 @@
-"""A pilot study: what `cases.csv` of a comparison says about the differences of two methods."""
+"""Read a pilot study: the differences of two methods in `cases.csv` of a comparison."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,25 +9,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from segan_nnunet.errors import InputError, shorten
+from segan_nnunet.evaluation.scores.scores import columns_by_name
 from segan_nnunet.evaluation.scores.seeds import KEYS
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed
 from segan_nnunet.evaluation.statistics.summary import paired_units, patients_of
 from segan_nnunet.text_files import read_table
 
-SEEDS_TABLE = "seeds.csv"  # beside cases.csv
+SEEDS_TABLE = "seeds.csv"  # in the folder of cases.csv
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """Two methods in one score and region.
+    """The differences of two methods in one score and region.
 
     Attributes:
-        methods: the first and the second.
-        score: a column of cases.csv.
-        region: of the score.
-        differences: first minus second method, one per patient.
+        methods: the first and the second method.
+        score: column of the score in cases.csv.
+        region: name of the region.
+        differences: first minus second method, one value per patient.
         sds: standard deviation of the differences in every region.
-        seed_sd: standard deviation of a method's mean over its seeds; None where no method has several.
+        seed_sd: standard deviation of a method's mean over its seeds; None if no method has several.
     """
 
     methods: tuple[str, str]
@@ -39,21 +40,21 @@ class Pilot:
 
 
 def read_pilot(path: Path, methods: Sequence[str] = (), score: str = "Dice", region: str | None = None) -> Pilot:
-    """Read the differences of two methods from `cases.csv`, and the scatter of seeds from `seeds.csv` beside it.
+    """Read the differences of two methods from `cases.csv`, and the scatter of seeds from `seeds.csv` in its folder.
 
     Args:
-        path: cases.csv, as `compare` writes it.
-        methods: two of it; may be left out where it has no others.
+        path: cases.csv of a comparison.
+        methods: two methods of the file; by default its only two.
         score: a column, with or without its unit, in upper or lower case.
-        region: by default the one whose differences have the largest standard deviation.
+        region: by default the region whose differences have the largest standard deviation.
 
     Raises:
-        InputError: the file is no such table, the score, region or a method is not in it, or fewer than two patients
+        InputError: the file is not such a table, it lacks the score, the region or a method, fewer than two patients
             define the score for both methods, or all differences are equal.
     """
     table = read_table(path)
     column = score_column(table, score, path)
-    cases = as_scores(table, column, path)
+    cases = score_by_case(table, column, path)
     first, second = two_methods(list(cases["method"].unique()), methods, path)
     by_case, patients = by_method_and_seed(cases, column), patients_of(cases)
     differences = {}
@@ -84,26 +85,24 @@ def score_column(table: pd.DataFrame, score: str, path: Path) -> str:
     """Return the column of a score.
 
     Raises:
-        InputError: the table is no cases.csv, or has no such score.
+        InputError: the table is not a cases.csv, or has no such score.
     """
     if missing := [name for name in KEYS if name not in table.columns]:
         raise InputError(
             f"{path} is no cases.csv of a comparison: it has no column {' and no column '.join(missing)}. Give the "
             "file that `segan_nnunet compare` writes, or --sd"
         )
-    by_name = {name.removesuffix("_mm").removesuffix("_ml").casefold(): name for name in table.columns}
-    by_name |= {name.casefold(): name for name in table.columns}
-    column = by_name.get(score.casefold())
+    column = columns_by_name(table.columns).get(score.casefold())
     if column is None or column in KEYS:
         raise InputError(f"{path} has no score '{score}'; --score takes a column of it: {', '.join(table.columns)}")
     return column
 
 
-def as_scores(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
-    """Return method, case, region, patient and the score as numbers; NaN where it is undefined.
+def score_by_case(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
+    """Return method, case, region, patient and the score as a number; NaN if it is undefined.
 
     Raises:
-        InputError: a value is no number, or a case stands there twice.
+        InputError: a value is not a number, or a case occurs twice.
     """
     cases = table.copy()
     if "patient" not in cases:
@@ -113,14 +112,14 @@ def as_scores(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
         raise InputError(
             f"{path} has the case {cases.loc[twice, 'case'].iloc[0]} twice for one method and region. Leave one line"
         )
-    return cases[[*KEYS, "patient"]].assign(**{column: as_numbers(cases, column, "case", path)})
+    return cases[[*KEYS, "patient"]].assign(**{column: parse_numbers(cases, column, "case", path)})
 
 
 def two_methods(known: Sequence[str], named: Sequence[str], path: Path) -> tuple[str, str]:
     """Return the two methods to plan for.
 
     Raises:
-        InputError: they are not two, or one is not in the file.
+        InputError: the methods are not two, or one is not in the file.
     """
     if unknown := [name for name in named if name not in known]:
         raise InputError(f"{path} has no method '{unknown[0]}'; --methods takes two of {shorten(known)}")
@@ -133,11 +132,11 @@ def two_methods(known: Sequence[str], named: Sequence[str], path: Path) -> tuple
 
 
 def scatter_of_seeds(path: Path, methods: Sequence[str], column: str, region: str) -> float | None:
-    """Return the standard deviation of a method's mean over its seeds, pooled; None where no method has two.
+    """Return the pooled standard deviation of a method's mean over its seeds; None if no method has two seeds.
 
     Args:
-        path: seeds.csv, as `compare` writes it; it need not exist.
-        methods, column, region: of the pilot.
+        path: seeds.csv of a comparison; it need not exist.
+        methods, column, region: the methods, the score and the region of the pilot.
     """
     if not path.is_file():
         return None
@@ -145,17 +144,17 @@ def scatter_of_seeds(path: Path, methods: Sequence[str], column: str, region: st
     if not {"method", "region", column} <= set(table.columns):
         return None
     chosen = table[table["method"].isin(methods) & (table["region"] == region)]
-    by_method = as_numbers(chosen, column, "method", path).dropna().groupby(chosen["method"])
+    by_method = parse_numbers(chosen, column, "method", path).dropna().groupby(chosen["method"])
     freedom = int((by_method.size() - 1).sum())
     squares = float((by_method.var().fillna(0) * (by_method.size() - 1)).sum())
     return float(np.sqrt(squares / freedom)) if freedom else None
 
 
-def as_numbers(rows: pd.DataFrame, column: str, name: str, path: Path) -> pd.Series:
-    """Return a column of texts as numbers; NaN where it is empty.
+def parse_numbers(rows: pd.DataFrame, column: str, name: str, path: Path) -> pd.Series:
+    """Return a column of texts as numbers; NaN for empty texts.
 
     Raises:
-        InputError: a text is no number; with the row's value in the column `name`.
+        InputError: a text is not a number. The message names the row by its value in the column `name`.
     """
     numbers = pd.to_numeric(rows[column], errors="coerce")
     if (wrong := numbers.isna() & (rows[column] != "")).any():

@@ -1,4 +1,4 @@
-"""How to compare: what empty masks score, which definitions, which tests, what is shown; and a file of settings."""
+"""The settings of a comparison: definitions of scores, tests, display; and the file of settings."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,27 +21,29 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-VIEWER_CASES = 20  # that the report's viewer can open
-MEASURES = Measures(Hd95.AUTO, lesions=Lesions.AUTO)  # those of the protocol
+VIEWER_CASES = 20  # further cases in the viewer of the report
+MEASURES = Measures(Hd95.AUTO, lesions=Lesions.AUTO)  # replaced by those of the protocol
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to compare.
+    """The settings of a comparison.
 
     Attributes:
-        policy: what empty masks score; `auto` for the protocol's.
-        baseline: the method that the others are tested against; by default the first.
+        policy: defines the scores of empty masks; `auto` for that of the protocol.
+        baseline: the method against which the others are tested; by default the first.
         published: append the paper's rows to Table 1.
-        intersection: go on with the cases that all methods have.
-        processes: that measure in parallel.
+        intersection: compare only the cases that all methods have.
+        processes: number of processes that measure in parallel.
         command: the command line, for the report.
-        measures: what to measure beside counts; each `auto` stands for the protocol's.
+        measures: the measures besides voxel counts; each `auto` stands for the protocol's definition.
         all_pairs: test all pairs of methods, not only those with the baseline.
         spread: show means with standard deviations, and medians with quartiles.
-        viewer_cases: how many cases, beside the best, median and worst, the report's viewer can open: the worst.
-        primary: scores of the primary endpoint, by their columns.
-        margin: within which methods count as equally good, in units of Dice; None for no test of equivalence.
+        viewer_cases: number of cases in the viewer of the report besides the best, median and worst one. These are the
+            cases with the lowest Dice.
+        primary: columns of the scores of the primary endpoint.
+        margin: the difference within which methods count as equally good, in units of Dice; None for no test of
+            equivalence.
         protocol: name of the protocol; `auto` for that of the dataset's release.
     """
 
@@ -61,18 +63,18 @@ class Settings:
 
     @property
     def definitions(self) -> Definitions:
-        """The definitions of the scores, once they are resolved."""
+        """The definitions of the scores, if the settings are resolved."""
         return Definitions(self.protocol, self.policy, self.measures)
 
     def resolved(self, methods: Sequence[str], labelling: Labelling) -> "Settings":
-        """Return the settings with every `auto` and every name resolved.
+        """Return the settings with every `auto` and every name of a score resolved, and check them.
 
         Args:
-            methods: that are compared.
-            labelling: of the dataset: its release and its regions.
+            methods: the compared methods.
+            labelling: the labelling of the dataset, with its release and regions.
 
         Raises:
-            InputError: the baseline is no method, a primary score is not measured, the margin is not above 0 and
+            InputError: the baseline is not a method, a primary score is not measured, the margin is not above 0 and
                 below 1, or the protocol is unknown or does not fit the regions.
         """
         check_margin(self.margin)
@@ -80,10 +82,9 @@ class Settings:
             raise InputError(f"there is no method '{self.baseline}'; --baseline takes one of {', '.join(methods)}")
         chosen = resolve(self.protocol, labelling.release, self.policy, self.measures)
         if chosen.measures.lesion_rule:
-            chosen.measures.lesion_rule.of_dataset(labelling.regions)  # raises where it does not fit
+            chosen.measures.lesion_rule.of_dataset(labelling.regions)  # raises if it does not fit the regions
         return replace(
             self,
-            baseline=self.baseline or methods[0],
             protocol=chosen.protocol,
             policy=chosen.policy,
             measures=chosen.measures,
@@ -97,11 +98,11 @@ def is_number(value: Any) -> bool:
 
 
 def is_list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return the check whether a value is a list of at least one such item."""
+    """Return a check whether a value is a list of at least one such item."""
     return lambda value: isinstance(value, list) and bool(value) and all(map(is_item, value))
 
 
-# the keys of a file of settings, with what their values must be
+# the keys of a file of settings, with the rule of their values
 RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "protocol": ('the name of a protocol, such as "brats2023-gli"', lambda value: isinstance(value, str)),
     "empty": (f"one of {', '.join(EmptyPolicy)}", lambda value: value in list(EmptyPolicy)),
@@ -117,10 +118,10 @@ RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Read a file of settings in TOML. Returns the values by the keys in `RULES`, those that the file has.
+    """Read a file of settings in TOML. Return its values by key.
 
     Raises:
-        InputError: it cannot be read, is no TOML, or has an unknown key or a value that breaks the key's rule.
+        InputError: the file cannot be read, is not TOML, has an unknown key, or has a value that breaks its rule.
     """
     try:
         content = tomllib.loads(read_text(path, "settings in TOML"))

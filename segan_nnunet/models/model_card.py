@@ -126,9 +126,8 @@ def validation_scores(model_folder: Path, folds: Sequence[int | str]) -> pd.Data
             for region, values in named_regions(metrics, labelling, fold / SUMMARY).items():
                 rows.append({"method": "", "case": case, "region": region, "patient": patient_of.get(case, case)}
                             | {count: values[count] for count in COUNTS})  # fmt: skip
-    # a summary has voxel counts but no distances, and Table 1's scores need only counts
-    counted = pd.DataFrame(rows).assign(surface_distance_mm=float("nan"), voxel_ml=1.0, diagonal_mm=float("nan"))
-    return add_scores(counted, EmptyPolicy.NNUNET) if rows else counted
+    # Table 1's scores need no voxel size, and a summary has none
+    return add_scores(pd.DataFrame(rows).assign(voxel_ml=1.0), EmptyPolicy.NNUNET) if rows else pd.DataFrame()
 
 
 def interval_text(row: pd.Series, decimals: int) -> str:

@@ -125,7 +125,7 @@ def statistics(folder: Path) -> None:
             tp = (sizes * share).astype(int)
             table = {"method": method.name, "case": ids, "region": region, "TP": tp, "FN": sizes.astype(int) - tp}
             table |= {"FP": (sizes * 0.1 * random.random(MANY_CASES)).astype(int), "TN": 8_000_000}
-            table |= {"surface_distance_mm": 30 * (1 - share), "voxel_ml": 0.001, "diagonal_mm": 373.1}
+            table |= {"HD95_mm": 30 * (1 - share), "voxel_ml": 0.001, "diagonal_mm": 373.1}
             table |= {"ASSD_mm": 10 * (1 - share)}
             rows.append(pd.DataFrame(table))
     compared = MethodsOnCases(methods, dict.fromkeys(ids, file), labelling, "synthetic scores", grades=grades)

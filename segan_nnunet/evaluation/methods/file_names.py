@@ -1,4 +1,4 @@
-"""Advice for folders of segmentations that are laid out or named in another way than `compare` needs."""
+"""Advise on folders of segmentations whose layout or file names do not suit `compare`."""
 
 import re
 from collections import Counter
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from segan_nnunet.file_kinds import is_hidden
 
-PATTERNS = ("*/*", "*/*/*")  # below a folder, where other tools put a folder for each case
+PATTERNS = ("*/*", "*/*/*")  # places of the files if other tools make one folder per case
 
 
-def where_they_are(folder: Path, ending: str) -> str:
-    """Say what a folder holds instead of files with an ending, and what helps; nothing if it is empty."""
+def layout_hint(folder: Path, ending: str) -> str:
+    """Describe what a folder holds instead of files with this ending, and the remedy; empty for an empty folder."""
     below = [path for pattern in PATTERNS for path in sorted(folder.glob(f"{pattern}{ending}"))]
     if below := [path for path in below if not is_hidden(path)]:
         return (
@@ -28,12 +28,12 @@ def where_they_are(folder: Path, ending: str) -> str:
 
 
 def naming_hint(owner: str, names: Collection[str], cases: Collection[str]) -> str:
-    """Say what the names of files have before or behind those of the references; nothing if they have nothing.
+    """Describe the common prefix or suffix of file names that do not match the cases; empty without one.
 
     Args:
-        owner: of the files, for the sentence.
-        names: of the files, without their ending.
-        cases: of the references.
+        owner: owner of the files, for the sentence.
+        names: names of the files, without their ending.
+        cases: cases of the references.
     """
     for longer, shorter, whose in ((names, cases, owner), (cases, names, "the references")):
         if affixes := common_affixes(set(longer) - set(shorter), set(shorter) - set(longer)):
@@ -45,7 +45,7 @@ def naming_hint(owner: str, names: Collection[str], cases: Collection[str]) -> s
 
 
 def common_affixes(longer: Collection[str], shorter: Collection[str]) -> tuple[str, str] | None:
-    """Return what most names have before and behind a name of the others; None where most have not the same."""
+    """Return the prefix and suffix that most longer names add to a shorter name; None if most do not share them."""
     counts: Counter[tuple[str, str]] = Counter()
     for name in longer:
         counts.update({name.partition(part)[::2] for part in shorter if part in name})

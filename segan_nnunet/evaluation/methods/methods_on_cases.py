@@ -1,4 +1,4 @@
-"""What is compared: methods, on the same cases, with the references of these cases."""
+"""The input of a comparison: methods, the cases on which all are compared, and the references of these cases."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from segan_nnunet.data.case_table import files_by_case, read_column, read_patien
 from segan_nnunet.data.environment import dataset_name, nnunet_folder
 from segan_nnunet.data.labelling import Labelling, read_labelling
 from segan_nnunet.errors import InputError, shorten
-from segan_nnunet.evaluation.methods.file_names import naming_hint, where_they_are
+from segan_nnunet.evaluation.methods.file_names import layout_hint, naming_hint
 from segan_nnunet.evaluation.methods.training import TrainedFold
 from segan_nnunet.evaluation.scores.measurement import Case
 from segan_nnunet.evaluation.scores.scores import COUNTS
@@ -20,16 +20,16 @@ from segan_nnunet.file_kinds import composed, decomposed
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one training predicted, or what one folder holds.
+    """The predictions of one training, or of one folder.
 
     Attributes:
-        name: of the training or the folder, for messages.
-        files: its prediction of each case.
-        method: the row of the table. The seeds of a trainer share one.
-        seed: of the training; UNSEEDED where the method is not a mean over seeds.
-        trained_folds: the folds whose validation the files are; empty for a folder.
-        unfinished: which folds are missing, in words.
-        origin: how the predictions were made, in words, by heading.
+        name: name of the training or the folder, for messages.
+        files: the file of each case.
+        method: the method's name in the tables. The seeds of a trainer share it.
+        seed: seed of the training; UNSEEDED if the method is not a mean over seeds.
+        trained_folds: the folds that predicted the files in their validation; empty for a folder.
+        unfinished: description of the missing folds.
+        origin: description of how the predictions were made, by heading.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Folders:
-    """Predictions from anywhere.
+    """Folders of predictions from any source, and what belongs to them.
 
     Attributes:
-        predictions: folders by the names of their rows.
+        predictions: folders by the names of their methods.
         reference: folder of the references; by default those of the dataset's validation.
-        images: folder of images to show under the outlines.
-        dataset_json: defines the label values; by default the dataset's, or the one beside the predictions.
-        patients: table with the patient and, if known, the grade of each case; by default the dataset's.
+        images: folder of images for the pictures.
+        dataset_json: defines the label values; by default that of the dataset, or the one in the predictions' folder.
+        patients: table with the patient and, if known, the grade of each case; by default that of the dataset.
     """
 
     predictions: Mapping[str, Path] = field(default_factory=dict)
@@ -70,14 +70,14 @@ class MethodsOnCases:
     """Methods, the cases on which all of them are compared, and the references of these cases.
 
     Attributes:
-        predictions: in the order of the table; those of one method have the same cases.
-        references: reference file of each case.
+        predictions: predictions in the order of the table. Those of one method have the same cases.
+        references: the reference file of each case.
         labelling: defines the label values.
-        title: where the cases come from, for the line under a table.
-        image_folders: where images named CASE_0000.ending are looked for.
-        patients, grades: of cases, where known.
+        title: the origin of the cases, for the notes of a table.
+        image_folders: folders that may hold images named CASE_0000.ending.
+        patients, grades: the patient and the grade of each case, if known.
         left_out: cases that not every method has.
-        exported: the exported models of the dataset, which cannot be compared, in words.
+        exported: description of the dataset's exported models, which cannot be compared.
     """
 
     predictions: Sequence[Predictions]
@@ -92,7 +92,7 @@ class MethodsOnCases:
 
     @property
     def cases(self) -> list[Case]:
-        """The cases, each with all predictions by name."""
+        """The cases, each with its files by the name of the predictions."""
         return [
             Case(case, self.references[case], {each.name: each.files[case] for each in self.predictions})
             for case in sorted(self.predictions[0].files)
@@ -100,7 +100,7 @@ class MethodsOnCases:
 
     @property
     def methods(self) -> dict[str, Predictions]:
-        """The methods in the order of the table, each with the predictions of its first seed, which pictures show."""
+        """The methods in the order of the table, each with the predictions of its first seed, for pictures."""
         first: dict[str, Predictions] = {}
         for each in self.predictions:
             first.setdefault(each.method, each)
@@ -118,14 +118,14 @@ class MethodsOnCases:
         return images
 
     def complete(self, measured: pd.DataFrame) -> pd.DataFrame:
-        """Complete measurements by what is known of methods and cases: the long table that statistics start from.
+        """Add the known facts about methods and cases to the measurements, for the statistics.
 
         Args:
             measured: one row per predictions, case and region; `method` is the name of the predictions.
 
         Returns:
-            One row per method, seed, case and region: method (the row of the table), seed, the measurements, fold
-            (missing where unknown), grade (empty where unknown), patient (the case where unknown).
+            One row per method, seed, case and region: method (as in the tables), seed, the measurements, fold (missing
+            if unknown), grade (empty if unknown), patient (the case if unknown).
         """
         by_name = {each.name: each for each in self.predictions}
         folds = {case: fold for each in self.predictions for case, fold in each.fold_of.items()}
@@ -138,10 +138,10 @@ class MethodsOnCases:
         )
 
     def check_counts(self, measured: pd.DataFrame) -> None:
-        """Check that the measured voxel counts are those of nnU-Net's summary.json.
+        """Check that the measured voxel counts agree with nnU-Net's summary.json.
 
         Raises:
-            InputError: they differ, because predictions, references or regions were changed since the validation.
+            InputError: they differ, because predictions, references or regions changed after the validation.
         """
         ours = measured.set_index(["method", "case", "region"])[list(COUNTS)].to_dict("index")
         for each in self.predictions:
@@ -156,12 +156,12 @@ class MethodsOnCases:
 
 
 def compared_folders(dataset_id: int | None, folders: Folders, intersection: bool = False) -> MethodsOnCases:
-    """Return folders of predictions, on the cases of a folder of references.
+    """Return the methods of folders of predictions on the cases of a folder of references.
 
     Args:
-        dataset_id: whose label values, images and patients the folders have; may be left out.
-        folders: with a reference.
-        intersection: keep the cases that all have, instead of refusing different ones.
+        dataset_id: the dataset with the label values, images and patients of the folders; None without one.
+        folders: the folders, with a reference.
+        intersection: keep the cases that all folders have, instead of raising an error if they differ.
 
     Raises:
         InputError: a folder or the label values are missing, the folders have different cases, or the table of patients
@@ -194,10 +194,10 @@ def common_cases(
     """Return the predictions of the cases that all methods have, and the cases that are left out.
 
     Args:
-        predictions: of all methods.
-        references: file of each case.
-        every_reference: whether each method must have every case that has a reference.
-        intersection: keep the common cases instead of refusing different ones.
+        predictions: predictions of all methods.
+        references: the reference file of each case.
+        every_reference: whether each method must have every case with a reference.
+        intersection: keep the common cases, instead of raising an error if the cases differ.
 
     Raises:
         InputError: two predictions have one name, the cases differ, or no case is common to all.
@@ -210,7 +210,7 @@ def common_cases(
     common = set.intersection(*parts) & set(references)
     if common != everything and not intersection:
         raise InputError(
-            f"the methods do not have the same cases: {'; '.join(differences(predictions, references, everything))}."
+            f"the methods do not have the same cases: {'; '.join(missing_cases(predictions, references, everything))}."
             f"{naming_hints(predictions, references)} Train the missing folds or predict the missing cases, compare "
             "only --folds that all have, or go on with the common cases: --intersection."
         )
@@ -226,12 +226,12 @@ def common_cases(
 def patients_and_grades(
     cases: Iterable[str], raw: Path | None, table: Path | None
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return the patients and the grades of cases, as far as they are known.
+    """Return the known patients and grades of cases.
 
     Args:
-        cases: that are compared.
-        raw: the dataset's folder in nnUNet_raw, whose cases.csv names them; None without a dataset.
-        table: of the user, which replaces the dataset's.
+        cases: the compared cases.
+        raw: the dataset's folder in nnUNet_raw with its cases.csv; None without a dataset.
+        table: the user's table, which replaces that of the dataset.
 
     Raises:
         InputError: the user's table cannot be used, or a case has no row.
@@ -248,17 +248,17 @@ def require_folder(folder: Path) -> None:
     """Check that a folder exists.
 
     Raises:
-        InputError: it does not.
+        InputError: the folder does not exist.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give one that holds segmentations, one file per case")
 
 
 def segmentations(folder: Path, ending: str) -> dict[str, Path]:
-    """Return the files of a folder of segmentations by case, letters of the cases' ids composed.
+    """Return the segmentation files of a folder by case, with composed letters (NFC) in the cases' names.
 
     Raises:
-        InputError: the folder is missing, has no such file, or has two whose names look the same.
+        InputError: the folder is missing, has no such file, or has two files whose names look the same.
     """
     require_folder(folder)
     files = files_by_case(folder, ending)
@@ -272,13 +272,13 @@ def segmentations(folder: Path, ending: str) -> dict[str, Path]:
     if not by_case:
         raise InputError(
             f"{folder} holds no segmentation: no file there ends in {ending}, as dataset.json says"
-            + where_they_are(folder, ending)
+            + layout_hint(folder, ending)
         )
     return by_case
 
 
 def folder_predictions(folders: Mapping[str, Path], ending: str) -> list[Predictions]:
-    """Return the predictions in folders, by the names of their rows."""
+    """Return the predictions of each folder; the keys are the names of the methods."""
     return [
         Predictions(
             name,
@@ -291,10 +291,10 @@ def folder_predictions(folders: Mapping[str, Path], ending: str) -> list[Predict
 
 
 def parse_folders(texts: Sequence[str]) -> dict[str, Path]:
-    """Read NAME=FOLDER, one or several.
+    """Parse texts of the form NAME=FOLDER.
 
     Raises:
-        InputError: one has no name, or two have the same.
+        InputError: a text has another form, or two have the same name.
     """
     folders: dict[str, Path] = {}
     for text in texts:
@@ -308,13 +308,13 @@ def parse_folders(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def naming_hints(predictions: Sequence[Predictions], references: Iterable[str]) -> str:
-    """Say what the names of predictions have before or after the names of the references."""
+    """Return the hints of `naming_hint` for all predictions, as sentences."""
     hints = [naming_hint(each.name, each.files, list(references)) for each in predictions]
     return "".join(f" {hint}." for hint in dict.fromkeys(filter(None, hints)))
 
 
-def differences(predictions: Sequence[Predictions], references: Iterable[str], everything: set[str]) -> list[str]:
-    """Say which cases each method, and the references, lack."""
+def missing_cases(predictions: Sequence[Predictions], references: Iterable[str], everything: set[str]) -> list[str]:
+    """Describe the cases that each method, and the references, lack."""
     folds = {case: fold for each in predictions for case, fold in each.fold_of.items()}
     lacking = []
     for each in predictions:

@@ -1,4 +1,4 @@
-"""What is known of a training whose predictions are compared: its cost, its course, nnU-Net's own counts."""
+"""The records of a training whose predictions are compared: its cost, its log, and nnU-Net's own counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Cost of training one fold.
+    """The cost of training one fold.
 
     Attributes:
-        steps: of the optimiser.
-        seconds: of its epochs, with their validation; a part that it shares with another training is in it.
+        steps: number of optimiser steps.
+        seconds: duration of the epochs with their validation, including any part shared with another training.
     """
 
     steps: int
@@ -22,11 +22,11 @@ class TrainingCost:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The course of one fold's training, a value per epoch.
+    """The log of one fold's training, with one value per epoch.
 
     Attributes:
         pseudo_dice: nnU-Net's estimate on validation patches, (epochs, regions).
-        training_loss, validation_loss: (epochs,).
+        training_loss, validation_loss: the losses, (epochs,).
     """
 
     pseudo_dice: np.ndarray
@@ -39,11 +39,11 @@ class TrainedFold:
     """A fold that was trained and validated here.
 
     Attributes:
-        number: of the fold.
-        cases: that it validated.
+        number: number of the fold.
+        cases: the cases that it validated.
         summary: nnU-Net's summary.json of its validation.
-        counts: TP, FP, FN, TN in that summary, by case and region.
-        cost, log: of its training; None where nnU-Net did not write them.
+        counts: TP, FP, FN and TN in the summary, by case and region.
+        cost, log: cost and log of its training; None if nnU-Net did not write them.
     """
 
     number: int

@@ -1,23 +1,24 @@
-"""Write the conclusion of a comparison: three sentences that a reader sees first."""
+"""Write the conclusion of a comparison: the three sentences that a reader sees first."""
 
 from segan_nnunet.evaluation.conclusions import Conclusions
 from segan_nnunet.evaluation.presentation.table import mean_text
-from segan_nnunet.evaluation.presentation.table_notes import counted
+from segan_nnunet.evaluation.presentation.table_notes import describe_cases
 from segan_nnunet.evaluation.scores.seeds import single_trainings
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.ranking import Ranking
-from segan_nnunet.evaluation.statistics.sentences import FEW_UNITS, clauses, count_findings, equivalence_clauses, listed
+from segan_nnunet.evaluation.statistics.sentences import FEW_UNITS, clauses, count_findings, equivalence_clauses
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+from segan_nnunet.evaluation.wording import join_names
 
-MOST_PAIRS = 3  # of methods that the conclusion names one by one
+MOST_PAIRS = 3  # of methods that are named one by one
 MOST_NAMES = 3
 
 
 def name_methods(methods: list[str]) -> str:
-    """Return the names of the methods; of many, the first ones and the number of the others."""
+    """Return the names of the methods; for many, the first ones and the number of the others."""
     if len(methods) <= MOST_NAMES + 1:
-        return listed(methods)
-    return listed([*methods[:MOST_NAMES], f"{len(methods) - MOST_NAMES} other methods"])
+        return join_names(methods)
+    return join_names([*methods[:MOST_NAMES], f"{len(methods) - MOST_NAMES} other methods"])
 
 
 def conclusion(conclusions: Conclusions) -> list[str]:
@@ -26,7 +27,7 @@ def conclusion(conclusions: Conclusions) -> list[str]:
 
 
 def primary_sentence(conclusions: Conclusions) -> str:
-    """Say which methods differ in the primary endpoint; of a single method its mean scores."""
+    """Write which methods differ in the primary endpoint; for a single method its mean scores."""
     tests = conclusions.tests
     if not len(tests):
         return mean_sentence(conclusions)
@@ -42,7 +43,7 @@ def primary_sentence(conclusions: Conclusions) -> str:
 
 
 def mean_sentence(conclusions: Conclusions) -> str:
-    """Say the means of a single method in the primary endpoint."""
+    """Write the means of a single method in the primary endpoint."""
     summary = conclusions.summary[conclusions.summary["stratum"] == ALL_CASES]
     means = [
         f"{score.title} of {row['region']} {mean_text(row, score)}"
@@ -54,29 +55,29 @@ def mean_sentence(conclusions: Conclusions) -> str:
 
 
 def exploratory_sentence(conclusions: Conclusions) -> str:
-    """Say in which other scores methods differ in all cases."""
+    """Write in which other scores methods differ, over all cases."""
     tests = conclusions.tests
     if not len(tests):
         return "There is only one method, so nothing is compared."
     rows = tests[(tests["family"] != PRIMARY) & (tests["stratum"] == ALL_CASES)]
-    found = rows[significant(rows)]
-    number = f"{len(found) or 'None'} of the {len(rows)} exploratory comparisons"
-    if found.empty or found.groupby(["method", "baseline"]).ngroups > MOST_PAIRS:
-        return f"{number} {'is' if len(found) < 2 else 'are'} significant."
+    findings = rows[significant(rows)]
+    number = f"{len(findings) or 'None'} of the {len(rows)} exploratory comparisons"
+    if findings.empty or findings.groupby(["method", "baseline"]).ngroups > MOST_PAIRS:
+        return f"{number} {'is' if len(findings) < 2 else 'are'} significant."
     titles = {score.column: score.title for score in conclusions.shown_scores}
-    words = {BETTER: "is better than", WORSE: "is worse than", DISAGREE: f"differs ({DISAGREE}) from"}
+    verbs = {BETTER: "is better than", WORSE: "is worse than", DISAGREE: f"differs ({DISAGREE}) from"}
     each = [
-        f"{method} {words[verdict]} {baseline} in {listed(list(of_kind['score'].map(titles).unique()))}"
-        for (method, baseline, verdict), of_kind in found.groupby(["method", "baseline", "verdict"], sort=False)
+        f"{method} {verbs[verdict]} {baseline} in {join_names(list(of_kind['score'].map(titles).unique()))}"
+        for (method, baseline, verdict), of_kind in findings.groupby(["method", "baseline", "verdict"], sort=False)
     ]
-    return f"{number} {'is' if len(found) < 2 else 'are'} significant: {'; '.join(each)}."
+    return f"{number} {'is' if len(findings) < 2 else 'are'} significant: {'; '.join(each)}."
 
 
 def basis_sentence(conclusions: Conclusions) -> str:
-    """Say on how many cases, patients and trainings the result rests."""
+    """Write on how many cases, patients and trainings the result rests."""
     means = conclusions.means
     patients = means["patient"].nunique()
-    text = f"This rests on {counted(means['case'].nunique(), patients)}"
+    text = f"This rests on {describe_cases(means['case'].nunique(), patients)}"
     text += ", which are few" if patients < FEW_UNITS else ""
     if single := single_trainings(conclusions.scores):
         text += f", and on one training (or one set of predictions) of {name_methods(single)}"
@@ -84,12 +85,12 @@ def basis_sentence(conclusions: Conclusions) -> str:
 
 
 def ranking_sentence(ranking: Ranking) -> str:
-    """Say the order of the methods, and which neighbours in it differ significantly."""
+    """Write the order of the methods, and which neighbours in it differ significantly."""
     order = [f"{name} {mean:.2f}" for name, mean in zip(ranking.methods, ranking.mean_ranks, strict=True)]
     pairs = list(zip(ranking.methods, ranking.methods[1:], ranking.p_holm.diagonal(1), strict=False))
     apart = [f"{better} and {worse}" for better, worse, p in pairs if p < ALPHA]
     close = [f"{better} and {worse}" for better, worse, p in pairs if not p < ALPHA]
     each = [
-        f"{listed(names)} {words}" for names, words in ((apart, "differ significantly"), (close, "do not")) if names
+        f"{join_names(names)} {verb}" for names, verb in ((apart, "differ significantly"), (close, "do not")) if names
     ]
     return f"Mean ranks, from the best: {', '.join(order)}. Of neighbours, {'; '.join(each)}."

@@ -1,4 +1,4 @@
-"""The paper's published rows of Table 1: other data than yours, and so never a comparison, only a landmark."""
+"""The paper's published rows of Table 1. They come from other data, so they are a landmark and no comparison."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ SOURCE = "Xue et al. 2018, Table 1"
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """Scores as printed, whole / core / enhancing, and the data that they were reached on."""
+    """The printed scores of the whole, core and enhancing tumor, and their data."""
 
     method: str
     data: str
@@ -17,7 +17,7 @@ class PublishedRow:
 
     @property
     def scores(self) -> dict[str, tuple[float, float, float]]:
-        """By the columns of Table 1."""
+        """The scores by column of Table 1."""
         return {"Dice": self.dice, "Precision": self.precision, "Sensitivity": self.sensitivity}
 
 
@@ -30,10 +30,10 @@ ROWS = (
     PublishedRow("U-net", TEST, (0.80, 0.63, 0.64), (0.83, 0.81, 0.78), (0.80, 0.58, 0.60)),
     PublishedRow("SegAN", TEST, (0.85, 0.70, 0.66), (0.92, 0.80, 0.69), (0.80, 0.65, 0.62)),
 )
-REGION_WORDS = ("whole", "core", "enhanc")
+REGION_NAME_PARTS = ("whole", "core", "enhanc")
 
 
 def published_position(region: str) -> int | None:
     """Return the position of a dataset's region among whole, core, enhancing; None for other regions."""
-    positions = [position for position, word in enumerate(REGION_WORDS) if word in region.casefold()]
+    positions = [position for position, part in enumerate(REGION_NAME_PARTS) if part in region.casefold()]
     return positions[0] if len(positions) == 1 else None

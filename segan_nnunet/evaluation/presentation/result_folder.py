@@ -1,4 +1,4 @@
-"""The folder of a comparison: tables, statistics, pictures and the report."""
+"""Write the folder of a comparison: tables, statistics, pictures and the report."""
 
 import itertools
 import re
@@ -23,39 +23,39 @@ from segan_nnunet.evaluation.scores.seeds import has_seeds
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES, missed_and_false, missed_note, pooled_f1_note, strata
-from segan_nnunet.evaluation.statistics.training_cost import EQUAL, cost_column, cost_notes, equal_time
+from segan_nnunet.evaluation.statistics.training_cost import TIME_TOLERANCE, cost_column, cost_notes, equal_time
 
 CASE_COLUMNS = ("method", "fold", "grade", "patient", "case", "region", "TP", "FP", "FN", "TN")
-# what `compare` writes
-OURS = re.compile(
+# names of the files that `compare` writes
+FILE_NAMES = re.compile(
     rf"({'|'.join(table_names())})(_.+)?\.(md|tex|csv)"
     r"|(tests|cases|seeds|training|missed_and_false)\.csv|report\.html|ranking\.(md|csv)"
     r"|(figure2|figure3|distributions|equivalence|ranking|volumes|training_curves)\.(png|pdf)"
     rf"|{CASES_FOLDER}"
 )
-EQUAL_TIME = (
-    f"The rows of Table 1 whose training took as long as the fastest of them, within {EQUAL:.0%}; what is tested, and "
-    "Holm's correction, are Table 1's."
+EQUAL_TIME_NOTE = (
+    f"The rows of Table 1 whose training took as long as the fastest of them, within {TIME_TOLERANCE:.0%}. The tests "
+    "and Holm's correction are those of Table 1."
 )
-STEPS = 6  # of write_comparison, for the progress bar
+STEPS = 6  # of the progress bar in write_comparison
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` wrote: Table 1 in Markdown, and the files."""
+    """The output of `compare`: Table 1 in Markdown, and the files."""
 
     table: str
     files: list[Path]
 
 
 def write_comparison(compared: MethodsOnCases, scores: pd.DataFrame, folder: Path, settings: Settings) -> Comparison:
-    """Write everything that follows from the scores into a folder.
+    """Write the results of a comparison into a folder.
 
     Args:
         compared: the methods and the cases.
-        scores: as `MethodsOnCases.complete` returns them, one row per method, seed, case and region.
-        folder: an empty one; it is made where it is missing.
-        settings: how to compare.
+        scores: the result of `MethodsOnCases.complete`, one row per method, seed, case and region.
+        folder: an empty or missing folder.
+        settings: the settings of the comparison.
     """
     folder.mkdir(parents=True, exist_ok=True)
     regions = compared.labelling.regions
@@ -92,10 +92,10 @@ def write_comparison(compared: MethodsOnCases, scores: pd.DataFrame, folder: Pat
     return Comparison(markdown(tables["table1"]), files)
 
 
-def own_folder(folder: Path, methods: Sequence[str]) -> Path:
-    """Return the folder, or FOLDER_2 and so on: the first that holds no comparison of other methods than these.
+def unused_folder(folder: Path, methods: Sequence[str]) -> Path:
+    """Return the first of FOLDER, FOLDER_2 and so on that holds no comparison of methods other than these.
 
-    So one of more methods takes the place of an earlier one, as a grid grows, and one of others does not.
+    So a comparison replaces an earlier one of some of its methods, but not one of other methods.
     """
     candidate = folder
     for number in itertools.count(2):
@@ -106,7 +106,7 @@ def own_folder(folder: Path, methods: Sequence[str]) -> Path:
 
 
 def compared_methods(folder: Path) -> set[str]:
-    """Return the methods of the comparison in a folder; none where there is none, or a damaged one."""
+    """Return the methods of the comparison in a folder; none if there is no comparison, or a damaged one."""
     try:
         return set(pd.read_csv(folder / "table1.csv", dtype=str)["method"])
     except (OSError, ValueError, KeyError):
@@ -114,17 +114,17 @@ def compared_methods(folder: Path) -> set[str]:
 
 
 def files_of_comparison(folder: Path) -> set[Path]:
-    """Return what is named like a file of a comparison in a folder, and the folder of its cases."""
+    """Return the files of a folder that are named like those of a comparison, and the files of its cases."""
     cases = folder / CASES_FOLDER
     shown = [cases, *cases.glob("*.js")] if cases.is_dir() else []
-    return {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()} | set(shown)
+    return {path for path in folder.iterdir() if FILE_NAMES.fullmatch(path.name) and path.is_file()} | set(shown)
 
 
 def earlier_comparison(folder: Path) -> set[Path]:
-    """Return what an earlier comparison wrote into a folder that the user chose.
+    """Return the files that an earlier comparison wrote into a folder of the user's choice.
 
-    A file named like one of a comparison is the user's where the folder holds no comparison, or where it is a table of
-    something else, such as the cases.csv of a dataset.
+    Files with such names belong to the user if the folder holds no comparison, or if they are tables without methods,
+    such as the cases.csv of a dataset.
     """
     if not (compared_methods(folder) and (folder / "report.html").is_file()):
         return set()
@@ -132,7 +132,7 @@ def earlier_comparison(folder: Path) -> set[Path]:
 
 
 def has_methods(table: Path) -> bool:
-    """Return whether a CSV file has a column of methods, as all that a comparison writes."""
+    """Return whether a CSV file has a column of methods, as all CSV files of a comparison have."""
     try:
         return "method" in pd.read_csv(table, nrows=0)
     except (OSError, ValueError):
@@ -140,7 +140,7 @@ def has_methods(table: Path) -> bool:
 
 
 def write_statistics(conclusions: Conclusions, folder: Path) -> list[Path]:
-    """Write the CSV files."""
+    """Write the CSV files. Return them."""
     tables = {
         "table1": conclusions.summary,
         "tests": conclusions.tests,
@@ -164,17 +164,17 @@ def case_columns(tables: Sequence[ScoreTable]) -> list[str]:
 
 
 def build_tables(conclusions: Conclusions) -> dict[str, Table]:
-    """Return the tables of all cases and of each grade, by the names of their files."""
+    """Return the tables of all cases and of each grade, by file name."""
     settings, summary, tests = conclusions.settings, conclusions.summary, conclusions.tests
     training = cost_column(conclusions.costs)
     tables: dict[str, Table] = {}
     for stratum, part in strata(conclusions.scores).items():
         grade = "" if stratum == ALL_CASES else stratum
         suffix = f"_{as_file_name(grade)}" if grade else ""
-        while f"table1{suffix}" in tables:  # of "II/III" and "II_III"
+        while f"table1{suffix}" in tables:  # if there are grades "II/III" and "II_III"
             suffix += "_"
         sizes = tests.loc[tests["stratum"] == stratum, "family"].value_counts()
-        # the smallest p, which is counted from them, is Wilcoxon's
+        # with seeds the test is not Wilcoxon's, so there is no smallest p
         comparisons = 0 if sizes.empty or has_seeds(part) else sizes.get(PRIMARY, sizes.min())
         notes = comparison_notes(conclusions, part, comparisons, grade)
         notes += [missed_note(missed_and_false(part)), *cost_notes(conclusions.costs, conclusions.baseline)]
@@ -186,28 +186,24 @@ def build_tables(conclusions: Conclusions) -> dict[str, Table]:
                 summary, tests, table.scores, conclusions.regions, [*own, *notes], stratum,
                 settings.published and not grade and is_table_1, settings.spread, training if is_table_1 else {},
             )  # fmt: skip
-    for number, group in enumerate(equal_time_groups(conclusions), start=1):
+    groups = [group for group in equal_time(conclusions.costs) if len(group) < len(conclusions.compared.methods)]
+    for number, group in enumerate(groups, start=1):
         own, own_tests = (table[table["method"].isin(group)] for table in (summary, tests))
         tables[f"table1_equal_time{number}"] = build_table(
             "Table 1 at equal time of training", own, own_tests[own_tests["baseline"].isin(group)], TABLE_1,
-            conclusions.regions, [EQUAL_TIME], ALL_CASES, spread=settings.spread,
+            conclusions.regions, [EQUAL_TIME_NOTE], ALL_CASES, spread=settings.spread,
             training={name: training[name] for name in group},
         )  # fmt: skip
     return tables
 
 
-def equal_time_groups(conclusions: Conclusions) -> list[list[str]]:
-    """Return the methods that Table 1 compares at equal time; none where all trainings took equally long."""
-    return [group for group in equal_time(conclusions.costs) if len(group) < len(conclusions.compared.methods)]
-
-
 def as_file_name(text: str) -> str:
-    """Return a text without the characters that a file's name may not have, such as those of a grade "II/III"."""
+    """Replace the characters that a file name may not have, such as the slash of a grade "II/III"."""
     return re.sub(r"[^\w.-]+", "_", text)
 
 
 def write_tables(tables: dict[str, Table], folder: Path) -> list[Path]:
-    """Write every table in Markdown and LaTeX."""
+    """Write every table in Markdown and LaTeX. Return the files."""
     files = []
     for name, table in tables.items():
         caption = f"{table.title}: {', '.join(score.title for score in table.scores)} by region."

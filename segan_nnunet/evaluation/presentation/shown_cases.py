@@ -1,4 +1,4 @@
-"""The cases that are shown: which, and their images and segmentations, for Figure 3 and the report's viewer."""
+"""Choose and read the cases for Figure 3 and the viewer of the report, with images and segmentations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 
 MODALITY = "t2"  # the paper's Figure 3
-CONTRAST = ("t1c", "t1ce", "t1gd")  # beside it: what enhances is seen there alone
+CONTRAST = ("t1c", "t1ce", "t1gd")  # shown too, because only they show enhancement
 NO_IMAGE = "no image found"
 
 
 @dataclass(frozen=True)
 class ShownCase:
-    """One case to look at; all volumes are (D, H, W).
+    """A case with its volumes, all (D, H, W).
 
     Attributes:
-        case_id: its name.
-        rank: why it is shown: worst, median or best.
-        images: by modality; a black one where no image was found.
-        reference: labels.
+        case_id: name of the case.
+        rank: the reason to show it: worst, median or best.
+        images: the image of each modality; a black image if no file exists.
+        reference: labels of the reference.
         predictions: labels of each method.
-        dice: of each method, by region.
-        spacing_mm: of the voxels, (D, H, W).
-        sides: whether the patient's right is on the left of every slice; of a single slice nobody knows.
+        dice: Dice of each method, by region.
+        spacing_mm: spacing of the voxels, (D, H, W).
+        sides: whether the patient's right is on the left of every slice; False for a single slice, where it is unknown.
     """
 
     case_id: str
@@ -44,10 +44,10 @@ class ShownCase:
 
 
 def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
-    """Name the best, the median and the worst case by Dice, averaged over methods and regions; fewer of few cases.
+    """Return the best, the median and the worst case by mean Dice over methods and regions; fewer for few cases.
 
     Args:
-        scores: one row per method, case and region; a case in which no Dice is defined is not shown.
+        scores: one row per method, case and region. Cases without any defined Dice are left out.
 
     Returns:
         Cases by rank, `best`, `median`, `worst`.
@@ -61,22 +61,22 @@ def chosen_cases(scores: pd.DataFrame) -> dict[str, str]:
 
 
 def ranked_cases(scores: pd.DataFrame) -> list[str]:
-    """Return all cases from the best to the worst by mean Dice over methods and regions; first those without any."""
+    """Return all cases from the best to the worst by mean Dice over methods and regions, first those without Dice."""
     means = scores.groupby("case")["Dice"].mean()
     return list(means.sort_values(ascending=False, kind="stable", na_position="first").index)
 
 
 def load_case(compared: MethodsOnCases, means: pd.DataFrame, case: str, rank: str) -> ShownCase:
-    """Read the images and segmentations of a case, those of each method's first seed.
+    """Read the images and segmentations of a case. A method's segmentation is that of its first seed.
 
     Args:
         compared: the methods and the cases.
-        means: scores, one row per method, case and region.
-        case: to show.
-        rank: why it is shown.
+        means: the scores, one row per method, case and region.
+        case: name of the case.
+        rank: the reason to show it.
 
     Raises:
-        InputError: an image cannot be read, or is not of the reference's size.
+        InputError: an image does not lie on the voxels of the reference.
     """
     reference = read_volume(compared.references[case], dimensions=(2, 3))
     grid = upright(reference.grid)
@@ -84,7 +84,7 @@ def load_case(compared: MethodsOnCases, means: pd.DataFrame, case: str, rank: st
     for modality, path in compared.images(case).items():
         try:
             volume = read_volume(path, dimensions=(2, 3))
-        except InputError:  # a picture that cannot be shown, of colours perhaps, does not cost the tables
+        except InputError:  # an image that cannot be shown, such as a colour image, must not stop the comparison
             continue
         if (image := on_grid(volume, reference.grid, grid)) is None:
             raise InputError(
@@ -113,7 +113,7 @@ def load_case(compared: MethodsOnCases, means: pd.DataFrame, case: str, rank: st
 
 
 def upright(grid: VoxelGrid) -> VoxelGrid:
-    """Return the same voxels in the order in which all cases are shown: x to the patient's left, y to the back, z up.
+    """Return the same voxels in the common order of all shown cases: x to the patient's left, y to the back, z up.
 
     Rows of a slice then run from front to back, and the patient's right is on the left, as radiologists look at it.
     A single slice stays as it is.
@@ -136,15 +136,15 @@ def upright(grid: VoxelGrid) -> VoxelGrid:
 
 
 def on_grid(volume: Volume, reference: VoxelGrid, grid: VoxelGrid) -> NDArray | None:
-    """Return a volume on the reference's voxels in the order of a grid of these voxels; None if it lies elsewhere."""
+    """Return a volume on the reference's voxels, in the order of the grid; None if it lies elsewhere."""
     measured = volume.on(reference)
     return None if measured is None else Volume(volume.path, measured, reference).on(grid)
 
 
 def labels_on(volume: Volume, reference: VoxelGrid, grid: VoxelGrid) -> NDArray:
-    """Return the labels of a reference or a prediction that was measured before, as slices in the order of the grid."""
+    """Return the labels of a measured reference or prediction as slices in the order of the grid."""
     voxels = on_grid(volume, reference, grid)
-    assert voxels is not None  # for mypy: what does not lie there is not measured
+    assert voxels is not None  # for mypy: every measured volume lies there
     return as_slices(whole_numbers(voxels))
 
 
@@ -154,13 +154,13 @@ def as_slices(voxels: NDArray) -> NDArray:
 
 
 def shown_modality(names: Mapping[str, object]) -> str:
-    """Return the modality to show: T2, as in the paper, or else the last one."""
+    """Return the modality to show: T2, as in the paper, or the last one."""
     chosen = [name for name in names if name.casefold() in (MODALITY, f"{MODALITY}w")]
     return chosen[0] if chosen else list(names)[-1]
 
 
 def shown_modalities(names: Mapping[str, object]) -> list[str]:
-    """Return the modalities of a picture: T1c, where there is one, and then that of `shown_modality`."""
+    """Return the modalities to show: T1c if it exists, then the result of `shown_modality`."""
     contrast = [name for name in names if name.casefold() in CONTRAST]
     return list(dict.fromkeys([*contrast[:1], shown_modality(names)]))
 
@@ -172,7 +172,7 @@ def largest_slice(mask: NDArray[np.bool_]) -> int:
 
 
 def window(image: NDArray) -> tuple[float, float]:
-    """Return the intensities to show as black and white: the 1st and 99.5th percentile of what is not background."""
+    """Return the intensities of black and white: the 1st and 99.5th percentile of the foreground."""
     inside = image[image != image.flat[0]]
     low, high = np.percentile(inside if inside.size else image, (1, 99.5))
     return float(low), float(high if high > low else low + 1)

@@ -1,4 +1,4 @@
-"""The tables as text: methods by scores by region, as in Table 1 of the paper, in Markdown and LaTeX; the ranking."""
+"""Build tables of methods by scores and regions, as Table 1 of the paper, and render them in Markdown and LaTeX."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Cell:
     Attributes:
         text: the mean.
         best: whether it is the best of its column.
-        mark: of a significant difference from the baseline, with its direction; in brackets where it is exploratory.
+        mark: the mark of a significant difference from the baseline; in brackets if it is exploratory.
     """
 
     text: str
@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A method's cells."""
+    """The cells of a method."""
 
     method: str
     cells: Sequence[Cell]
@@ -49,14 +49,14 @@ class Table:
     """A table before it is rendered.
 
     Attributes:
-        title: above it.
-        scores: groups of columns.
+        title: the line above the table.
+        scores: the groups of columns.
         regions: the columns of each group.
         rows: the methods, then the published rows.
-        notes: sentences to stand below.
-        training: what each method's training cost, the last column; without any there is no such column.
+        notes: the sentences below the table.
+        training: the training cost of each method, for the last column; without any there is no such column.
         stratum: all cases, or a grade.
-        dominated: further notes, on means that few cases dominate.
+        dominated: the notes on means that few cases dominate.
     """
 
     title: str
@@ -70,7 +70,7 @@ class Table:
 
     @property
     def all_notes(self) -> list[str]:
-        """The notes and those on means that few cases dominate."""
+        """The notes, and those on means that few cases dominate."""
         return [*self.notes, *self.dominated]
 
 
@@ -86,24 +86,24 @@ def build_table(
     spread: bool = False,
     training: Mapping[str, str] | None = None,
 ) -> Table:
-    """Arrange means as a table, the best of each column in bold, significant differences marked.
+    """Arrange means as a table. The best mean of each column is bold, and significant differences have marks.
 
     Args:
-        title: above the table.
-        summary: as `statistics.summarise` returns it.
-        tests: as `statistics.paired_tests` returns it; without rows where there is one method.
+        title: the line above the table.
+        summary: the result of `summarise`.
+        tests: the result of `paired_tests`; without rows for a single method.
         scores, regions: the columns.
-        notes: what to say below: where the cases come from, the rules; the counts that matter are added.
+        notes: the first notes, on cases and definitions. Notes on the marks and on missing cases follow.
         stratum: all cases, or a grade.
         published: append the paper's rows.
         spread: write means with standard deviations, and below each method its medians with quartiles.
-        training: what each method's training cost, for a last column.
+        training: the training cost of each method, for a last column.
     """
     of_stratum = summary[summary["stratum"] == stratum]
     methods = list(of_stratum["method"].unique())
     cells = of_stratum.set_index(["method", "score", "region"])
     marks: dict[tuple[str, str, str], str] = {}
-    if len(tests):  # with the baseline, which comes first
+    if len(tests):  # the pairs with the baseline come first
         with_baseline = tests["baseline"] == tests["baseline"].iloc[0]
         for row in tests[(tests["verdict"] != "") & with_baseline & (tests["stratum"] == stratum)].itertuples():
             mark = MARKS[row.verdict]
@@ -115,9 +115,9 @@ def build_table(
             counts = [int(cells.loc[(method, score.column, region), "scans"]) for method in methods]
             best = best_of(means, score)
             if all(mean == best for mean in means) or len(set(counts)) > 1:
-                best = np.nan  # one method, or all alike; or means of different cases: nobody is ahead
+                best = np.nan  # one method, equal means, or means of different cases
             if any(MARKS[DISAGREE] in marks.get((method, score.column, region), "") for method in methods):
-                best = np.nan  # the ranks favour another method than the means
+                best = np.nan  # ranks and means favour different methods
             for method, mean, count in zip(methods, means, counts, strict=True):
                 text = mean_text(cells.loc[(method, score.column, region)], score, spread)
                 text += f" ({count})" if len(set(counts)) > 1 else ""
@@ -138,9 +138,9 @@ def build_table(
 
 
 def mean_text(row: pd.Series, score: Score, spread: bool = False) -> str:
-    """Return a mean, with its standard deviation if the spread is asked for and there is one.
+    """Return a mean, with its standard deviation if it is wanted and defined.
 
-    That of a distance, a volume or a count is not written as ±, which would reach below 0.
+    For distances, volumes and counts it is not written as ±, because such an interval would reach below 0.
     """
     if np.isnan(row["mean"]):
         return UNDEFINED
@@ -159,7 +159,7 @@ def median_text(row: pd.Series, score: Score) -> str:
 
 
 def best_of(means: Sequence[float], score: Score) -> float:
-    """Return the best mean; NaN where none is defined, or where neither high nor low values are good."""
+    """Return the best mean; NaN if none is defined, or if neither high nor low values are good."""
     if score.higher_is_better is None:
         return np.nan
     defined = [mean for mean in means if not np.isnan(mean)]
@@ -167,7 +167,7 @@ def best_of(means: Sequence[float], score: Score) -> float:
 
 
 def published_rows(scores: Sequence[Score], regions: Sequence[str]) -> list[Row]:
-    """Return the paper's rows for these columns; an undefined cell where the paper has none."""
+    """Return the paper's rows for these columns. Cells without a published value are undefined."""
     rows = []
     for row in ROWS:
         cells = []
@@ -193,13 +193,13 @@ def markdown(table: Table) -> str:
 
 
 def pipes(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a Markdown table, the first column to the left."""
+    """Return the lines of a Markdown table whose first column is aligned to the left."""
     rule = "| --- |" + " ---: |" * (len(head) - 1)
     return [f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def escape_markdown(text: str) -> str:
-    """Keep a name within its cell."""
+    """Escape the separator of cells."""
     return text.replace("|", "\\|")
 
 
@@ -232,7 +232,7 @@ def latex(table: Table, caption: str, label: str) -> str:
             lines.append(r"\midrule")
             published = True
         cells = [*map(latex_cell, row.cells), *(escape_latex(table.training.get(row.method, "")) for _ in last)]
-        # behind \\ LaTeX takes a star or bracket for its own
+        # after \\ LaTeX reads a star or bracket as an option
         method = "{}" * row.method.startswith(("[", "*")) + escape_latex(row.method)
         lines.append(" & ".join([method, *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}}"]
@@ -241,19 +241,19 @@ def latex(table: Table, caption: str, label: str) -> str:
 
 
 def latex_cell(cell: Cell) -> str:
-    """Render a cell; the best in bold, the mark of a significant difference raised."""
+    """Render a cell. The best mean is bold, and the mark of a significant difference is raised."""
     text = escape_latex(cell.text)
     mark = rf"\textsuperscript{{{escape_latex(cell.mark)}}}" if cell.mark else ""
     return (rf"\textbf{{{text}}}" if cell.best else text) + mark
 
 
 def escape_latex(text: str) -> str:
-    """Escape what LaTeX would take for a command."""
+    """Escape the special characters of LaTeX."""
     return "".join(LATEX_SPECIAL.get(character, character) for character in text)
 
 
 def ranking_markdown(ranking: Ranking) -> str:
-    """Render as Markdown: a table of ranks and places, a matrix of p, and how to read them."""
+    """Render as Markdown: a table of ranks and places, a matrix of p, and the notes."""
     tables = [
         "\n".join(pipes([*map(escape_markdown, head)], [[escape_markdown(name), *cells] for name, *cells in rows]))
         for head, rows in ranking_tables(ranking)
@@ -262,7 +262,7 @@ def ranking_markdown(ranking: Ranking) -> str:
 
 
 def ranking_tables(ranking: Ranking) -> list[tuple[list[str], list[list[str]]]]:
-    """Return head and rows of the table of ranks and places, and of the matrix of p."""
+    """Return the head and the rows of the table of ranks and places, and of the matrix of p."""
     names = list(ranking.methods)
     ranks = [
         [name, f"{mean:.2f}", UNDEFINED if np.isnan(low) else f"{low:.2f} to {high:.2f}", *map("{:.0%}".format, places)]
@@ -276,7 +276,7 @@ def ranking_tables(ranking: Ranking) -> list[tuple[list[str], list[list[str]]]]:
 
 
 def pair_texts(ranking: Ranking) -> list[list[str]]:
-    """Return p of each pair as text, with a § where ranks and means disagree; a dash on the diagonal."""
+    """Return p of each pair as text, with a § if ranks and means disagree; a dash on the diagonal."""
     return [
         [
             UNDEFINED if np.isnan(p) else p_text(p) + "§" * ranking.disagree(row, column)
@@ -287,5 +287,5 @@ def pair_texts(ranking: Ranking) -> list[list[str]]:
 
 
 def p_text(p: float) -> str:
-    """Return a p with three decimals, without the zero before the point."""
+    """Return p with three decimals, without the zero before the point."""
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")

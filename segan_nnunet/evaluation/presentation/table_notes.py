@@ -1,4 +1,4 @@
-"""Write the sentences below every table: the origin of the cases, the units, the cases that were left out."""
+"""Write the notes below the tables: the origin of the cases, the units, the cases that were left out."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -12,26 +12,34 @@ from segan_nnunet.evaluation.methods.methods_on_cases import MethodsOnCases
 from segan_nnunet.evaluation.presentation.published_rows import SOURCE
 from segan_nnunet.evaluation.scores.scores import DICE, Score
 from segan_nnunet.evaluation.scores.seeds import numbers_of_seeds, single_trainings
-from segan_nnunet.evaluation.statistics.paired import BETTER, DISAGREE, OF_SEEDS, OF_UNITS, ONE_TRAINING, WORSE
+from segan_nnunet.evaluation.statistics.paired import (
+    BETTER,
+    DISAGREE,
+    SEED_TEST,
+    SINGLE_TRAINING_TEST,
+    WILCOXON_TEST,
+    WORSE,
+)
 from segan_nnunet.evaluation.statistics.sentences import USUALLY, equivalence_notes, few_units
+from segan_nnunet.evaluation.wording import amount
 
 MARKS = {BETTER: "†", WORSE: "‡", DISAGREE: "§"}
-TEST_WORDS = {
-    OF_UNITS: "Wilcoxon's signed-rank test over paired units",
-    OF_SEEDS: "where both methods have several seeds, a test over seeds and units",
-    ONE_TRAINING: "where one of two methods has several seeds, the same test, in which the variance of these seeds "
-    "stands for the single training too",
+TEST_DESCRIPTIONS = {
+    WILCOXON_TEST: "Wilcoxon's signed-rank test over paired units",
+    SEED_TEST: "where both methods have several seeds, a test over seeds and units",
+    SINGLE_TRAINING_TEST: "where one of two methods has several seeds, the same test, in which the variance of these "
+    "seeds stands for the single training too",
 }
 
 
 def comparison_notes(conclusions: Conclusions, part: pd.DataFrame, comparisons: int, grade: str = "") -> list[str]:
-    """Write what holds for every table of a comparison.
+    """Write the notes that hold for every table of a comparison.
 
     Args:
-        conclusions: of the comparison.
+        conclusions: the results of the comparison.
         part: the scores of the table's cases.
-        comparisons: in the primary endpoint's family; of a grade, in its smallest family.
-        grade: of the cases; all grades by default.
+        comparisons: number of comparisons in the primary endpoint's family; for a grade, in its smallest family.
+        grade: the grade of the cases; all grades by default.
     """
     compared = conclusions.compared
     number, patients = part["case"].nunique(), part["patient"].nunique()
@@ -39,7 +47,8 @@ def comparison_notes(conclusions: Conclusions, part: pd.DataFrame, comparisons: 
     unit = "patient" if named_patients(compared) else "case"
     definitions = conclusions.settings.definitions
     policy = f"{definitions.describe()} {definitions.policy.describe()}"
-    notes = [f"Mean over {counted(number, patients)} ({where}). {units_note(compared, number, patients)} {policy}"]
+    cases = describe_cases(number, patients)
+    notes = [f"Mean over {cases} ({where}). {units_note(compared, number, patients)} {policy}"]
     if compared.left_out:
         notes.append(f"Left out, because not every method has them: {len(compared.left_out)} cases, "
                      f"{shorten(compared.left_out)}.")  # fmt: skip
@@ -54,7 +63,7 @@ def comparison_notes(conclusions: Conclusions, part: pd.DataFrame, comparisons: 
 
 
 def seed_notes(scores: pd.DataFrame) -> list[str]:
-    """Say which methods are means over which seeds."""
+    """Write which methods are means over which seeds."""
     return [
         f"{method} is the mean over the seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} of each case."
         for method, seeds in numbers_of_seeds(scores).items()
@@ -62,10 +71,10 @@ def seed_notes(scores: pd.DataFrame) -> list[str]:
 
 
 def scatter_notes(seeds: pd.DataFrame) -> list[str]:
-    """Say how the mean Dice of each region scatters over the seeds of a method, as their standard deviation.
+    """Write the standard deviation of each method's mean Dice over its seeds, by region.
 
     Args:
-        seeds: as `scores_of_seeds` returns them.
+        seeds: the result of `scores_of_seeds`.
     """
     notes = []
     for method, of_method in seeds.groupby("method", sort=False):
@@ -76,15 +85,15 @@ def scatter_notes(seeds: pd.DataFrame) -> list[str]:
     return notes
 
 
-def counted(number: int, patients: int) -> str:
-    """Say how many cases there are, and of how many patients where these are fewer."""
+def describe_cases(number: int, patients: int) -> str:
+    """Describe the number of cases, and the number of patients if it is smaller."""
     if patients < number:
         return f"{patients} patients, each the mean of its scans ({number} cases)"
-    return f"{number} case{'s' if number > 1 else ''}"
+    return amount(number, "case")
 
 
 def units_note(compared: MethodsOnCases, number: int, patients: int) -> str:
-    """Say what the units of intervals and tests are."""
+    """Describe the units of intervals and tests."""
     too_much = "If several cases are of one patient, the intervals are too narrow and the tests find too much."
     named = named_patients(compared)
     if not named:
@@ -102,12 +111,12 @@ def units_note(compared: MethodsOnCases, number: int, patients: int) -> str:
 
 
 def named_patients(compared: MethodsOnCases) -> set[str]:
-    """Return the compared cases whose patient a table names."""
+    """Return the compared cases with a known patient."""
     return set(compared.predictions[0].files) & set(compared.patients)
 
 
 def training_notes(scores: pd.DataFrame) -> list[str]:
-    """Say which methods stand for a single training, and what that means for intervals and tests."""
+    """Write which methods stand for a single training, and what follows for intervals and tests."""
     single, number = single_trainings(scores), scores["method"].nunique()
     if number < 2 or not single:
         return []
@@ -134,10 +143,10 @@ def unfinished_notes(compared: MethodsOnCases) -> list[str]:
 def score_notes(
     summary: pd.DataFrame, tests: pd.DataFrame, scores: Sequence[Score], regions: Sequence[str], published: bool
 ) -> list[str]:
-    """Say what the marks mean, and where fewer cases counted."""
+    """Explain the marks, and list the scores to which fewer cases contribute."""
     notes = []
     if len(tests):
-        kinds = [TEST_WORDS[test] for test in TEST_WORDS if test in set(tests["test"])]
+        kinds = [TEST_DESCRIPTIONS[test] for test in TEST_DESCRIPTIONS if test in set(tests["test"])]
         baseline = tests["baseline"].iloc[0]
         notes.append(
             "Bold: the best mean of a column. No mean is bold where the methods have scores of different numbers of "
@@ -163,7 +172,7 @@ def score_notes(
 
 
 def dominance_notes(summary: pd.DataFrame, scores: Sequence[Score], regions: Sequence[str]) -> list[str]:
-    """Say what means would be without the one or two units that dominate them, with the medians."""
+    """Write the means without the one or two units that dominate them, and the medians."""
     of_units: dict[tuple[str, str], list[str]] = {}
     for score, region in product(scores, regions):
         chosen = summary[(summary["score"] == score.column) & (summary["region"] == region)]
@@ -183,7 +192,7 @@ def dominance_notes(summary: pd.DataFrame, scores: Sequence[Score], regions: Seq
 
 
 def fewer_cases(column: pd.DataFrame, most: int) -> str:
-    """Say how many cases counted in a column of the table, and for whom if not for all; empty where `most` did."""
+    """Describe how many cases contribute to a column of the table; empty if there are `most` for every method."""
     parts = []
     for cases, rows in column[column["scans"] < most].groupby("scans"):
         methods = "" if len(rows) == len(column) else f" ({', '.join(rows['method'])})"

@@ -1,4 +1,4 @@
-"""What is measured where the field has several definitions of one name: which HD95, which NSD, what a lesion is.
+"""Definitions of scores of which the field has several: HD95, NSD and lesions.
 
 The command line imports this for its options, so it imports nothing heavy.
 """
@@ -14,7 +14,7 @@ from segan_nnunet.text_enum import TextEnum
 
 
 class Hd95(TextEnum):
-    """A definition of HD95; it is named under every table that shows it."""
+    """A definition of HD95. The notes of every table with HD95 name it."""
 
     AUTO = "auto"
     DIRECTED_MAX = "directed-max"
@@ -22,28 +22,28 @@ class Hd95(TextEnum):
     SURFACE = "surface"
 
     def describe(self) -> str:
-        """Return the definition in words."""
-        return HD95_WORDS[self]
+        """Return the definition as a sentence."""
+        return HD95_DEFINITIONS[self]
 
 
-HD95_WORDS = {
+HD95_DEFINITIONS = {
     Hd95.DIRECTED_MAX: "the larger of the two directed 95th percentiles of the distances between surface voxels, as "
-    "MONAI has it",
-    Hd95.POOLED: "the 95th percentile of the distances between surface voxels, both directions pooled, as medpy and "
-    "panoptica have it",
-    Hd95.SURFACE: "the larger of the two directed 95th percentiles by area of the surfaces, as surface-distance and "
-    "BraTS 2023 have it",
+    "in MONAI",
+    Hd95.POOLED: "the 95th percentile of the distances between surface voxels, both directions pooled, as in medpy "
+    "and panoptica",
+    Hd95.SURFACE: "the larger of the two directed 95th percentiles by area of the surfaces, as in surface-distance "
+    "and BraTS 2023",
 }
 
 
-NSD_WORDS = {
-    False: "NSD: the share of the surface voxels of both masks that lie within the tolerance of the other's surface.",
-    True: "NSD: of each mask's surface voxels the share that lies within the tolerance of the other's, and their mean.",
+NSD_DEFINITIONS = {
+    False: "NSD: the share of the surface voxels of both masks that lie within the tolerance of the other surface.",
+    True: "NSD: the share of a mask's surface voxels within the tolerance of the other surface; mean of both masks.",
 }
 
 
 class Lesions(TextEnum):
-    """A challenge's definition of lesion-wise scores; it stands below their table."""
+    """A challenge's definition of lesion-wise scores. The notes below their table state it."""
 
     AUTO = "auto"
     NONE = "none"
@@ -61,7 +61,7 @@ class Lesions(TextEnum):
 
 
 class RegionRule(NamedTuple):
-    """What a region has of its own in a rule; as in `LesionRule`."""
+    """The values of a `LesionRule` that hold for one region only."""
 
     dilation: int
     smallest_mm3: float
@@ -70,28 +70,29 @@ class RegionRule(NamedTuple):
 
 @dataclass(frozen=True)
 class LesionRule:
-    """How lesions are found, matched and averaged.
+    """The rule by which lesions are found, matched and averaged.
 
     Attributes:
-        challenge: whose definition it is.
-        hd95: of a lesion.
-        penalty_mm: HD95 of a lesion that is missed or false; its Dice and NSD are 0. None: the diagonal of the volume,
-            counted in voxels.
-        dilation: voxels by which the truth grows, over faces and edges, before its components are lesions; a predicted
-            component finds each lesion that it touches grown so.
-        smallest_mm3: lesions of the truth of this volume, or less, are left out.
-        one_to_one: each predicted component finds one lesion at most, by the greatest sum of Dice.
-        failures_count: missed and false lesions enter the means; if not, only where nothing is found.
-        nothing_is_perfect: without lesions in truth and prediction Dice and NSD are 1 and HD95 is 0; if not, the case
-            is left out.
+        challenge: the challenge that defines the rule.
+        hd95: the definition of HD95 of a lesion.
+        penalty_mm: HD95 of a missed or false lesion, whose Dice and NSD are 0. None: the diagonal of the volume in
+            voxels.
+        dilation: number of voxels by which the reference grows, over faces and edges, before its components are
+            numbered as lesions. A predicted component finds each grown lesion that it touches.
+        smallest_mm3: lesions of the reference of this volume or less are left out.
+        one_to_one: each predicted component finds at most one lesion. The matching has the greatest sum of Dice.
+        failures_count: missed and false lesions enter the means. If False, they do so only if no lesion is found.
+        nothing_is_perfect: without lesions in reference and prediction, Dice and NSD are 1 and HD95 is 0. If False,
+            the case is left out.
         nsd_by_mask: as in `Measures`.
-        predictions_alike: the prediction grows too before its components are numbered, and those of `smallest_mm3` or
-            less are dropped.
-        smallest_in_voxels: dropping counts voxels, whatever their volume.
+        predictions_alike: the prediction grows too before its components are numbered, and components of
+            `smallest_mm3` or less are dropped.
+        smallest_in_voxels: compare the number of voxels of a predicted component, not its volume, with `smallest_mm3`.
         false_count: false lesions enter the means.
-        united_by: lesions that touch one component of such a region, over faces and edges, are one lesion; of several
-            components the first counts. So in truth and prediction, region after region.
-        regions: what single regions have of their own; then no other regions can be scored.
+        united_by: lesions that touch the same component of such a region, over faces and edges, are one lesion. If a
+            lesion touches several components, the first one counts. This holds for reference and prediction, and for
+            one region after the other.
+        regions: the rules of single regions. If there are any, no other regions can be scored.
     """
 
     challenge: str
@@ -110,7 +111,7 @@ class LesionRule:
     regions: Mapping[Region, RegionRule] = field(default_factory=dict)
 
     def of_region(self, region: Region) -> "LesionRule":
-        """Return the rule with what a region has of its own."""
+        """Return the rule of one region."""
         return replace(self, regions={}, **self.regions[region]._asdict()) if self.regions else self
 
     def of_dataset(self, regions: Mapping[str, tuple[int, ...]]) -> dict[str, "LesionRule"]:
@@ -120,7 +121,7 @@ class LesionRule:
             regions: label values of the dataset's regions, by name.
 
         Raises:
-            InputError: the rule differs by region, and does not fit these.
+            InputError: the rule differs by region, and has none for one of these regions.
         """
         known = {name: region_named(name) for name in regions}
         if self.regions and (unknown := [name for name in regions if known[name] not in self.regions]):
@@ -135,11 +136,11 @@ class LesionRule:
         return rules
 
     def penalty_of(self, shape: Sequence[int]) -> float:
-        """Return HD95 of a missed lesion in a volume of a shape."""
+        """Return HD95 of a missed lesion in a volume of this shape."""
         return math.hypot(*shape) if self.penalty_mm is None else self.penalty_mm
 
     def describe(self) -> str:
-        """Return the definition in words."""
+        """Return the definition as a sentence."""
         return (
             f"Lesion-wise scores of {self.challenge}: lesions are the components (26 neighbours) of the reference"
             + self.describe_regions()
@@ -162,11 +163,11 @@ class LesionRule:
             + ". Without any lesion "
             + ("in the reference " if not self.false_count else "")
             + ("Dice and NSD are 1 and HD95 is 0." if self.nothing_is_perfect else "the case is left out.")
-            + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_WORDS[self.nsd_by_mask]}"
+            + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_DEFINITIONS[self.nsd_by_mask]}"
         )
 
     def describe_regions(self) -> str:
-        """Return how far lesions grow, which are left out and which are united, for regions alike."""
+        """Return how lesions grow, which are left out and which are united. Regions with equal rules share a phrase."""
         parts = []
         for rule in dict.fromkeys(self.regions.values()):
             alike = [region for region in self.regions if self.regions[region] == rule]
@@ -181,12 +182,12 @@ class LesionRule:
 
 
 def uniting_regions(rules: Mapping[str, LesionRule]) -> set[Region]:
-    """Return the regions that unite lesions of others, from the rules of a dataset's regions."""
+    """Return the regions that unite lesions of other regions, from the rules of a dataset's regions."""
     return {region for rule in rules.values() for region in rule.united_by}
 
 
 def of_2024(challenge: str, penalty_mm: float | None, regions: Mapping[Region, RegionRule]) -> LesionRule:
-    """Return a rule of the package of BraTS 2024 and 2025 that differs by region."""
+    """Return a rule of the BraTS 2024 and 2025 package that differs by region."""
     return LesionRule(
         challenge,
         Hd95.SURFACE,
@@ -218,7 +219,7 @@ LESION_RULES = {
             Region.TC: RegionRule(3, 20),
             Region.ET: RegionRule(3, 10, (Region.NETC, Region.RC)),
             Region.NETC: RegionRule(5, 20, (Region.ET, Region.RC)),
-            Region.SNFH: RegionRule(3, 20, (Region.ET, Region.RC, Region.NETC)),  # not 5: the package reads SFNH there
+            Region.SNFH: RegionRule(3, 20, (Region.ET, Region.RC, Region.NETC)),  # not 5: the package misspells it SFNH
             Region.RC: RegionRule(5, 20, (Region.ET, Region.NETC)),
         },
     ),
@@ -271,13 +272,13 @@ LESION_RULES = {
 
 @dataclass(frozen=True)
 class Measures:
-    """What to measure beside counts.
+    """The measures besides voxel counts.
 
     Attributes:
-        hd95: the definition of HD95; `auto` is `directed-max` until a protocol has chosen.
+        hd95: the definition of HD95. `auto` is `directed-max` until a protocol replaces it.
         nsd_mm: tolerances of the normalised surface Dice, in mm.
-        lesions: the definition of lesion-wise scores, or none; `auto` is none until a protocol has chosen.
-        nsd_by_mask: NSD is the mean of both masks' shares, and not the share of all their surface voxels.
+        lesions: the definition of lesion-wise scores, or none. `auto` is none until a protocol replaces it.
+        nsd_by_mask: NSD is the mean of both masks' shares. If False, it is the share of the surface voxels of both.
     """
 
     hd95: Hd95 = Hd95.DIRECTED_MAX
@@ -287,7 +288,7 @@ class Measures:
 
     @property
     def lesion_rule(self) -> LesionRule | None:
-        """The definition of a lesion; None where none is asked for."""
+        """The definition of a lesion; None without lesion-wise scores."""
         return LESION_RULES.get(self.lesions)
 
 

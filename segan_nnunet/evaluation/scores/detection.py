@@ -1,30 +1,30 @@
-"""How well lesions are detected: F1 of counts, and the panoptic quality of components."""
+"""Detection scores of lesions: F1 of the counts, and the panoptic quality of the components."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_IOU = 0.5  # of a match; above it no component can match two
+LEAST_IOU = 0.5  # a match has a greater IoU, so no component can have two matches
 
 
 def lesion_f1(found: int, missed: int, false: int, of_nothing: float) -> float:
-    """Return F1 = 2 found / (2 found + missed + false), in [0, 1]; `of_nothing` where no lesion is counted."""
-    counted = 2 * found + missed + false
-    return 2 * found / counted if counted else of_nothing
+    """Return F1 = 2 found / (2 found + missed + false), in [0, 1]; `of_nothing` if all three are 0."""
+    lesions = 2 * found + missed + false
+    return 2 * found / lesions if lesions else of_nothing
 
 
 def panoptic_quality(shared: NDArray[np.int64], of_nothing: float) -> dict[str, float]:
     """Return the panoptic quality PQ = SQ · RQ of two masks' components (Kirillov et al. 2019), each in [0, 1].
 
-    A component of the reference and one of the prediction match where their IoU is greater than 0.5; each then matches
-    one at most. SQ is the mean IoU of the matches, and RQ = 2 matches / (components of both masks).
+    A component of the reference and one of the prediction match if their IoU is greater than 0.5. Each component then
+    has at most one match. SQ is the mean IoU of the matches, and RQ = 2 matches / (components of both masks).
 
     Args:
-        shared: voxels that each component of the reference (rows) shares with each of the prediction (columns); row and
-            column 0 are the voxels in no component.
-        of_nothing: all three where neither mask has a component.
+        shared: number of voxels that each component of the reference (rows) shares with each component of the
+            prediction (columns). Row and column 0 count the voxels outside of all components.
+        of_nothing: the value of all three if neither mask has a component.
 
     Returns:
-        PQ, SQ and RQ; where there are components and none match, PQ and RQ are 0 and SQ is NaN.
+        PQ, SQ and RQ. If there are components but no match, PQ and RQ are 0 and SQ is NaN.
     """
     overlap = shared[1:, 1:]
     rows, columns = overlap.nonzero()

@@ -1,26 +1,26 @@
-"""What a score is where the prediction, the reference, or both are empty: one table, from which the words are made.
+"""The scores of empty masks: one table of values per policy, from which the notes are written.
 
 The command line imports this for its options, so it imports nothing heavy.
 """
 
 import math
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from segan_nnunet.evaluation.wording import join_names
 from segan_nnunet.text_enum import TextEnum
 
 LEFT_OUT = math.nan
-DIAGONAL: Literal["diagonal"] = "diagonal"  # of the volume, in mm
-VOXEL_DIAGONAL: Literal["voxel diagonal"] = "voxel diagonal"  # of the volume, counted in voxels
-DIAGONAL_COLUMNS = {DIAGONAL: "diagonal_mm", VOXEL_DIAGONAL: "diagonal_voxels"}  # that hold them, of measurements
+DIAGONAL: Literal["diagonal"] = "diagonal"  # the diagonal of the volume in mm
+VOXEL_DIAGONAL: Literal["voxel diagonal"] = "voxel diagonal"  # the diagonal of the volume in voxels
+DIAGONAL_COLUMNS = {DIAGONAL: "diagonal_mm", VOXEL_DIAGONAL: "diagonal_voxels"}  # columns of the measurements
 
 Value = float | Literal["diagonal", "voxel diagonal"]
 
 
 class EmptyPolicy(TextEnum):
-    """A named rule for empty masks; it is stated under every table."""
+    """A named rule for empty masks. The notes of every table state it."""
 
-    AUTO = "auto"  # until a protocol has chosen
+    AUTO = "auto"  # until a protocol replaces it
     NNUNET = "nnunet"
     BRATS = "brats"
     BRATS_2015 = "brats2015"
@@ -30,22 +30,23 @@ class EmptyPolicy(TextEnum):
     BRATS_2026 = "brats2026"
 
     def describe(self) -> str:
-        """Return the rule in words, situation by situation."""
+        """Return the rule as a sentence, situation by situation."""
         situations_of: dict[str, list[str]] = {}
         for number, situation in enumerate(SITUATIONS):
             scores_of: dict[str, list[str]] = {}
             for score, values in rules_of(self).items():
                 scores_of.setdefault(describe_value(score, values[number]), []).append(score)
             values_in_words = [
-                f"{names(scores)} {'are' if len(scores) > 1 else 'is'} {text}" for text, scores in scores_of.items()
+                f"{join_names(scores)} {'are' if len(scores) > 1 else 'is'} {text}"
+                for text, scores in scores_of.items()
             ]
             situations_of.setdefault(", ".join(values_in_words), []).append(f"where {situation}")
-        rules = [f"{names(situations)}, {values}" for values, situations in situations_of.items()]
+        rules = [f"{join_names(situations)}, {values}" for values, situations in situations_of.items()]
         return f"Empty masks, policy {self}: {'; '.join(rules)}.{REMARKS.get(self, '')}"
 
 
 class Empty(NamedTuple):
-    """What a score is in each situation: both masks are empty, the reference alone, the prediction alone (a miss)."""
+    """The value of a score if both masks are empty, only the reference, or only the prediction (a miss)."""
 
     both: Value
     reference: Value
@@ -54,7 +55,7 @@ class Empty(NamedTuple):
 
 SITUATIONS = ("both masks are empty", "only the reference is empty", "only the prediction is empty")  # as in `Empty`
 
-# the rows are scores; NSD stands for every tolerance
+# by score; NSD stands for every tolerance
 RULES = {
     EmptyPolicy.NNUNET: {
         "Dice": Empty(LEFT_OUT, 0, 0),
@@ -98,18 +99,18 @@ RULES[EmptyPolicy.BRATS_2024_MEN_RT] = {
     "HD95": Empty(0, VOXEL_DIAGONAL, VOXEL_DIAGONAL),
 }
 
-FOLLOWS = {"ASSD": "HD95"}  # scores whose empty masks are those of another score
+FOLLOWS = {"ASSD": "HD95"}  # scores with the same values as another score
 
-REMARKS = {EmptyPolicy.NNUNET: " An empty prediction of a region that is there so fails in every score."}
+REMARKS = {EmptyPolicy.NNUNET: " So an empty prediction of an existing region fails in every score."}
 
 
 def rules_of(policy: EmptyPolicy) -> dict[str, Empty]:
-    """Return what empty masks score under a policy, by score."""
+    """Return the values of empty masks under a policy, by score."""
     return RULES[policy] | {score: RULES[policy][other] for score, other in FOLLOWS.items()}
 
 
 def describe_value(score: str, value: Value) -> str:
-    """Return a value as it stands in a sentence."""
+    """Return a value as a phrase."""
     if value == DIAGONAL:
         return "the diagonal of the volume"
     if value == VOXEL_DIAGONAL:
@@ -117,9 +118,3 @@ def describe_value(score: str, value: Value) -> str:
     if math.isnan(value):
         return "left out"
     return f"{value:g} mm" if FOLLOWS.get(score, score) == "HD95" else f"{value:g}"
-
-
-def names(scores: Iterable[str]) -> str:
-    """Return a list of names, such as `Dice, Precision and NSD`."""
-    *rest, last = scores
-    return f"{', '.join(rest)} and {last}" if rest else last

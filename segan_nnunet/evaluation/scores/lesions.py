@@ -1,4 +1,4 @@
-"""Lesion-wise scores: which lesions of the truth a prediction finds, and how well it outlines each."""
+"""Lesion-wise scores: which lesions of the reference a prediction finds, and how well it outlines each."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -16,21 +16,25 @@ from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, nsd_co
 
 
 class Components(NamedTuple):
-    """Components of two masks, numbered from 1, and the voxels that each pair shares.
+    """The numbered components of two masks.
 
-    `shared` is (1 + lesions, 1 + predicted), where row and column 0 are the voxels in no component.
+    Attributes:
+        lesions, predicted: numbers of the components from 1, by voxel.
+        shared: number of voxels that each pair shares, (1 + lesions, 1 + predicted). Row and column 0 count the voxels
+            outside of all components.
+        touching: whether each grown lesion touches each predicted component, (lesions, predicted).
     """
 
     lesions: NDArray[np.int32]
     predicted: NDArray[np.int32]
     shared: NDArray[np.int64]
-    touching: NDArray[np.bool_]  # (lesions, predicted)
+    touching: NDArray[np.bool_]
 
 
 class Neighbour(NamedTuple):
-    """Numbered components of a region that unites lesions of another, in the arrays of a `MaskPair` before its cut.
+    """The numbered components of a region that unites lesions of another region, in the uncut arrays of a `MaskPair`.
 
-    Numbers follow the order of the first voxels along x, then y, then z, as in the challenges' files.
+    The numbers follow the order of the first voxels along x, then y, then z, as in the challenges' packages.
     """
 
     predicted: NDArray[np.int32]
@@ -44,30 +48,31 @@ def lesion_scores(
     neighbours: Sequence[Neighbour] = (),
     shape: Sequence[int] = (),
 ) -> dict[str, float]:
-    """Return Dice, HD95 and NSD as means over lesions, and how many lesions are found, missed, and false.
+    """Return Dice, HD95 and NSD as means over lesions, and the numbers of found, missed and false lesions.
 
     Args:
         masks: the prediction and its reference.
-        rule: what a lesion of this region is, and what enters the means.
+        rule: defines the lesions of this region and their means.
         nsd_mm: tolerances of NSD.
         neighbours: the regions of `rule.united_by`, in this order.
-        shape: of the volume, whose diagonal can be the penalty.
+        shape: shape of the volume, whose diagonal can be the penalty.
 
     Returns:
-        LesionDice and LesionNSD_0.5mm (or whatever the tolerances are) in [0, 1], LesionHD95_mm, LesionsFound,
-        LesionsMissed (of the reference's lesions that are not left out), LesionsFalse (predicted components);
-        LesionF1 of these counts; PQ, SQ and RQ of the components as they are, none grown or left out.
+        LesionDice and one LesionNSD per tolerance, such as LesionNSD_0.5mm, in [0, 1]; LesionHD95_mm; LesionsFound;
+        LesionsMissed (lesions of the reference that are not left out); LesionsFalse (predicted components); LesionF1 of
+        these counts; PQ, SQ and RQ of the components, none of which is grown or left out.
     """
     voxel_mm3 = float(np.prod(masks.spacing_mm))
-    pair = components(masks.prediction, masks.reference, rule, voxel_mm3, [cut(part, masks) for part in neighbours])
-    matches = one_to_one(pair.shared) if rule.one_to_one else together(pair.touching)
+    inside = [cut_neighbour(neighbour, masks) for neighbour in neighbours]
+    pair = components(masks.prediction, masks.reference, rule, voxel_mm3, inside)
+    matches = match_one_to_one(pair.shared) if rule.one_to_one else match_all_touching(pair.touching)
     volumes = pair.shared.sum(axis=1)[1:] * voxel_mm3
-    counted = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
+    large = set(np.flatnonzero(volumes > rule.smallest_mm3) + 1)
     measures = Measures(rule.hd95, nsd_mm, nsd_by_mask=rule.nsd_by_mask)
     scores = scores_of_lesions(
-        masks, pair, {lesion: members for lesion, members in matches.items() if lesion in counted}, measures
+        masks, pair, {lesion: members for lesion, members in matches.items() if lesion in large}, measures
     )
-    missed = len(counted - set(matches))
+    missed = len(large - set(matches))
     false = pair.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
     failures = missed + false * rule.false_count if rule.failures_count or not scores else 0
     penalty_mm = rule.penalty_of(shape)
@@ -101,16 +106,16 @@ def components(
 
     Args:
         prediction, reference: masks of one shape.
-        rule: what a lesion is.
+        rule: defines the lesions.
         voxel_mm3: volume of a voxel.
-        neighbours: as in `lesion_scores`, with one voxel more on each side than the masks.
+        neighbours: as in `lesion_scores`, with one more voxel on each side than the masks.
     """
     reach = grown_components(reference, rule.dilation)
     predicted = predicted_components(prediction, rule, voxel_mm3)
     for neighbour in neighbours:
-        reach = united(reach * reference, neighbour.true)[reach]
-        predicted = united(predicted, neighbour.predicted)[predicted]
-    lesions = reach * reference  # voxels of one grown component are one lesion
+        reach = merged_numbers(reach * reference, neighbour.true)[reach]
+        predicted = merged_numbers(predicted, neighbour.predicted)[predicted]
+    lesions = reach * reference  # the voxels inside one grown component are one lesion
     shape = 1 + int(reach.max(initial=0)), 1 + int(predicted.max(initial=0))
     touching = shared_voxels(reach, predicted, shape)[1:, 1:] > 0
     return Components(lesions, predicted, shared_voxels(lesions, predicted, shape), touching)
@@ -119,7 +124,7 @@ def components(
 def shared_by_components(masks: MaskPair, pair: Components, rule: LesionRule) -> NDArray[np.int64]:
     """Count the voxels that each component of the reference shares with each predicted one.
 
-    No component is grown, united or dropped here. `pair` is used as far as it has these components.
+    No component is grown, united or dropped here. The function reuses the components of `pair` if they are the same.
     """
     is_united = bool(rule.united_by)
     true = grown_components(masks.reference, 0) if rule.dilation or is_united else pair.lesions
@@ -129,7 +134,7 @@ def shared_by_components(masks: MaskPair, pair: Components, rule: LesionRule) ->
 
 
 def grown_components(mask: NDArray[np.bool_], dilation: int) -> NDArray[np.int32]:
-    """Number the components of a mask that has grown, over faces and edges, also where it has grown to."""
+    """Grow a mask over faces and edges, and number the components of the grown mask."""
     grown = np.pad(mask, dilation)
     if dilation:
         grown = binary_dilation(grown, generate_binary_structure(mask.ndim, 2), iterations=dilation)
@@ -138,7 +143,7 @@ def grown_components(mask: NDArray[np.bool_], dilation: int) -> NDArray[np.int32
 
 
 def predicted_components(prediction: NDArray[np.bool_], rule: LesionRule, voxel_mm3: float) -> NDArray[np.int32]:
-    """Number the components of a prediction: as they are, or merged by growth and without small ones."""
+    """Number the components of a prediction. If the rule says so, merge them by growth and drop small ones."""
     if not rule.predictions_alike:
         return grown_components(prediction, 0)
     numbers = grown_components(prediction, rule.dilation) * prediction
@@ -148,13 +153,13 @@ def predicted_components(prediction: NDArray[np.bool_], rule: LesionRule, voxel_
     return (np.cumsum(kept) * kept).astype(np.int32)[numbers]
 
 
-def united(numbers: NDArray[np.int32], neighbour: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the new number of each component: one for all whose first neighbour is the same component.
+def merged_numbers(numbers: NDArray[np.int32], neighbour: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the new number of each component. Components with the same first neighbour get the same number.
 
     Args:
         numbers: components from 1, 0 elsewhere.
-        neighbour: components of another region, with one voxel more on each side. The first of several that touch a
-            component over faces or edges is that of the smallest number.
+        neighbour: components of another region, with one more voxel on each side. A component's first neighbour is
+            the one with the smallest number among those that touch it over faces or edges.
     """
     none = int(neighbour.max(initial=0)) + 1
     first = np.full(int(numbers.max(initial=0)) + 1, none)
@@ -164,7 +169,7 @@ def united(numbers: NDArray[np.int32], neighbour: NDArray[np.int32]) -> NDArray[
         if np.count_nonzero(offset) < 3:  # faces and edges
             others = neighbour[tuple((places + offset).T)]
             np.minimum.at(first, own[others > 0], others[others > 0])
-    groups = np.where(first < none, first, none + np.arange(len(first)))  # who has no neighbour stays alone
+    groups = np.where(first < none, first, none + np.arange(len(first)))  # a component without a neighbour stays alone
     table = np.zeros(len(first), np.int32)
     table[1:] = np.unique(groups[1:], return_inverse=True)[1].ravel() + 1
     return table
@@ -181,40 +186,40 @@ def neighbours_of(
 
     Args:
         regions: label values of the dataset's regions, by name.
-        rule: of all regions.
-        labels: predicted and true, of one shape.
-        counted: where they count.
+        rule: the rule of all regions.
+        labels: predicted and true labels of the same shape.
+        counted: whether each voxel counts.
         voxel_mm3: volume of a voxel.
     """
     neighbours = {}
     for region in uniting_regions(rule.of_dataset(regions)):
         own, values = rule.of_region(region), region_values(regions, region)
-        predicted, true = ((np.isin(part, values) & counted).T for part in labels)  # transposed for the order
+        predicted, true = ((np.isin(part, values) & counted).T for part in labels)  # transposed to number along x first
         numbers = grown_components(true, own.dilation) * true
         neighbours[region] = Neighbour(predicted_components(predicted, own, voxel_mm3).T, numbers.T)
     return neighbours
 
 
-def cut(neighbour: Neighbour, masks: MaskPair) -> Neighbour:
-    """Cut a neighbour to the box of a pair of masks and one voxel more on each side."""
+def cut_neighbour(neighbour: Neighbour, masks: MaskPair) -> Neighbour:
+    """Cut a neighbour to the box of a pair of masks, with one more voxel on each side."""
     box = tuple(slice(side.start, side.stop + 2) for side in masks.box)
     predicted, true = (np.pad(numbers, 1)[box] for numbers in neighbour)
     return Neighbour(predicted, true)
 
 
 def shared_voxels(first: NDArray, second: NDArray, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Count the voxels of each pair of numbers, as a matrix of a shape."""
+    """Count the voxels of each pair of numbers. Return a matrix of this shape."""
     pairs = first.ravel().astype(np.intp) * shape[1] + second.ravel()
     return np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def together(touching: NDArray[np.bool_]) -> dict[int, list[int]]:
-    """Return the predicted components that find each lesion: all that touch it, also those that touch another."""
+def match_all_touching(touching: NDArray[np.bool_]) -> dict[int, list[int]]:
+    """Return the predicted components that find each lesion: all that touch it, even if they touch others too."""
     return {lesion: list(np.flatnonzero(row) + 1) for lesion, row in enumerate(touching, start=1) if row.any()}
 
 
-def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
-    """Return the predicted component that finds each lesion: pairs that overlap, with the greatest sum of Dice."""
+def match_one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
+    """Return the predicted component that finds each lesion: overlapping pairs with the greatest sum of Dice."""
     sizes = np.add.outer(shared.sum(axis=1), shared.sum(axis=0))[1:, 1:]
     dice = 2 * shared[1:, 1:] / sizes
     rows, columns = linear_sum_assignment(dice, maximize=True)
@@ -224,7 +229,7 @@ def one_to_one(shared: NDArray[np.int64]) -> dict[int, list[int]]:
 def scores_of_lesions(
     masks: MaskPair, pair: Components, matches: dict[int, list[int]], measures: Measures
 ) -> list[dict[str, float]]:
-    """Return Dice, HD95 and NSD of each lesion and the whole predicted components that find it."""
+    """Return Dice, HD95 and NSD of each lesion against the whole predicted components that find it."""
     predicted, true = masks.voxels
     numbers, lesions = pair.predicted[tuple(predicted.T)], pair.lesions[tuple(true.T)]
     scores = []

@@ -1,4 +1,4 @@
-"""Read predictions and references, check them, and measure every region: in parallel, a case at a time."""
+"""Read and check predictions and references, and measure every region. Cases run in parallel."""
 
 import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,9 +33,9 @@ class Case:
     """One case and what each method predicted for it.
 
     Attributes:
-        case_id: its name.
-        reference: file of the truth.
-        predictions: file of each method.
+        case_id: name of the case.
+        reference: file of the reference.
+        predictions: the file of each method.
     """
 
     case_id: str
@@ -44,14 +44,14 @@ class Case:
 
 
 class MeasuredCase(NamedTuple):
-    """What was measured of a case.
+    """The measurements of a case.
 
     Attributes:
-        rows: one per method and region.
-        problems: what kept others from being measured.
-        exchanges: labels that each method seems to have exchanged.
-        labels: of the reference.
-        without_spacing: whether 1 mm was taken, because no file says its spacing.
+        rows: one row per method and region.
+        problems: errors of the files that cannot be measured.
+        exchanges: the labels that each method seems to have exchanged.
+        labels: the labels of the reference.
+        without_spacing: whether 1 mm is assumed because no file contains the spacing.
     """
 
     rows: list[dict[str, Any]]
@@ -91,7 +91,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
         box = foreground_box(reference.voxels, prediction.voxels)
         truth, predicted = reference.voxels[box], prediction.voxels[box]
         confusion = confusion_matrix(truth, predicted, labelling.values)
-        confusion[0, 0] += reference.voxels.size - truth.size  # outside the box both are background
+        confusion[0, 0] += reference.voxels.size - truth.size  # outside of the box both are background
         exchanges[method] = exchanged_labels(confusion, labelling.values, labelling.ignore_value)
         present = {value for value, count in zip(labelling.values, confusion.sum(1), strict=True) if count}
         counted = truth != labelling.ignore_value
@@ -100,8 +100,6 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(part, region) & counted for part in labels)
             pair = MaskPair(mask, true_mask, spacing_mm)
-            surfaces = surface_scores(pair, measures)
-            distance_mm = surfaces.pop("HD95_mm")  # HD95 once `add_scores` has ruled on empty masks
             lesions = {}
             if own := rules.get(name):
                 beside = [neighbours[region] for region in own.united_by]
@@ -112,8 +110,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
                     "case": case.case_id,
                     "region": name,
                     **region_counts(confusion, labelling.values, region, labelling.ignore_value),
-                    "surface_distance_mm": distance_mm,
-                    **surfaces,
+                    **surface_scores(pair, measures),
                     **lesions,
                     **constant,
                     "prediction": str(path),
@@ -123,9 +120,9 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
 
 
 def spacing_of_any(grid: VoxelGrid, predictions: Iterable[Path]) -> VoxelGrid:
-    """Return the reference's grid; if its file says no spacing, with that of the first prediction that says one."""
+    """Return the reference's grid. If its file has no spacing, use that of the first prediction that has one."""
     for path in () if grid.has_spacing else predictions:
-        with suppress(InputError):  # `read_labels` names it
+        with suppress(InputError):  # `read_labels` reports the error
             grid = grid.with_spacing_of(read_grid(path))
     return grid
 
@@ -136,18 +133,18 @@ def measure(
     """Measure all cases, with a progress bar.
 
     Args:
-        cases: what to read.
-        labelling: the regions.
-        processes: that work in parallel; by default nnUNet_def_n_proc, or one per processor.
-        measures: what to measure beside counts.
+        cases: the cases to measure.
+        labelling: defines the regions.
+        processes: number of parallel processes; by default nnUNet_def_n_proc, or one per processor.
+        measures: the measures besides voxel counts.
 
     Returns:
         One row per case, method and region, in the order of the cases: method, case, region, TP, FP, FN, TN,
-        surface_distance_mm (HD95), ASSD_mm, NSD at each tolerance, what `lesion_scores` returns where it is asked for,
-        voxel_ml, diagonal_mm, diagonal_voxels, reference, prediction.
+        the surface scores (NaN where a mask is empty), the lesion scores if `measures` has lesions, voxel_ml,
+        diagonal_mm, diagonal_voxels, reference, prediction.
 
     Raises:
-        InputError: files are missing, damaged, of another geometry, or have unknown labels; all of them are named.
+        InputError: files are missing, damaged, of another geometry, or have unknown labels. The message names all.
     """
     processes = min(number_of_processes(processes), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
     results: list[MeasuredCase] = []
@@ -157,7 +154,7 @@ def measure(
                 results.append(measure_case(case, labelling, measures))
                 advance()
         else:
-            # not forked: the progress bar's thread, or a notebook's, may hold a lock at that moment
+            # spawn, because a thread of the progress bar or a notebook may hold a lock during a fork
             with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
                 chunk = max(1, min(8, len(cases) // (4 * processes)))
                 try:
@@ -167,8 +164,8 @@ def measure(
                         advance()
                 except BrokenProcessPool as error:
                     raise InputError(
-                        "a process that measured ended abruptly, perhaps for lack of memory; take fewer: -np 1. A "
-                        "script of your own must call `compare` below `if __name__ == '__main__':`"
+                        "a measuring process ended abruptly, perhaps for lack of memory; use fewer processes: -np 1. "
+                        "Your own script must call `compare` below `if __name__ == '__main__':`"
                     ) from error
     if problems := [problem for result in results for problem in result.problems]:
         listed = first_lines(problems, MOST_PROBLEMS_SHOWN)
@@ -179,7 +176,7 @@ def measure(
 
 
 def possible_mistakes(cases: Sequence[Case], results: Sequence[MeasuredCase]) -> list[str]:
-    """Warn of likely mistakes in files that can be measured: exchanged labels, a missing spacing."""
+    """Return warnings of likely mistakes in measurable files: exchanged labels, a missing spacing."""
     labels = [result.labels for result in results]
     warnings = [
         warning

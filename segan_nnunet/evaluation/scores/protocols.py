@@ -1,4 +1,4 @@
-"""All definitions of a challenge at once: what empty masks score, which HD95 and NSD, what a lesion is.
+"""Protocols: the definitions of a challenge for empty masks, HD95, NSD and lesions under one name.
 
 The command line imports this for its options, so it imports nothing heavy.
 """
@@ -19,9 +19,9 @@ class Protocol:
     """The definitions of a challenge. HD95 and NSD are those of its lesions.
 
     Attributes:
-        title: whose definitions these are.
-        policy: what empty masks score.
-        lesions: the lesion-wise scores.
+        title: the source of the definitions.
+        policy: defines the scores of empty masks.
+        lesions: defines the lesion-wise scores.
     """
 
     title: str
@@ -56,14 +56,14 @@ PROTOCOLS = {
     "brats2025-met": Protocol("BraTS 2025 MET", EmptyPolicy.BRATS_2024_MEN_RT, Lesions.BRATS_2025_MET),
     "brats2026": Protocol("BraTS 2026", EmptyPolicy.BRATS_2026, Lesions.BRATS_2026),
 }
-# they score each case by its cohort's rule, and no public table names the cohorts
+# GoAT scores each case by the rule of its cohort, and no public table names the cohorts
 BY_COHORT = {
     "brats2024-goat": ("brats2023-gli", "brats2023-men", "brats2023-met", "brats2023-ped", "brats2023-ssa"),
     "brats2025-goat": ("brats2025-gli", "brats2025-men", "brats2025-met", "brats2025-ped", "brats2025-ssa"),
 }
-# of releases that have no protocol of their own name; GoAT of 2026 needs no cohorts
+# for releases without a protocol of the same name; GoAT 2026 needs no cohorts
 RELEASE_PROTOCOLS = {"brats2024-goat": "brats2026"}
-OF_OTHER_RELEASES = "segan"
+DEFAULT_PROTOCOL = "segan"
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Definitions:
     """The definitions of a comparison.
 
     Attributes:
-        protocol: its name.
-        policy: what empty masks score.
-        measures: what is measured.
+        protocol: name of the protocol.
+        policy: defines the scores of empty masks.
+        measures: the measures besides voxel counts.
     """
 
     protocol: str
@@ -81,7 +81,7 @@ class Definitions:
     measures: Measures
 
     def describe(self) -> str:
-        """Name the protocol, and what was asked for in place of its own definitions."""
+        """Return the name of the protocol, and the definitions that replace its own."""
         own = PROTOCOLS[self.protocol]
         others = [
             f"{name} {value}"
@@ -97,41 +97,41 @@ class Definitions:
 
 
 def protocol_of_release(release: str) -> str:
-    """Return the name of the protocol of a release; that of the paper where it has none, or is not known."""
-    return release if release in PROTOCOLS else RELEASE_PROTOCOLS.get(release, OF_OTHER_RELEASES)
+    """Return the name of a release's protocol; that of the paper if the release has none or is unknown."""
+    return release if release in PROTOCOLS else RELEASE_PROTOCOLS.get(release, DEFAULT_PROTOCOL)
 
 
 def check_protocol(name: str) -> None:
     """Check that a protocol can be used.
 
     Raises:
-        InputError: it is unknown, or needs what cannot be known.
+        InputError: it is unknown, or needs the cohorts of the cases.
     """
     if name in BY_COHORT:
         raise InputError(
             f"{name} scores each case by the rule of its cohort, and the challenge's table of cohorts is not public. "
-            f"Compare the cases of each cohort on their own, with --protocol {', '.join(BY_COHORT[name])}; or take "
-            "brats2026, the rule of GoAT in 2026, which is one for all cases"
+            f"Compare the cases of each cohort separately, with --protocol {', '.join(BY_COHORT[name])}; or take "
+            "brats2026, the rule of GoAT in 2026, which is the same for all cases"
         )
     if name not in PROTOCOLS:
-        raise InputError(f"there is no protocol '{name}'; --protocol takes {AUTO}, {', '.join(near_first(name))}")
+        raise InputError(f"there is no protocol '{name}'; --protocol takes {AUTO}, {', '.join(by_similarity(name))}")
 
 
-def near_first(name: str) -> Sequence[str]:
-    """Return the names of all protocols, those that are similar to a name first."""
+def by_similarity(name: str) -> Sequence[str]:
+    """Return the names of all protocols, the most similar ones to a name first."""
     similar = difflib.get_close_matches(name.casefold(), PROTOCOLS, n=3)
     return [*similar, *(other for other in PROTOCOLS if other not in similar)]
 
 
 def resolve(protocol: str, release: str, policy: EmptyPolicy, measures: Measures) -> Definitions:
-    """Return the definitions of a comparison: the protocol's, in place of each `auto`.
+    """Return the definitions of a comparison, with each `auto` replaced by the protocol's definition.
 
-    HD95 and NSD of whole regions are those of the lesions, so that one table has one definition.
+    HD95 and NSD of whole regions have the same definitions as those of lesions.
 
     Args:
-        protocol: its name; `auto` for that of the release.
-        release: of the dataset; empty where none is known.
-        policy, measures: what is asked for by itself, else `auto`.
+        protocol: name of the protocol; `auto` for that of the release.
+        release: name of the dataset's release; empty if unknown.
+        policy, measures: the requested definitions, or `auto`.
 
     Raises:
         InputError: as `check_protocol`.

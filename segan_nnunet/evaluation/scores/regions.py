@@ -1,4 +1,4 @@
-"""Which region of a challenge a dataset's region is, by its name.
+"""Match the regions of a dataset to the regions of the challenges by name.
 
 The command line imports this for its options, so it imports nothing heavy.
 """
@@ -10,7 +10,7 @@ from segan_nnunet.text_enum import TextEnum
 
 
 class Region(TextEnum):
-    """A region that can have a lesion rule of its own, by the challenges' abbreviation."""
+    """A region that can have its own lesion rule, by the abbreviation of the challenges."""
 
     WT = "WT"
     TC = "TC"
@@ -20,7 +20,7 @@ class Region(TextEnum):
     RC = "RC"
 
 
-NAMES = {  # that datasets use, beside the abbreviation
+NAMES = {  # names that datasets use besides the abbreviation
     Region.WT: ("whole tumor",),
     Region.TC: ("tumor core",),
     Region.ET: ("enhancing tumor",),
@@ -38,30 +38,30 @@ NAMES = {  # that datasets use, beside the abbreviation
 
 
 def region_named(name: str) -> Region | None:
-    """Return the region that a dataset's name stands for, in upper or lower case; None if it is none of them."""
+    """Return the region with this name, in upper or lower case; None if no region has it."""
     wanted = name.casefold().replace("tumour", "tumor").replace("oedema", "edema").replace("_", " ")
     return next((r for r in Region if wanted in {text.casefold() for text in (r, *NAMES[r])}), None)
 
 
 def region_values(regions: Mapping[str, tuple[int, ...]], region: Region) -> tuple[int, ...]:
-    """Return the label values of a region of a dataset; none where the dataset has no such region.
+    """Return the label values of a region; none if the dataset has no such region.
 
-    NETC is also known as the tumor core without the enhancing tumor.
+    If NETC has no region of its own, it is the tumor core without the enhancing tumor.
 
     Args:
         regions: label values of the dataset's regions, by name.
-        region: which one.
+        region: the region to look up.
 
     Raises:
-        InputError: NETC is not known.
+        InputError: NETC is wanted, and the regions do not define it.
     """
-    found = {known: values for name, values in regions.items() if (known := region_named(name))}
-    if region in found or region is not Region.NETC:
-        return found.get(region, ())
-    if Region.TC not in found or Region.ET not in found:
+    values_of = {known: values for name, values in regions.items() if (known := region_named(name))}
+    if region in values_of or region is not Region.NETC:
+        return values_of.get(region, ())
+    if Region.TC not in values_of or Region.ET not in values_of:
         raise InputError(
             "this challenge unites lesions by NETC, the tumor core without the enhancing tumor. The dataset's regions "
             f"do not say where it is: {', '.join(regions)}. Name two regions 'tumor core' and 'enhancing tumor' in "
             "dataset.json, or take other definitions: --protocol nnunet"
         )
-    return tuple(value for value in found[Region.TC] if value not in found[Region.ET])
+    return tuple(value for value in values_of[Region.TC] if value not in values_of[Region.ET])

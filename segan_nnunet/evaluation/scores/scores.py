@@ -1,10 +1,10 @@
-"""Scores of one region of one case, as formulas of voxel counts, surface distance and volumes (docs/evaluation.md).
+"""Scores of one region of one case, and their formulas of voxel counts and volumes (docs/evaluation.md).
 
-P is the predicted region, T the reference (truth). TP, FP, FN, TN count the voxels in both, in P only, in T only, and
-in neither; voxels with the ignored label count nowhere.
+P is the predicted region, T the reference (truth). TP, FP, FN and TN are the numbers of voxels in both, in P only, in T
+only, and in neither. Voxels with the ignored label do not count.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,8 @@ from segan_nnunet.evaluation.scores.empty_masks import DIAGONAL_COLUMNS, EmptyPo
 from segan_nnunet.evaluation.scores.surface_scores import nsd_column
 
 COUNTS = ("TP", "FP", "FN", "TN")  # of voxels
-MOST_LOOKED_UP = 1 << 16  # label value up to which a table of all values is small
+UNITS = ("_mm", "_ml")  # endings of the columns of distances and volumes
+MOST_LOOKED_UP = 1 << 16  # the largest label value for which a table of all values is small
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,15 @@ class Score:
 
     Attributes:
         column: its name in tables of scores.
-        title: with its unit.
-        higher_is_better: whether high values are good; None where neither high nor low values are, as of a signed
-            difference. Such a score is shown and not tested.
-        decimals: to show.
-        low, high: range in which it is defined.
-        formula: its values from a table of measurements, as `add_scores` takes it; None where `measure` returns the
+        title: its name with its unit.
+        higher_is_better: whether high values are good; None if neither high nor low values are, as for a signed
+            difference. Such a score is shown but not tested.
+        decimals: the number of decimals to show.
+        low, high: the range of its values.
+        formula: computes its values from the measurements that `add_scores` takes; None if `measure` returns the
             column itself.
-        family: of Holm's correction; by default the scores of a table are one. A score that joins a table later has
-            its own, so that p of the others stays.
+        family: the family of its Holm correction; by default that of its table. A score that joins a table later needs
+            its own family to leave p of the others unchanged.
     """
 
     column: str
@@ -44,6 +45,17 @@ class Score:
     high: float = 1.0
     formula: Callable[[pd.DataFrame], pd.Series] | None = None
     family: str = ""
+
+    @property
+    def largest_difference(self) -> float:
+        """The largest possible difference of two values."""
+        return self.high - self.low
+
+
+def columns_by_name(columns: Collection[str]) -> dict[str, str]:
+    """Return the columns by the names that users may write: with or without unit, in lower case here."""
+    without_unit = {column.removesuffix("_mm").removesuffix("_ml").casefold(): column for column in columns}
+    return without_unit | {column.casefold(): column for column in columns}
 
 
 def dice(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> pd.Series:
@@ -72,15 +84,12 @@ def relative_volume_difference(tp: pd.Series, fp: pd.Series, fn: pd.Series) -> p
 
 
 def ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    """Divide; NaN where the denominator is 0."""
+    """Return the quotient; NaN where the denominator is 0."""
     return numerator / denominator.where(denominator > 0, np.nan)
 
 
 DICE = Score("Dice", "Dice", formula=lambda of: dice(of["TP"], of["FP"], of["FN"]))
-HD95 = Score(
-    "HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf,
-    formula=lambda of: of["surface_distance_mm"],
-)  # fmt: skip
+HD95 = Score("HD95_mm", "HD95 (mm)", higher_is_better=False, decimals=2, high=np.inf)
 TABLE_1 = (
     DICE,
     Score("Precision", "Precision", formula=lambda of: precision(of["TP"], of["FP"])),
@@ -109,7 +118,7 @@ SCORES = TABLE_1 + FURTHER + VOLUMES  # of every comparison
 
 
 def further_scores(measures: Measures) -> tuple[Score, ...]:
-    """Return the scores of the second table; HD95 is named by its definition where lesions have another one."""
+    """Return the scores of the second table. The title of HD95 has its definition if lesions have another one."""
     rule = measures.lesion_rule
     if rule is None or rule.hd95 == measures.hd95:
         return FURTHER
@@ -117,12 +126,12 @@ def further_scores(measures: Measures) -> tuple[Score, ...]:
 
 
 def nsd_scores(measures: Measures) -> tuple[Score, ...]:
-    """Return the scores of the normalised surface Dice at each of its tolerances."""
+    """Return one score for each tolerance of the normalised surface Dice."""
     return tuple(Score(nsd_column(tolerance), f"NSD {tolerance:g} mm") for tolerance in measures.nsd_mm)
 
 
 def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
-    """Return the means over lesions and the numbers of lesions; none where they are not asked for."""
+    """Return the means over lesions and the numbers of lesions; none without a definition of lesions."""
     rule = measures.lesion_rule
     if rule is None:
         return ()
@@ -139,7 +148,7 @@ def lesion_wise_scores(measures: Measures) -> tuple[Score, ...]:
 
 
 def detection_scores(measures: Measures) -> tuple[Score, ...]:
-    """Return F1 of the lesions and the panoptic quality; none where no lesions are asked for."""
+    """Return F1 of the lesions and the panoptic quality; none without a definition of lesions."""
     if measures.lesion_rule is None:
         return ()
     return Score("LesionF1", "Lesion F1"), Score("PQ", "PQ"), Score("SQ", "SQ"), Score("RQ", "RQ")
@@ -148,20 +157,20 @@ def detection_scores(measures: Measures) -> tuple[Score, ...]:
 def confusion_matrix(reference: NDArray, prediction: NDArray, values: Sequence[int]) -> NDArray[np.int64]:
     """Count voxels by label of the reference (rows) and of the prediction (columns).
 
-    Every region's TP, FP, FN, TN are sums of its entries, so that a volume is read once whatever the regions.
+    TP, FP, FN and TN of each region are sums of entries of this matrix, so each volume is read only once.
 
     Args:
-        reference, prediction: labels of one shape, all of them among the values.
-        values: of the labels, in order: each has a row and a column, so that 0, 2, 1002 and 1026 have four.
+        reference, prediction: labels of the same shape, all of them among the values.
+        values: the label values in ascending order. Each has one row and one column.
     """
-    rows, columns = (places(labels.ravel(), values) for labels in (reference, prediction))
+    rows, columns = (label_positions(labels.ravel(), values) for labels in (reference, prediction))
     number = len(values)
     pairs = rows.astype(np.intp) * number + columns
     return np.bincount(pairs, minlength=number * number).reshape(number, number)
 
 
-def places(labels: NDArray, values: Sequence[int]) -> NDArray:
-    """Return the place of each label among the values, which are in order."""
+def label_positions(labels: NDArray, values: Sequence[int]) -> NDArray:
+    """Return the position of each label in the ascending values."""
     if values[-1] == len(values) - 1:  # 0, 1, 2, ...
         return labels
     if values[-1] > MOST_LOOKED_UP:
@@ -174,15 +183,15 @@ def places(labels: NDArray, values: Sequence[int]) -> NDArray:
 def region_counts(
     confusion: NDArray[np.int64], values: Sequence[int], region: tuple[int, ...], ignore_value: int | None = None
 ) -> dict[str, int]:
-    """Return TP, FP, FN, TN of a region, from the counts of `confusion_matrix` by these label values."""
-    counted = confusion[[value != ignore_value for value in values]]
+    """Return TP, FP, FN and TN of a region from the counts of `confusion_matrix` for these label values."""
+    counts = confusion[[value != ignore_value for value in values]]
     true = np.isin([value for value in values if value != ignore_value], region)
     predicted = np.isin(values, region)
     return {
-        "TP": int(counted[true][:, predicted].sum()),
-        "FP": int(counted[~true][:, predicted].sum()),
-        "FN": int(counted[true][:, ~predicted].sum()),
-        "TN": int(counted[~true][:, ~predicted].sum()),
+        "TP": int(counts[true][:, predicted].sum()),
+        "FP": int(counts[~true][:, predicted].sum()),
+        "FN": int(counts[true][:, ~predicted].sum()),
+        "TN": int(counts[~true][:, ~predicted].sum()),
     }
 
 
@@ -190,9 +199,9 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     """Add all scores to a table of measurements.
 
     Args:
-        measured: one row per method, case and region, with TP, FP, FN, TN, surface_distance_mm (HD95, NaN where a mask
-            is empty), voxel_ml and the volume's diagonal that the policy needs; ASSD and NSD where they were measured.
-        policy: what empty masks score.
+        measured: one row per method, case and region, with TP, FP, FN, TN, voxel_ml, the diagonal of the volume if the
+            policy needs it, and the measured scores of surfaces and lesions. Distances are NaN where a mask is empty.
+        policy: defines the scores of empty masks.
     """
     tp, fp, fn = (measured[count] for count in ("TP", "FP", "FN"))
     scores = measured.assign(
@@ -203,7 +212,7 @@ def add_scores(measured: pd.DataFrame, policy: EmptyPolicy) -> pd.DataFrame:
     no_prediction, no_reference = tp + fp == 0, tp + fn == 0
     situations = (no_prediction & no_reference, no_reference & ~no_prediction, no_prediction & ~no_reference)
     for score, values in rules_of(policy).items():
-        for column in scores.filter(regex=f"^{score}(_|$)"):  # with its unit or tolerance
+        for column in scores.filter(regex=f"^{score}(_|$)"):  # the column with its unit or tolerance
             for situation, value in zip(situations, values, strict=True):
                 if isinstance(value, str):  # a diagonal
                     scores.loc[situation, column] = measured.loc[situation, DIAGONAL_COLUMNS[value]]

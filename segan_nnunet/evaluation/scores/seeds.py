@@ -1,18 +1,18 @@
-"""Trainings of one trainer from several seeds are one method: its score of a case is the mean over the seeds.
+"""Methods of several seeds: the trainings of one trainer from several seeds are one method.
 
-A single training decides nothing: short ones scatter by some hundredths of Dice. The table of scores has a row for
-each seed; every function that concludes something averages the seeds, or takes them as a level of their own.
+A single training is no evidence: the Dice of short trainings scatters by some hundredths. The table of scores has one
+row per seed. The statistics average the seeds, or treat them as a level of their own.
 """
 
 import pandas as pd
 
-UNSEEDED = -1  # in the column `seed`: the method is one training, or a folder
+UNSEEDED = -1  # value of the column `seed` for a single training or a folder
 KEYS = ["method", "case", "region"]
-FACTS = ("seed", "fold")  # numbers that are no scores
+NOT_SCORES = ("seed", "fold")  # columns of numbers
 
 
 def with_seeds(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of scores with a column `seed`; in a table without one each method is a single training."""
+    """Return the scores with a column `seed`. Without this column each method is a single training."""
     return scores if "seed" in scores else scores.assign(seed=UNSEEDED)
 
 
@@ -23,31 +23,31 @@ def seed_means(scores: pd.DataFrame) -> pd.DataFrame:
         scores: one row per method, seed, case and region.
 
     Returns:
-        One row per method, case and region. A score that one seed does not define, such as the distance of an empty
-        prediction, is the mean over the others. A value that is no number is that of the first seed.
+        One row per method, case and region. If a score is undefined for some seeds, such as the distance of an empty
+        prediction, it is the mean over the others. Other columns have the value of the first seed.
     """
     columns = [column for column in scores if column != "seed"]
     if not has_seeds(scores):
         return scores[columns]
-    numbers = [column for column in scores.select_dtypes("number") if column not in (*KEYS, *FACTS)]
+    numbers = [column for column in scores.select_dtypes("number") if column not in (*KEYS, *NOT_SCORES)]
     others = [column for column in columns if column not in (*KEYS, *numbers)]
     means = {**dict.fromkeys(numbers, "mean"), **dict.fromkeys(others, "first")}
     return scores.groupby(KEYS, sort=False, as_index=False).agg(means)[columns]
 
 
 def has_seeds(scores: pd.DataFrame) -> bool:
-    """Return whether a method is the mean over seeds, if only over one."""
+    """Return whether any method was trained with a seed in its name."""
     return bool((with_seeds(scores)["seed"] != UNSEEDED).any())
 
 
 def single_trainings(scores: pd.DataFrame) -> list[str]:
-    """Return the methods that stand for a single training, in the order of the table."""
+    """Return the methods of a single training, in the order of the table."""
     numbers = with_seeds(scores).groupby("method", sort=False)["seed"].nunique()
     return [str(method) for method in numbers.index[numbers == 1]]
 
 
 def numbers_of_seeds(scores: pd.DataFrame) -> dict[str, list[int]]:
-    """Return the seeds of each method that is a mean over seeds, in the order of the table."""
+    """Return the seeds of each method that has seeds, in the order of the table."""
     seeded = with_seeds(scores)
     seeded = seeded[seeded["seed"] != UNSEEDED]
     return {str(method): list(part.unique()) for method, part in seeded.groupby("method", sort=False)["seed"]}

@@ -1,6 +1,6 @@
-"""Distances between the surfaces of two masks, and the scores that are made of them: HD95, ASSD and NSD.
+"""Distances between the surfaces of two masks, and their scores: HD95, ASSD and NSD.
 
-Nearest neighbours between the surfaces are faster than distance maps of the whole box.
+A search for nearest neighbours between the surfaces is faster than distance maps of the whole box.
 """
 
 from functools import cached_property
@@ -13,19 +13,19 @@ from scipy.spatial import KDTree
 from segan_nnunet.evaluation.scores.definitions import Hd95, Measures
 from segan_nnunet.evaluation.scores.surfaces import Elements, foreground_box, surface_elements, surface_voxels
 
-# of surfaces of 15,000 places, searched 1 to 25 mm apart: built and searched in two thirds of the time of the defaults
-TREE = {"leafsize": 32, "balanced_tree": False, "compact_nodes": False}
+# two thirds of the time of the defaults, for surfaces of 15,000 voxels that are 1 to 25 mm apart
+TREE_OPTIONS = {"leafsize": 32, "balanced_tree": False, "compact_nodes": False}
 PERCENTILE = 95  # of the surface distances
-THERE_AND_BACK = ((0, 1), (1, 0))  # from the prediction to the reference, and from this to that
+DIRECTIONS = ((0, 1), (1, 0))  # from the prediction to the reference, and back
 
 
 class MaskPair:
-    """A prediction and its reference, whose surfaces are compared once for all scores that are made of them.
+    """A prediction and its reference. Their surfaces are compared once for all scores.
 
     Attributes:
-        box: around both masks, in the arrays that they were given as.
-        prediction, reference: masks of one shape, cut to the box.
-        spacing_mm: of the voxels along each axis of the arrays.
+        box: the smallest box around both masks, in the uncut arrays.
+        prediction, reference: masks of the same shape, cut to the box.
+        spacing_mm: spacing of the voxels along each axis of the arrays.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class MaskPair:
 
     @cached_property
     def elements(self) -> tuple[Elements, Elements]:
-        """Elements of both surfaces."""
+        """The surface elements of the prediction and of the reference."""
         predicted, true = self.voxels
         return (
             surface_elements(self.prediction, predicted, self.spacing_mm),
@@ -51,24 +51,25 @@ class MaskPair:
 
     @cached_property
     def nearest(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """For each surface voxel of the prediction the row of the nearest one of the reference, and back."""
+        """The row of the nearest surface voxel of the other mask, for each surface voxel of both masks."""
         predicted, true = self.voxels
         return self.search(predicted, true), self.search(true, predicted)
 
     def search(self, places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the row of the nearest of the others, (M, axes), for each place, (N, axes)."""
-        return KDTree(others * np.asarray(self.spacing_mm), **TREE).query(places * np.asarray(self.spacing_mm))[1]
+        """Return for each of `places`, (N, axes), the row of the nearest one of `others`, (M, axes)."""
+        spacing = np.asarray(self.spacing_mm)
+        return KDTree(others * spacing, **TREE_OPTIONS).query(places * spacing)[1]
 
     def apart_mm(self, places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the distance of each place from the other in its row."""
+        """Return the distance between the two places of each row."""
         return np.linalg.norm((places - others) * np.asarray(self.spacing_mm), axis=1)
 
 
 class Part(NamedTuple):
-    """Which surface voxels of a pair of masks count: the whole components of a lesion, or all.
+    """The surface voxels that count in a pair of masks: those of a lesion and its predicted components, or all.
 
     Attributes:
-        predicted, true: booleans, one per surface voxel; some of each are true.
+        predicted, true: one boolean per surface voxel. Each has at least one True.
     """
 
     predicted: NDArray[np.bool_]
@@ -76,25 +77,29 @@ class Part(NamedTuple):
 
 
 def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None) -> dict[str, float]:
-    """Return HD95, ASSD and NSD of two masks, or of parts of them as if these were masks of their own.
+    """Return HD95, ASSD and NSD of two masks, or of parts of them as if these were separate masks.
+
+    Let ∂P and ∂T be the surface voxels of prediction and reference, and d the distance of a voxel to the nearest voxel
+    of a surface. `directed-max` is max(P95 of d(p, ∂T), P95 of d(t, ∂P)) with p in ∂P and t in ∂T. `pooled` is P95 of
+    all these distances. `surface` is like `directed-max`, but for surface elements weighted by their area.
 
     Args:
         masks: the prediction and its reference.
-        measures: which HD95, and the tolerances of NSD.
-        part: of the masks; all of them by default.
+        measures: the definition of HD95, and the tolerances of NSD.
+        part: the surface voxels that count; all by default.
 
     Returns:
-        HD95_mm, ASSD_mm (the mean distance of all surface voxels of both masks from the other's surface), and NSD_0.5mm
-        or whatever the tolerances are; NaN where either mask is empty.
+        HD95_mm, ASSD_mm (the mean distance of all surface voxels of both masks from the other surface), and one NSD per
+        tolerance, such as NSD_0.5mm. All are NaN if either mask is empty.
     """
     if not all(len(voxels) for voxels in masks.voxels):
         return dict.fromkeys(["HD95_mm", "ASSD_mm", *map(nsd_column, measures.nsd_mm)], float("nan"))
     part = part or Part(*(np.ones(len(voxels), bool) for voxels in masks.voxels))
-    forth, back = directed = [distances_mm(masks, part, *direction) for direction in THERE_AND_BACK]
+    forth, back = directed = [distances_mm(masks, part, *direction) for direction in DIRECTIONS]
     if measures.hd95 is Hd95.SURFACE:
         distance = max(
             hd95_by_area(masks, part, distances, *direction)
-            for distances, direction in zip(directed, THERE_AND_BACK, strict=True)
+            for distances, direction in zip(directed, DIRECTIONS, strict=True)
         )
     elif measures.hd95 is Hd95.POOLED:
         distance = float(np.percentile(np.concatenate([forth, back]), PERCENTILE))
@@ -105,9 +110,9 @@ def surface_scores(masks: MaskPair, measures: Measures, part: Part | None = None
 
 
 def distances_mm(masks: MaskPair, part: Part, first: int, second: int) -> NDArray[np.float64]:
-    """Return the distances of one mask's surface voxels in a part to the nearest one of the other mask's.
+    """Return the distance of each surface voxel of one mask's part to the nearest one of the other mask's part.
 
-    They are searched again only where the nearest of all is not of the part.
+    A new search is needed only where the nearest surface voxel of the whole mask is outside of the part.
     """
     voxels, others = masks.voxels[first][part[first]], masks.voxels[second]
     rows = masks.nearest[first][part[first]]
@@ -118,7 +123,7 @@ def distances_mm(masks: MaskPair, part: Part, first: int, second: int) -> NDArra
 
 
 def nsd_column(tolerance_mm: float) -> str:
-    """Return the column of the normalised surface Dice at a tolerance, e.g. NSD_0.5mm."""
+    """Return the column of the normalised surface Dice at a tolerance, such as NSD_0.5mm."""
     return f"NSD_{tolerance_mm:g}mm"
 
 
@@ -127,8 +132,8 @@ def nsd(forth: NDArray, back: NDArray, tolerance_mm: float, by_mask: bool = Fals
 
     Args:
         forth, back: distances in mm from each surface to the other.
-        tolerance_mm: how far is near enough; >= 0.
-        by_mask: take the mean of the two surfaces' shares, whatever their sizes.
+        tolerance_mm: the largest distance that counts as near; >= 0.
+        by_mask: return the mean of the shares of the two surfaces.
     """
     near = np.count_nonzero(forth <= tolerance_mm), np.count_nonzero(back <= tolerance_mm)
     if by_mask:
@@ -136,37 +141,17 @@ def nsd(forth: NDArray, back: NDArray, tolerance_mm: float, by_mask: bool = Fals
     return sum(near) / (len(forth) + len(back))
 
 
-def hd95_mm(
-    prediction: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    spacing_mm: tuple[float, ...],
-    definition: Hd95 = Hd95.DIRECTED_MAX,
-) -> float:
-    """Return HD95 in mm, >= 0; NaN where either mask is empty.
-
-    With ∂ the set of a mask's surface voxels and d the distance of a voxel's centre to the nearest of them,
-    `directed-max` is max(P95 of d(p, ∂T), P95 of d(t, ∂P)), p in ∂P, t in ∂T; `pooled` is P95 of all these distances;
-    `surface` is as `directed-max`, of surface elements weighted by their area.
-
-    Args:
-        prediction, reference: masks of one shape.
-        spacing_mm: of the voxels along each axis of the arrays.
-        definition: which HD95.
-    """
-    return surface_scores(MaskPair(prediction, reference, spacing_mm), Measures(definition, ()))["HD95_mm"]
-
-
 def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], first: int, second: int) -> float:
-    """Return within how many mm of the other surface 95 % of a surface's area lies.
+    """Return the distance in mm from the other surface within which 95 % of a surface's area lies.
 
-    A surface voxel touches elements, and an element a surface voxel, half a voxel's diagonal apart. So distances
-    of elements differ by a diagonal at most from those of the voxels that they touch, and only elements that may be
-    among the farthest 5 % are searched.
+    Each element touches a surface voxel, and each surface voxel touches elements, half a voxel's diagonal apart. So
+    the distance of an element differs by at most one diagonal from that of the voxel that it touches. Only elements
+    that may be among the farthest 5 % are searched.
 
     Args:
-        masks, part: whose elements.
-        distances: as `distances_mm` returns them.
-        first, second: the mask whose elements these are, and the other.
+        masks, part: the masks, and the surface voxels that count.
+        distances: the result of `distances_mm`.
+        first, second: the indices of the mask with this surface and of the other mask.
     """
     own, other = masks.elements[first], masks.elements[second]
     near = np.zeros(len(part[first]))
@@ -174,7 +159,7 @@ def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], fi
     chosen = part[first][own.voxels]
     places, areas, near = own.places[chosen], own.areas[chosen], near[own.voxels[chosen]]
     diagonal = float(np.linalg.norm(masks.spacing_mm))
-    # one per cent below, so that roundings of sums do not matter
+    # a limit one per cent lower makes rounding errors of sums harmless
     far = near >= weighted_percentile(near, areas, PERCENTILE - 1) - 2 * diagonal
     others = other.places[part[second][other.voxels]]
     distances_mm = np.zeros(len(places))
@@ -183,8 +168,8 @@ def hd95_by_area(masks: MaskPair, part: Part, distances: NDArray[np.float64], fi
 
 
 def weighted_percentile(values: NDArray, weights: NDArray, percentile: float) -> float:
-    """Return the smallest value with which values of at least a percentage of the weight are reached."""
+    """Return the smallest value at which the sorted values reach a percentage of the total weight."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()
     index = int(np.searchsorted(reached, percentile / 100))
-    return float(values[order][min(index, len(values) - 1)])  # rounding may leave the last below
+    return float(values[order][min(index, len(values) - 1)])  # rounding may leave the last sum below 1

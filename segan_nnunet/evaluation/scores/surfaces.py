@@ -1,4 +1,4 @@
-"""The surfaces of masks, as their voxels and as elements with areas, and the box around masks."""
+"""The surfaces of masks as voxels and as elements with areas, and the box around masks."""
 
 from functools import lru_cache
 from itertools import product
@@ -10,12 +10,13 @@ from scipy.ndimage import binary_erosion
 
 
 class Elements(NamedTuple):
-    """Elements of a surface, each between the centres of 2 voxels along each axis, some inside the mask and some not.
+    """The elements of a surface. An element is the cell between neighbouring voxel centres, 2 along each axis, of which
+    some are inside the mask and some are not.
 
     Attributes:
-        places: (N, axes), in voxels: of the last voxel that each touches.
-        areas: (N,), in mm² (lengths in mm in 2-D).
-        voxels: (N,), a surface voxel that each touches: its row.
+        places: the index of the last voxel of each element, (N, axes).
+        areas: the area of each element in mm² (its length in mm in 2-D), (N,).
+        voxels: the row of a surface voxel that each element touches, (N,).
     """
 
     places: NDArray[np.intp]
@@ -24,7 +25,7 @@ class Elements(NamedTuple):
 
 
 def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
-    """Return the smallest box around every voxel that is not 0 in one of the volumes; an empty one where all are 0."""
+    """Return the smallest box around all voxels that are not 0 in some volume; an empty box if all are 0."""
     foreground = volumes[0] != 0
     for volume in volumes[1:]:
         foreground |= volume != 0
@@ -38,7 +39,7 @@ def foreground_box(*volumes: NDArray) -> tuple[slice, ...]:
 
 
 def surface_voxels(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the indices, (N, axes), of a mask's surface voxels: those with a face neighbour outside it."""
+    """Return the indices of a mask's surface voxels, which have a face neighbour outside the mask, (N, axes)."""
     return np.argwhere(mask & ~binary_erosion(mask))
 
 
@@ -46,9 +47,9 @@ def surface_elements(mask: NDArray[np.bool_], voxels: NDArray[np.intp], spacing_
     """Return the elements of a mask's surface.
 
     Args:
-        mask: any, of at least one axis.
-        voxels: its surface voxels, as `surface_voxels` returns them.
-        spacing_mm: of the voxels along each axis of the array.
+        mask: a mask of at least one axis.
+        voxels: the result of `surface_voxels` for this mask.
+        spacing_mm: spacing of the voxels along each axis of the array.
     """
     padded = np.pad(mask, 1).astype(np.uint8)
     codes = np.zeros([size - 1 for size in padded.shape], np.uint8)
@@ -65,7 +66,7 @@ def surface_elements(mask: NDArray[np.bool_], voxels: NDArray[np.intp], spacing_
 
 @lru_cache
 def surface_corner(axes: int) -> NDArray[np.intp]:
-    """Return, by the code of the voxels inside the mask, one that has a face neighbour outside among the cell's."""
+    """Return for each code of a cell the corner inside the mask that has a face neighbour outside, within the cell."""
     corners = 2**axes
     codes = np.arange(2**corners)[:, None] >> np.arange(corners) & 1 > 0
     beside_outside = [~codes[:, np.arange(corners) ^ 1 << axis] for axis in range(axes)]
@@ -74,15 +75,15 @@ def surface_corner(axes: int) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=16)
 def element_areas(spacing_mm: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return the area of the surface through a cell of 2 voxels along each axis, by the code of the voxels inside."""
-    from skimage.measure import find_contours, marching_cubes, mesh_surface_area  # slow to import, for `surface` alone
+    """Return for each code of a cell of 2 voxels along each axis the area of the surface through it."""
+    from skimage.measure import find_contours, marching_cubes, mesh_surface_area  # slow, only for `surface`
 
     shape = (2,) * len(spacing_mm)
     corners = 2 ** len(spacing_mm)
     areas = np.zeros(2**corners)
     for code in range(1, 2**corners - 1):
         inside = np.array([code >> bit & 1 for bit in range(corners)])
-        # so that a mask and its complement have one surface, also where they touch at an edge or a corner alone
+        # a mask and its complement get the same surface, even if they touch only at an edge or a corner
         cell = (inside if inside.sum() <= corners // 2 else 1 - inside).reshape(shape).astype(float)
         if len(shape) == 3:
             areas[code] = mesh_surface_area(*marching_cubes(cell, 0.5, spacing=spacing_mm, method="lorensen")[:2])

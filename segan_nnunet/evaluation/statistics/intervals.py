@@ -1,7 +1,7 @@
-"""95 % intervals of a mean and a median over units, and the units that dominate a mean.
+"""95 % intervals of means and medians over units, and the units that dominate a mean.
 
-The interval of a mean is Student's, on a scale on which the score has no ends: it stays inside the score's range by
-construction. `studies/intervals` compares it with the bootstraps (docs/decisions.md, 13).
+The interval of a mean is Student's interval on a scale on which the score is unbounded. So it always stays inside the
+score's range. `studies/intervals` compares it with the bootstraps (docs/decisions.md, 13).
 """
 
 from functools import lru_cache
@@ -15,18 +15,18 @@ from scipy import special, stats
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 SEED = 0
-FEWEST = 10  # units that an interval needs
-MOST_DRAWN = 4_000_000  # numbers at a time, which bounds the memory
+FEWEST = 10  # units of an interval
+MOST_DRAWN = 4_000_000  # random numbers at a time, to bound the memory
 MOST_DOMINATING = 2  # units
-SHARE_OF_SPREAD = 0.5  # units dominate a mean if the standard deviation without them is smaller than this share
+SHARE_OF_SPREAD = 0.5  # units dominate a mean if the others have a standard deviation below this share
 
 
 def mean_interval(values: NDArray, low: float = -np.inf, high: float = np.inf) -> tuple[float, float]:
-    """Return Student's interval of a mean, inside the range of the score.
+    """Return Student's interval of a mean within the range of the score.
 
     Args:
-        values: one per unit.
-        low, high: range in which the score is defined.
+        values: one value per unit.
+        low, high: the range of the score.
 
     Returns:
         Lower and upper end; NaN for fewer than `FEWEST` units.
@@ -39,7 +39,7 @@ def mean_interval(values: NDArray, low: float = -np.inf, high: float = np.inf) -
 
 
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """Return the quantile of Student's t that ends a two-sided interval; of 95 % it leaves 2.5 % above it."""
+    """Return the quantile of Student's t for a two-sided interval: for 95 %, the one with 2.5 % above it."""
     return float(stats.t.ppf((1 + confidence) / 2, freedom))
 
 
@@ -49,21 +49,21 @@ def is_constant(values: NDArray) -> bool:
 
 
 def bounded_interval(mean: float, half: float, low: float = -np.inf, high: float = np.inf) -> tuple[float, float]:
-    """Return the interval mean ± half on a scale without ends, carried back to the scale of the score.
+    """Return the interval mean ± half on an unbounded scale, transformed back to the scale of the score.
 
-    The scale is the logit of a score with two ends, and the logarithm of a score with a lower end. The derivative at
-    the mean carries `half` over (delta method). Without ends the interval is mean ± half. On the logarithmic scale
-    the upper end grows exponentially only while `half` is less than the mean, and linearly from there. The means of
-    two seeds, whose t quantile is 12.7, could else reach a thousand times the mean.
+    The scale is the logit of a score with two bounds, and the logarithm of a score with a lower bound. The derivative
+    at the mean converts `half` to this scale (delta method). Without bounds the interval is mean ± half. On the
+    logarithmic scale the upper end grows exponentially only while `half` is less than the mean, and linearly from
+    there. Otherwise the interval of two seeds, whose t quantile is 12.7, could reach a thousand times the mean.
 
     Args:
-        mean: of the score.
-        half: half the width, a quantile times the standard error.
-        low, high: range in which the score is defined.
+        mean: the mean of the score.
+        half: half the width: a quantile times the standard error.
+        low, high: the range of the score.
     """
     if half == 0 or np.isinf(low):
         return mean - half, mean + half
-    if mean <= low or mean >= high:  # all values lie at one end of the range
+    if mean <= low or mean >= high:  # all values lie at one bound
         return mean, mean
     if np.isinf(high):
         above, step = mean - low, half / (mean - low)
@@ -78,26 +78,26 @@ def bounded_interval(mean: float, half: float, low: float = -np.inf, high: float
 
 @lru_cache(maxsize=8)
 def draws(number: int) -> list[NDArray[np.intp]]:
-    """Return the indices of all resamples of so many units, in parts; the same for every score."""
+    """Return the indices of all resamples of this number of units, in parts. They are the same for every score."""
     random = np.random.default_rng(SEED)
     parts = max(1, number * RESAMPLES // MOST_DRAWN)
     return [random.integers(0, number, (len(part), number)) for part in np.array_split(np.arange(RESAMPLES), parts)]
 
 
 def median_interval(values: NDArray) -> tuple[float, float]:
-    """Return two order statistics around the median; the number of values below it is binomial.
+    """Return the interval of a median: two order statistics, as the number of values below the median is binomial.
 
     Args:
-        values: one per unit.
+        values: one value per unit.
 
     Returns:
-        Lower and upper end, which cover the median with at least 95 % whatever the distribution; NaN for fewer than
+        Lower and upper end, which cover the median with at least 95 % for any distribution; NaN for fewer than
         `FEWEST` units.
     """
     number = len(values)
     if number < FEWEST:
         return np.nan, np.nan
-    rank = int(stats.binom.ppf((1 - CONFIDENCE) / 2, number, 0.5))  # P(fewer than so many below) <= 2.5 %
+    rank = int(stats.binom.ppf((1 - CONFIDENCE) / 2, number, 0.5))  # P(fewer values below the median) <= 2.5 %
     ordered = np.sort(values)
     return float(ordered[rank - 1]), float(ordered[number - rank])
 
@@ -106,7 +106,7 @@ class Dominating(NamedTuple):
     """Units that dominate a mean.
 
     Attributes:
-        units: their names.
+        units: names of the units.
         mean_without: the mean of the other units.
     """
 
@@ -115,10 +115,10 @@ class Dominating(NamedTuple):
 
 
 def dominating_units(values: pd.Series) -> Dominating | None:
-    """Return the one or two units without which the standard deviation is less than half; None where there are none.
+    """Return the one or two units without which the standard deviation is less than half; None without such units.
 
     Args:
-        values: one per unit, indexed by their names.
+        values: one value per unit, indexed by the names of the units.
     """
     rest = values
     for _ in range(MOST_DOMINATING):

@@ -1,8 +1,9 @@
-"""The power of a study: how often `compare` would find a difference, or show equivalence; by simulation.
+"""Simulate the power of a study: how often `compare` would find a difference, or show equivalence.
 
-A simulated study draws the differences of n patients, and a shift for each of the S trainings per method that holds for
-all patients. Its test is that of `compare`: of one training per method Wilcoxon's signed-rank test over patients, of
-several seeds Student's t over seeds and patients (`seed_level`); of equivalence two one-sided t-tests.
+A simulated study draws the differences of n patients. It also draws a shift for each of the S trainings per method,
+which is the same for all patients. The tests are those of `compare`: Wilcoxon's signed-rank test over patients for one
+training per method, Student's t over seeds and patients for several seeds (`seed_level`), and two one-sided t-tests for
+equivalence.
 """
 
 from collections.abc import Sequence
@@ -19,15 +20,15 @@ from segan_nnunet.evaluation.statistics.equivalence import equivalence_p
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.seed_level import join_errors
 
-REPETITIONS = 4000  # simulated studies: the error of a power of .8 is .006
+REPETITIONS = 4000  # simulated studies; the standard error of a power of .8 is .006
 MOST_PATIENTS = 1000
 PATIENTS = tuple(int(number) for number in np.geomspace(FEWEST, MOST_PATIENTS, 24).round())
-MOST_EXACT = 50  # pairs up to which SciPy's p of Wilcoxon's test is exact
-DIFFERENCE, EQUIVALENCE = "difference", "equivalence"  # what a study is to show
+MOST_EXACT = 50  # pairs; SciPy computes p of more pairs by the normal approximation
+DIFFERENCE, EQUIVALENCE = "difference", "equivalence"  # kinds of goals
 
 
 class Goal(NamedTuple):
-    """What a study is to show: a true difference of some size, or equivalence of equal methods within a margin."""
+    """The goal of a study: to find a true difference of some size, or to show equivalence of equal methods."""
 
     kind: str
     size: float
@@ -35,13 +36,12 @@ class Goal(NamedTuple):
 
 @dataclass(frozen=True)
 class Population:
-    """What a study draws from.
+    """The distribution from which simulated studies draw.
 
     Attributes:
         sd: standard deviation of the patients' differences between two methods.
-        seed_sd: standard deviation of a method's mean over its seeds; None where it is unknown.
-        deviations: differences of a pilot from their mean, with the standard deviation `sd`; None for a normal
-            distribution.
+        seed_sd: standard deviation of a method's mean over its seeds; None if unknown.
+        deviations: a pilot's deviations from the mean difference; None for a normal distribution.
     """
 
     sd: float
@@ -51,9 +51,9 @@ class Population:
     def draw(self, random: np.random.Generator, repetitions: int, patients: int) -> NDArray[np.float64]:
         """Return the patients' differences of simulated studies whose true difference is 0: (repetitions, patients).
 
-        A pilot's deviations are drawn by the smoothed bootstrap, shrunk to keep the standard deviation (Silverman 1986,
-        chapter 6). Without smoothing Wilcoxon's test would depend on which few values of the pilot lie between 0 and
-        the true difference: of pilots of 20 normal values, plans would differ by factors of two.
+        The smoothed bootstrap draws a pilot's deviations and shrinks them to keep the standard deviation (Silverman
+        1986, chapter 6). Without smoothing, Wilcoxon's test would depend on the few values of the pilot between 0 and
+        the true difference. Plans from pilots of 20 normal values would then differ by factors of two.
         """
         noise = random.normal(0, self.sd, (repetitions, patients))
         if self.deviations is None:
@@ -65,10 +65,9 @@ class Population:
 
 
 def population_of(differences: NDArray[np.float64], seed_sd: float | None = None) -> Population:
-    """Return the population that a pilot's differences, one per patient, stand for.
+    """Return the population of a pilot's differences, one per patient.
 
-    The differences are centred. They are stretched by √(n / (n - 1)), because the variance of n drawn values is too
-    small by this factor.
+    The differences are centred, and stretched by √(n / (n - 1)) to correct the bias of a bootstrap's variance.
     """
     number = len(differences)
     deviations = (differences - differences.mean()) * np.sqrt(number / (number - 1))
@@ -87,11 +86,11 @@ def power_curves(
     """Return the power of studies.
 
     Args:
-        population: what they draw from. More than one seed needs its `seed_sd`.
-        goals: what they are to show.
+        population: the distribution of the differences. Several seeds need its `seed_sd`.
+        goals: the goals of the studies.
         seeds: numbers of trainings per method.
-        alpha: the level of the test, after a correction for several comparisons.
-        seed: of the simulation.
+        alpha: the level of the test, after the correction for several comparisons.
+        seed: seed of the simulation.
         patients: numbers of patients.
         repetitions: simulated studies per number of patients.
 
@@ -117,8 +116,8 @@ class Studies:
     """Simulated studies whose true difference is 0.
 
     Attributes:
-        units: differences of the patients, (repetitions, patients); None where the test needs only their means.
-        mean, error, freedom: of the mean difference, (repetitions,); as `Estimate` has them for one study.
+        units: differences of the patients, (repetitions, patients); None if the test needs only their means.
+        mean, error, freedom: the values of an `Estimate` for each study, (repetitions,).
     """
 
     units: NDArray[np.float64] | None
@@ -128,13 +127,13 @@ class Studies:
 
     @classmethod
     def of(cls, units: NDArray[np.float64], seeds: int, seed_sd: float, random: np.random.Generator) -> "Studies":
-        """Add to the patients' differences the shifts of the seeds of two methods; of one training each there are none.
+        """Add the shifts of the seeds of two methods to the patients' differences; none for single trainings.
 
         Args:
-            units: (repetitions, patients).
-            seeds: trainings per method.
+            units: differences of the patients, (repetitions, patients).
+            seeds: number of trainings per method.
             seed_sd: standard deviation of the shifts.
-            random: draws them.
+            random: generator of the shifts.
         """
         repetitions, patients = units.shape
         mean, variance = units.mean(axis=1), units.var(axis=1, ddof=1) / patients
@@ -147,7 +146,7 @@ class Studies:
         return cls(None, mean + ours - theirs, *join_errors(variances, freedoms))
 
     def shown(self, goal: Goal, alpha: float) -> NDArray[np.bool_]:
-        """Return for each study whether it shows its goal: a difference with its direction, or equivalence."""
+        """Return for each study whether it reaches its goal: a difference in the right direction, or equivalence."""
         if goal.kind == EQUIVALENCE:
             return equivalence_p(self.mean, self.error, self.freedom, goal.size) < alpha
         mean = self.mean + goal.size
@@ -158,18 +157,18 @@ class Studies:
 
 
 def signed_ranks(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return W+ - W- of Wilcoxon's test for each row; equal differences of one sign count as with shared ranks."""
+    """Return W+ - W- of Wilcoxon's test for each row. Equal differences of one sign count as with shared ranks."""
     order = np.argsort(np.abs(differences), axis=1)
     return np.sign(np.take_along_axis(differences, order, axis=1)) @ np.arange(1.0, differences.shape[1] + 1)
 
 
 @cache
 def critical_ranks(number: int, alpha: float) -> float:
-    """Return the smallest W+ - W- of so many pairs that is significant, two-sided; infinity where none is."""
+    """Return the smallest significant W+ - W- of this number of pairs, two-sided; infinity if none is significant."""
     total = number * (number + 1) // 2
     if number > MOST_EXACT:
         return float(stats.norm.isf(alpha / 2) * np.sqrt(total * (2 * number + 1) / 3))
-    chances = np.ones(1)  # of each W+ where no method is better
+    chances = np.ones(1)  # probability of each W+ if no method is better
     for rank in range(1, number + 1):
         chances = np.convolve(chances, [0.5, *[0.0] * (rank - 1), 0.5])
     at_least = chances[::-1].cumsum()[::-1]
@@ -178,10 +177,10 @@ def critical_ranks(number: int, alpha: float) -> float:
 
 
 def patients_needed(patients: Sequence[int], power: Sequence[float], wanted: float) -> int | None:
-    """Return the number of patients from which the power is as wanted; None where it is never reached.
+    """Return the smallest number of patients with the wanted power; None if no simulated number reaches it.
 
-    Between two simulated numbers the probit of the power is taken as linear in the root of the number, as it is for a
-    test of a mean.
+    Between two simulated numbers, the probit of the power is interpolated linearly in the square root of the number,
+    which is exact for the test of a mean.
     """
     reached = np.flatnonzero(np.asarray(power) >= wanted)
     if not len(reached):

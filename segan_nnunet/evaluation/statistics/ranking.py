@@ -1,6 +1,6 @@
 """Rank methods as the challenges do: in every case and region by every score, then by the mean of these ranks.
 
-A bootstrap over units (how often each method takes each place) and a test of every pair show how firm the ranks are.
+A bootstrap over units and a test of every pair show how stable the ranks are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, es
 from segan_nnunet.evaluation.statistics.sentences import USUALLY
 from segan_nnunet.evaluation.statistics.summary import paired_units, patients_of
 
-FEWEST_METHODS = 3  # of two, Table 1 says it all
+FEWEST_METHODS = 3  # for two methods, Table 1 is enough
 RANKED = (DICE, HD95)  # overlap and distance, as in BraTS
 
 
@@ -29,19 +29,17 @@ class Ranking:
     """Methods from the best to the worst.
 
     Attributes:
-        methods: their names.
-        scores: that they were ranked by.
-        units: patients, or cases.
-        mean_ranks: 1 is the best.
-        intervals: of the mean ranks, (methods, 2); NaN of few units.
-        places: (methods, places): how often each method takes each place under a bootstrap over units.
-        p_holm: (methods, methods): of each pair, after Holm's correction over all pairs; NaN with itself.
+        methods: names of the methods.
+        units: number of patients or cases.
+        mean_ranks: mean rank of each method; 1 is the best.
+        intervals: intervals of the mean ranks, (methods, 2); NaN for few units.
+        places: share of bootstrap resamples over units in which each method takes each place, (methods, places).
+        p_holm: p of each pair after Holm's correction over all pairs, (methods, methods); NaN on the diagonal.
         disagreements: significant pairs in which the mean of a score favours the method with the worse rank: the
-            method with the better rank, the other one, titles of the scores.
+            method with the better rank, the other method, the titles of the scores.
     """
 
     methods: Sequence[str]
-    scores: Sequence[Score]
     units: int
     mean_ranks: NDArray[np.float64]
     intervals: NDArray[np.float64]
@@ -66,24 +64,24 @@ class Ranking:
         return [better for better, other, _ in self.disagreements if other == method]
 
     def disagree(self, one: int, other: int) -> bool:
-        """Return whether ranks and means disagree in a pair, given by places in `methods`."""
+        """Return whether ranks and means disagree in a pair of methods, given by their positions in `methods`."""
         pair = {self.methods[one], self.methods[other]}
         return any({better, worse} == pair for better, worse, _ in self.disagreements)
 
     @property
     def notes(self) -> list[str]:
-        """Say how to read the ranking."""
+        """The sentences that explain the ranking."""
         pairs = len(self.methods) * (len(self.methods) - 1) // 2
         differing = int((self.p_holm < ALPHA).sum()) // 2
-        ranked_by = " and by ".join(score.title for score in self.scores)
+        ranked_by = " and by ".join(score.title for score in RANKED)
         return [
             f"Methods are ranked in every case and region by {ranked_by}. Rank 1 is the best. Equal methods share the "
             "mean of their ranks. An undefined score comes last, and all methods are equal where no score is defined. "
             f"The mean rank is over scores and regions, then over the {self.units} units.",
-            f"Place 1 and so on: how often a method takes it when units are drawn with replacement. {differing} of "
-            f"{pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's test on mean "
-            "ranks; where a method has several seeds, the larger p of two tests over seeds and units, one of the ranks "
-            "and one of the scores).",
+            "Place 1 and so on: how often a method takes the place when units are drawn with replacement. "
+            f"{differing} of {pairs} pairs differ significantly (p after Holm's correction over all pairs; Wilcoxon's "
+            "test on mean ranks; where a method has several seeds, the larger p of two tests over seeds and units, one "
+            "of the ranks and one of the scores).",
             *(
                 f"§ {better} ranks significantly better than {other}, but {other} has the better mean of {titles}: "
                 f"{better} {USUALLY}."
@@ -92,15 +90,14 @@ class Ranking:
         ]
 
 
-def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
+def rank(scores: pd.DataFrame) -> Ranking:
     """Rank methods by their mean rank over cases, regions and scores.
 
     Args:
         scores: one row per method, seed, case and region. Of methods with several seeds, the mean scores are ranked.
-        by: the scores to rank by, each of the same weight.
     """
     means_of_seeds = seed_means(scores)
-    ranks = unit_ranks(means_of_seeds, by)
+    ranks = unit_ranks(means_of_seeds)
     ranks = ranks[ranks.mean().sort_values(kind="stable").index]
     methods, of_units = list(ranks), ranks.to_numpy(float)
     number = len(methods)
@@ -111,8 +108,8 @@ def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
         places += [(taken == place + 1).sum(axis=0) for place in range(number)]
     p_holm = np.full((number, number), np.nan)
     pairs = list(combinations(range(number), 2))
-    by_seed = [seed_ranks(scores, method, by) for method in methods]
-    of_scores = [by_method_and_seed(scores, score.column) for score in by]
+    by_seed = [seed_ranks(scores, method) for method in methods]
+    of_scores = [by_method_and_seed(scores, score.column) for score in RANKED]
     patients = patients_of(scores)
     of_pairs = []
     for one, other in pairs:
@@ -127,24 +124,24 @@ def rank(scores: pd.DataFrame, by: Sequence[Score] = RANKED) -> Ranking:
     frequencies = places.T / places.sum(axis=0)[:, None]
     disagreements = []
     for one, other in pairs:  # the better rank first
-        titles = [score.title for score in by if better_mean(means_of_seeds, score, methods[other], methods[one])]
+        titles = [score.title for score in RANKED if better_mean(means_of_seeds, score, methods[other], methods[one])]
         if p_holm[one, other] < ALPHA and titles:
             disagreements.append((methods[one], methods[other], " and ".join(titles)))
     means = of_units.mean(axis=0)
-    return Ranking(methods, by, len(of_units), means, intervals, frequencies, p_holm, disagreements)
+    return Ranking(methods, len(of_units), means, intervals, frequencies, p_holm, disagreements)
 
 
 def better_mean(scores: pd.DataFrame, score: Score, method: str, other: str) -> bool:
-    """Return whether a method's mean over regions and cases is better than another's, where both are defined."""
+    """Return whether a method's mean over regions and cases is better than another's, if both are defined."""
     values = scores.pivot(index=["case", "region"], columns="method", values=score.column)[[method, other]].dropna()
     gain = (values[method] - values[other]).mean()
     return bool(gain > 1e-12 if score.higher_is_better else gain < -1e-12)
 
 
 def pair_p(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
-    """Return p of the ranks of two methods, both (seeds, units): Wilcoxon's, or over both levels where seeds are."""
+    """Return p of the ranks of two methods, (seeds, units): Wilcoxon's, or that of `estimate` for several seeds."""
     if len(ours) == len(theirs) == 1:
-        return wilcoxon((ours - theirs)[0].round(9))[0]  # sums of sixths that are equal differ by a rounding
+        return wilcoxon((ours - theirs)[0].round(9))[0]  # equal sums of sixths differ by rounding errors
     return estimate(ours, theirs).p()
 
 
@@ -153,13 +150,14 @@ def score_p(
 ) -> float:
     """Return the smallest p of two methods' scores over seeds and units, times the number of scores and regions.
 
-    Ranks saturate: two trainings that differ little and always rank as far apart as two that differ much. So the ranks
-    of a few seeds need not scatter where their scores do, and equal trainers would differ in a fifth of all tests.
+    Ranks saturate: small but constant differences give the same ranks as large ones. So the ranks of a few seeds may
+    not scatter although their scores do, and the ranks alone would find differences between equal trainers in a fifth
+    of all tests.
 
     Args:
-        of_scores: as `by_method_and_seed` returns it, for each score.
+        of_scores: the result of `by_method_and_seed` for each score.
         one, other: the methods.
-        patients: by case; None where units are the cases.
+        patients: the patient of each case; None if units are the cases.
     """
     p = []
     for by_method in of_scores:
@@ -170,17 +168,17 @@ def score_p(
     return min(1.0, len(defined) * min(defined)) if defined else 1.0
 
 
-def seed_ranks(scores: pd.DataFrame, method: str, by: Sequence[Score]) -> NDArray[np.float64]:
-    """Return the ranks of a method as (seeds, units), each seed ranked among the other methods."""
+def seed_ranks(scores: pd.DataFrame, method: str) -> NDArray[np.float64]:
+    """Return the ranks of a method, (seeds, units). Each seed is ranked among the other methods."""
     of_method = scores["method"] == method
     others, seeds = seed_means(scores[~of_method]), with_seeds(scores[of_method]).groupby("seed")
-    return np.array([unit_ranks(pd.concat([others, of_seed]), by)[method] for _, of_seed in seeds])
+    return np.array([unit_ranks(pd.concat([others, of_seed]))[method] for _, of_seed in seeds])
 
 
-def unit_ranks(scores: pd.DataFrame, by: Sequence[Score]) -> pd.DataFrame:
-    """Rank the methods per unit, (units, methods). Where no method defines a score, all tie."""
+def unit_ranks(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rank the methods per unit, (units, methods). If no method defines a score, all tie."""
     parts = []
-    for score in by:
+    for score in RANKED:
         table = scores.pivot(index=["case", "region"], columns="method", values=score.column)
         table = table[scores["method"].unique()]
         bad = -table if score.higher_is_better else table

@@ -1,18 +1,18 @@
-"""Put statistics into words: each comparison, the number of significant ones, and what few units can show."""
+"""Write sentences about the statistics: each comparison, the number of findings, and the limits of few units."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_SHOWN, NOT_WORSE
 from segan_nnunet.evaluation.statistics.intervals import FEWEST
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
-from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+from segan_nnunet.evaluation.wording import amount, join_names
 
 FEW_UNITS = 20
-EQUIVALENCE_WORDS = {  # the other method; the margin
+EQUIVALENCE_CLAUSES = {  # with the other method and the margin
     AS_GOOD: "is as good as {} within {}",
     NOT_WORSE: "is not worse than {} by more than {}",
     NOT_SHOWN: "is not shown to be as good as {} within {}",
@@ -20,25 +20,14 @@ EQUIVALENCE_WORDS = {  # the other method; the margin
 USUALLY = "is usually better and sometimes fails"
 
 
-def sentences(
-    tests: pd.DataFrame,
-    regions: Sequence[str],
-    stratum: str = ALL_CASES,
-    primary: bool = True,
-    scores: Sequence[Score] = SCORES,
-) -> list[str]:
-    """Say in which scores and regions two methods differ, one text per pair.
+def sentences(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+    """Describe in which scores and regions two methods differ, one text per pair of methods.
 
     Args:
-        tests: as `paired_tests` returns it.
-        regions: the regions to write about.
-        stratum: all cases, or a grade.
-        primary: the comparisons of the primary endpoint, with their mean differences; else the exploratory ones.
+        tests: rows of `paired_tests` of one stratum: the primary endpoint, or the exploratory comparisons.
         scores: all scores in `tests`, for their titles and directions.
     """
-    wanted = (tests["family"] == PRIMARY) == primary
-    chosen = tests[wanted & (tests["stratum"] == stratum) & tests["region"].isin(regions)]
-    pairs = chosen.groupby(["method", "baseline"], sort=False)
+    pairs = tests.groupby(["method", "baseline"], sort=False)
     return [
         f"{method} {'. It '.join([*clauses(of_pair, scores), *equivalence_clauses(of_pair, scores)])}."
         for (method, _), of_pair in pairs
@@ -46,39 +35,39 @@ def sentences(
 
 
 def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
-    """Say of one pair in which regions the method is as good as the other within the margin, or not worse.
+    """Describe the regions in which one method of a pair is as good as the other within the margin, or not worse.
 
     Args:
-        tests: of one pair of methods; without the columns of `add_equivalence` there is nothing to say.
+        tests: rows of one pair of methods. Without the columns of `add_equivalence` the result is empty.
         scores: all scores in `tests`.
     """
     if "equivalence" not in tests:
         return []
     texts = []
     for score in scores:
-        for verdict, words in EQUIVALENCE_WORDS.items():
+        for verdict, clause in EQUIVALENCE_CLAUSES.items():
             rows = tests[(tests["score"] == score.column) & (tests["equivalence"] == verdict)]
             if len(rows):
                 regions = [f"{row['region']} ({interval90(row, score)})" for _, row in rows.iterrows()]
-                claim = words.format(rows["baseline"].iloc[0], f"{rows['margin'].iloc[0]:g} {score.title}")
-                texts.append(f"{claim} in {listed(regions)}")
+                claim = clause.format(rows["baseline"].iloc[0], f"{rows['margin'].iloc[0]:g} {score.title}")
+                texts.append(f"{claim} in {join_names(regions)}")
     return texts
 
 
 def interval90(row: pd.Series, score: Score) -> str:
-    """Return the 90 % interval of a difference in words."""
+    """Return the 90 % interval of a difference as a phrase."""
     if np.isnan(row["difference_low90"]):
         return f"fewer than {FEWEST} units have no 90 % interval"
     low, high = (signed(row[end], score.decimals) for end in ("difference_low90", "difference_high90"))
     return f"90 % interval {low} to {high}"
 
 
-def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> list[str]:
-    """Say for the primary endpoint in which regions each method is as good as the other, or not worse.
+def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+    """Describe the regions in which each method is as good as the other in the primary endpoint, or not worse.
 
     Args:
-        tests: with the columns of `add_equivalence`; without them there is nothing to say.
-        scores: to write about.
+        tests: the result of `add_equivalence`. Without its columns the result is empty.
+        scores: the scores to describe.
     """
     if "equivalence" not in tests:
         return []
@@ -98,10 +87,10 @@ def equivalence_notes(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> 
 
 
 def clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
-    """Say of one pair where the method is better or worse, where ranks and mean disagree, and where nothing is found.
+    """Describe in which scores one method of a pair is better or worse, ranks and mean disagree, or nothing differs.
 
     Args:
-        tests: of one pair of methods, of the primary endpoint or exploratory.
+        tests: rows of one pair of methods: of the primary endpoint, or exploratory ones.
         scores: all scores in `tests`.
     """
     method, baseline = tests.iloc[0][["method", "baseline"]]
@@ -119,46 +108,41 @@ def clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
         "does not differ significantly from {} in": (verdict == "") & ~undefined,
         "has no case in common with {} that defines": undefined,
     }
-    named = {words: name_scores(tests, rows, scores) for words, rows in kinds.items()}
-    found = [f"{words} {names}" for words, names in named.items() if names]
-    return [words.replace("{}", "it" if number else baseline, 1) for number, words in enumerate(found)]
+    named = {verb: name_scores(tests, rows, scores) for verb, rows in kinds.items()}
+    texts = [f"{verb} {names}" for verb, names in named.items() if names]
+    return [text.replace("{}", "it" if number else baseline, 1) for number, text in enumerate(texts)]
 
 
 def name_scores(tests: pd.DataFrame, rows: pd.Series, scores: Sequence[Score]) -> str:
-    """Name the scores and regions of some rows of one pair, those of the primary endpoint with differences.
+    """Name the scores and regions of some rows of one pair. Scores of the primary endpoint have their differences.
 
-    Of exploratory scores without a finding only those are named that have none in any region.
+    Exploratory scores without a finding are named only if they have no finding in any region.
     """
-    is_primary, found = (tests["family"] == PRIMARY).all(), (tests["verdict"][rows] != "").any()
+    is_primary, has_findings = (tests["family"] == PRIMARY).all(), (tests["verdict"][rows] != "").any()
     named = []
     for score in scores:
         in_score = tests["score"] == score.column
         of_score = tests[rows & in_score]
         regions = list(of_score["region"])
-        if found and is_primary:
+        if has_findings and is_primary:
             differences = zip(regions, of_score["difference"], strict=True)
             regions = [f"{region} ({signed(difference, score.decimals)})" for region, difference in differences]
         elif len(regions) == in_score.sum() > 1:
             regions = ["all regions"]
-        if regions and (found or is_primary):
-            named.append(f"{score.title} of {listed(regions)}")
+        if regions and (has_findings or is_primary):
+            named.append(f"{score.title} of {join_names(regions)}")
         elif regions and not (tests["verdict"][in_score] != "").any():
             named.append(score.title)
-    return ("; " if found or is_primary else ", ").join(named)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as `A, B and C`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    return ("; " if has_findings or is_primary else ", ").join(named)
 
 
 def signed(value: float, decimals: int) -> str:
-    """Return a difference with its sign; a dash where it is undefined."""
+    """Return a difference with its sign; a dash if it is undefined."""
     return "–" if np.isnan(value) else f"{value:+.{decimals}f}".replace("-", "−")
 
 
-def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:
-    """Name the primary endpoint, its family and what is exploratory; empty where it is not tested."""
+def family_note(tests: pd.DataFrame, scores: Sequence[Score]) -> str:
+    """Describe the primary endpoint, its family and the exploratory comparisons; empty if it is not tested."""
     family = tests[tests["family"] == PRIMARY]
     if family.empty:
         return ""
@@ -175,41 +159,36 @@ def family_note(tests: pd.DataFrame, scores: Sequence[Score] = SCORES) -> str:
 
 
 def count_findings(tests: pd.DataFrame) -> str:
-    """Say how many comparisons of the primary endpoint are significant, and in which direction."""
+    """Write how many comparisons of the primary endpoint are significant, and in which direction."""
     family = tests[tests["family"] == PRIMARY]
     findings = family[significant(family)]
     baselines = family["baseline"].unique()
     directions = (
         {BETTER: f"better than {baselines[0]}", WORSE: f"worse than {baselines[0]}"} if len(baselines) == 1 else {}
     )
-    directions[DISAGREE] = f"where {DISAGREE}"  # better than whom says nothing of all pairs
+    directions[DISAGREE] = f"where {DISAGREE}"  # with all pairs, "better than" has no single object
     counts = findings["verdict"].value_counts()
-    listed = ", ".join(f"{counts[verdict]} {text}" for verdict, text in directions.items() if verdict in counts)
+    by_direction = ", ".join(f"{counts[verdict]} {text}" for verdict, text in directions.items() if verdict in counts)
     number = len(findings)
     return (
         f"Primary endpoint: {number or 'none'} of {amount(len(family), 'comparison')} {'is' if number <= 1 else 'are'} "
-        f"significant (p < {ALPHA} after Holm's correction){': ' + listed if listed else ''}."
+        f"significant (p < {ALPHA} after Holm's correction){': ' + by_direction if by_direction else ''}."
     )
 
 
-def amount(number: int, noun: str) -> str:
-    """Return a number of things, such as `1 pair` or `20 pairs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def smallest_p(pairs: int) -> float:
-    """Return the smallest p that the two-sided test can give: all differences of one sign, 2 / 2^n."""
+    """Return the smallest possible p of the two-sided test: 2 / 2^n, if all differences have one sign."""
     return min(1.0, 2.0 ** (1 - pairs))
 
 
 def few_units(number: int, comparisons: int, unit: str = "case", endpoint: str = "") -> str:
-    """Say what so few units can show; empty where they are not few.
+    """Describe the limits of few units; empty for many units.
 
     Args:
-        number: of units.
-        comparisons: in the family that is corrected together; 0 where the test is not Wilcoxon's.
-        unit: what they are.
-        endpoint: whose family it is, such as " of the primary endpoint"; empty where it is any family's.
+        number: number of units.
+        comparisons: number of comparisons in the family of Holm's correction; 0 if the test is not Wilcoxon's.
+        unit: the noun for a unit.
+        endpoint: the endpoint of the family, such as " of the primary endpoint"; empty for any family.
     """
     if number >= FEW_UNITS:
         return ""

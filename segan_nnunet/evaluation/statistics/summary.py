@@ -1,7 +1,7 @@
-"""Means and medians of every method with their intervals, over units; and counts of missed and false regions.
+"""Means and medians of every method over units, with their intervals, and counts of missed and false regions.
 
-Units are patients: the scans of one patient are not independent. Where no patients are known, or each has one scan,
-units are the cases.
+Units are patients, because the scans of one patient are not independent. If no patients are known, or each has one
+scan, units are the cases.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from segan_nnunet.evaluation.scores.seeds import with_seeds
 from segan_nnunet.evaluation.statistics.intervals import dominating_units, median_interval
 from segan_nnunet.evaluation.statistics.seed_level import by_method_and_seed, estimate
 
-ALL_CASES = "all"  # the stratum of every case
+ALL_CASES = "all"  # the stratum of all cases
 UNKNOWN_GRADE = "unknown"
-COUNTS = ["present", "missed", "absent", "false"]  # of regions
+REGION_COUNTS = ["present", "missed", "absent", "false"]
 
 
 def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return all cases, and the cases of each grade where there are several; unknown is a grade too."""
+    """Return all cases and, if there are several grades, the cases of each grade. Unknown is a grade too."""
     parts = {ALL_CASES: scores}
     grades = scores["grade"].replace("", UNKNOWN_GRADE) if "grade" in scores else pd.Series(dtype=str)
     if set(grades) - {UNKNOWN_GRADE} and grades.nunique() > 1:
@@ -30,7 +30,7 @@ def strata(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def patients_of(scores: pd.DataFrame) -> pd.Series | None:
-    """Return the patients by case; None where each has one scan."""
+    """Return the patient of each case; None if each patient has one scan."""
     if "patient" not in scores:
         return None
     patients = scores.drop_duplicates("case").set_index("case")["patient"]
@@ -38,11 +38,11 @@ def patients_of(scores: pd.DataFrame) -> pd.Series | None:
 
 
 def by_unit(by_case: pd.DataFrame, patients: pd.Series | None = None) -> pd.DataFrame:
-    """Turn values of cases, (cases, seeds), into values of units, (units, seeds), without undefined ones.
+    """Average values of cases, (cases, seeds), to values of units, (units, seeds), without undefined ones.
 
     Args:
-        by_case: as `by_method_and_seed` returns it.
-        patients: by case, whose scans are averaged; None where units are the cases.
+        by_case: a table of `by_method_and_seed`.
+        patients: the patient of each case; None if units are the cases.
     """
     defined = by_case.dropna().astype(float)
     return defined if patients is None else defined.groupby(patients).mean()
@@ -51,12 +51,12 @@ def by_unit(by_case: pd.DataFrame, patients: pd.Series | None = None) -> pd.Data
 def paired_units(
     ours: pd.DataFrame, theirs: pd.DataFrame, patients: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return two methods' values of units, (units, seeds), of the cases that define both.
+    """Return the values of units of two methods, (units, seeds), from the cases that define both.
 
-    Cases are paired before they are averaged: of a patient, methods may define different scans.
+    Cases are paired before they are averaged, because methods may define different scans of a patient.
 
     Args:
-        ours, theirs: (cases, seeds), as `by_method_and_seed` returns them.
+        ours, theirs: tables of `by_method_and_seed`, (cases, seeds).
         patients: as for `by_unit`.
     """
     both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
@@ -67,14 +67,14 @@ def summarise(scores: pd.DataFrame, chosen: Sequence[Score] = SCORES) -> pd.Data
     """Return mean and median with their intervals, for every stratum, method, score and region.
 
     Args:
-        scores: one row per method, seed, case and region; without `seed` each method is a single training.
+        scores: one row per method, seed, case and region. Without `seed` each method is a single training.
         chosen: the scores to summarise.
 
     Returns:
-        One row per stratum, method, score and region: stratum, method, score, region, cases (units in which the score
-        is defined), scans (cases in which it is), mean, mean_low, mean_high, median, median_low, median_high, sd,
-        quartile_1, quartile_3 (of the units), dominated_by (one or two units that dominate the mean), mean_without
-        (the mean of the other units).
+        One row per stratum, method, score and region: stratum, method, score, region, cases (number of units that
+        define the score), scans (number of cases that define it), mean, mean_low, mean_high, median, median_low,
+        median_high, sd, quartile_1, quartile_3 (of the units), dominated_by (one or two units that dominate the mean),
+        mean_without (the mean of the other units).
     """
     rows = []
     for stratum, part in strata(scores).items():
@@ -107,22 +107,22 @@ def missed_and_false(scores: pd.DataFrame) -> pd.DataFrame:
         scores: one row per method, seed, case and region, with TP, FP, FN.
 
     Returns:
-        One row per method and region: method, region, present (cases in which the reference has the region), missed (of
-        these), absent, false (of these); of several seeds the mean of missed and false over them.
+        One row per method and region: method, region, present (number of cases with the region in the reference),
+        missed (number of these), absent, false (number of these). For several seeds, missed and false are means.
     """
     each = with_seeds(scores)
     present, predicted = each["TP"] + each["FN"] > 0, each["TP"] + each["FP"] > 0
     counted = each[["method", "region", "seed"]].assign(
         present=present, missed=present & ~predicted, absent=~present, false=~present & predicted
     )
-    of_seed = counted.groupby(["method", "region", "seed"], sort=False)[COUNTS].sum()
+    of_seed = counted.groupby(["method", "region", "seed"], sort=False)[REGION_COUNTS].sum()
     means = of_seed.groupby(["method", "region"], sort=False).mean()
     order = scores[["method", "region"]].drop_duplicates()
     return order.merge(means.reset_index(), how="left").astype({"present": int, "absent": int})
 
 
 def pooled_f1_note(scores: pd.DataFrame) -> str:
-    """Give F1 of the lesions of all cases together, for each method and each region that has lesions.
+    """Write F1 of the lesions of all cases together, for each method and each region with lesions.
 
     Args:
         scores: one row per method, seed, case and region, with LesionsFound, LesionsMissed, LesionsFalse.
@@ -137,18 +137,18 @@ def pooled_f1_note(scores: pd.DataFrame) -> str:
 
 
 def missed_note(counts: pd.DataFrame) -> str:
-    """Say which method missed a region, or predicted one that does not exist, and in how many cases."""
-    counted = []
+    """Write which methods missed a region, or predicted one that does not exist, and in how many cases."""
+    by_method = []
     for method, of_method in counts.groupby("method", sort=False):
         each = [
             f"{row.region} {row.missed:.3g} of {row.present} missed, {row.false:.3g} of {row.absent} false"
             for row in of_method.itertuples()
             if row.missed or row.false
         ]
-        counted += [f"{method}: {', '.join(each)}"] if each else []
-    if not counted:
+        by_method += [f"{method}: {', '.join(each)}"] if each else []
+    if not by_method:
         return "No method missed a region that exists, and none predicted a region that does not."
     return (
         "Missed regions (only the reference has them) and false regions (only the prediction has them), in cases: "
-        f"{'; '.join(counted)}."
+        f"{'; '.join(by_method)}."
     )

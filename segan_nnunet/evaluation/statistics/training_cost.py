@@ -1,4 +1,4 @@
-"""The cost of each method's training: whether methods are compared at equal steps, or at equal time."""
+"""The cost of each method's training, which tells whether methods are compared at equal steps or equal time."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ import pandas as pd
 
 from segan_nnunet.evaluation.methods.methods_on_cases import Predictions
 
-EQUAL = 0.1  # times of training that differ by less are called equal: two runs of one training differ so
+TIME_TOLERANCE = 0.1  # training times within this share count as equal; repetitions of one training differ as much
 
 
 def training_costs(predictions: Sequence[Predictions]) -> pd.DataFrame:
-    """Return one row per method that was trained here: method, trainings, and the means of steps and seconds."""
+    """Return one row per method with known costs: method, number of trainings, mean steps and mean seconds."""
     rows = [
         (each.method, fold.cost.steps, fold.cost.seconds)
         for each in predictions
@@ -24,44 +24,44 @@ def training_costs(predictions: Sequence[Predictions]) -> pd.DataFrame:
 
 
 def cost_notes(costs: pd.DataFrame, baseline: str) -> list[str]:
-    """Say each method's cost against the baseline's; nothing where there is nothing to compare.
+    """Write the cost of each method relative to that of the baseline; empty for fewer than two known costs.
 
     Args:
-        costs: as `training_costs` returns them.
-        baseline: a method; the first of the table where it was not trained here.
+        costs: the result of `training_costs`.
+        baseline: the method to compare with. If its cost is unknown, the first one of the table replaces it.
     """
     if len(costs) < 2:
         return []
     by_method = costs.set_index("method")
     first = baseline if baseline in by_method.index else by_method.index[0]
     own = by_method.loc[first]
-    costs_in_words = [f"{first} {own['steps']:,.0f} steps in {duration(own['seconds'])}"]
+    texts = [f"{first} {own['steps']:,.0f} steps in {duration(own['seconds'])}"]
     for name, other in by_method.drop(first).iterrows():
         steps, time = other["steps"] / own["steps"], other["seconds"] / own["seconds"]
-        equal_time = abs(time - 1) < EQUAL
-        costs_in_words.append(
+        equal_time = abs(time - 1) < TIME_TOLERANCE
+        texts.append(
             f"{name} {'equal steps' if steps == 1 else f'{steps:.2f} times the steps'}, "
             f"{'equal time' if equal_time else f'{time:.2f} times the time'}"
         )
-    return [f"Training, per fold: {'; '.join(costs_in_words)}."]
+    return [f"Training, per fold: {'; '.join(texts)}."]
 
 
 def cost_column(costs: pd.DataFrame) -> dict[str, str]:
-    """Return steps and time of each method's training, per fold, in words; nothing where fewer than two are known."""
+    """Return the text of each method's steps and time per fold; empty for fewer than two known costs."""
     if len(costs) < 2:
         return {}
     return {row.method: f"{row.steps:,.0f} steps, {duration(row.seconds)}" for row in costs.itertuples()}
 
 
 def equal_time(costs: pd.DataFrame) -> list[list[str]]:
-    """Return groups of methods, two at least, whose training took as long as that of the fastest of their group.
+    """Return groups of at least two methods whose training took as long as that of the fastest one in the group.
 
-    A method is in one group at most; where all took as long, there is one group of all.
+    A method is in at most one group.
     """
     groups: list[list[str]] = []
     fastest = -np.inf
     for row in costs.sort_values("seconds", kind="stable").itertuples():
-        if row.seconds / fastest - 1 < EQUAL and groups:
+        if row.seconds / fastest - 1 < TIME_TOLERANCE and groups:
             groups[-1].append(row.method)
         else:
             groups.append([row.method])
@@ -70,9 +70,9 @@ def equal_time(costs: pd.DataFrame) -> list[list[str]]:
 
 
 def add_cost_ratios(tests: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """Add to each pair of methods steps_ratio and time_ratio, its first one's training over the baseline's.
+    """Add steps_ratio and time_ratio to each pair of methods: the cost of the method divided by that of the baseline.
 
-    A pair at equal steps has a steps_ratio of 1, one at equal time a time_ratio near 1; NaN where a cost is unknown.
+    The ratio is 1 for equal steps, and near 1 for equal time. It is NaN if a cost is unknown.
     """
     by_method = costs.set_index("method")
     ratios = {}
@@ -83,7 +83,7 @@ def add_cost_ratios(tests: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time in hours, minutes or seconds."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

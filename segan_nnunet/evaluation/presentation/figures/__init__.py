@@ -1,4 +1,4 @@
-"""The pictures of a comparison, in PNG for the screen and PDF for print."""
+"""Draw the pictures of a comparison, in PNG for the screen and PDF for print."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +19,7 @@ from segan_nnunet.evaluation.scores.scores import DICE, HD95, Score
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 
 CAPTIONS = {
-    "figure2": "Mean Dice by region with its 95 % interval (the paper's Figure 2). A dash stands for a mean "
-    "that is not defined.",
+    "figure2": "Mean Dice by region with its 95 % interval (the paper's Figure 2). A dash marks an undefined mean.",
     "distributions": "Dice and HD95 of every case. Each point is a case, the bar is the median, and the line spans the "
     "quartiles. A hollow point is a failure: the method missed the region, or predicted one that does not exist. The "
     "axis of distances is logarithmic where some values are much larger than the others. A case without a defined "
@@ -42,7 +41,7 @@ CAPTIONS = {
 
 
 def draw_statistics(scores: pd.DataFrame, summary: pd.DataFrame, regions: list[str], folder: Path) -> list[Path]:
-    """Draw what needs scores alone: Figure 2, the distributions, the volumes."""
+    """Draw the pictures of scores: Figure 2, the distributions, the volumes."""
     shown = [DICE, HD95]  # overlap and distance
     files = save(figure2(summary, regions), folder, "figure2")
     files += save(distributions(scores, regions, shown), folder, "distributions")
@@ -50,7 +49,7 @@ def draw_statistics(scores: pd.DataFrame, summary: pd.DataFrame, regions: list[s
 
 
 def draw_equivalence(tests: pd.DataFrame, scores: Sequence[Score], folder: Path) -> list[Path]:
-    """Draw the differences against the margin of equivalence; nothing where there is none."""
+    """Draw the differences against the margin of equivalence, if there is one."""
     figure = equivalence_figure(tests, scores) if "equivalence" in tests else None
     return save(figure, folder, "equivalence") if figure else []
 
@@ -61,12 +60,12 @@ def draw_ranking(ranking: Ranking, folder: Path) -> list[Path]:
 
 
 def draw_cases(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]], folder: Path) -> list[Path]:
-    """Draw Figure 3; nothing where no case has a defined score."""
+    """Draw Figure 3, if any case is shown."""
     return save(figure3(cases, regions), folder, "figure3") if cases else []
 
 
 def draw_training(methods: Mapping[str, Predictions], regions: list[str], folder: Path) -> list[Path]:
-    """Draw the training curves of the methods whose logs are known; nothing where none is."""
-    every = {method: [fold.log for fold in first.trained_folds if fold.log] for method, first in methods.items()}
-    logs = {method: of_folds for method, of_folds in every.items() if of_folds}
+    """Draw the training curves of the methods with known logs, if there are any."""
+    all_logs = {method: [fold.log for fold in first.trained_folds if fold.log] for method, first in methods.items()}
+    logs = {method: of_folds for method, of_folds in all_logs.items() if of_folds}
     return save(training_curves(logs, regions), folder, "training_curves") if logs else []

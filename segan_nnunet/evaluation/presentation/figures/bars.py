@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: Dice by region, one bar per method, with the interval of the mean."""
+"""Draw Figure 2 of the paper: Dice by region, one bar per method, with the interval of the mean."""
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,9 @@ from segan_nnunet.evaluation.presentation.figures.layout import (
     finish,
     tallest,
 )
-from segan_nnunet.evaluation.presentation.figures.style import NUMBERED, house_style, looks, numbered
+from segan_nnunet.evaluation.presentation.figures.style import NUMBERED, house_style, method_styles, numbered
 from segan_nnunet.evaluation.presentation.figures.text import wrap
+from segan_nnunet.evaluation.scores.scores import DICE
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
 
 GROUP_WIDTH = 0.8  # of the distance between two regions
@@ -24,18 +25,17 @@ AXIS = 0.9  # inches beside the bars
 NAME_SIZE, VALUE_SIZE = 9, 7  # points
 
 
-def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stratum: str = ALL_CASES) -> Figure:
-    """Draw the mean of a score in [0, 1] by region and method, with its 95 % interval.
+def figure2(summary: pd.DataFrame, regions: list[str]) -> Figure:
+    """Draw the mean Dice of all cases by region and method, with its 95 % interval.
 
-    Many regions go into several rows.
+    Many regions take several rows.
 
     Args:
-        summary: as `statistics.summarise` returns it.
+        summary: as `summarise` returns it.
         regions: the groups of bars.
-        score: a column of Table 1.
-        stratum: all cases, or a grade.
     """
-    rows = summary[(summary["score"] == score) & (summary["stratum"] == stratum)].set_index(["method", "region"])
+    of_dice = (summary["score"] == DICE.column) & (summary["stratum"] == ALL_CASES)
+    rows = summary[of_dice].set_index(["method", "region"])
     methods, notes = choose_first(list(rows.index.unique("method")), MOST_METHODS, "methods")
     shown = arrange(regions, GAP + NARROWEST_BAR * len(methods), 2.0, AXIS)
     height = 2.6 if len(shown.rows) == 1 else 2.0
@@ -49,22 +49,25 @@ def figure2(summary: pd.DataFrame, regions: list[str], score: str = "Dice", stra
         for axes, row in zip(panels, shown.rows, strict=True):
             draw_groups(axes, rows, methods, row, group)
             axes.set_xticks(range(len(row)), [names[region] for region in row])
-            axes.set(xlim=(-0.5, shown.across - 0.5), ylabel=f"{score}, mean and\n95 % interval")
-        bars = [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch, _ in looks(methods).values()]
+            axes.set(xlim=(-0.5, shown.across - 0.5), ylabel=f"{DICE.title}, mean and\n95 % interval")
+        bars = [
+            Patch(facecolor=colour, hatch=hatch, edgecolor="white")
+            for colour, hatch, _ in method_styles(methods).values()
+        ]
         return finish(figure, dict(zip(numbered(methods), bars, strict=True)), [*notes, *shown.notes], drawn)
 
 
 def draw_groups(axes: Axes, rows: pd.DataFrame, methods: list[str], regions: list[str], group: float) -> None:
-    """Draw the bars of some regions side by side; `group` is the distance between two regions in inches."""
+    """Draw the bars of some regions side by side. `group` is the distance between two regions in inches."""
     width = GROUP_WIDTH / len(methods)
     ticks: list[float] = []
-    for index, (method, (colour, hatch, _)) in enumerate(looks(methods).items()):
+    for index, (method, (colour, hatch, _)) in enumerate(method_styles(methods).items()):
         of_method = rows.loc[method].reindex(regions)
         positions = [place + (index - (len(methods) - 1) / 2) * width for place in range(len(regions))]
         ticks += positions
         means = of_method["mean"].to_numpy(float)
         axes.bar(positions, means, width * 0.92, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
-        # the score has no values outside of [0, 1]: a whisker ends there
+        # the score lies in [0, 1], so a whisker must too
         low, high = (of_method[f"mean_{end}"].to_numpy(float).clip(0, 1) for end in ("low", "high"))
         whiskers = np.array([means - low, high - means]).clip(min=0)
         axes.errorbar(
@@ -81,7 +84,7 @@ def draw_groups(axes: Axes, rows: pd.DataFrame, methods: list[str], regions: lis
     axes.tick_params(axis="x", length=0)
     if len(methods) >= NUMBERED:
         numbers = [str(number) for number in range(1, len(methods) + 1) for _ in regions]
-        axes.xaxis.remove_overlapping_locs = False  # the bar in the middle has its number, too
+        axes.xaxis.remove_overlapping_locs = False  # keep the number of the bar in the middle
         axes.set_xticks(ticks, numbers, minor=True, fontsize=5)
         axes.tick_params(axis="x", which="minor", length=0, pad=2)
         axes.tick_params(axis="x", which="major", pad=10)

@@ -1,4 +1,4 @@
-"""Training curves of all methods side by side, from the log that nnU-Net keeps in its checkpoints."""
+"""Draw the training curves of all methods side by side, from the logs in nnU-Net's checkpoints."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ from segan_nnunet.evaluation.presentation.figures.layout import (
 )
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS, house_style
 
-# thin lines of the paper's yellow, and of white, cannot be seen on white
+# thin yellow or white lines are invisible on white
 DARKER = [{"#FFE000": "#B8A000", "#FFFFFF": "#777777"}.get(colour, colour) for colour in REGION_COLOURS]
 PANEL, NARROWEST, HEIGHT, AXIS = 2.9, 2.5, 4.0, 0.6  # inches, the height for both panels of a method
 TITLE_SIZE = 9  # points
@@ -27,11 +27,11 @@ TITLE_SIZE = 9  # points
 def training_curves(logs: Mapping[str, Sequence[TrainingLog]], regions: Sequence[str]) -> Figure:
     """Draw pseudo Dice by region (above) and losses (below), one column per method, one line per fold.
 
-    Losses of different objectives are of different kinds: only their course can be compared.
+    Losses of different objectives have different scales: only compare their shapes.
 
     Args:
-        logs: of each method's folds.
-        regions: in nnU-Net's order.
+        logs: the logs of each method's folds.
+        regions: the regions in nnU-Net's order.
     """
     columns = arrange(list(logs), NARROWEST, HEIGHT, AXIS, "methods", "the checkpoints have")
     coloured, left_out = choose_first(regions, len(DARKER), "regions", "the checkpoints have")

@@ -1,4 +1,4 @@
-"""Differences of the primary endpoint with their 90 % intervals, against the margin of equivalence."""
+"""Draw differences of the primary endpoint with their 90 % intervals, against the margin of equivalence."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,18 +15,18 @@ from segan_nnunet.evaluation.statistics.paired import PRIMARY
 
 LABEL, PANEL, ROW, AXIS = 3.4, 5.0, 0.3, 0.9  # inches
 LABEL_SIZE = 8  # points
-FACES = {AS_GOOD: METHOD_COLOURS[0], NOT_WORSE: METHOD_COLOURS[4]}  # of a verdict; white where neither is shown
+FACES = {AS_GOOD: METHOD_COLOURS[0], NOT_WORSE: METHOD_COLOURS[4]}  # by verdict; white if neither is shown
 
 
 def equivalence_figure(tests: pd.DataFrame, scores: Sequence[Score]) -> Figure | None:
     """Draw each comparison of the primary endpoint as a row, a panel per score; the band is the margin.
 
     Args:
-        tests: with the columns of `add_equivalence`.
+        tests: the result of `add_equivalence`.
         scores: all scores in `tests`, for their titles.
 
     Returns:
-        None where no comparison has a margin and an interval.
+        None if no comparison has a margin and an interval.
     """
     chosen = tests[tests["difference_low90"].notna() & (tests["family"] == PRIMARY)]
     chosen = chosen.assign(name=chosen["method"] + " - " + chosen["baseline"] + ", " + chosen["region"])
@@ -52,7 +52,7 @@ def equivalence_figure(tests: pd.DataFrame, scores: Sequence[Score]) -> Figure |
 
 
 def draw_rows(axes: Axes, part: pd.DataFrame, places: Mapping[str, int]) -> None:
-    """Draw the margin as a band, and each comparison as a point with its interval, at the place of its name."""
+    """Draw the margin as a band, and each comparison as a point with its interval in the row of its name."""
     margin = part["margin"].max()
     axes.axvspan(-margin, margin, color="#DDEBF5", linewidth=0)
     axes.axvline(0, color="#777777", linewidth=0.8)

@@ -1,4 +1,4 @@
-"""Lay a picture out: panels in rows, what it has no room for, the legend above and the notes below."""
+"""Lay out a picture: panels in rows, the legend above, the notes below, and a note on what does not fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from segan_nnunet.evaluation.presentation.figures.style import LEGEND_SIZE, renderer_of
 from segan_nnunet.evaluation.presentation.figures.text import escape_notes, measure_height, measure_width, wrap
 
-# inches: the width fills the report's page; matplotlib cannot write pictures of 65,536 pixels, and nobody reads them
+# inches: the width is that of the report's page, and matplotlib cannot write pictures of 65,536 pixels
 WIDEST, HIGHEST = 11.0, 40.0
 MOST_METHODS = 40
 NOTE_SIZE = 7  # points
-TABLES = "table1.csv and cases.csv have"
+FILES_WITH_ALL = "table1.csv and cases.csv have"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Names of panels in rows.
+    """The names of panels in rows.
 
     Attributes:
-        names: in the rows, without those that the picture has no room for.
-        across: panels side by side.
-        notes: what is left out.
+        names: the names that fit into the picture.
+        across: number of panels side by side.
+        notes: the note on names that are left out.
     """
 
     names: list[str]
@@ -38,7 +38,7 @@ class Rows:
         return [self.names[start : start + self.across] for start in range(0, len(self.names), self.across)]
 
     def panels(self, width: float, height: float, deep: int) -> tuple[Figure, NDArray]:
-        """Return a figure of some inches and its panels, (rows * deep, across), without those that have no name."""
+        """Return a figure of this size in inches and its panels, (rows * deep, across), without unnamed panels."""
         figure = Figure(figsize=(width, height), layout="constrained")
         panels = figure.subplots(len(self.rows) * deep, self.across, squeeze=False)
         for axes in panels[-deep:, len(self.rows[-1]) :].flat:
@@ -47,14 +47,14 @@ class Rows:
 
 
 def arrange(
-    names: Sequence[str], width: float, height: float, axis: float, kind: str = "regions", where: str = TABLES
+    names: Sequence[str], width: float, height: float, axis: float, kind: str = "regions", where: str = FILES_WITH_ALL
 ) -> Rows:
-    """Put panels into rows, as many as a picture has room for.
+    """Arrange as many panels in rows as fit into a picture.
 
     Args:
-        names: of the panels.
-        width, height: of a panel at least, in inches.
-        axis: inches beside a row.
+        names: names of the panels.
+        width, height: smallest size of a panel in inches.
+        axis: inches beside a row for the axis.
         kind, where: as for `choose_first`.
     """
     across = per_row(len(names), width, WIDEST - axis)
@@ -63,7 +63,7 @@ def arrange(
 
 
 def wrap_titles(names: Sequence[str], inches: float, size: float) -> tuple[dict[str, str], float]:
-    """Return the names broken into lines that are not wider than some inches, and the height of the tallest."""
+    """Return the names, wrapped to this width in inches, and the height of the tallest."""
     titles = {name: wrap(name, inches, size) for name in names}
     return titles, tallest(titles.values(), size)
 
@@ -74,7 +74,7 @@ def tallest(texts: Iterable[str], size: float) -> float:
 
 
 def finish(figure: Figure, handles: Mapping[str, Artist], notes: Sequence[str], names: Sequence[str]) -> Figure:
-    """Add a legend above the panels, and below them notes; one says where a name lacks characters."""
+    """Add a legend above the panels and notes below, with a note on names that no font can write."""
     if handles:
         add_legend(figure, handles)
     add_notes(figure, [*notes, *escape_notes(names)])
@@ -82,11 +82,11 @@ def finish(figure: Figure, handles: Mapping[str, Artist], notes: Sequence[str], 
 
 
 def add_legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
-    """Add a legend above the panels: wrapped names, in as many columns as fit. The figure grows by its height."""
+    """Add a legend of wrapped names above the panels, in as many columns as fit. The figure grows by its height."""
     room = figure.get_figwidth() - 0.2
     names = [wrap(name, min(4.5, room - 0.6), LEGEND_SIZE) for name in handles]
     columns = int(room // (max(measure_width(name, LEGEND_SIZE) for name in names) + 0.65))
-    # a label that begins with _ would be left out of the legend, so the names come afterwards
+    # matplotlib leaves out labels that begin with _, so the names are set afterwards
     legend = figure.legend(
         list(handles.values()), [str(number) for number in range(len(names))], loc="outside upper center",
         ncols=min(max(columns, 1), len(names)), columnspacing=1.2,
@@ -97,21 +97,23 @@ def add_legend(figure: Figure, handles: Mapping[str, Artist]) -> None:
 
 
 def add_notes(figure: Figure, notes: Sequence[str]) -> None:
-    """Write what a reader must know of a picture below it. The figure grows by its height."""
+    """Write notes below the picture. The figure grows by their height."""
     if notes:
         text = "\n".join(wrap(note, figure.get_figwidth() - 0.2, NOTE_SIZE) for note in notes)
         figure.supxlabel(text, x=0.01, ha="left", fontsize=NOTE_SIZE, color="#444444")
         figure.set_figheight(figure.get_figheight() + measure_height(text, NOTE_SIZE) + 0.1)
 
 
-def choose_first(names: Sequence[str], most: int, kind: str, where: str = TABLES) -> tuple[list[str], list[str]]:
-    """Choose the names that a picture has room for, and say in a note what it leaves out and which files have it."""
+def choose_first(
+    names: Sequence[str], most: int, kind: str, where: str = FILES_WITH_ALL
+) -> tuple[list[str], list[str]]:
+    """Return the first names that fit into a picture, and a note on the rest: their `kind`, and `where` all are."""
     most = max(most, 1)
     left_out = [f"The first {most} of {len(names)} {kind} are drawn; {where} all."] if len(names) > most else []
     return list(names[:most]), left_out
 
 
 def per_row(number: int, least_width: float, room: float) -> int:
-    """Return how many panels to put side by side: as few rows as possible, all about equally full."""
+    """Return the number of panels side by side for the fewest rows of about equal length."""
     most = max(1, int(room // least_width))
     return ceil(number / ceil(number / most))

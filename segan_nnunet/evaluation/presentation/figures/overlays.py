@@ -1,4 +1,4 @@
-"""Figure 3 of the paper: a slice, its reference, and what each method outlines."""
+"""Draw Figure 3 of the paper: a slice with its reference and the outlines of each method."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -28,7 +28,7 @@ MOST_DICE = 5  # regions whose Dice is written above a picture
 
 
 def brain_box(image: NDArray) -> tuple[slice, slice]:
-    """Return the rows and columns that the brain takes up in a slice whose background has the value of its corner."""
+    """Return the rows and columns of the brain in a slice whose background has the value of its corner."""
     inside = image != image[0, 0]
     if not inside.any():
         return slice(None), slice(None)
@@ -37,7 +37,7 @@ def brain_box(image: NDArray) -> tuple[slice, slice]:
 
 
 def outline(axes: Axes, labels: NDArray, regions: Mapping[str, Sequence[int]], width: float) -> None:
-    """Draw the border of every region of one slice, along the voxels' edges."""
+    """Draw the border of every region of one slice along the edges of the voxels."""
     colours = region_colours(list(regions))
     for name, region in regions.items():
         edges = borders(np.isin(labels, region))
@@ -53,14 +53,14 @@ def borders(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """
     padded = np.pad(mask, 1)
     below, right = np.argwhere(padded[1:] != padded[:-1]), np.argwhere(padded[:, 1:] != padded[:, :-1])
-    # an edge between the padded rows r and r + 1 lies at y = r - 1/2, and that of columns likewise
+    # an edge between the padded rows r and r + 1 lies at y = r - 1/2; the same holds for columns
     horizontal = [[(column - 1.5, row - 0.5), (column - 0.5, row - 0.5)] for row, column in below]
     vertical = [[(column - 0.5, row - 1.5), (column - 0.5, row - 0.5)] for row, column in right]
     return np.array(horizontal + vertical).reshape(-1, 2, 2)
 
 
 class Panel(NamedTuple):
-    """A picture of a case: lines of its title, the image in the back with its window, and the labels to outline."""
+    """A picture of a case: the lines of its title, the background image with its window, and the outlined labels."""
 
     title: list[str]
     image: NDArray
@@ -69,10 +69,10 @@ class Panel(NamedTuple):
 
 
 def case_panels(case: ShownCase, outermost: Sequence[int]) -> list[Panel]:
-    """Return the modalities, where images were found, the reference, and every method, each as one slice.
+    """Return one panel for each modality with an image, the reference, and every method, all of the same slice.
 
-    The modalities are T1c and T2 where both exist; outlines are drawn on the last. The slice is the one with the
-    largest reference, cut to the part that the brain takes up.
+    The modalities are T1c and T2 if both exist. Outlines are drawn on the last one. The slice is the one with the
+    largest reference, cut to the brain.
     """
     images = {name: case.images[name] for name in shown_modalities(case.images)}
     *_, back = images
@@ -92,17 +92,17 @@ def case_panels(case: ShownCase, outermost: Sequence[int]) -> list[Panel]:
 def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) -> Figure:
     """Draw every case: modalities, reference, and every method, at the slice with the largest reference.
 
-    A case has one row of pictures, or several where there are many methods. Cases with fewer modalities than another
-    begin further to the right.
+    A case has one row of pictures, or several for many methods. Cases with fewer modalities than others start further
+    to the right.
 
     Args:
-        cases: from above to below.
+        cases: the cases from top to bottom.
         regions: label values of each region, the outermost first.
     """
     panels = [case_panels(case, next(iter(regions.values()))) for case in cases]
-    everything = max(map(len, panels))
-    others = everything - len(cases[0].predictions)  # than methods
-    across = per_row(everything, NARROWEST, WIDEST)
+    most_panels = max(map(len, panels))
+    others = most_panels - len(cases[0].predictions)  # panels that are not methods
+    across = per_row(most_panels, NARROWEST, WIDEST)
     wide = min(2.6, WIDEST / across)
     shapes = [of_case[0].image.shape for of_case in panels]
     heights = [wide * min(rows / columns, TALLEST) for rows, columns in shapes]
@@ -122,7 +122,7 @@ def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) ->
         figure = Figure(figsize=(wide * across, sum(rows) + 0.1), layout="constrained")
         grid = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows).reshape(len(cases), -1)
         for case, of_case, of_title, pictures in zip(cases, panels, titles, grid, strict=True):
-            first = everything - len(of_case)
+            first = most_panels - len(of_case)
             for axes in (*pictures[:first], *pictures[others + len(methods) :]):
                 axes.remove()
             for axes, panel, title in zip(pictures[first : others + len(methods)], of_case, of_title, strict=False):
@@ -133,21 +133,21 @@ def figure3(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) ->
 
 
 def draw_picture(axes: Axes, panel: Panel, regions: Mapping[str, Sequence[int]], sides: bool, width: float) -> None:
-    """Draw an image, with the outlines in points of width if it has labels, else with the patient's sides if known."""
+    """Draw an image: with outlines of `width` points if it has labels, else with the patient's sides if known."""
     low, high = panel.window
     axes.imshow(panel.image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    axes.autoscale(False)  # an outline must not widen its picture
+    axes.autoscale(False)  # outlines must not change the limits of the axes
     if panel.labels is not None:
         outline(axes, panel.labels, regions, width)
-    elif sides:  # of the patient, as radiologists look at them
+    elif sides:  # in radiological orientation
         for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
             axes.text(x, 0.98, side, color="white", ha=where, va="top", transform=axes.transAxes)
-    axes.set(xticks=[], yticks=[])  # not set_axis_off: the layout would make no room for the title
+    axes.set(xticks=[], yticks=[])  # set_axis_off would leave no room for the title
     axes.spines[:].set_visible(False)
 
 
 def dice_text(values: Sequence[float]) -> str:
-    """Return the Dice scores of few regions, or the mean of many."""
+    """Return the Dice scores of few regions, or their mean for many."""
     if len(values) <= MOST_DICE:
         return f"Dice {' '.join(map(two_digits, values))}"
     defined = [value for value in values if not np.isnan(value)]

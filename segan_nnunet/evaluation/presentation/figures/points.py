@@ -1,4 +1,4 @@
-"""Distributions: every case is a point, with the median and the quartiles beside it."""
+"""Draw distributions: a point per case, with the median and the quartiles."""
 
 from collections.abc import Sequence
 
@@ -19,15 +19,21 @@ from segan_nnunet.evaluation.presentation.figures.layout import (
     tallest,
     wrap_titles,
 )
-from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, NUMBERED, house_style, looks, numbered
+from segan_nnunet.evaluation.presentation.figures.style import (
+    MOST_MARKED,
+    NUMBERED,
+    house_style,
+    method_styles,
+    numbered,
+)
 from segan_nnunet.evaluation.scores.scores import Score
 
 SPREAD = 0.30  # half the width of a column of points
-BINS = 40  # heights among which points are spread side by side
+BINS = 40  # points in the same bin of the axis are spread side by side
 COLUMN, NARROWEST_COLUMN, HEIGHT, AXIS = 0.42, 0.22, 2.3, 0.7  # inches
 TITLE_SIZE = 9  # points
-# a distance axis is logarithmic where its largest value is so many times as large as its lower quartile, or as 1 mm;
-# the upper quartile and the median are themselves far out where one of two methods fails
+# a distance axis is logarithmic if its largest value exceeds the lower quartile, or 1 mm, by this factor; if one of two
+# methods fails, the median and the upper quartile are large themselves
 FAR_OUT = 4
 LOGARITHMIC = "\nlogarithmic above 1 mm"
 TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
@@ -36,8 +42,8 @@ TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[Score]) -> Figure:
     """Draw each score's distribution over the cases, one panel per region, one column of points per method.
 
-    A point is hollow where the method missed the region, or predicted a region that does not exist. Many regions go
-    into several rows for each score. The panels of one score have one axis.
+    A point is hollow if the method missed the region, or predicted a region that does not exist. Many regions take
+    several rows per score. The panels of one score share their axis.
 
     Args:
         scores: one row per method, case and region, with prediction_ml and reference_ml.
@@ -62,13 +68,13 @@ def distributions(scores: pd.DataFrame, regions: Sequence[str], shown: Sequence[
                 draw_panel(axes, drawn[drawn["region"] == region], methods, score.column)
         handles = {
             name: Line2D([], [], color=colour, marker=marker, linestyle="", markersize=4.5)
-            for name, (colour, _, marker) in zip(numbered(methods), looks(methods).values(), strict=True)
+            for name, (colour, _, marker) in zip(numbered(methods), method_styles(methods).values(), strict=True)
         }
         return finish(figure, handles, [*notes, *columns.notes], names)
 
 
 def share_axis(panels: NDArray, values: NDArray[np.float64], score: Score) -> None:
-    """Give all panels of a score the same axis: of a distance, a logarithmic one where few values are far out."""
+    """Give all panels of a score the same axis. For distances it is logarithmic if few values are far out."""
     defined = values[np.isfinite(values)]
     logarithmic = (
         is_distance(score) and defined.size > 0 and defined.max() > FAR_OUT * max(np.percentile(defined, 25), 1)
@@ -81,7 +87,7 @@ def share_axis(panels: NDArray, values: NDArray[np.float64], score: Score) -> No
         for axes in line[1:]:
             axes.tick_params(labelleft=False)
     if logarithmic:
-        panels[0, 0].set_yscale("asinh", linear_width=1)  # has a place for 0, which a logarithm has not
+        panels[0, 0].set_yscale("asinh", linear_width=1)  # unlike a logarithm, it can show 0
         top = next((tick for tick in TICKS if tick >= defined.max()), defined.max())
         panels[0, 0].set_ylim(-0.15, top * 1.1)
         for axes in panels[:, 0]:
@@ -96,9 +102,9 @@ def is_distance(score: Score) -> bool:
 
 
 def draw_panel(axes: Axes, of_region: pd.DataFrame, methods: Sequence[str], column: str) -> None:
-    """Draw the cases of one region, a column of points per method."""
+    """Draw the cases of one region as a column of points per method."""
     defined = False
-    for place, (method, (colour, _, marker)) in enumerate(looks(methods).items()):
+    for place, (method, (colour, _, marker)) in enumerate(method_styles(methods).items()):
         rows = of_region[(of_region["method"] == method) & np.isfinite(of_region[column])]
         failed = (rows["prediction_ml"] == 0) != (rows["reference_ml"] == 0)
         draw_column(axes, place, rows[column].to_numpy(float), failed.to_numpy(), colour, marker)
@@ -116,8 +122,8 @@ def draw_column(
     axes: Axes, place: int, values: NDArray[np.float64], failed: NDArray[np.bool_], colour: str, marker: str
 ) -> None:
     """Draw the cases of one method, failed ones hollow, their quartiles as a line and their median as a bar."""
-    size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # few points hide no bar, many would
-    heights = axes.yaxis.get_transform().transform(values)  # as they are on the paper
+    size, zorder = (14, 3) if len(values) <= MOST_MARKED else (3, 1)  # many points would hide the bar
+    heights = axes.yaxis.get_transform().transform(values)  # heights on paper
     axes.scatter(
         place + sideways(heights), values, s=size, marker=marker, alpha=0.75, c=np.where(failed, "white", colour),
         edgecolors=colour, linewidths=failed.astype(float).tolist(), zorder=zorder,
@@ -130,7 +136,7 @@ def draw_column(
 
 
 def sideways(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spread points of about the same height side by side, symmetrically: the fuller a height, the wider it is."""
+    """Return offsets that spread points of similar height side by side; the more points, the wider."""
     offsets = np.zeros(len(values))
     if len(values) < 2:
         return offsets

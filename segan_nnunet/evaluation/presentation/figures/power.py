@@ -1,4 +1,4 @@
-"""The power of a study against its number of patients."""
+"""Draw the power of a study against its number of patients."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from segan_nnunet.evaluation.presentation.figures.layout import finish
 from segan_nnunet.evaluation.presentation.figures.style import METHOD_COLOURS, house_style
 
 TITLES = {"difference": "to find a difference", "equivalence": "to show equivalence"}
-# dashes of numbers of seeds, in points
+# line styles for numbers of seeds, in points
 LINES: Sequence[tuple[float, Sequence[float]]] = ((0, ()), (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 TICKS = (10, 20, 50, 100, 200, 500, 1000)
 PANEL = (4.4, 3.2)  # inches
@@ -22,9 +22,9 @@ def power_figure(curves: pd.DataFrame, wanted: float, score: str) -> Figure:
     """Draw a panel for differences and one for equivalence, with a line per size and number of seeds.
 
     Args:
-        curves: as `statistics.power.power_curves` returns them.
+        curves: the result of `power_curves`.
         wanted: the power to mark.
-        score: in whose units the sizes are.
+        score: the score in whose units the sizes are.
     """
     kinds = [kind for kind in TITLES if kind in set(curves["to_show"])]
     sizes, seeds = (sorted(curves[column].unique()) for column in ("size", "seeds"))
@@ -39,7 +39,7 @@ def power_figure(curves: pd.DataFrame, wanted: float, score: str) -> Figure:
                     curve["patients"], curve["power"], linestyle=styles[number], color=colours[size], linewidth=1.4
                 )
             axes.axhline(wanted, color="black", linewidth=0.8)
-            arrange(axes, TITLES[kind], list(curves["patients"]))
+            set_axes(axes, TITLES[kind], list(curves["patients"]))
         handles = {f"{size:g} {score}": Line2D([], [], color=colour) for size, colour in colours.items()}
         handles |= {
             f"{number} seed{'s' if number > 1 else ''}": Line2D([], [], color="black", linestyle=styles[number])
@@ -48,8 +48,8 @@ def power_figure(curves: pd.DataFrame, wanted: float, score: str) -> Figure:
         return finish(figure, handles, [], [score])
 
 
-def arrange(axes: Axes, title: str, patients: list[int]) -> None:
-    """Give a panel its axes."""
+def set_axes(axes: Axes, title: str, patients: list[int]) -> None:
+    """Set the title, the axes and the ticks of a panel."""
     axes.set(title=title, xlabel="patients", ylabel="power", xscale="log", ylim=(0, 1.02))
     axes.set_xlim(min(patients), max(patients))
     axes.xaxis.set_major_locator(FixedLocator(TICKS))

@@ -1,4 +1,4 @@
-"""The ranking: how often each method takes each place, and which pairs differ."""
+"""Draw the ranking: how often each method takes each place, and which pairs differ."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ from segan_nnunet.evaluation.statistics.paired import ALPHA
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", METHOD_COLOURS[0]])
-DARK = 0.55  # of the shades, from where on text is white
+DARK = 0.55  # text on darker shades is white
 LABEL, WIDEST_CELL, NARROWEST, AXIS = 2.6, 0.7, 0.34, 0.6  # inches
 LABEL_SIZE, TITLE_SIZE = 8, 9  # points
 PLACES, PAIRS = "share of resamples that take each place", "p of each pair after Holm"
@@ -30,7 +30,7 @@ PLACES, PAIRS = "share of resamples that take each place", "p of each pair after
 def ranking_figure(ranking: Ranking) -> Figure:
     """Draw the places under the bootstrap, and p of every pair after Holm's correction, significant ones dark.
 
-    The two are side by side, or one below the other where there are many methods.
+    The two matrices are side by side, or one below the other for many methods.
     """
     methods, notes = choose_first(ranking.methods, MOST_METHODS, "methods, the best,", "ranking.csv has")
     number = len(methods)
@@ -48,7 +48,7 @@ def ranking_figure(ranking: Ranking) -> Figure:
         inches = beside + matrices[1] * wide + AXIS, matrices[0] * (high + above + 0.7)
         figure = Figure(figsize=inches, layout="constrained")
         left, right = figure.subplots(*matrices)
-        size = min(7, cell * 72 / 3.9)  # points, in which "<.001§" fits into its cell
+        size = min(7, cell * 72 / 3.9)  # points, so that "<.001§" fits into its cell
         draw_cells(left, places, [[f"{share:.0%}" if share else "" for share in row] for row in places], size)
         left.set(title=titles[PLACES], xlabel="place")
         left.set_yticks(np.arange(number) + 0.5, labels, fontsize=LABEL_SIZE)

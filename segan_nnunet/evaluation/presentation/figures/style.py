@@ -1,4 +1,4 @@
-"""How all pictures look: in print, on the screen, and to the colour-blind."""
+"""Define the style of all pictures, and save them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 
 from segan_nnunet.evaluation.presentation.figures.text import PRINT_DPI, choose_fonts
 
-# Okabe and Ito's palette, told apart by the colour-blind; the hatches tell bars apart in black and white
+# Okabe and Ito's palette for the colour-blind; the hatches distinguish bars in black and white
 METHOD_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "--", "oo")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -20,12 +20,12 @@ REGION_COLOURS = (  # the paper's yellow, blue, red; then others
     "#FFE000", "#2F7BFF", "#FF2A2A", "#00C853", "#C86BFF", "#00E5E5", "#FF8C1A", "#FF9EC7", "#FFFFFF", "#A8703A",
 )  # fmt: skip
 FORMATS = (".png", ".pdf")
-MOST_MARKED = 200  # points that a PDF keeps as shapes; more are drawn as one picture
-NUMBERED = len(METHOD_COLOURS) + 1  # from so many methods on they have numbers, because their colours repeat
+MOST_MARKED = 200  # points that a PDF keeps as shapes; more become one picture
+NUMBERED = len(METHOD_COLOURS) + 1  # from this number of methods on, colours repeat, so methods have numbers
 LEGEND_SIZE = 8  # points
 
 SCREEN_DPI = 96
-SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of all its settings
+SETTINGS: dict[Any, Any] = {  # Any: matplotlib types the keys as a list of all its settings
     "font.size": 9,
     "text.parse_math": False,  # a $ in a method's name is a $
     "axes.titlesize": 9,
@@ -46,16 +46,16 @@ SETTINGS: dict[Any, Any] = {  # any: matplotlib types the keys as the list of al
 
 
 def region_colours(regions: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each region; they repeat after ten."""
+    """Return the colour of each region. Colours repeat after ten."""
     return {name: REGION_COLOURS[index % len(REGION_COLOURS)] for index, name in enumerate(regions)}
 
 
 @contextmanager
 def house_style(names: Iterable[str] = ()) -> Iterator[None]:
-    """Draw and save in this style, in fonts for these names. Leave matplotlib's settings as they were.
+    """Use this style, with fonts for these names. Restore matplotlib's settings at the end.
 
-    The style starts from matplotlib's defaults, because nnU-Net's picture of a training changes the settings of the
-    whole process.
+    The style starts from matplotlib's defaults, because nnU-Net's plot of a training changes the settings of the
+    process.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -64,27 +64,27 @@ def house_style(names: Iterable[str] = ()) -> Iterator[None]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a figure as NAME.png and NAME.pdf. Returns the files."""
+    """Write a figure as NAME.png and NAME.pdf. Return the files."""
     files = [folder / f"{name}{ending}" for ending in FORMATS]
     with house_style():
-        figure.draw_without_rendering()  # arranges it, once for both files
+        figure.draw_without_rendering()  # lay it out once for both files
         figure.set_layout_engine("none")
-        # a text that reaches out of the figure makes the picture larger: nothing is cut off at an edge
+        # enlarge the picture if a text reaches beyond the figure, so that nothing is cut off
         drawn = figure.get_tightbbox(renderer_of(figure)).padded(0.04)
         whole = Bbox.union([drawn, figure.bbox_inches])
         for path in files:
-            # without the date a PDF of the same data is the same file
+            # without a date, the same data give the same PDF
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
             figure.savefig(path, metadata=metadata, bbox_inches=whole)
     return files
 
 
 def renderer_of(figure: Figure) -> RendererAgg:
-    """Return what measures a figure's texts."""
+    """Return a renderer that measures the texts of a figure."""
     return RendererAgg(1, 1, figure.dpi)
 
 
-def looks(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+def method_styles(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
     """Return colour, hatch and marker of each method. All three repeat after eight, their combination after 64."""
     return {
         method: tuple(
@@ -96,7 +96,7 @@ def looks(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
 
 
 def numbered(methods: Sequence[str]) -> list[str]:
-    """Return the names for the legend: with numbers where there are more methods than colours."""
+    """Return the names for the legend, with numbers if there are more methods than colours."""
     if len(methods) < NUMBERED:
         return list(methods)
     return [f"{number}: {method}" for number, method in enumerate(methods, start=1)]

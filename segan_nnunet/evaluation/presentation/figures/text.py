@@ -1,4 +1,4 @@
-"""Names in pictures: wrapped to the room they have, in fonts that have their characters."""
+"""Write names in pictures: wrap them to their room, and choose fonts with their characters."""
 
 import re
 import unicodedata
@@ -9,29 +9,29 @@ import matplotlib
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties, findSystemFonts, fontManager, get_font
 
-PRINT_DPI = 200  # letters are a little wider or narrower at another resolution
+PRINT_DPI = 200  # the width of letters depends slightly on the resolution
 FAMILY = "DejaVu Sans"  # comes with matplotlib
-# fonts that hold shapes of other kinds at the places of letters, or a box for everything
+# fonts with other shapes in place of letters, or with a box for every character
 NO_TEXT = re.compile(r"Last Resort|^cm\w+10$|^STIX|Display$|Emoji|Symbol|Dingbat|Wingding", re.IGNORECASE)
 # words, parts of a word (a line may end after _ - , / ) and between Unicode numbers), characters
 PIECES = [
     re.compile(pattern, re.DOTALL)
     for pattern in (r"\S+\s*", r"\\[uUx][0-9a-f]+\s*|[^_\-,/)\\]*[_\-,/)\\]*\s*", r".\s*")
 ]
-MOST_LINES = 8  # of one name; the rest of a longer one is left out
+MOST_LINES = 8  # of one name; the rest is left out
 NO_NAME = "(no name)"
 ESCAPED = r"No font on this machine has some characters of the names. They are written as their Unicode numbers, \u...."
 
 
 def choose_fonts(texts: Iterable[str]) -> list[str]:
-    """Choose fonts that together have the characters of some texts: matplotlib's own, and installed ones as needed."""
+    """Return fonts that together have the characters of some texts: matplotlib's own, and installed ones if needed."""
     chosen = [FAMILY]
     missing = {ord(character) for text in texts for character in normalise(text)} - list_characters(FAMILY)
     if missing:
         add_new_fonts()
     while missing:
         numbers = {name: len(missing & list_characters(name)) for name in list_text_fonts()}
-        # of several Chinese, Japanese and Korean ones that with simplified characters: most names are of that kind
+        # prefer simplified Chinese among Chinese, Japanese and Korean fonts, because most names use it
         best = max(numbers, key=lambda name: (numbers[name], "Sans" in name, name.endswith(" SC")))
         if not numbers[best]:
             break
@@ -41,25 +41,25 @@ def choose_fonts(texts: Iterable[str]) -> list[str]:
 
 
 def list_text_fonts() -> list[str]:
-    """Return the families of fonts for texts that matplotlib knows, upright and of usual weight and width."""
+    """Return the font families for text that matplotlib knows, upright and of normal weight and width."""
     upright = (font for font in fontManager.ttflist if font.style == font.stretch == "normal" and font.weight == 400)
     return sorted({FAMILY} | {font.name for font in upright if not NO_TEXT.search(font.name)})
 
 
 @cache
 def add_new_fonts() -> None:
-    """Tell matplotlib of the fonts that were installed after it made its list of fonts."""
+    """Tell matplotlib the fonts that were installed after it wrote its list of fonts."""
     known = {font.fname for font in fontManager.ttflist}
     for path in set(findSystemFonts()) - known:
         try:
             fontManager.addfont(path)
-        except Exception:  # a damaged font or one of bitmaps, which matplotlib skips too
+        except Exception:  # a damaged font or a bitmap font, which matplotlib skips too
             continue
 
 
 @cache
 def list_characters(family: str) -> frozenset[int]:
-    """Return the Unicode numbers of the characters that a font has; none of a font that cannot be read."""
+    """Return the Unicode numbers of a font's characters; none if the font cannot be read."""
     try:
         return frozenset(get_font(fontManager.findfont(family, fallback_to_default=False)).get_charmap())
     except (OSError, RuntimeError, ValueError):
@@ -67,20 +67,20 @@ def list_characters(family: str) -> frozenset[int]:
 
 
 def normalise(text: str) -> str:
-    """Join composed characters, leave out invisible ones, and write every white space as one blank."""
+    """Compose characters, remove invisible ones, and replace every white space by one blank."""
     visible = (c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf")
     return " ".join("".join(visible).split())
 
 
 def make_writable(text: str) -> str:
-    """Return a name as a picture can show it: on one line, a character without a font as its Unicode number."""
+    """Return a name on one line, with the Unicode number of each character that no font has."""
     known = frozenset[int]().union(*map(list_characters, matplotlib.rcParams["font.family"]))
     text = normalise(text) or NO_NAME
     return "".join(c if ord(c) in known else c.encode("unicode_escape").decode() for c in text)
 
 
 def escape_notes(texts: Iterable[str]) -> list[str]:
-    """Return the note below a picture in which a name has a character that no font has."""
+    """Return the note for names with a character that no font has; none without such names."""
     return [ESCAPED] if any(make_writable(text) != (normalise(text) or NO_NAME) for text in texts) else []
 
 
@@ -100,7 +100,7 @@ def measure_width(text: str, size: float) -> float:
 
 
 def wrap(text: str, inches: float, size: float) -> str:
-    """Break a name into lines that are not wider than some inches: between words, or else between their parts."""
+    """Break a name into lines of at most this width in inches: between words, or else between their parts."""
     lines = [line.rstrip() for line in break_text(make_writable(text), inches, size, PIECES)]
     if len(lines) > MOST_LINES:
         last = lines[MOST_LINES - 1]
@@ -111,7 +111,7 @@ def wrap(text: str, inches: float, size: float) -> str:
 
 
 def break_text(text: str, inches: float, size: float, pieces: Sequence[re.Pattern[str]]) -> list[str]:
-    """Break a text at its largest pieces; a piece that is itself too wide at the next smaller ones."""
+    """Break a text at its largest pieces. Break a piece that is too wide at the next smaller ones."""
     lines = [""]
     for piece in pieces[0].findall(text):
         if measure_width(lines[-1] + piece.rstrip(), size) <= inches:

@@ -1,4 +1,4 @@
-"""Agreement of volumes: Bland and Altman's difference against mean, per method and region."""
+"""Draw the agreement of volumes: Bland and Altman's difference against mean, per method and region."""
 
 from collections.abc import Sequence
 from math import floor, log10
@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.presentation.figures.layout import (
     finish,
     wrap_titles,
 )
-from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, house_style, looks
+from segan_nnunet.evaluation.presentation.figures.style import MOST_MARKED, house_style, method_styles
 
 LIMIT = 1.96  # standard deviations: 95 % of normal differences
 HEIGHT, NARROWEST, AXIS = 1.9, 2.0, 0.5  # inches
@@ -34,7 +34,7 @@ def limits_of_agreement(differences: NDArray[np.float64]) -> tuple[float, float,
 def volume_agreement(scores: pd.DataFrame, regions: Sequence[str]) -> Figure:
     """Draw predicted minus reference volume against their mean, in ml, one row per method, one column per region.
 
-    Many regions go into several blocks of rows.
+    Many regions take several blocks of rows.
 
     Args:
         scores: one row per method, case and region, with prediction_ml and reference_ml.
@@ -45,14 +45,14 @@ def volume_agreement(scores: pd.DataFrame, regions: Sequence[str]) -> Figure:
     with house_style(drawn := [*methods, *columns.names]):
         width = min(2.5, (WIDEST - AXIS) / columns.across)
         titles, above = wrap_titles(columns.names, width - 0.2, TITLE_SIZE)
-        names, beside = wrap_titles(methods, HEIGHT - 0.3, NAME_SIZE)  # turned
+        names, beside = wrap_titles(methods, HEIGHT - 0.3, NAME_SIZE)  # rotated
         height = (HEIGHT + above) * len(columns.rows) * len(methods) + 0.3
         figure, panels = columns.panels(width * columns.across + AXIS + beside, height, len(methods))
         for number, region in enumerate(columns.names):
             row, column = divmod(number, columns.across)
             of_region = scores[scores["region"] == region]
             below = panels[row * len(methods) : (row + 1) * len(methods), column]
-            for axes, (method, (colour, _, marker)) in zip(below, looks(methods).items(), strict=True):
+            for axes, (method, (colour, _, marker)) in zip(below, method_styles(methods).items(), strict=True):
                 if axes is not below[0]:
                     axes.sharex(below[0])
                     axes.sharey(below[0])
@@ -66,7 +66,7 @@ def volume_agreement(scores: pd.DataFrame, regions: Sequence[str]) -> Figure:
 
 def draw_panel(axes: Axes, cases: pd.DataFrame, colour: str, marker: str, title: str) -> None:
     """Draw the cases of one method and region, with the limits of agreement as lines and in the title."""
-    # volumes are counted voxels: a difference of less than this is a rounding error
+    # volumes are numbers of voxels times a constant, so smaller differences are rounding errors
     difference = (cases["prediction_ml"] - cases["reference_ml"]).to_numpy(float).round(9)
     middle = (cases["prediction_ml"] + cases["reference_ml"]).to_numpy(float) / 2
     many = len(cases) > MOST_MARKED
@@ -82,7 +82,7 @@ def draw_panel(axes: Axes, cases: pd.DataFrame, colour: str, marker: str, title:
 
 
 def agreement_text(low: float, bias: float, high: float) -> str:
-    """Return the bias and its limits in ml, with two digits of the largest at least; a single case has no limits."""
+    """Return the bias and its limits in ml, with at least two digits of the largest; no limits for a single case."""
     largest = np.nanmax(np.abs([low, bias, high]))
     decimals = 1 if largest >= 1 or largest < 1e-9 else 1 - floor(log10(largest))
     numbers = [f"{round(value, decimals) + 0.0:+.{decimals}f}" for value in (bias, low, high)]  # + 0.0: no -0.0

@@ -1,4 +1,4 @@
-"""The page: tables, statistics in words, pictures, viewer, and how it was made."""
+"""Write the page: tables, statistics in sentences, pictures, viewer, and the origin of the results."""
 
 import base64
 import json
@@ -30,14 +30,15 @@ from segan_nnunet.evaluation.presentation.report.rows import (
 from segan_nnunet.evaluation.presentation.report.slices import CASES_FOLDER, viewer_data
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase
 from segan_nnunet.evaluation.presentation.table import TRAINING, Table, ranking_tables
-from segan_nnunet.evaluation.scores.scores import SCORES, Score
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.intervals import RESAMPLES, SEED
 from segan_nnunet.evaluation.statistics.paired import PRIMARY
-from segan_nnunet.evaluation.statistics.sentences import amount, family_note, sentences
+from segan_nnunet.evaluation.statistics.sentences import family_note, sentences
 from segan_nnunet.evaluation.statistics.summary import ALL_CASES
+from segan_nnunet.evaluation.wording import amount
 
 PACKAGES = ("segan-nnunet", "nnunetv2", "torch", "SimpleITK", "numpy", "scipy", "statsmodels", "pandas", "matplotlib")
-NARROW = 9  # columns of a table; with more it is turned, so that it fits a page
+NARROW = 9  # columns of a table; wider tables are transposed to fit a page
 RANDOM = f"places in the ranking: {RESAMPLES} resamples, seed {SEED}; nothing else in the comparison is random"
 
 
@@ -49,24 +50,23 @@ def write_report(
     others: Sequence[str],
     pictures: Sequence[Path],
 ) -> None:
-    """Write one file that holds everything, and loads nothing but the further cases that the reader opens.
+    """Write one file that needs no other files, except for the further cases that the reader opens.
 
     Args:
-        path: of the page.
-        conclusions: of the comparison.
-        tables: by name, Table 1 first.
-        shown: cases for the viewer, embedded.
-        others: names of further cases that the viewer can open, from files beside the page.
-        pictures: files that were drawn; those in PNG are shown.
+        path: file of the page.
+        conclusions: the results of the comparison.
+        tables: the tables by name, Table 1 first.
+        shown: the cases that are embedded in the viewer.
+        others: names of further cases that the viewer can open, from files in the folder of the page.
+        pictures: files of the pictures; those in PNG are shown.
     """
     compared, tests, summary = conclusions.compared, conclusions.tests, conclusions.summary
     shown_scores, ranking = conclusions.shown_scores, conclusions.ranking
     strata = list(summary["stratum"].unique())  # all cases first
 
-    def words_and_rows(stratum: str, primary: bool) -> tuple[list[str], Mapping[str, list[list[str]]]]:
-        rows = tests[(tests["stratum"] == stratum) & ((tests["family"] == PRIMARY) == primary)]
-        words = sentences(rows, conclusions.regions, stratum, primary, shown_scores)
-        return words, comparison_rows(rows, shown_scores)
+    def sentences_and_rows(stratum: str, primary: bool) -> tuple[list[str], Mapping[str, list[list[str]]]]:
+        chosen = tests[(tests["stratum"] == stratum) & ((tests["family"] == PRIMARY) == primary)]
+        return sentences(chosen, shown_scores), comparison_rows(chosen, shown_scores)
 
     folder = files(__package__)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -84,8 +84,8 @@ def write_report(
         narrow=NARROW,
         training=TRAINING,
         family=family_note(tests, shown_scores) if len(tests) else "",
-        primary=words_and_rows(ALL_CASES, True),
-        exploratory={stratum: words_and_rows(stratum, False) for stratum in strata},
+        primary=sentences_and_rows(ALL_CASES, True),
+        exploratory={stratum: sentences_and_rows(stratum, False) for stratum in strata},
         comparison_head=COMPARISON_HEAD,
         summaries={name: summary_rows(summary[summary["stratum"] == name], shown_scores) for name in strata},
         summary_head=SUMMARY_HEAD,
@@ -107,24 +107,24 @@ def write_report(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a comparison rests on."""
+    """Return the versions of Python and of the packages that a comparison uses."""
     installed = {"Python": platform.python_version()}
     for package in PACKAGES:
-        with suppress(PackageNotFoundError):  # run from a folder of sources
+        with suppress(PackageNotFoundError):  # not installed, such as in a folder of sources
             installed[package] = version(package)
     return installed
 
 
-def case_list_data(scores: pd.DataFrame, shown: Sequence[Score] = SCORES) -> dict[str, Any]:
-    """Return everything that the list of cases, which sorts and filters, needs, fit for JSON.
+def case_list_data(scores: pd.DataFrame, shown: Sequence[Score]) -> dict[str, Any]:
+    """Return the data of the sortable list of cases, for JSON.
 
     Args:
-        scores: one row per method, case and region; fold and grade where they are known.
+        scores: one row per method, case and region, with fold and grade if they are known.
         shown: the scores to list.
 
     Returns:
-        methods, regions, scores (title and decimals of each), about (names of what is known of a case), cases (each its
-        name and that), and `values[score][region][case][method]`, None where a score is undefined.
+        methods, regions, scores (title and decimals of each), about (which of fold and grade are known), cases (the
+        name of each, with fold and grade), and `values[score][region][case][method]`, None if a score is undefined.
     """
     methods, regions = list(scores["method"].unique()), list(scores["region"].unique())
     of_case = scores.drop_duplicates("case").set_index("case").sort_index()
@@ -146,22 +146,22 @@ def case_list_data(scores: pd.DataFrame, shown: Sequence[Score] = SCORES) -> dic
 
 
 def decimals(values: pd.Series, score: Score) -> int:
-    """Return the decimals that a list of cases shows: none where all values are whole, such as numbers of lesions."""
+    """Return the decimals in the list of cases: none if all values are whole, such as numbers of lesions."""
     return 0 if (values.dropna() % 1 == 0).all() else score.decimals
 
 
 def breakable(name: str) -> Markup:
-    """Return a name that a narrow column may break where its words begin, as in UNet|Softmax|Trainer."""
+    """Return a name that a narrow column may break before its words, as in UNet|Softmax|Trainer."""
     return Markup("<wbr>").join(re.split(r"(?<=[A-Za-z]{4})(?=[A-Z][a-z])|(?<=[_/-])", name))
 
 
 def as_json(data: Mapping[str, Any]) -> str:
-    """Return data as text in which "<" cannot end the script that holds it."""
+    """Return data as JSON in which no "<" can end the surrounding script."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def embed(picture: Path) -> tuple[str, int]:
-    """Return a picture as a data URL, and the width in pixels at which the screen shows it in its size on paper."""
+    """Return a picture as a data URL, and its width in pixels for its size on paper."""
     with Image.open(picture) as opened:
         width = round(opened.width * SCREEN_DPI / PRINT_DPI)
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode(), width

@@ -1,4 +1,4 @@
-"""The report's tables of statistics as text: comparisons, means and medians, each with its interval."""
+"""Write the rows of the report's tables of statistics: comparisons, means and medians with their intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,10 +18,10 @@ SUMMARY_HEAD = ("Method", "Score", "Region", "n", "Mean [95\u00a0% interval]", "
 
 
 def comparison_rows(tests: pd.DataFrame, scores: Sequence[Score]) -> Mapping[str, list[list[str]]]:
-    """Return the rows of some comparisons by pair of methods, `A compared with B`, in the order of `COMPARISON_HEAD`.
+    """Return the rows of comparisons by pair of methods, `A compared with B`, in the order of `COMPARISON_HEAD`.
 
     Args:
-        tests: as `paired_tests` returns it.
+        tests: rows of `paired_tests`.
         scores: all scores in `tests`.
     """
     by_column = {score.column: score for score in scores}
@@ -42,7 +42,7 @@ def summary_rows(summary: pd.DataFrame, scores: Sequence[Score]) -> list[list[st
     """Return the rows of the table of means and medians, in the order of `SUMMARY_HEAD`.
 
     Args:
-        summary: as `summarise` returns it, of one stratum.
+        summary: rows of `summarise` for one stratum.
         scores: all scores in `summary`.
     """
     by_column = {score.column: score for score in scores}
@@ -56,18 +56,18 @@ def summary_rows(summary: pd.DataFrame, scores: Sequence[Score]) -> list[list[st
 
 
 def plain(value: float, decimals: int) -> str:
-    """Return a value with its decimals; a dash where it is undefined."""
+    """Return a value with its decimals; a dash if it is undefined."""
     return UNDEFINED if np.isnan(value) else f"{value:.{decimals}f}"
 
 
 def with_interval(
     value: float, low: float, high: float, decimals: int, text: Callable[[float, int], str] = plain
 ) -> str:
-    """Return a value with its interval, if it has one."""
+    """Return a value with its interval, if the interval is defined."""
     interval = "" if np.isnan(low) else f" [{text(low, decimals)}, {text(high, decimals)}]"
     return text(value, decimals) + interval
 
 
 def two_digits(p: float) -> str:
-    """Return a probability with two significant digits; a dash where it is undefined."""
+    """Return a probability with two significant digits; a dash if it is undefined."""
     return UNDEFINED if np.isnan(p) else "< 0.0001" if p < 0.0001 else f"{p:.2g}"

@@ -1,7 +1,7 @@
-"""The cases of the viewer as pictures that a browser scrolls through: sheets of slices per modality and segmentation.
+"""Write the cases of the viewer as sheets of slices, one per modality and segmentation.
 
-Those that are shown are in the report. Further ones are in files beside it, one per case, that the viewer loads:
-scripts, as a page on a disk may load nothing else.
+The shown cases are embedded in the report. The viewer loads further cases from files in the folder of the report, one
+per case. These are scripts, because a page opened from a disk may load nothing else.
 """
 
 import base64
@@ -28,10 +28,10 @@ JPEG_QUALITY = 85
 
 
 def viewer_data(cases: Sequence[ShownCase], regions: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """Return everything that the viewer needs, fit for JSON.
+    """Return the data of the viewer, for JSON.
 
     Args:
-        cases: to look at.
+        cases: the cases to show.
         regions: label values of each region, the outermost first.
     """
     return {
@@ -50,17 +50,17 @@ def write_case_files(
     outermost: Sequence[int],
     processes: int | None = None,
 ) -> list[Path]:
-    """Write CASE.js for each case, which hands the case's slices to the viewer.
+    """Write a file CASE.js for each case, which passes its slices to the viewer.
 
     Args:
-        folder: of the report.
-        cases: their names.
-        load: reads what is shown of a case.
+        folder: folder of the report.
+        cases: names of the cases.
+        load: reads a case.
         outermost: label values of the outermost region.
-        processes: cases that are written at once.
+        processes: number of cases written at once.
 
     Returns:
-        The folder of the files; nothing where there is no case.
+        The folder of the files; empty without cases.
     """
     if not cases:
         return []
@@ -71,7 +71,7 @@ def write_case_files(
         text = json.dumps(case_data(load(case), outermost), separators=(",", ":"))
         (target / f"{case}.js").write_text(f"showCase({text});\n", encoding="utf-8")
 
-    # threads: pictures are packed and unpacked without Python's lock
+    # threads suffice: the compression of pictures releases Python's lock
     with (
         progress_bar("slices of cases", len(cases)) as advance,
         ThreadPoolExecutor(number_of_processes(processes)) as pool,
@@ -82,7 +82,7 @@ def write_case_files(
 
 
 def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
-    """Return one case: its sheets, and where in them a slice lies."""
+    """Return the data of one case: its sheets, and the layout of their slices."""
     box = content_box(case)
     depth, height, width = case.reference[box].shape
     columns = math.ceil(math.sqrt(depth))
@@ -95,7 +95,7 @@ def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
         "width": width,
         "columns": columns,
         "first": int(box[0].start),
-        "aspect": case.spacing_mm[1] / case.spacing_mm[2],  # of a pixel: its height by its width
+        "aspect": case.spacing_mm[1] / case.spacing_mm[2],  # height of a pixel divided by its width
         "start": largest_slice(np.isin(case.reference[box], outermost)),
         "sides": case.sides,
         "shown": shown_modality(case.images),
@@ -109,7 +109,7 @@ def case_data(case: ShownCase, outermost: Sequence[int]) -> dict[str, Any]:
 
 
 def content_box(case: ShownCase) -> tuple[slice, ...]:
-    """Return the box that holds every image's content and every label, with a margin."""
+    """Return the box around the content of all images and all labels, with a margin."""
     content = case.reference > 0
     for volume in (*case.images.values(), *case.predictions.values()):
         content = content | (volume != volume.flat[0])
@@ -129,7 +129,7 @@ def grey(image: NDArray) -> NDArray[np.uint8]:
 
 
 def sheet(volume: NDArray, columns: int) -> NDArray[np.uint8]:
-    """Lay the slices of (D, H, W) out in rows of `columns`, (rows H, columns W)."""
+    """Lay out the slices of (D, H, W) in rows of `columns`, (rows H, columns W)."""
     depth, height, width = volume.shape
     rows = math.ceil(depth / columns)
     padded = np.zeros((rows * columns, height, width), np.uint8)
@@ -139,17 +139,17 @@ def sheet(volume: NDArray, columns: int) -> NDArray[np.uint8]:
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> str:
-    """Return a data URL; small, and good enough to look at."""
+    """Return a data URL of a small, lossy picture."""
     return data_url(pixels, "JPEG", quality=JPEG_QUALITY)
 
 
 def png(pixels: NDArray[np.uint8]) -> str:
-    """Return a data URL; exact, so that grey values are label values."""
+    """Return a data URL of a lossless picture, whose grey values are label values."""
     return data_url(pixels, "PNG")
 
 
 def data_url(pixels: NDArray[np.uint8], kind: str, **options: Any) -> str:
-    """Return a picture as text within a page."""
+    """Return a picture as a data URL."""
     buffer = io.BytesIO()
     Image.fromarray(pixels, mode="L").save(buffer, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
