@@ -1,9 +1,15 @@
 """Write the conclusion of a comparison: the three sentences that a reader sees first."""
 
+from collections.abc import Sequence
+
+import pandas as pd
+
 from segan_nnunet.evaluation.conclusions import Conclusions
 from segan_nnunet.evaluation.presentation.table import mean_text
 from segan_nnunet.evaluation.presentation.table_notes import describe_cases
+from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.scores.seeds import single_trainings
+from segan_nnunet.evaluation.statistics.equivalence import NOT_SHOWN
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.statistics.ranking import Ranking
 from segan_nnunet.evaluation.statistics.sentences import FEW_UNITS, clauses, count_findings, equivalence_clauses
@@ -34,12 +40,16 @@ def primary_sentence(conclusions: Conclusions) -> str:
     pairs = tests[tests["family"] == PRIMARY].groupby(["method", "baseline"], sort=False)
     if len(pairs) > MOST_PAIRS:
         return count_findings(tests)
-    shown = conclusions.shown_scores
-    each = [
-        f"{name} {', and '.join([*clauses(rows, shown), *equivalence_clauses(rows, shown)])}"
-        for (name, _), rows in pairs
-    ]
+    each = [f"{name} {', and '.join(pair_clauses(rows, conclusions.shown_scores))}" for (name, _), rows in pairs]
     return f"Primary endpoint: {'; '.join(each)}."
+
+
+def pair_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+    """Describe one pair of methods in the primary endpoint: differences, then equivalence where nothing differs."""
+    equal = tests[tests["verdict"] == ""]
+    if "equivalence" in equal:
+        equal = equal[equal["equivalence"] != NOT_SHOWN]
+    return [*clauses(tests, scores), *equivalence_clauses(equal, scores, intervals=False)]
 
 
 def mean_sentence(conclusions: Conclusions) -> str:

@@ -23,23 +23,26 @@ USUALLY = "is usually better and sometimes fails"
 def sentences(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
     """Describe in which scores and regions two methods differ, one text per pair of methods.
 
+    Equivalence is described only for the primary endpoint.
+
     Args:
         tests: rows of `paired_tests` of one stratum: the primary endpoint, or the exploratory comparisons.
         scores: all scores in `tests`, for their titles and directions.
     """
-    pairs = tests.groupby(["method", "baseline"], sort=False)
-    return [
-        f"{method} {'. It '.join([*clauses(of_pair, scores), *equivalence_clauses(of_pair, scores)])}."
-        for (method, _), of_pair in pairs
-    ]
+    texts = []
+    for (method, _), pair in tests.groupby(["method", "baseline"], sort=False):
+        equivalence = equivalence_clauses(pair[pair["family"] == PRIMARY], scores)
+        texts.append(f"{method} {'. It '.join([*clauses(pair, scores), *equivalence])}.")
+    return texts
 
 
-def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[str]:
+def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score], intervals: bool = True) -> list[str]:
     """Describe the regions in which one method of a pair is as good as the other within the margin, or not worse.
 
     Args:
         tests: rows of one pair of methods. Without the columns of `add_equivalence` the result is empty.
         scores: all scores in `tests`.
+        intervals: whether to add the 90 % interval of each difference.
     """
     if "equivalence" not in tests:
         return []
@@ -48,7 +51,9 @@ def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score]) -> list[st
         for verdict, clause in EQUIVALENCE_CLAUSES.items():
             rows = tests[(tests["score"] == score.column) & (tests["equivalence"] == verdict)]
             if len(rows):
-                regions = [f"{row['region']} ({interval90(row, score)})" for _, row in rows.iterrows()]
+                regions = list(rows["region"])
+                if intervals:
+                    regions = [f"{row['region']} ({interval90(row, score)})" for _, row in rows.iterrows()]
                 claim = clause.format(rows["baseline"].iloc[0], f"{rows['margin'].iloc[0]:g} {score.title}")
                 texts.append(f"{claim} in {join_names(regions)}")
     return texts
