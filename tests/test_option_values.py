@@ -12,10 +12,10 @@ from segan_nnunet.cli.options import expand_values, folds_or_all, numbered_folds
 from segan_nnunet.data.conversion import Options, convert
 from segan_nnunet.data.environment import (
     check_variables,
+    default_processes,
     device_here,
     existing_datasets,
     nnunet_folder,
-    number_of_processes,
     omp_threads,
     usable_cores,
 )
@@ -78,7 +78,7 @@ def test_variables_are_read_as_nnunet_reads_them(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv(FOLDER, str(tmp_path / "made later $5"))
     check_variables()
-    assert (number_of_processes(), omp_threads()) == (3, 4)
+    assert (default_processes(), omp_threads()) == (3, 4)
     assert nnunet_folder(FOLDER) == tmp_path / "made later $5"
 
 
@@ -87,7 +87,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(variable, " " if variable.endswith("DA") else "")
     check_variables()
     assert "nnUNet_def_n_proc" not in os.environ, "nnU-Net would end with a traceback on import"
-    assert number_of_processes() == min(8, usable_cores()) and omp_threads() is None
+    assert default_processes() == min(8, usable_cores()) and omp_threads() is None
     with pytest.raises(InputError, match="nnUNet_raw is not set"):
         nnunet_folder(FOLDER)
 
@@ -95,11 +95,11 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_python_functions_apply_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (0, -1):
         with pytest.raises(InputError, match=f"-np takes a number of processes of 1 or more, not {number}"):
-            number_of_processes(number)
+            default_processes(number)
     monkeypatch.setenv("nnUNet_def_n_proc", "-2")
     with pytest.raises(InputError, match="nnUNet_def_n_proc is '-2'"):
-        number_of_processes(None)
-    assert number_of_processes(5) == 5
+        default_processes(None)
+    assert default_processes(5) == 5
     monkeypatch.setenv(FOLDER, "'/raw'")
     with pytest.raises(InputError, match="the quotes are a part of it"):
         existing_datasets(1)

@@ -162,7 +162,7 @@ def usable_cores() -> int:
         return cores
 
 
-def number_of_processes(requested: int | None = None) -> int:
+def default_processes(requested: int | None = None) -> int:
     """Return the requested number of worker processes; by default nnUNet_def_n_proc, or the usable cores up to 8.
 
     Raises:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.data.environment import device_here, number_of_processes
+from segan_nnunet.data.environment import default_processes, device_here
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
 from segan_nnunet.outputs import check_room, made_folder
@@ -64,7 +64,7 @@ def run_demo(folder: Path, cases: int = 20, seed: int = 0, device: str | None = 
 
 def nnunet_environment(folder: Path) -> dict[str, str]:
     """Return environment variables that put nnU-Net's folders into `folder` and let nnU-Net find our trainers."""
-    processes = str(number_of_processes())
+    processes = str(default_processes())
     folders = {f"nnUNet_{part}": str(folder / f"nnUNet_{part}") for part in ("raw", "preprocessed", "results")}
     for path in folders.values():
         Path(path).mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from segan_nnunet.catalogues import catalogue_folder
-from segan_nnunet.data.environment import device_here, number_of_processes
+from segan_nnunet.data.environment import default_processes, device_here
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments import benchmark as bench
@@ -154,7 +154,7 @@ def trainings(work: Path, folder: Path, device: str, size: Size) -> tuple[str, d
     run(["segan_nnunet", "split", "-d", DATASET_ID], environment)
     jobs = [(plans, name + size.suffix) for plans, names in GRIDS.items() for name in names]
     at_once = len(jobs) if device == "cuda" else 2
-    environment["nnUNet_n_proc_DA"] = str(max(1, number_of_processes() // at_once))
+    environment["nnUNet_n_proc_DA"] = str(max(1, default_processes() // at_once))
 
     def train(job: tuple[str, str]) -> float:
         plans, name = job

@@ -6,7 +6,7 @@ from functools import partial
 
 from segan_nnunet import comparison
 from segan_nnunet.data.case_table import files_by_case
-from segan_nnunet.data.environment import dataset_number, nnunet_folder, number_of_processes
+from segan_nnunet.data.environment import dataset_number, default_processes, nnunet_folder
 from segan_nnunet.data.labelling import read_dataset
 from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE
@@ -66,7 +66,7 @@ def prepare(grid: Grid) -> None:
     with planning_lock(preprocessed):
         for name in grid.plans:
             plans = read_plans(preprocessed, name)
-            preprocess_with_nnunet(preprocessed, plans, grid.configuration, number_of_processes())
+            preprocess_with_nnunet(preprocessed, plans, grid.configuration, default_processes())
         splits = preprocessed / SPLITS_FILE
         if not splits.is_file():
             from nnunetv2.utilities.crossval_split import generate_crossval_split  # imports torch: seconds

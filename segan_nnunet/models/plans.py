@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from segan_nnunet.data.environment import dataset_name, folder_variable, nnunet_folder, number_of_processes
+from segan_nnunet.data.environment import dataset_name, default_processes, folder_variable, nnunet_folder
 from segan_nnunet.data.labelling import PLANNING, read_dataset
 from segan_nnunet.data.planned.cases import raw_cases, raw_problem
 from segan_nnunet.data.planned.plans import read_plans
@@ -80,7 +80,7 @@ def plan(
     if set(plans_name) & set("/\\") or "__" in plans_name:
         raise InputError(f"--plans-name {plans_name}: folders are named after plans. Choose a name without / and __")
     preprocessed = nnunet_folder("nnUNet_preprocessed") / dataset_name(dataset_id)
-    num_processes = number_of_processes(num_processes)
+    num_processes = default_processes(num_processes)
     path = preprocessed / f"{plans_name}.json"
     check_dataset_json(preprocessed.name)
     with planning_lock(preprocessed):

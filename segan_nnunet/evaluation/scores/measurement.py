@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.data.environment import number_of_processes
+from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
@@ -146,7 +146,7 @@ def measure(
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels. The message names all.
     """
-    processes = min(number_of_processes(processes), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
+    processes = min(default_processes(processes), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
     results: list[MeasuredCase] = []
     with progress_bar("measuring", len(cases)) as advance:
         if processes == 1:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segan_nnunet.data.environment import number_of_processes
+from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.evaluation.presentation.figures.style import REGION_COLOURS
 from segan_nnunet.evaluation.presentation.shown_cases import ShownCase, largest_slice, shown_modality, window
@@ -74,7 +74,7 @@ def write_case_files(
     # threads suffice: the compression of pictures releases Python's lock
     with (
         progress_bar("slices of cases", len(cases)) as advance,
-        ThreadPoolExecutor(number_of_processes(processes)) as pool,
+        ThreadPoolExecutor(default_processes(processes)) as pool,
     ):
         for _ in pool.map(write, cases):
             advance()
