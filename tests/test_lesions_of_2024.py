@@ -8,7 +8,7 @@ import pytest
 
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.errors import InputError
-from segan_nnunet.evaluation.scores.definitions import LESION_RULES, LesionRule, Lesions, Measures
+from segan_nnunet.evaluation.scores.definitions import LESION_RULES, LesionRule, Lesions, Measures, uniting_regions
 from segan_nnunet.evaluation.scores.lesions import lesion_scores, merged_numbers, neighbours_of
 from segan_nnunet.evaluation.scores.measurement import Case, measure_case
 from segan_nnunet.evaluation.scores.regions import Region, region_named, region_values
@@ -125,7 +125,8 @@ def test_lesions_touch_across_edges_but_not_across_corners() -> None:
 def test_components_are_numbered_by_x_first() -> None:
     labels = np.zeros((20, 20, 20), np.uint8)  # z, y, x
     labels[0:2, 3:5, 15:17] = labels[15:17, 3:5, 0:2] = 1
-    neighbours = neighbours_of(REGIONS, METASTASES, (labels, labels), labels < 9, 1.0)
+    uniting = uniting_regions(METASTASES.of_dataset(REGIONS))
+    neighbours = neighbours_of(REGIONS, METASTASES, uniting, (labels, labels), labels < 9, 1.0)
     assert set(neighbours) == {Region.NETC}
     for numbered in neighbours[Region.NETC]:
         assert (numbered[15, 3, 0], numbered[0, 3, 15]) == (1, 2)

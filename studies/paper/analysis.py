@@ -17,7 +17,7 @@ from segan_nnunet.evaluation.presentation.figures.bars import figure2
 from segan_nnunet.evaluation.presentation.figures.style import save
 from segan_nnunet.evaluation.presentation.table import build_table, markdown
 from segan_nnunet.evaluation.scores.scores import TABLE_1
-from segan_nnunet.evaluation.statistics.equivalence import CONFIDENCE, equivalence_p, lies_within
+from segan_nnunet.evaluation.statistics.equivalence import CONFIDENCE, equivalence_p
 from segan_nnunet.evaluation.statistics.intervals import mean_interval
 from segan_nnunet.evaluation.statistics.paired import ALPHA, holm, wilcoxon
 from segan_nnunet.evaluation.statistics.seed_level import estimate
@@ -245,7 +245,7 @@ def answer(component: Component, found: Found, p_holm: float) -> str:
     if component.kind == AGREES:
         return YES if found.gain > 0 else EXCLUDED if found.high < margin else OPEN
     if component.kind == EQUIVALENT:
-        if lies_within(found.low90, found.high90, margin) and p_holm < ALPHA and abs(found.unchosen) < margin:
+        if -margin < found.low90 and found.high90 < margin and p_holm < ALPHA and abs(found.unchosen) < margin:
             return YES
         return REVERSED if found.low > margin or found.high < -margin else OPEN
     if found.low > 0 and p_holm < ALPHA and found.unchosen > 0:

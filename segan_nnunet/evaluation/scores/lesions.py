@@ -1,6 +1,6 @@
 """Lesion-wise scores: which lesions of the reference a prediction finds, and how well it outlines each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.optimize import linear_sum_assignment
 
-from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures, uniting_regions
+from segan_nnunet.evaluation.scores.definitions import LesionRule, Measures
 from segan_nnunet.evaluation.scores.detection import lesion_f1, panoptic_quality
 from segan_nnunet.evaluation.scores.regions import Region, region_values
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, Part, nsd_column, surface_scores
@@ -178,6 +178,7 @@ def merged_numbers(numbers: NDArray[np.int32], neighbour: NDArray[np.int32]) -> 
 def neighbours_of(
     regions: Mapping[str, tuple[int, ...]],
     rule: LesionRule,
+    uniting: Collection[Region],
     labels: tuple[NDArray, NDArray],
     counted: NDArray[np.bool_],
     voxel_mm3: float,
@@ -187,12 +188,13 @@ def neighbours_of(
     Args:
         regions: label values of the dataset's regions, by name.
         rule: the rule of all regions.
+        uniting: the regions that unite lesions.
         labels: predicted and true labels of the same shape.
         counted: whether each voxel counts.
         voxel_mm3: volume of a voxel.
     """
     neighbours = {}
-    for region in uniting_regions(rule.of_dataset(regions)):
+    for region in uniting:
         own, values = rule.of_region(region), region_values(regions, region)
         predicted, true = ((np.isin(part, values) & counted).T for part in labels)  # transposed to number along x first
         numbers = grown_components(true, own.dilation) * true

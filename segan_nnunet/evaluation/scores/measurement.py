@@ -17,7 +17,7 @@ from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
 from segan_nnunet.errors import InputError, first_lines
-from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures
+from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures, uniting_regions
 from segan_nnunet.evaluation.scores.exchanged import Exchange, exchange_warnings, exchanged_labels
 from segan_nnunet.evaluation.scores.lesions import lesion_scores, neighbours_of
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
@@ -81,6 +81,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
     }
     rule = measures.lesion_rule
     rules = rule.of_dataset(labelling.regions) if rule else {}
+    uniting = uniting_regions(rules)
     present: set[int] = set()
     for method, path in case.predictions.items():
         try:
@@ -96,7 +97,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
         present = {value for value, count in zip(labelling.values, confusion.sum(1), strict=True) if count}
         counted = truth != labelling.ignore_value
         labels = predicted, truth
-        neighbours = neighbours_of(labelling.regions, rule, labels, counted, voxel_mm3) if rule else {}
+        neighbours = neighbours_of(labelling.regions, rule, uniting, labels, counted, voxel_mm3) if rule else {}
         for name, region in labelling.regions.items():
             mask, true_mask = (np.isin(part, region) & counted for part in labels)
             pair = MaskPair(mask, true_mask, spacing_mm)

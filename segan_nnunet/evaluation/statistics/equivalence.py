@@ -60,11 +60,6 @@ def equivalence_p(mean: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin:
     return p_above(margin - np.abs(mean), error, freedom)
 
 
-def lies_within(low: float, high: float, margin: float) -> bool:
-    """Return whether an interval lies between -margin and margin; False for an undefined interval."""
-    return bool(-margin < low and high < margin)
-
-
 def has_margin(score: Score, primary: Sequence[str]) -> bool:
     """Return whether a margin in units of Dice applies to a score.
 
