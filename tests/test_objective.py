@@ -12,6 +12,7 @@ from segan_nnunet.objective import (
     relative_distances,
     rescale_intensities,
 )
+from segan_nnunet.objective.multiscale_l1 import absolute_sum
 from segan_nnunet.training.run.game_log import gradient_shares, layer_gradients
 from tests.small_trainers import critic_per_region
 
@@ -57,6 +58,15 @@ def test_distances_of_half_precision_features_are_float32() -> None:
     half = [torch.ones(4, dtype=torch.bfloat16)]
     for distances in (layer_distances, relative_distances, concatenated_distances):
         assert distances(half, half).dtype == torch.float32
+
+
+def test_an_absolute_sum_has_the_signs_as_gradient_in_the_precision_of_the_features() -> None:
+    features = torch.tensor([-2.0, 0.0, 0.5], dtype=torch.bfloat16, requires_grad=True)
+    total = absolute_sum(features)
+    (3 * total).backward()
+    assert total.dtype is torch.float32 and total.item() == 2.5
+    assert features.grad is not None and features.grad.dtype is torch.bfloat16
+    assert features.grad.tolist() == [-3.0, 0.0, 3.0]
 
 
 def test_masking_is_pixelwise_multiplication_of_every_channel() -> None:

@@ -4,7 +4,8 @@ Images are linked, not copied. All problems of all cases are found before the da
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_j
 
 from segan_nnunet.data.case_table import write_case_table
 from segan_nnunet.data.checks import TRUTH, CaseReport, check_cases, common_ending, doubts
-from segan_nnunet.data.environment import existing_datasets, nnunet_folder
+from segan_nnunet.data.environment import existing_datasets, nnunet_folder, usable_cores
 from segan_nnunet.data.labelling import whole_numbers
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
@@ -214,28 +215,16 @@ def write_dataset(
         (folder / name).mkdir(parents=True)
     if any(not case.truth for case in cases):
         (folder / "imagesTs").mkdir()
-    keeps_values = all(value == index for value, index in release.label_mapping.items())
-    copied = False
-    with progress_bar("writing", len(cases)) as advance:
-        for case in cases:
-            report = reports[case.case_id]
-            assert report.grid is not None  # for mypy: a case without problems has its channels
-            images = folder / ("imagesTr" if case.truth else "imagesTs")
-            for index, name in enumerate(channels):
-                source, volume = case.images[name][0], release.channels[name].volume
-                target = images / f"{case.case_id}_{index:04d}{ending}"
-                if volume is None and name not in report.rewritten and file_ending(source) == ending:
-                    copied |= link_or_copy(source, target, options.copy)
-                else:
-                    write_volume(read_volume(source, volume).on_or_as_stored(report.grid), report.grid, target)
-                    copied = True
-            for source in case.truth:
-                target = folder / "labelsTr" / f"{case.case_id}{ending}"
-                if keeps_values and TRUTH not in report.rewritten and file_ending(source) == ending:
-                    link_or_copy(source, target, options.copy)
-                else:
-                    rewrite_labels(source, target, release.label_mapping, report.grid)
+    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("writing", len(cases)) as advance:
+
+        def write(case: CaseFiles) -> bool:
+            grid = reports[case.case_id].grid
+            assert grid is not None  # for mypy: a case without problems has its channels
+            copied = write_case(folder, case, grid, reports[case.case_id].rewritten, channels, ending, release, options)
             advance()
+            return copied
+
+        copied = any(list(pool.map(write, cases)))
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(
         str(folder),
@@ -253,6 +242,44 @@ def write_dataset(
         original_labels={str(index): value for value, index in release.label_mapping.items()},
     )
     write_case_table(folder, cases, list(release.channels))
+    return copied
+
+
+def write_case(
+    folder: Path,
+    case: CaseFiles,
+    grid: VoxelGrid,
+    rewritten: Collection[str],
+    channels: Sequence[str],
+    ending: str,
+    release: Release,
+    options: Options,
+) -> bool:
+    """Link or write the images and the truth of a case. Return whether images were copied.
+
+    Args:
+        folder: the dataset.
+        case: the files of the case.
+        grid: of its first channel.
+        rewritten: its channels, or `truth`, that are not linked.
+        channels, ending, release, options: as in `write_dataset`.
+    """
+    images, copied = folder / ("imagesTr" if case.truth else "imagesTs"), False
+    for index, name in enumerate(channels):
+        source, volume = case.images[name][0], release.channels[name].volume
+        target = images / f"{case.case_id}_{index:04d}{ending}"
+        if volume is None and name not in rewritten and file_ending(source) == ending:
+            copied |= link_or_copy(source, target, options.copy)
+        else:
+            write_volume(read_volume(source, volume).on_or_as_stored(grid), grid, target)
+            copied = True
+    keeps_values = all(value == index for value, index in release.label_mapping.items())
+    for source in case.truth:
+        target = folder / "labelsTr" / f"{case.case_id}{ending}"
+        if keeps_values and TRUTH not in rewritten and file_ending(source) == ending:
+            link_or_copy(source, target, options.copy)
+        else:
+            rewrite_labels(source, target, release.label_mapping, grid)
     return copied
 
 

@@ -8,6 +8,7 @@ D, H, W).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,14 +89,30 @@ def relative_distances(features: Sequence[Tensor], other: Sequence[Tensor], divi
     return differences / sizes.clamp_min(torch.finfo(torch.float32).tiny)
 
 
-def absolute_sum(values: Tensor) -> Tensor:
-    """Return Σ|v|, a scalar in float32.
+class AbsoluteSum(torch.autograd.Function):
+    """Σ|v|, a scalar in float32, with the gradient sign(v) in the precision of v.
 
     The sum is in float32 under autocast too: a mean over 10^7 features has gradients that float16 cannot hold. The
-    differences stay in the precision of the features. This uses a norm instead of `l1_loss`, whose backward pass copies
-    all features in float32 and in another memory format (docs/performance.md).
+    differences stay in the precision of the features. torch's own norms and losses copy all features in float32, some
+    of them in another memory format too (docs/performance.md).
     """
-    return torch.linalg.vector_norm(values, 1, dtype=torch.float32)
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        """Return Σ|v|."""
+        ctx.save_for_backward(values)
+        return values.abs().sum(dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Return the gradient of the sum, times the gradient that arrives, a scalar."""
+        (values,) = ctx.saved_tensors
+        return values.sign().mul_(gradient)
+
+
+def absolute_sum(values: Tensor) -> Tensor:
+    """Return Σ|v|, a scalar in float32."""
+    return AbsoluteSum.apply(values)
 
 
 class CriticDistance(nn.Module):

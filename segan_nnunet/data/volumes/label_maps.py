@@ -48,8 +48,7 @@ def read_labels(
     with np.errstate(invalid="ignore"):  # NaN is no label, and is found below
         labels = values.astype(np.min_scalar_type(labelling.values[-1]), copy=False)
     fits = labels is values or bool((labels == values).all())
-    # the foreground has few voxels, and the background, 0, is always known
-    distinct = distinct_values(labels[labels != 0] if fits else values)
+    distinct = distinct_values(labels if fits else values)
     if unknown := sorted(set(distinct.tolist()) - set(labelling.values)):
         raise InputError(
             f"{path} has the unknown label{'s' if len(unknown) > 1 else ''} {list_values(unknown)}; dataset.json knows "
@@ -60,7 +59,9 @@ def read_labels(
 
 def distinct_values(voxels: NDArray) -> NDArray:
     """Return the different values in ascending order, as np.unique, but without sorting millions of voxels."""
-    return np.sort(pd.unique(voxels.ravel()))
+    foreground = voxels[voxels != 0]  # few voxels
+    background = np.zeros(min(1, voxels.size - foreground.size), voxels.dtype)
+    return np.sort(np.concatenate([background, pd.unique(foreground)]))
 
 
 def list_values(values: Sequence[float] | NDArray) -> str:
