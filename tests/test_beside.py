@@ -44,6 +44,11 @@ class Frozen(Short):
     critic_learns = False
 
 
+class Further(Frozen):
+    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        return (predicted - truth).square().mean()
+
+
 def test_the_added_gradient_has_the_given_share_of_the_norm_and_keeps_its_direction() -> None:
     output, weight = torch.zeros(3, requires_grad=True), torch.zeros(())
     incoming, added = torch.tensor([3.0, 0.0, 4.0]), torch.tensor([0.0, 2.0, 0.0])  # norms 5 and 2
@@ -95,9 +100,12 @@ def test_late_critics_start_after_their_share_of_the_epochs(nnunet_folders: Path
     assert [math.isnan(value) for value in losses] == [True, True, False]
 
 
-def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(nnunet_folders: Path) -> None:
+@pytest.mark.parametrize("frozen", [Frozen, Further])
+def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(
+    nnunet_folders: Path, frozen: type[CriticBesideTrainer]
+) -> None:
     """The gradient of every parameter equals autograd's of loss + λ · distance, with the logged λ."""
-    trainer = build(Frozen, nnunet_folders, architecture=nnunet_architecture())
+    trainer = build(frozen, nnunet_folders, architecture=nnunet_architecture())
     trainer.autocast_dtype = None
     batch = batch_of(trainer)
     trainer.on_train_epoch_start()
@@ -105,7 +113,7 @@ def test_the_step_descends_the_nnunet_loss_plus_the_weighted_distance(nnunet_fol
     output = trainer.network(batch["data"])
     loss = trainer.loss.loss(output, batch["target"])
     maps = trainer.label_space.label_maps(output[0], batch["target"][0])
-    distance = trainer.critic(rescale_intensities(batch["data"]), *maps).mean()
+    distance = trainer.critic(rescale_intensities(batch["data"]), *maps).mean() + trainer.further_loss(*maps)
     players = list(trainer.network.parameters())
     of_loss = torch.autograd.grad(loss, [output[0], *players], retain_graph=True, allow_unused=True)
     of_distance = torch.autograd.grad(distance, [output[0], *players], allow_unused=True)

@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from segan_nnunet.networks.critic import clamp_weights
+from segan_nnunet.networks.critic import Critic, clamp_weights
 from segan_nnunet.objective import (
+    CriticDistance,
     Critics,
     LabelSpace,
     concatenated_distances,
@@ -58,6 +61,16 @@ def test_distances_of_half_precision_features_are_float32() -> None:
     half = [torch.ones(4, dtype=torch.bfloat16)]
     for distances in (layer_distances, relative_distances, concatenated_distances):
         assert distances(half, half).dtype == torch.float32
+
+
+def test_a_distance_of_the_user_in_half_precision_becomes_float32() -> None:
+    def squared(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        return torch.stack([(a - b).square().mean() for a, b in zip(features, other, strict=True)])
+
+    image = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16)
+    critic = CriticDistance(Critic(1, layers=(0,)), squared)
+    distances = critic(image, torch.zeros_like(image), torch.ones_like(image))
+    assert distances.dtype is torch.float32 and distances.tolist() == [1.0]
 
 
 def test_an_absolute_sum_has_the_signs_as_gradient_in_the_precision_of_the_features() -> None:

@@ -86,7 +86,7 @@ def convert(release: Release, source: Path, dataset_id: int, options: Options | 
     table of the cases (patient, grade, time point, sources) is written beside dataset.json.
 
     Args:
-        release: the layout of the release.
+        release: the layout of the release, as `load_release("brats2015")` returns it.
         source: the folder into which it was unpacked.
         dataset_id: nnU-Net's number for the dataset, 1 to 999.
         options: channels, links, labels, and rules to ignore.

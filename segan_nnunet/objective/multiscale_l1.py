@@ -139,7 +139,7 @@ class CriticDistance(nn.Module):
             truth: y of these regions, (B, G, *S) of 0 and 1.
         """
         features = (self.critic(mask_image(image, maps)) for maps in (predicted, truth))
-        return self.distances(*features)
+        return self.distances(*features).float()  # a distance of the user may have the features' precision
 
 
 class Critics(nn.Module):

@@ -16,7 +16,8 @@ class CriticBesideTrainer(WithCritics):
     Network, optimiser, schedule, clipping, deep supervision, augmentation and loss are nnU-Net's. `train_losses` is
     nnU-Net's loss alone, so that logs can be compared. With `critic_fraction` 0 the training is nnU-Net's, bit for bit.
 
-    S minimises loss + λ · distance, with λ = critic_fraction · ‖∇loss‖ / ‖∇distance‖. Both gradients are taken at the
+    S minimises loss + λ · distance, with λ = critic_fraction · ‖∇loss‖ / ‖∇distance‖. A subclass's `further_loss` is
+    added to the distance. Both gradients are taken at the
     full-resolution output, and λ is computed in every step (`add_gradient`). Each step trains the critics with S fixed,
     and then S as nnU-Net does.
 
@@ -91,12 +92,9 @@ class CriticBesideTrainer(WithCritics):
             logits = output.detach().float().requires_grad_()
             predicted, truth = self.label_space.label_maps(logits, target)
 
-            before = self.critic_phase(image, predicted, truth) if self.critics_learn() else None
+            before = self.critic_phase(image, predicted, truth) if self.trains_critics() else None
             self.measure_layer_shares(image, predicted, truth)
-            self.critic.requires_grad_(False)
-            maps = predicted.detach().requires_grad_()
-            distances = self.backward_distances(+1, self.critic.critics, image, maps, truth, self.critic_grad_scaler)
-            predicted.backward(maps.grad)
+            _, distances = self.backward_segmentor_loss(image, predicted, truth, self.critic_grad_scaler)
         self.played = self.record_of_step(before, distances)
         assert logits.grad is not None  # for mypy
         return add_gradient(output, logits.grad, self.fraction, self.critic_weight)

@@ -1,4 +1,7 @@
-"""The settings that SegAN and its baselines share (Section 2.3): RMSProp at 2e-5, one output of full size."""
+"""The settings that SegAN and its baselines share (Section 2.3): the rate 2e-5, one output of full size.
+
+The paper's optimiser is RMSProp. The default is torch's Adam without first moment: RMSProp with bias correction.
+"""
 
 from collections.abc import Callable
 from typing import Any, ClassVar

@@ -112,7 +112,7 @@ class WithCritics(PlayerOptimizer, RunWithCritics):
         """
         self.critic.requires_grad_(True)
         maps = predicted.detach()
-        distances = self.backward_distances(-1, self.ddp_critics, image, maps, truth, self.critic_grad_scaler)
+        distances = self.backward_distances(-1, self.wrapped_critics, image, maps, truth, self.critic_grad_scaler)
         self.step(self.critic_optimizer, self.critic_grad_scaler)
         self.clamp_critic()
         return distances
@@ -125,13 +125,20 @@ class WithCritics(PlayerOptimizer, RunWithCritics):
         Returns:
             S's loss, a scalar, and the distances, (K, L).
         """
+        loss, distances = self.backward_segmentor_loss(image, predicted, truth, self.grad_scaler)
+        self.step(self.optimizer, self.grad_scaler)
+        return loss, distances
+
+    def backward_segmentor_loss(
+        self, image: Tensor, predicted: Tensor, truth: Tensor, scaler: torch.amp.GradScaler | None
+    ) -> tuple[Tensor, Tensor]:
+        """Backpropagate Eq. 2 and the further loss through S(x), with C fixed. Return as `segmentor_phase`."""
         self.critic.requires_grad_(False)
         maps = predicted.detach().requires_grad_()  # each critic adds its gradient here; then the sum goes through S
-        distances = self.backward_distances(+1, self.critic.critics, image, maps, truth, self.grad_scaler)
+        distances = self.backward_distances(+1, self.critic.critics, image, maps, truth, scaler)
         further = self.further_loss(maps, truth)
-        self.backward(further, self.grad_scaler)
+        self.backward(further, scaler)
         predicted.backward(maps.grad)
-        self.step(self.optimizer, self.grad_scaler)
         return distances.mean() + further.detach(), distances
 
     def backward_distances(
@@ -159,8 +166,8 @@ class WithCritics(PlayerOptimizer, RunWithCritics):
         """Return the loss that S minimises in addition to Eq. 2, a scalar. The paper has none, so this returns 0.
 
         Args:
-            predicted: S(x), (B, R, *S).
-            truth: y, (B, R, *S).
+            predicted: S(x), (B, R, *S) in [0, 1], float32, 0 at ignored voxels. A logarithm needs a lower limit.
+            truth: y, (B, R, *S) of 0 and 1, float32.
         """
         return predicted.new_zeros(())
 
@@ -182,7 +189,7 @@ class AdversarialTrainer(WithCritics, RunGame, PaperTrainer):
         predicted, truth = self.label_space.label_maps(logits, target)
         del logits  # memory: only S(x) is needed
 
-        before = self.critic_phase(image, predicted, truth) if self.critics_learn() else None
+        before = self.critic_phase(image, predicted, truth) if self.trains_critics() else None
         self.measure_layer_shares(image, predicted, truth)  # for the log, once per epoch
         loss, distances = self.segmentor_phase(image, predicted, truth)
         return {"loss": loss, **self.record_of_step(before, distances), "cases": list(batch.get("keys", ()))}

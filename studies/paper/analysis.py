@@ -443,6 +443,6 @@ def main(scores: str = str(HERE / "scores.csv"), output: str = str(HERE / "resul
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
+    if len(sys.argv) > 3 or any(argument.startswith("-") for argument in sys.argv[1:]):
         sys.exit(__doc__)
     main(*sys.argv[1:])

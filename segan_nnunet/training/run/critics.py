@@ -37,20 +37,23 @@ class RunWithCritics(ResumableTrainer):
     )
 
     critic_learns: bool
+    label_space: LabelSpace
     critic: Critics
     critic_optimizer: torch.optim.Optimizer
     critic_lr_scheduler: PolyLRScheduler
-    ddp_critics: list[nn.Module]  # the critics; in DDP their gradients are averaged over all processes
+    wrapped_critics: list[
+        nn.Module
+    ]  # the critics; in DDP wrapped, so that their gradients are averaged over all processes
     layer_shares: Tensor | None = None  # (L,), of this epoch's first step
 
     def prepare_to_run(self) -> None:
         """Prepare the critics, once built, for this device, for DDP and for the log."""
         self.critic_grad_scaler = None if self.grad_scaler is None else torch.amp.GradScaler("cuda")
-        self.ddp_critics = list(self.critic.critics)
+        self.wrapped_critics = list(self.critic.critics)
         if self.is_ddp and has_weights(self.critic):
             nn.SyncBatchNorm.convert_sync_batchnorm(self.critic)
             devices = [self.local_rank] if self.device.type == "cuda" else None
-            self.ddp_critics = [DistributedDataParallel(critic, devices) for critic in self.critic.critics]
+            self.wrapped_critics = [DistributedDataParallel(critic, devices) for critic in self.critic.critics]
         self.compile_critics()
         self.fill_log(epochs=0)
 
@@ -70,8 +73,8 @@ class RunWithCritics(ResumableTrainer):
         images = self.dataset_json.get("channel_names") or self.dataset_json["modality"]  # as nnU-Net reads them
         return len(images)
 
-    def critics_learn(self) -> bool:
-        """Return whether the critics learn. Critics of layer 0 alone have no weights."""
+    def trains_critics(self) -> bool:
+        """Return whether a step trains the critics. Critics of layer 0 alone have no weights."""
         return self.critic_learns and has_weights(self.critic)
 
     # --- Steps
@@ -125,6 +128,10 @@ class RunWithCritics(ResumableTrainer):
     @staticmethod
     def distances(features: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
         """Return the terms of Eq. 3, (L,)."""
+        raise NotImplementedError
+
+    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Return the loss that S minimises in addition to Eq. 2, a scalar."""
         raise NotImplementedError
 
     def fill_log(self, epochs: int) -> None:
@@ -192,13 +199,18 @@ class RunWithCritics(ResumableTrainer):
         return {**super().players(), "critic": self.critic}
 
     def objective(self) -> dict[str, Any]:
-        """Add the critics' settings, optimiser and distances."""
+        """Add the critics' settings and optimiser, and the values of the distances and of the further loss."""
+        maps, num_maps = self.probe, self.label_space.num_maps
+        further = objective_record.values_of(
+            lambda: self.further_loss(maps(num_maps, seed=0).sigmoid(), (maps(num_maps, seed=1) > 0).float())
+        )
         return {
             **super().objective(),
             **{name: getattr(self, name) for name in self.CRITIC_SETTINGS},
             "region_groups": list(self.critic.region_groups.values()),
             "critic_optimizer": objective_record.optimizer_record(self.critic_optimizer),
             "distances": objective_record.values_of(self.distances_on_probe),
+            "further_loss": further,
         }
 
     def distances_on_probe(self) -> Tensor:
@@ -211,13 +223,8 @@ class RunWithCritics(ResumableTrainer):
 class RunGame(RunWithCritics):
     """Adapts a training whose loss is the critics' distance to nnU-Net's validation, compilation and `--c`."""
 
-    label_space: LabelSpace
     lowest_intensity: float
     validation_image: Tensor
-
-    def further_loss(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Return the loss that S minimises in addition to Eq. 2, a scalar."""
-        raise NotImplementedError
 
     def _build_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
         """Return S's loss in the form that nnU-Net's validation calls."""
@@ -242,12 +249,8 @@ class RunGame(RunWithCritics):
         return self.compile_is_requested() and super()._do_i_compile()
 
     def objective(self) -> dict[str, Any]:
-        """Record that the loss is the critics' distance. Add the values of the further loss."""
-        maps, num_maps = self.probe, self.label_space.num_maps
-        further = objective_record.values_of(
-            lambda: self.further_loss(maps(num_maps, seed=0).sigmoid(), (maps(num_maps, seed=1) > 0).float())
-        )
-        return {**super().objective(), "loss": "the critics' distance", "further_loss": further}
+        """Record that the loss is the critics' distance."""
+        return {**super().objective(), "loss": "the critics' distance"}
 
 
 def has_weights(module: nn.Module) -> bool:
