@@ -100,7 +100,7 @@ def test_empty_policy_brats_counts_every_case(validated: Path) -> None:
 @pytest.mark.usefixtures("tables_only")
 def test_different_cases_are_refused_with_the_difference_or_intersected_on_request(validated: Path) -> None:
     validate(validated, "SegAN__SegANPlans__2d", 2, {"c": PERFECT})
-    with pytest.raises(InputError, match=r"UNet lacks 1 cases \(of fold 2\): c\. Train the missing folds"):
+    with pytest.raises(InputError, match=r"UNet lacks 1 case \(of fold 2\): c\. Train the missing folds"):
         compare(1)
     assert "folds 0, 1" in compare(1, folds=[0, 1]).table
     common = compare(1, settings=Settings(intersection=True)).table
@@ -268,7 +268,7 @@ def test_an_error_names_bad_folders_and_options(tmp_path: Path, nnunet_folders: 
     for folders, message in (
         (Folders({"Empty": empty}, truth), r"empty holds no segmentation: no file there ends in \.mha"),
         (Folders({"Gone": tmp_path / "gone"}, truth), r"gone is not a folder"),
-        (Folders({"Good": good}, truth), r"Good lacks 1 cases: b.*--intersection"),
+        (Folders({"Good": good}, truth), r"Good lacks 1 case: b.*--intersection"),
         (Folders({"Good": truth}, good), r"1 cases have no reference: b"),
         (Folders({}, truth), r"--reference goes with --predictions NAME=FOLDER"),
     ):

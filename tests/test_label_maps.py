@@ -107,7 +107,7 @@ def test_an_error_for_release_values_shows_the_whole_mapping(tmp_path: Path) -> 
         ):
             read_labels(tmp_path / "a.nii.gz", labelling)
     write_volume(tmp_path / "a.nii.gz", VALUES % 6)  # no label has the value 5
-    with pytest.raises(InputError, match="Map its values to those of the dataset first"):
+    with pytest.raises(InputError, match="Map its values to those of dataset.json, or add the label there"):
         read_labels(tmp_path / "a.nii.gz", BRATS)
 
 

@@ -95,8 +95,9 @@ def read_patients(path: Path, cases: Iterable[str]) -> pd.DataFrame:
     table.index = table.index.map(composed)
     if missing := sorted(set(cases) - set(table.index)):
         raise InputError(
-            f"{path} has no row for {len(missing)} of the compared cases: {shorten(missing)}. Its column `case` must "
-            "hold the names of the files without their ending; its first value is "
+            f"{path} has no row for {len(missing)} of the compared cases: {shorten(missing)}. Each case needs a row, "
+            "also that of a patient with a single case. The column `case` holds the names of the files without their "
+            "ending; its first value is "
             f"{next(iter(table.index), 'missing')}"
         )
     return table.loc[sorted(cases), ["patient", "grade"]]

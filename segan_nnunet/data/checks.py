@@ -9,7 +9,6 @@ from pathlib import Path
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
-from zlib_ng import zlib_ng
 
 from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.data.labelling import whole_numbers
@@ -18,6 +17,7 @@ from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import releases_with
 from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
 from segan_nnunet.data.volumes.label_maps import describe_values, distinct_values, list_values
+from segan_nnunet.data.volumes.same_voxels import Checksums, checksums
 from segan_nnunet.errors import InputError, first_lines
 
 TRUTH = "truth"
@@ -40,7 +40,7 @@ class CaseReport:
 
     problems: list[str] = field(default_factory=list)
     rewritten: set[str] = field(default_factory=set)
-    digests: dict[str, tuple[int, int]] = field(default_factory=dict)
+    digests: dict[str, Checksums] = field(default_factory=dict)
     values: set[int] = field(default_factory=set)
     grid: VoxelGrid | None = None
     doubts: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ def check_cases(
             return report
 
         reports = dict(zip((case.case_id for case in cases), pool.map(check, cases), strict=True))
-    first_with: dict[tuple[tuple[int, int], ...], str] = {}
+    first_with: dict[tuple[Checksums, ...], str] = {}
     for case_id, report in reports.items():
         content = tuple(report.digests.values())
         if content and (first := first_with.setdefault(content, case_id)) != case_id:
@@ -153,12 +153,6 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
     if report.grid and not report.grid.has_spacing:
         report.doubts.append("the images do not say their spacing: 1 mm is taken")
     return report
-
-
-def checksums(voxels: NDArray) -> tuple[int, int]:
-    """Return two checksums of an image. Together they have 64 bits, and they are much faster than a hash."""
-    content = np.ascontiguousarray(voxels).data
-    return zlib_ng.crc32(content), zlib_ng.adler32(content)
 
 
 def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:

@@ -78,7 +78,9 @@ def remedy(values: NDArray, labelling: Labelling) -> str:
             f"These look like the values of the release. Map all of them at once to those of the dataset, {pairs}; "
             "one of them alone would exchange regions"
         )
-    return describe_values(values, len(labelling.values)) or "Map its values to those of the dataset first"
+    return describe_values(values, len(labelling.values)) or (
+        "Map its values to those of dataset.json, or add the label there"
+    )
 
 
 def describe_values(values: NDArray, number_of_labels: int) -> str:

@@ -209,10 +209,12 @@ def common_cases(
     everything = set.union(*parts) | (set(references) if every_reference else set())
     common = set.intersection(*parts) & set(references)
     if common != everything and not intersection:
+        folds = any(each.trained_folds for each in predictions)
         raise InputError(
             f"the methods do not have the same cases: {'; '.join(missing_cases(predictions, references, everything))}."
-            f"{naming_hints(predictions, references)} Train the missing folds or predict the missing cases, compare "
-            "only --folds that all have, or go on with the common cases: --intersection."
+            f"{naming_hints(predictions, references)} "
+            + ("Train the missing folds, compare only --folds that all have, " if folds else "Add the missing files, ")
+            + "or compare only the common cases: --intersection."
         )
     if not common:
         raise InputError(
@@ -321,7 +323,8 @@ def missing_cases(predictions: Sequence[Predictions], references: Iterable[str],
         if missing := sorted(everything - set(each.files)):
             of_folds = sorted({folds[case] for case in missing if case in folds})
             where = f" (of fold {', '.join(map(str, of_folds))})" if of_folds else ""
-            lacking.append(f"{each.name} lacks {len(missing)} cases{where}: {shorten(missing)}")
+            number = f"{len(missing)} case{'s' if len(missing) > 1 else ''}"
+            lacking.append(f"{each.name} lacks {number}{where}: {shorten(missing)}")
     if missing := sorted(everything - set(references)):
         lacking.append(f"{len(missing)} cases have no reference: {shorten(missing)}")
     return lacking

@@ -1,6 +1,6 @@
 """Write the conclusion of a comparison: the three sentences that a reader sees first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -77,10 +77,19 @@ def exploratory_sentence(conclusions: Conclusions) -> str:
     titles = {score.column: score.title for score in conclusions.shown_scores}
     verbs = {BETTER: "is better than", WORSE: "is worse than", DISAGREE: f"differs ({DISAGREE}) from"}
     each = [
-        f"{method} {verbs[verdict]} {baseline} in {join_names(list(of_kind['score'].map(titles).unique()))}"
+        f"{method} {verbs[verdict]} {baseline} in {join_names(scores_and_regions(of_kind, rows, titles))}"
         for (method, baseline, verdict), of_kind in findings.groupby(["method", "baseline", "verdict"], sort=False)
     ]
     return f"{number} {'is' if len(findings) < 2 else 'are'} significant: {'; '.join(each)}."
+
+
+def scores_and_regions(findings: pd.DataFrame, rows: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
+    """Return the titles of the scores with findings, each with its regions unless it has findings in all of them."""
+    names = []
+    for score, of_score in findings.groupby("score", sort=False):
+        regions, tested = list(of_score["region"].unique()), rows[rows["score"] == score]["region"].unique()
+        names.append(titles[score] + ("" if len(regions) == len(tested) else f" ({', '.join(regions)})"))
+    return names
 
 
 def basis_sentence(conclusions: Conclusions) -> str:

@@ -16,10 +16,12 @@ from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.labelling import Labelling
 from segan_nnunet.data.progress import progress_bar
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
+from segan_nnunet.data.volumes.same_voxels import Checksums, checksums
 from segan_nnunet.errors import InputError, first_lines
 from segan_nnunet.evaluation.scores.definitions import DEFAULT_MEASURES, Measures, uniting_regions
 from segan_nnunet.evaluation.scores.exchanged import Exchange, exchange_warnings, exchanged_labels
 from segan_nnunet.evaluation.scores.lesions import lesion_scores, neighbours_of
+from segan_nnunet.evaluation.scores.same_files import REFERENCE, same_file_warnings
 from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_counts
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import foreground_box
@@ -51,6 +53,7 @@ class MeasuredCase(NamedTuple):
         problems: errors of the files that cannot be measured.
         exchanges: the labels that each method seems to have exchanged.
         labels: the labels of the reference.
+        voxels: checksums of the reference and of each method's prediction.
         without_spacing: whether 1 mm is assumed because no file contains the spacing.
     """
 
@@ -58,6 +61,7 @@ class MeasuredCase(NamedTuple):
     problems: list[str]
     exchanges: dict[str, Exchange]
     labels: set[int]
+    voxels: dict[str, Checksums]
     without_spacing: bool
 
 
@@ -69,7 +73,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
     try:
         reference = read_labels(case.reference, labelling)
     except InputError as error:
-        return MeasuredCase(rows, [str(error)], exchanges, set(), False)
+        return MeasuredCase(rows, [str(error)], exchanges, set(), {}, False)
     grid = spacing_of_any(reference.grid, case.predictions.values())
     spacing_mm = grid.spacing[::-1]  # in the order of the array's axes
     voxel_mm3 = float(np.prod(spacing_mm))
@@ -83,12 +87,14 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
     rules = rule.of_dataset(labelling.regions) if rule else {}
     uniting = uniting_regions(rules)
     present: set[int] = set()
+    voxels = {REFERENCE: checksums(reference.voxels)}
     for method, path in case.predictions.items():
         try:
             prediction = read_labels(path, labelling, grid)
         except InputError as error:
             problems.append(str(error))
             continue
+        voxels[method] = checksums(prediction.voxels)
         box = foreground_box(reference.voxels, prediction.voxels)
         truth, predicted = reference.voxels[box], prediction.voxels[box]
         confusion = confusion_matrix(truth, predicted, labelling.values)
@@ -117,7 +123,7 @@ def measure_case(case: Case, labelling: Labelling, measures: Measures = DEFAULT_
                     "prediction": str(path),
                 }
             )
-    return MeasuredCase(rows, problems, exchanges, present, not grid.has_spacing)
+    return MeasuredCase(rows, problems, exchanges, present, voxels, not grid.has_spacing)
 
 
 def spacing_of_any(grid: VoxelGrid, predictions: Iterable[Path]) -> VoxelGrid:
@@ -177,13 +183,16 @@ def measure(
 
 
 def possible_mistakes(cases: Sequence[Case], results: Sequence[MeasuredCase]) -> list[str]:
-    """Return warnings of likely mistakes in measurable files: exchanged labels, a missing spacing."""
+    """Return warnings of likely mistakes in measurable files: exchanged labels, equal files, a missing spacing."""
     labels = [result.labels for result in results]
     warnings = [
         warning
         for method in cases[0].predictions
         for warning in exchange_warnings(method, [result.exchanges[method] for result in results], labels)
     ]
+    voxels = {case.case_id: result.voxels for case, result in zip(cases, results, strict=True)}
+    empty = [case.case_id for case, present in zip(cases, labels, strict=True) if not present - {0}]
+    warnings += same_file_warnings(voxels, empty)
     if unknown := [case for case, result in zip(cases, results, strict=True) if result.without_spacing]:
         warnings.append(
             f"{len(unknown)} references, the first {unknown[0].reference}, do not say their spacing. 1 mm is taken, so "
