@@ -1,5 +1,8 @@
 """Trainers with a seed, and means over the seeds of a trainer."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +111,25 @@ def test_a_training_uses_the_threads_of_omp_num_threads(
             assert torch.get_num_threads() == (2 if value == "none" else int(value))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's memory is set")
+def test_a_training_on_the_cpu_keeps_freed_memory() -> None:
+    """In a new process, memory that was freed and is allocated again causes no page faults."""
+    code = """
+import resource, numpy, torch
+from segan_nnunet.training.run.process import set_up_cpu
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        numpy.ones(2**23)  # 64 MiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+set_up_cpu(torch.device("cuda"))
+given_back = faults()
+set_up_cpu(torch.device("cpu"))
+faults()
+print(given_back, faults())
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    given_back, kept = map(int, printed.split())
+    assert kept < 100 < given_back

@@ -19,7 +19,7 @@ from segan_nnunet.catalogues import catalogue_folder, declared_classes, named_fo
 from segan_nnunet.errors import InputError
 from segan_nnunet.trainer_names import SUFFIXES, TOKENS, in_order, parts, unseeded
 from segan_nnunet.trainer_search import NoTrainerError, find_trainer
-from segan_nnunet.training.run.process import print_refusals, respect_omp_num_threads
+from segan_nnunet.training.run.process import print_refusals, set_up_cpu
 from segan_nnunet.training.run.trainer import ResumableTrainer
 
 
@@ -58,7 +58,7 @@ class Seeded(nnunet.nnUNetTrainer):
 
     def initialize(self) -> None:
         """Draw the weights from the seed, the same in all processes of DDP."""
-        respect_omp_num_threads(self.device)  # also for nnU-Net's own trainers
+        set_up_cpu(self.device)  # also for nnU-Net's own trainers
         seed_everything(self.seed)
         super().initialize()
 

@@ -30,7 +30,7 @@ def same_file_warnings(voxels: Mapping[str, Mapping[str, Checksums]], empty: Seq
         twins[voxels[case][REFERENCE]].append(case)
     if groups := [" = ".join(names) for names in twins.values() if len(names) > 1]:
         warnings.append(
-            f"some cases have the same reference, voxel by voxel: {shorten(groups)}. If they are copies, remove them or "
-            "name the patients (--patients). Otherwise the intervals are too narrow"
+            f"some cases have the same reference, voxel by voxel: {shorten(groups)}. If they are copies, remove them "
+            "or name the patients (--patients). Otherwise the intervals are too narrow"
         )
     return warnings

@@ -1,6 +1,8 @@
 """Set up a process of nnUNetv2_train: its precision, its threads, and how it prints errors."""
 
+import ctypes
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -8,6 +10,8 @@ import torch
 
 from segan_nnunet.data.environment import omp_threads
 from segan_nnunet.errors import describe, has_remedy
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
@@ -26,14 +30,34 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
     return None
 
 
-def respect_omp_num_threads(device: torch.device) -> None:
-    """Set the number of torch's threads to OMP_NUM_THREADS, if it is set and the training runs on the CPU.
+def set_up_cpu(device: torch.device) -> None:
+    """Set torch's threads and the memory of this process for a training on the CPU. Do nothing for other devices."""
+    if device.type == "cpu":
+        respect_omp_num_threads()
+        keep_freed_memory()
+
+
+def respect_omp_num_threads() -> None:
+    """Set the number of torch's threads to OMP_NUM_THREADS, if it is set.
 
     nnU-Net uses as many threads as the machine has cores. Two trainings on one machine then wait for each other's
     threads: SegAN's steps took four to five times as long as with one core for each training.
     """
-    if device.type == "cpu" and (wanted := omp_threads()):
+    if wanted := omp_threads():
         torch.set_num_threads(wanted)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory. Do nothing with another C library.
+
+    torch allocates the large tensors of a step anew in every step. By default glibc takes them from the system each
+    time, which fills them with zeros. Keeping them made steps 10 to 20 % faster, with the same peak memory
+    (docs/performance.md).
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def print_refusals() -> None:

@@ -26,7 +26,7 @@ from segan_nnunet.training.run import checkpoint as checkpoints
 from segan_nnunet.training.run import objective_record
 from segan_nnunet.training.run.divergence import check_losses, check_weights
 from segan_nnunet.training.run.pretrained import load_pretrained_weights
-from segan_nnunet.training.run.process import autocast_dtype, print_refusals, respect_omp_num_threads
+from segan_nnunet.training.run.process import autocast_dtype, print_refusals, set_up_cpu
 from segan_nnunet.training.run.progress import draw_or_report, epoch_line
 
 # player: key of its weights in a checkpoint
@@ -64,7 +64,7 @@ class ResumableTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008  the signature must be exactly nnU-Net's
     ) -> None:
         print_refusals()
-        respect_omp_num_threads(device)
+        set_up_cpu(device)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.check_stage()
         for name in self.SETTINGS:
