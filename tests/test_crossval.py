@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.reproduce import paper_grid
 from segan_nnunet.folds.locks import FOLD_LOCK, StoppedError, file_lock
 from segan_nnunet.grid import crossval, executors, local, slurm
-from segan_nnunet.grid.checks import check_trainers, make_grid
+from segan_nnunet.grid.checks import SEGMENTOR, check_networks, check_trainers, make_grid
 from segan_nnunet.grid.jobs import (
     ATTEMPT,
     LOG,
@@ -225,7 +226,22 @@ def test_a_bad_grid_error_lists_the_available_values(planned: Path, monkeypatch:
         executors.choose("slurm", sbatch=["time=1", "debug"])
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(InputError, match="no SLURM on this machine.*login node"):
-        executors.choose("slurm")
+        executors.choose("slurm").check()
+
+
+def test_a_trainer_with_deep_supervision_is_refused_for_plans_with_one_output(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("nnUNet_extTrainer", str(catalogue_folder("trainers")))
+    path = planned / "nnUNet_preprocessed" / DATASET / "P.json"
+    plans = json.loads(path.read_text())
+    plans["configurations"]["2d"]["architecture"] = {"network_class_name": SEGMENTOR}
+    path.write_text(json.dumps(plans))
+    for trainer in ("nnUNetTrainer", "nnUNetTrainer_seed1", "nnUNetTrainerSegAN"):
+        with pytest.raises(InputError, match=f"{trainer} needs deep supervision, and the network of P has one output"):
+            check_networks(make_grid(15, ["SegANTrainer", trainer], ["P"]))
+    check_networks(make_grid(15, ["SegANTrainer", "UNetSoftmaxTrainer_short", "nnUNetTrainerNoDeepSupervision"], ["P"]))
+    check_networks(make_grid(15, ["nnUNetTrainer"], ["Q"]))
 
 
 def test_an_unknown_trainer_error_lists_the_known_trainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

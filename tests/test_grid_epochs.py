@@ -39,6 +39,8 @@ class AtOnce:
 
     device, num_gpus = "cpu", 1
 
+    def check(self) -> None: ...
+
     def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
         assert not grid.open_jobs()
         return then()

@@ -64,7 +64,6 @@ def grid(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     squeue.write_text(f'#!/bin/sh\ncat "{planned}/queue"\n')
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join((str(planned), os.environ["PATH"])))
-    monkeypatch.setattr(slurm, "check_slurm", lambda _: None)
     monkeypatch.setattr(slurm, "submitter", Cluster)
     one_job = Grid(DATASET, ("A",), ("P",), (0,))
     folder = one_job.jobs()[0].folder

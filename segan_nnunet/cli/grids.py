@@ -95,6 +95,7 @@ def reproduce(
         print(status_table(make_grid(dataset_id, trainers or paper.paper_trainers(short), ["SegANPlans"]).table()))
         return
     chosen = choose(executor, device, gpus, jobs, sbatch or ())
+    chosen.check()  # before the conversion
     carry_out(
         paper.paper_grid(brats2015, dataset_id, folds, short, chosen.device, chosen.num_gpus, trainers or ()), chosen
     )

@@ -54,6 +54,9 @@ def plan(
     settings = (width, batch_size, patch_size, plans_name, processes, spacing, network)
     path = plans.plan(dataset_id, planned, *settings)
     trainer = "SegANTrainer" if network == "segan" else "nnUNetTrainerSegAN"
+    if not (path.parent / "splits_final.json").is_file():
+        print(f"{path}\nNext: segan_nnunet split -d {dataset_id}")
+        return
     print(f"{path}\nNext: nnUNetv2_train {dataset_id} {planned[0]} 0 -tr {trainer} -p {path.stem}")
 
 

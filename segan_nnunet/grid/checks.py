@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
@@ -11,6 +12,7 @@ from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import is_hidden
+from segan_nnunet.folds.record import resolved
 from segan_nnunet.folds.state import describe_exported, is_exported
 from segan_nnunet.grid.jobs import Grid
 from segan_nnunet.text_files import optional_object
@@ -18,6 +20,8 @@ from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import declared_twice, find_trainer
 
 NNUNET_FOLDS = 5  # of nnU-Net's own split
+SEGMENTOR = "segan_nnunet.networks.segmentor.Segmentor"  # Figure 1's, in plans
+CHANGING = {"__init__", "initialize", "build_network_architecture"}  # methods that may switch deep supervision off
 
 
 def make_grid(
@@ -122,3 +126,35 @@ def check_trainers(trainers: Sequence[str]) -> dict[str, int | None]:
     for problem in dict.fromkeys([*folder_problems(), *filter(None, map(declared_twice, declared))]):
         print(f"WARNING: {problem}", file=sys.stderr)
     return {name: epochs if isinstance(epochs, int) else None for name, epochs in declared.items()}
+
+
+def check_networks(grid: Grid) -> None:
+    """Check that each trainer can train the network of each of the grid's plans.
+
+    Raises:
+        InputError: a trainer needs deep supervision, and the plans have Figure 1's segmentor, which has one output.
+    """
+    single = []
+    for name in grid.plans:
+        configurations = read_plans(nnunet_folder("nnUNet_preprocessed") / grid.dataset, name)["configurations"]
+        network = resolved(configurations, grid.configuration).get("architecture", {})
+        if network.get("network_class_name") == SEGMENTOR:
+            single.append(name)
+    for trainer in grid.trainers if single else ():
+        if needs_deep_supervision(find_trainer(unseeded(trainer)[0])):
+            raise InputError(
+                f"{trainer} needs deep supervision, and the network of {single[0]} has one output. Use "
+                f"nnUNetTrainerNoDeepSupervision with {single[0]}, or train {trainer} in a grid of its own with -p "
+                "nnUNetPlans; `segan_nnunet compare` then compares both grids"
+            )
+
+
+def needs_deep_supervision(trainer: Any) -> bool:
+    """Return whether a trainer's class has nnU-Net's deep supervision, and no method of its own that may change it."""
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # takes seconds (torch)
+
+    own = trainer.__mro__[: trainer.__mro__.index(nnUNetTrainer)]
+    others = [one for one in own if not one.__module__.startswith("segan_nnunet.")]
+    return getattr(trainer, "enable_deep_supervision", True) is True and not any(
+        CHANGING & vars(one).keys() for one in others
+    )

@@ -13,7 +13,7 @@ from segan_nnunet.data.planned.split_file import SPLITS_FILE
 from segan_nnunet.errors import InputError
 from segan_nnunet.evaluation.settings import Settings
 from segan_nnunet.folds.checkpoint import read_fold
-from segan_nnunet.grid.checks import NNUNET_FOLDS, check_trainers
+from segan_nnunet.grid.checks import NNUNET_FOLDS, check_networks, check_trainers
 from segan_nnunet.grid.executors import Executor
 from segan_nnunet.grid.fold_records import check_folds
 from segan_nnunet.grid.jobs import Grid, Job, JobState, Outcome, State, is_finished, status_table
@@ -32,11 +32,13 @@ def crossval(grid: Grid, executor: Executor) -> Outcome:
         executor: runs the jobs and the comparison.
 
     Raises:
-        InputError: a trainer does not exist; a fold was trained on another split, other plans or other labels; or the
-            executor cannot run the jobs.
+        InputError: a trainer does not exist or does not fit the plans; a fold was trained on another split, other plans
+            or other labels; or the executor cannot run the jobs.
     """
+    executor.check()
     jobs = grid.jobs()
     epochs = check_trainers([job.trainer for job in jobs])
+    check_networks(grid)
     prepare(grid)
     check_folds(jobs)
     notes = shorter_trainings(jobs, epochs)
@@ -48,10 +50,12 @@ def commands(grid: Grid) -> list[str]:
     """Return the grid's commands as a user could type them: the unfinished jobs, and the comparison.
 
     Raises:
-        InputError: a trainer does not exist; or a fold was trained on another split, other plans or other labels.
+        InputError: a trainer does not exist or does not fit the plans; or a fold was trained on another split, other
+            plans or other labels.
     """
     jobs = grid.jobs()
     epochs = check_trainers([job.trainer for job in jobs])
+    check_networks(grid)
     check_folds(jobs)
     notes = [f"# {note}" for note in shorter_trainings(jobs, epochs)]
     return [*notes, *(shlex.join(job.command()) for job in grid.open_jobs()), grid.compare_command()]

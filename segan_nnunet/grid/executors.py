@@ -15,6 +15,13 @@ class Executor(Protocol):
     device: str  # of each job
     num_gpus: int  # of each job; 1 also without GPUs
 
+    def check(self) -> None:
+        """Check that this machine can start jobs, before hours are spent. A dry run needs no such machine.
+
+        Raises:
+            InputError: it cannot.
+        """
+
     def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
         """Run the unfinished jobs, and call `then` when all have ended, also after failures.
 
@@ -48,7 +55,7 @@ def choose(
             attempts as it needs.
 
     Raises:
-        InputError: there is no such executor, an option is invalid, or this machine has no SLURM.
+        InputError: there is no such executor, or an option is invalid.
     """
     if name not in EXECUTORS:
         raise InputError(f"there is no executor '{name}'; there are {' and '.join(EXECUTORS)}")

@@ -37,6 +37,13 @@ class SlurmExecutor:
         for key, value in (option.lstrip("-").split("=", 1) for option in sbatch):
             self.options[key.replace("-", "_")] = value
         self.at_once = at_once or MOST_AT_ONCE
+
+    def check(self) -> None:
+        """Check that this machine has SLURM, and that SLURM accepts the options.
+
+        Raises:
+            InputError: as `check_slurm`.
+        """
         check_slurm(self.options)
 
     def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:

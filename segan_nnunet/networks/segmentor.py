@@ -82,7 +82,7 @@ class Segmentor(nn.Module):
         super().__init__()
         if deep_supervision:
             raise InputError(
-                "SegANPlans plan Figure 1's segmentor, which has one output and so no deep supervision. Train it with "
+                "The network of SegANPlans has one output, and so no deep supervision. Train it with "
                 "SegANTrainer, UNetSoftmaxTrainer or nnUNetTrainerNoDeepSupervision, or use -p nnUNetPlans."
             )
         self.encoder = Encoder(input_channels, features_per_stage, conv_op)
