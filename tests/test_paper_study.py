@@ -244,3 +244,8 @@ def test_the_study_builds_trainers_from_their_names() -> None:
     assert study.SegANDice_own_50.initial_lr == 2e-4 and study.SegANDice_own_50.num_iterations_per_epoch == 50
     with pytest.raises(AttributeError):
         _ = study.Softmax_lr9e9_1000
+
+
+def test_the_committed_results_follow_from_the_committed_scores(tmp_path: Path) -> None:
+    scores = pd.read_csv(STUDY / "scores.csv")
+    assert analysis.report(scores, tmp_path) == (STUDY / "results.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 usage: python studies/paper/analysis.py [SCORES [OUTPUT]]
     SCORES      scores.csv beside this file by default
-    OUTPUT      a folder for results.md and the figures; results/ beside this file by default
+    OUTPUT      a folder for results.md and the figures; the folder of this file by default
 """
 
 import sys
@@ -433,7 +433,7 @@ def report(scores: pd.DataFrame, output: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main(scores: str = str(HERE / "scores.csv"), output: str = str(HERE / "results")) -> None:
+def main(scores: str = str(HERE / "scores.csv"), output: str = str(HERE)) -> None:
     """Write results.md and the figures."""
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
