@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from segan_nnunet.data.environment import usable_cores
 from segan_nnunet.data.labelling import whole_numbers
-from segan_nnunet.data.progress import progress_bar
+from segan_nnunet.data.processes import map_cases
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending
 from segan_nnunet.data.releases.tables import releases_with
 from segan_nnunet.data.volumes import Volume, VoxelGrid, read_volume
@@ -22,6 +20,7 @@ from segan_nnunet.errors import InputError, first_lines
 
 TRUTH = "truth"
 MOST_PROBLEMS_SHOWN = 50
+FEWEST_CASES_PER_PROCESS = 50  # starting a process takes as long as checking some dozen cases
 
 
 @dataclass
@@ -69,14 +68,9 @@ def check_cases(
     Raises:
         InputError: cases have problems; with all problems of all cases.
     """
-    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("checking", len(cases)) as advance:
-
-        def check(case: CaseFiles) -> CaseReport:
-            report = check_case(case, channels, release, geometry_from_image)
-            advance()
-            return report
-
-        reports = dict(zip((case.case_id for case in cases), pool.map(check, cases), strict=True))
+    arguments = (channels, release, geometry_from_image)
+    checked = map_cases("checking", check_case, cases, *arguments, fewest=FEWEST_CASES_PER_PROCESS)
+    reports = dict(zip((case.case_id for case in cases), checked, strict=True))
     first_with: dict[tuple[Checksums, ...], str] = {}
     for case_id, report in reports.items():
         content = tuple(report.digests.values())
@@ -172,7 +166,7 @@ def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geomet
 
 def image_problems(voxels: NDArray, name: str, path: Path) -> list[str]:
     """List what is wrong with a channel's intensities."""
-    if count := np.count_nonzero(~np.isfinite(voxels)):
+    if voxels.dtype.kind in "fc" and (count := np.count_nonzero(~np.isfinite(voxels))):
         return [f"{name} has {count} voxels that are NaN or infinite; correct or leave out the case: {path}"]
     if not voxels.any():
         return [f"{name} is zero everywhere; the modality is missing, leave out the case: {path}"]

@@ -4,8 +4,7 @@ Images are linked, not copied. All problems of all cases are found before the da
 """
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,17 @@ import pandas as pd
 from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_json
 
 from segan_nnunet.data.case_table import write_case_table
-from segan_nnunet.data.checks import TRUTH, CaseReport, check_cases, common_ending, doubts
-from segan_nnunet.data.environment import existing_datasets, nnunet_folder, usable_cores
+from segan_nnunet.data.checks import (
+    FEWEST_CASES_PER_PROCESS,
+    TRUTH,
+    CaseReport,
+    check_cases,
+    common_ending,
+    doubts,
+)
+from segan_nnunet.data.environment import existing_datasets, nnunet_folder
 from segan_nnunet.data.labelling import whole_numbers
-from segan_nnunet.data.progress import progress_bar
+from segan_nnunet.data.processes import map_cases
 from segan_nnunet.data.releases.release import CaseFiles, Release, file_ending, folders_without_cases
 from segan_nnunet.data.releases.tables import releases_with
 from segan_nnunet.data.volumes import VoxelGrid, read_volume, write_volume
@@ -215,16 +221,9 @@ def write_dataset(
         (folder / name).mkdir(parents=True)
     if any(not case.truth for case in cases):
         (folder / "imagesTs").mkdir()
-    with ThreadPoolExecutor(usable_cores()) as pool, progress_bar("writing", len(cases)) as advance:
-
-        def write(case: CaseFiles) -> bool:
-            grid = reports[case.case_id].grid
-            assert grid is not None  # for mypy: a case without problems has its channels
-            copied = write_case(folder, case, grid, reports[case.case_id].rewritten, channels, ending, release, options)
-            advance()
-            return copied
-
-        copied = any(list(pool.map(write, cases)))
+    constants = (folder, channels, ending, release, options)
+    copied = any(map_cases("writing", write_case, [(case, reports[case.case_id]) for case in cases], *constants,
+                           fewest=FEWEST_CASES_PER_PROCESS))  # fmt: skip
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(
         str(folder),
@@ -246,10 +245,8 @@ def write_dataset(
 
 
 def write_case(
+    checked: tuple[CaseFiles, CaseReport],
     folder: Path,
-    case: CaseFiles,
-    grid: VoxelGrid,
-    rewritten: Collection[str],
     channels: Sequence[str],
     ending: str,
     release: Release,
@@ -258,12 +255,13 @@ def write_case(
     """Link or write the images and the truth of a case. Return whether images were copied.
 
     Args:
+        checked: the files of the case, and its report without problems.
         folder: the dataset.
-        case: the files of the case.
-        grid: of its first channel.
-        rewritten: its channels, or `truth`, that are not linked.
         channels, ending, release, options: as in `write_dataset`.
     """
+    case, report = checked
+    grid, rewritten = report.grid, report.rewritten
+    assert grid is not None  # for mypy: a case without problems has its channels
     images, copied = folder / ("imagesTr" if case.truth else "imagesTs"), False
     for index, name in enumerate(channels):
         source, volume = case.images[name][0], release.channels[name].volume

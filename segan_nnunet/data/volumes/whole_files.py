@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
-from zlib_ng import gzip_ng, zlib_ng  # several times as fast as gzip and zlib (docs/performance.md)
+from zlib_ng import zlib_ng  # several times as fast as zlib (docs/performance.md)
 
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import check_kind, check_name
@@ -52,11 +52,28 @@ def whole_content(path: Path) -> bytes:
     if not is_gz:
         return content
     try:
-        return gzip_ng.decompress(content)
+        return decompressed(content)
     except EOFError as error:
         raise InputError(f"{path} {CUT_OFF}") from error
-    except (OSError, DECOMPRESSION_ERROR) as error:
+    except DECOMPRESSION_ERROR as error:
         raise InputError(f"{path} {DAMAGED}") from error
+
+
+def decompressed(content: bytes) -> bytes:
+    """Return the content of a gzip file, which may consist of several streams. Other threads run meanwhile.
+
+    Raises:
+        EOFError: the file ends too early.
+        DECOMPRESSION_ERROR: a checksum is wrong, or something else follows the last stream.
+    """
+    streams = []
+    while content:
+        decompressor = zlib_ng.decompressobj(wbits=31)  # gzip's frame
+        streams.append(decompressor.decompress(content))
+        if not decompressor.eof:
+            raise EOFError
+        content = decompressor.unused_data.lstrip(b"\0")  # gzip ignores zeros after a stream
+    return streams[0] if len(streams) == 1 else b"".join(streams)
 
 
 def nifti_header(path: Path) -> nibabel.Nifti1Header | None:

@@ -1,9 +1,6 @@
 """Read and check predictions and references, and measure every region. Cases run in parallel."""
 
-import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from segan_nnunet.data.environment import default_processes
 from segan_nnunet.data.labelling import Labelling
-from segan_nnunet.data.progress import progress_bar
+from segan_nnunet.data.processes import map_cases
 from segan_nnunet.data.volumes import VoxelGrid, read_grid, read_labels
 from segan_nnunet.data.volumes.same_voxels import Checksums, checksums
 from segan_nnunet.errors import InputError, first_lines
@@ -153,27 +149,9 @@ def measure(
     Raises:
         InputError: files are missing, damaged, of another geometry, or have unknown labels. The message names all.
     """
-    processes = min(default_processes(processes), 1 + len(cases) // FEWEST_CASES_PER_PROCESS)
-    results: list[MeasuredCase] = []
-    with progress_bar("measuring", len(cases)) as advance:
-        if processes == 1:
-            for case in cases:
-                results.append(measure_case(case, labelling, measures))
-                advance()
-        else:
-            # spawn, because a thread of the progress bar or a notebook may hold a lock during a fork
-            with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-                chunk = max(1, min(8, len(cases) // (4 * processes)))
-                try:
-                    constant = [labelling] * len(cases), [measures] * len(cases)
-                    for result in pool.map(measure_case, cases, *constant, chunksize=chunk):
-                        results.append(result)
-                        advance()
-                except BrokenProcessPool as error:
-                    raise InputError(
-                        "a measuring process ended abruptly, perhaps for lack of memory; use fewer processes: -np 1. "
-                        "Your own script must call `compare` below `if __name__ == '__main__':`"
-                    ) from error
+    results = map_cases(
+        "measuring", measure_case, cases, labelling, measures, processes=processes, fewest=FEWEST_CASES_PER_PROCESS
+    )
     if problems := [problem for result in results for problem in result.problems]:
         listed = first_lines(problems, MOST_PROBLEMS_SHOWN)
         raise InputError(f"these files cannot be compared; nothing was written.{listed}")

@@ -8,6 +8,7 @@ from segan_nnunet.data.volumes.same_voxels import Checksums
 from segan_nnunet.errors import shorten
 
 REFERENCE = ""  # in the place of a method's name
+FEWEST_CASES = 2  # a single case may be equal by chance: an empty prediction, a perfect one
 
 
 def same_file_warnings(voxels: Mapping[str, Mapping[str, Checksums]], empty: Sequence[str] = ()) -> list[str]:
@@ -18,7 +19,7 @@ def same_file_warnings(voxels: Mapping[str, Mapping[str, Checksums]], empty: Seq
         empty: the cases whose reference has no label. They may be equal.
     """
     cases = [case for case in voxels if case not in empty]
-    if not cases:
+    if len(cases) < FEWEST_CASES:
         return []
     warnings = []
     for one, other in combinations([REFERENCE, *(name for name in voxels[cases[0]] if name)], 2):

@@ -1,17 +1,14 @@
 """Set up a process of nnUNetv2_train: its precision, its threads, and how it prints errors."""
 
-import ctypes
 import sys
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 import torch
 
 from segan_nnunet.data.environment import omp_threads
+from segan_nnunet.data.processes import keep_freed_memory
 from segan_nnunet.errors import describe, has_remedy
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:
@@ -45,19 +42,6 @@ def respect_omp_num_threads() -> None:
     """
     if wanted := omp_threads():
         torch.set_num_threads(wanted)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed memory. Do nothing with another C library.
-
-    torch allocates the large tensors of a step anew in every step. By default glibc takes them from the system each
-    time, which fills them with zeros. Keeping them made steps 10 to 20 % faster, with the same peak memory
-    (docs/performance.md).
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def print_refusals() -> None:
