@@ -55,7 +55,7 @@ def test_imports_go_one_way() -> None:
 
 def test_the_comparison_imports_only_modules_without_torch_and_nnunet() -> None:
     """The comparison imports only the data readers and the modules below, so it runs without torch and nnU-Net."""
-    of_data = {"volumes", "labelling", "case_table", "environment", "processes"}
+    of_data = {"volumes", "labelling", "case_table", "environment", "processes", "progress"}
     below = {"errors", "file_kinds", "text_files", "text_enum"}
     paths = list((PACKAGE / "evaluation").rglob("*.py"))
     assert len(paths) > 30
