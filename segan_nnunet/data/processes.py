@@ -79,7 +79,7 @@ def keep_freed_memory() -> None:
 
     Images, and the tensors of a training step on the CPU, are large, and are allocated anew for every case or step. By
     default glibc takes such memory from the system each time, which fills it with zeros. Keeping it made training
-    steps 10 to 20 % faster, with the same peak memory (docs/performance.md).
+    steps 6 to 18 % faster, with the same peak memory (docs/performance.md).
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt

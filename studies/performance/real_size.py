@@ -3,7 +3,7 @@
 The 1,251 cases are links to the images of a few real patients. Each case has another combination of their channels,
 so that no two cases are the same. No data are copied, except by nnU-Net's script.
 
-usage: python studies/performance/real_size.py PATIENTS FOLDER [--cases 1251] [--parts convert compare grid]
+usage: python studies/performance/real_size.py PATIENTS FOLDER [--cases 1251] [--parts parts convert compare grid]
     PATIENTS  MICCAI_BraTS_2018_Data_Training
     FOLDER    a new folder; 10 GB for nnU-Net's copies
 """
@@ -30,6 +30,7 @@ from scipy import ndimage
 from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.checks import check_case
 from segan_nnunet.data.conversion import rewrite_labels
+from segan_nnunet.data.processes import keep_freed_memory
 from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.data.volumes.whole_files import whole_content
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("patients", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cases", type=int, default=CASES)
-    parser.add_argument("--parts", nargs="*", default=["convert", "compare", "grid"])
+    parser.add_argument("--parts", nargs="*", default=["parts", "convert", "compare", "grid"])
     given = parser.parse_args()
     folder = given.folder.resolve()
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
@@ -64,8 +65,9 @@ def main() -> None:
     release = folder / "BraTS2021_Training_Data"
     if not release.is_dir():
         link_release(given.patients.resolve(), release, given.cases)
-    if "convert" in given.parts:
+    if "parts" in given.parts:
         measure_parts(release)
+    if "convert" in given.parts:
         measure_convert(release, folder, given.cases)
     if "compare" in given.parts:
         measure_compare(folder, given.cases)
@@ -89,6 +91,7 @@ def link_release(patients: Path, release: Path, cases: int) -> None:
 
 def measure_parts(release: Path, cases: int = 20) -> None:
     """Print the time of each part of a conversion, on one core."""
+    keep_freed_memory()  # as in the processes of `convert`
     table = load_release("brats2021")
     found, _ = table.find_cases(release)
     some = list(found.values())[:cases]
@@ -113,12 +116,18 @@ def measure_convert(release: Path, folder: Path, cases: int) -> None:
     assert PATH_IN_SCRIPT in script
     (folder / "nnunet.py").write_text(script.replace(PATH_IN_SCRIPT, str(release)))
     run("nnU-Net's Dataset137_BraTS21.py", cases, [sys.executable, str(folder / "nnunet.py")])
-    ours, theirs = (
-        folder / "nnUNet_raw" / name / "labelsTr" for name in ("Dataset021_BraTS2021", "Dataset137_BraTS2021")
-    )
+    datasets = [folder / "nnUNet_raw" / name for name in ("Dataset021_BraTS2021", "Dataset137_BraTS2021")]
+    for dataset in datasets:
+        print(f"\n{dataset.name}: {size_on_disk(dataset) / 1e6:.0f} MB on the disk")
+    ours, theirs = (dataset / "labelsTr" for dataset in datasets)
     names = sorted(path.name for path in theirs.iterdir())
     equal = sum(same_voxels(ours / name, theirs / name) for name in names[:20])
     print(f"\n{equal} of the first {len(names[:20])} label maps are equal\n", flush=True)
+
+
+def size_on_disk(folder: Path) -> int:
+    """Return the disk space of a folder in bytes, without following links."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 def same_voxels(one: Path, other: Path) -> bool:
