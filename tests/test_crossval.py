@@ -14,7 +14,7 @@ from segan_nnunet.errors import InputError
 from segan_nnunet.experiments.reproduce import paper_grid
 from segan_nnunet.folds.locks import FOLD_LOCK, StoppedError, file_lock
 from segan_nnunet.grid import crossval, executors, local, slurm
-from segan_nnunet.grid.checks import SEGMENTOR, check_networks, check_trainers, make_grid
+from segan_nnunet.grid.checks import check_networks, check_trainers, make_grid
 from segan_nnunet.grid.jobs import (
     ATTEMPT,
     LOG,
@@ -28,6 +28,7 @@ from segan_nnunet.grid.jobs import (
     write_attempt,
 )
 from segan_nnunet.grid.run_job import run_job
+from segan_nnunet.models.configurations import SEGMENTOR
 from tests.conftest import DATASET
 
 JOB = Job(DATASET, "2d", "A", "P", 0, "cpu")

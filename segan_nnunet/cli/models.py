@@ -48,16 +48,16 @@ def plan(
     processes: Processes = None,
 ) -> None:
     """Plan and preprocess with nnU-Net if needed, and write SegANPlans, or nnU-Net's plans at another width."""
+    from segan_nnunet.data.planned.split_file import SPLITS_FILE
     from segan_nnunet.models import plans
 
     planned = once(configurations) or ["2d"]
     settings = (width, batch_size, patch_size, plans_name, processes, spacing, network)
     path = plans.plan(dataset_id, planned, *settings)
     trainer = "SegANTrainer" if network == "segan" else "nnUNetTrainerSegAN"
-    if not (path.parent / "splits_final.json").is_file():
-        print(f"{path}\nNext: segan_nnunet split -d {dataset_id}")
-        return
-    print(f"{path}\nNext: nnUNetv2_train {dataset_id} {planned[0]} 0 -tr {trainer} -p {path.stem}")
+    is_split = (path.parent / SPLITS_FILE).is_file()
+    train = f"nnUNetv2_train {dataset_id} {planned[0]} 0 -tr {trainer} -p {path.stem}"
+    print(f"{path}\nNext: {train if is_split else f'segan_nnunet split -d {dataset_id}'}")
 
 
 def export(

@@ -15,12 +15,12 @@ from segan_nnunet.file_kinds import is_hidden
 from segan_nnunet.folds.record import resolved
 from segan_nnunet.folds.state import describe_exported, is_exported
 from segan_nnunet.grid.jobs import Grid
+from segan_nnunet.models.configurations import SEGMENTOR
 from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import unseeded
 from segan_nnunet.trainer_search import declared_twice, find_trainer
 
 NNUNET_FOLDS = 5  # of nnU-Net's own split
-SEGMENTOR = "segan_nnunet.networks.segmentor.Segmentor"  # Figure 1's, in plans
 CHANGING = {"__init__", "initialize", "build_network_architecture"}  # methods that may switch deep supervision off
 
 

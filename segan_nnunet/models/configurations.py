@@ -7,6 +7,7 @@ from typing import Any
 
 from segan_nnunet.errors import InputError
 
+SEGMENTOR = "segan_nnunet.networks.segmentor.Segmentor"  # Figure 1's, in plans
 PAPER_WIDTH = 64
 PAPER_PATCH = 160
 PAPER_BATCH = 64
@@ -51,7 +52,7 @@ def segan_configuration(
             "the segmentor's last block, and batch norm has no variance of one value. Take a larger batch or patch"
         )
     architecture = {
-        "network_class_name": "segan_nnunet.networks.segmentor.Segmentor",
+        "network_class_name": SEGMENTOR,
         "arch_kwargs": {
             "conv_op": f"torch.nn.modules.conv.Conv{dimension}d",
             "features_per_stage": [(width or PAPER_WIDTH) * 2**stage for stage in range(STAGES)],
