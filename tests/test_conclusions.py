@@ -81,7 +81,7 @@ def test_comparisons_of_all_pairs_count_no_directions() -> None:
 
 
 def test_latex_does_not_read_a_method_name_as_an_argument() -> None:
-    r"""rAfter the end of a row LaTeX reads [x] as a length and * as a starred command."""
+    """After the end of a row LaTeX reads [x] as a length and * as a starred command."""
     base = np.linspace(0.5, 0.9, 12)
     scores = scores_of({"[12]": base, "*ours*": base + 0.02, "nnU-Net [13]": base})
     text = latex(build_table("T", summarise(scores), paired_tests(scores, "[12]"), TABLE_1, ["whole"]), "c", "l")

@@ -1,4 +1,6 @@
-"""Print the tables of this study from its scores: python studies/beside/analysis.py
+"""Print the tables of this study from its scores.
+
+usage: python studies/beside/analysis.py
 
 scores.csv, in the folder of this file, has one row per part of the study, trainer, seed and case. A row has the mean of
 four scores over the three regions, and the number of false lesions.

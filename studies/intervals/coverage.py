@@ -1,4 +1,6 @@
-"""Simulate coverage and width of intervals of a mean: python studies/intervals/coverage.py [OUTPUT.csv]
+"""Simulate coverage and width of intervals of a mean.
+
+usage: python studies/intervals/coverage.py [OUTPUT.csv]
 
 All candidates use the same samples. The output has one row per distribution, sample size and candidate:
 

@@ -1,4 +1,6 @@
-"""Print the cost of each trainer's step for docs/trainers.md: python studies/performance/trainer_costs.py
+"""Print the cost of each trainer's step for docs/trainers.md.
+
+usage: python studies/performance/trainer_costs.py
 
 This counts operations. Their number is the same on every machine, and proportional to the batch size.
 """

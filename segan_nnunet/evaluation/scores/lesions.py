@@ -102,7 +102,7 @@ def components(
     voxel_mm3: float = 1.0,
     neighbours: Sequence[Neighbour] = (),
 ) -> Components:
-    """Number the lesions of the reference and the components of the prediction.
+    """Label the lesions of the reference and the components of the prediction.
 
     Args:
         prediction, reference: masks of one shape.
@@ -143,7 +143,7 @@ def grown_components(mask: NDArray[np.bool_], dilation: int) -> NDArray[np.int32
 
 
 def predicted_components(prediction: NDArray[np.bool_], rule: LesionRule, voxel_mm3: float) -> NDArray[np.int32]:
-    """Number the components of a prediction. If the rule says so, merge them by growth and drop small ones."""
+    """Label the components of a prediction. If the rule says so, merge them by growth and drop small ones."""
     if not rule.predictions_alike:
         return grown_components(prediction, 0)
     numbers = grown_components(prediction, rule.dilation) * prediction
@@ -183,7 +183,7 @@ def neighbours_of(
     counted: NDArray[np.bool_],
     voxel_mm3: float,
 ) -> dict[Region, Neighbour]:
-    """Number the components of every region that unites lesions of the dataset's regions.
+    """Label the components of every region that unites lesions of the dataset's regions.
 
     Args:
         regions: label values of the dataset's regions, by name.

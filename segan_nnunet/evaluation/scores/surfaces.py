@@ -10,8 +10,10 @@ from scipy.ndimage import binary_erosion
 
 
 class Elements(NamedTuple):
-    """The elements of a surface. An element is the cell between neighbouring voxel centres, 2 along each axis, of which
-    some are inside the mask and some are not.
+    """The elements of a surface.
+
+    An element is the cell between neighbouring voxel centres, 2 along each axis. Some of them are inside the mask, and
+    some are not.
 
     Attributes:
         places: the index of the last voxel of each element, (N, axes).
