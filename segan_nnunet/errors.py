@@ -8,7 +8,7 @@ REMEDIES = {
     errno.EDQUOT: "free some room or ask for a larger quota",
     errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
     errno.EROFS: "make that file system writable",
-    errno.EACCES: "ask for the right to",
+    errno.EACCES: "ask for the permission",
 }
 
 

@@ -14,7 +14,7 @@ KINDS = (
     (b"<!doctype", "is a web page", "the download may need a login: fetch the file again"),
     (b"<html", "is a web page", "the download may need a login: fetch the file again"),
     (b"<?xml", "is an XML document", "the download may need a login: fetch the file again"),
-    (b"\x00\x05\x16\x07", "holds a Mac's attributes of another file", "remove it, and bring the file itself"),
+    (b"\x00\x05\x16\x07", "holds a Mac's attributes of another file", "remove it, and copy the file itself here"),
 )
 
 
@@ -29,12 +29,12 @@ def read_start(path: Path) -> bytes:
             return file.read(START)
     except FileNotFoundError as error:
         if path.is_symlink():
-            raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; bring it back") from error
-        raise InputError(f"{path} does not exist; bring it back, or correct the path") from error
+            raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist; restore it") from error
+        raise InputError(f"{path} does not exist; restore it, or correct the path") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file") from error
     except PermissionError as error:
-        raise InputError(f"{path} cannot be read, you lack the right to; ask its owner for it (chmod g+r)") from error
+        raise InputError(f"{path} cannot be read: you have no permission; ask its owner for it (chmod g+r)") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read from its disk: {error.strerror or error}") from error
 
@@ -45,7 +45,7 @@ def check_kind(path: Path, expected: str, second_remedy: str = "") -> bytes:
     Args:
         path: the file.
         expected: the expected kind of file, as in "a checkpoint".
-        second_remedy: added if the file cannot be fetched again, as in "; or remove it".
+        second_remedy: end of every message, as in "; or remove it".
 
     Returns:
         The first bytes of the file.
@@ -59,7 +59,7 @@ def check_kind(path: Path, expected: str, second_remedy: str = "") -> bytes:
     if not start.strip(b"\0"):
         raise InputError(
             f"{path} begins with zeros and is not {expected}: a crash, a full disk or a broken copy left it so. "
-            f"Bring it back or write it again{second_remedy}"
+            f"Restore it or write it again{second_remedy}"
         )
     for magic, kind, remedy in KINDS:
         if start.lstrip().lower().startswith(magic):
@@ -85,7 +85,7 @@ def check_name(name: str | Path) -> None:
     """Check that a path is valid UTF-8. The libraries that read images end the whole process at other paths.
 
     Raises:
-        InputError: it is not; with its bytes escaped.
+        InputError: the path is not valid UTF-8. The message shows its bytes in escaped form.
     """
     try:
         os.fspath(name).encode("utf-8")

@@ -241,13 +241,14 @@ def assumptions(
     if population.seed_sd is not None and max(seeds) > 1:
         notes.append(
             "With several seeds the test is Student's t over seeds and patients. A seed shifts all patients of a "
-            f"cross-validation alike, normally with a standard deviation of {population.seed_sd:.2g}. More patients do "
-            "not reduce this scatter, more seeds do."
+            f"cross-validation by one value of a normal distribution with the standard deviation "
+            f"{population.seed_sd:.2g}. More patients do not reduce this scatter, more seeds do."
         )
     notes.append(
-        f"A cross-validation predicts each patient once per seed, so folds do not change the power: {questions.folds} "
-        f"folds x seeds x {METHODS} methods is the number of trainings. Each sees "
-        f"{100 - 100 / questions.folds:.0f} % of the patients. That more patients train better models is not simulated."
+        "A cross-validation predicts each patient once per seed, so the number of folds does not change the power. The "
+        f"number of trainings is {questions.folds} folds x seeds x {METHODS} methods. Each training sees "
+        f"{100 - 100 / questions.folds:.0f} % of the patients. The simulation ignores that more patients train better "
+        "models."
     )
     return notes
 

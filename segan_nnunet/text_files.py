@@ -60,9 +60,9 @@ def read_json(path: Path) -> Any:
         return json.loads(text, object_pairs_hook=unique_names)
     except json.JSONDecodeError as error:
         line, problem = json_problem(text, error)
-        raise InputError(f"{path}, line {line}: {problem}. Correct the line, or bring the file back") from error
+        raise InputError(f"{path}, line {line}: {problem}. Correct the line, or restore the file") from error
     except (RecursionError, InputError) as error:
-        raise InputError(f"{path}: {error}. Correct the file, or bring it back") from error
+        raise InputError(f"{path}: {error}. Correct the file, or restore it") from error
 
 
 def json_problem(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
@@ -103,7 +103,7 @@ def read_object(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict):
         kind = "a list" if isinstance(content, list) else "a single value"
-        raise InputError(f"{path} holds {kind}, but must hold an object, names and values in braces. Bring it back")
+        raise InputError(f"{path} holds {kind}, but must hold an object, names and values in braces. Restore the file")
     return content
 
 
@@ -139,7 +139,7 @@ def read_table(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
     import pandas as pd
 
     if check_kind(path, "a table").startswith(WORKBOOKS):
-        raise InputError(f"{path} is a workbook of a program of tables, not text; save it as CSV")
+        raise InputError(f"{path} is a spreadsheet workbook (.xlsx or .xls), not text; save it as CSV")
     lines = [line for line in decode(path.read_bytes()).splitlines() if line.strip()]
     separators: Sequence[str] = SEPARATORS
     if lines and lines[0].lower().startswith("sep=") and len(lines[0]) == 5:  # Excel's own line

@@ -49,7 +49,7 @@ def find_trainer(name: str) -> Any:
         raise
     except (Exception, SystemExit) as error:  # importing a user's file may raise anything
         if place := place_of(error):
-            raise InputError(cannot_be_imported(name, error, *place)) from error
+            raise InputError(describe_import_failure(name, error, *place)) from error
         if isinstance(error, AssertionError):
             raise InputError(f"{name} is not a trainer: make it a subclass of nnUNetTrainer") from error
         if isinstance(error, RuntimeError):
@@ -57,7 +57,7 @@ def find_trainer(name: str) -> Any:
         raise
 
 
-def declared_twice(name: str) -> str:
+def describe_duplicates(name: str) -> str:
     """Return a message with the files that define a trainer's class, or "" for a single file. nnU-Net takes the first.
 
     Args:
@@ -108,7 +108,7 @@ def compiles(path: Path) -> bool:
     return True
 
 
-def cannot_be_imported(name: str, error: BaseException, path: Path, line: int) -> str:
+def describe_import_failure(name: str, error: BaseException, path: Path, line: int) -> str:
     """Return a message with the file that stops the search for a trainer, the reason and the remedy."""
     reason = f"{type(error).__name__}: {error}"
     remedy = "Correct the file"

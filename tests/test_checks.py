@@ -56,8 +56,8 @@ def test_converting_lists_every_problem_of_every_case(release_2015: Path, nnunet
     message = str(caught.value)
     for expected in (
         "pat200_0001: T2 is missing",
-        "pat300_0001: size of T2 is (6, 5, 4), of T1c (2, 2, 2)",
-        "pat400_0001: spacing of FLAIR is (2.0, 2.0, 2.0), of T1c (1.0, 1.0, 1.0)",
+        "pat300_0001: size is (6, 5, 4) in T2 and (2, 2, 2) in T1c",
+        "pat400_0001: spacing is (2.0, 2.0, 2.0) in FLAIR and (1.0, 1.0, 1.0) in T1c",
         "pat500_0001: truth has the values 5, which BRATS 2015 does not know (it has 0, 1, 2, 3, 4)",
         "pat600_0001: T2: ",
     ):
@@ -127,7 +127,7 @@ def test_converting_accepts_a_wrong_truth_header_only_on_request(
         truth.SetDirection((-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
     sitk.WriteImage(truth, str(path))
     release = load_release("brats2015")
-    expect_refusal(f"{what} of truth is .*--geometry-from image takes", release, release_2015, nnunet_folders)
+    expect_refusal(f"{what} is .* in truth and .*--geometry-from image takes", release, release_2015, nnunet_folders)
     converted = convert(release, release_2015, 15, Options(geometry_from_image=True))
     written = sitk.ReadImage(str(converted.folder / "labelsTr" / "brats_tcia_pat118_0001.mha"))
     assert written.GetOrigin() == (0.0, 0.0, 0.0) and written.GetDirection()[0] == 1.0

@@ -280,7 +280,7 @@ def test_an_error_names_bad_folders_and_options(tmp_path: Path, nnunet_folders: 
         compare(folders=Folders({"Good": good}))
     for name in ("good", "truth"):
         (tmp_path / name / "dataset.json").unlink()
-    with pytest.raises(InputError, match="what the label values mean is not known.*--dataset-json"):
+    with pytest.raises(InputError, match="no dataset.json defines the label values.*--dataset-json"):
         compare(output=output, folders=Folders({"Good": good}, truth))
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match=r"other\.json is not in the form of nnU-Net v2: `labels` is missing"):
@@ -295,7 +295,7 @@ def test_an_error_names_bad_folders_and_options(tmp_path: Path, nnunet_folders: 
 def test_a_validation_that_differs_from_its_files_is_refused(validated: Path) -> None:
     fold = validated / "nnUNet_results" / NAME / "UNet__SegANPlans__2d" / "fold_1" / "validation"
     write_volume(fold / "b.mha", cubes(3, 1))
-    with pytest.raises(InputError, match=r"fold_1.*summary\.json counts other voxels of b, whole tumor"):
+    with pytest.raises(InputError, match=r"fold_1.*summary\.json has other voxel counts of b, whole tumor"):
         compare(1)
     (fold / "b.mha").unlink()
     with pytest.raises(InputError, match=r"fold_1.validation lacks predictions .*such as b\.mha.*--val"):

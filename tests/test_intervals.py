@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from segan_nnunet.evaluation.statistics.intervals import FEWEST, bounded_interval, mean_interval, median_interval
+from segan_nnunet.evaluation.statistics.intervals import FEWEST_UNITS, bounded_interval, mean_interval, median_interval
 
 REPETITIONS = 1500
 DEVIATION = np.sqrt(0.95 * 0.05 / REPETITIONS)  # of a coverage of .95
@@ -38,7 +38,7 @@ def test_the_interval_of_the_mean_stays_inside_the_range(least: float, most: flo
     random = np.random.default_rng(1)
     end = most if np.isfinite(most) else 400.0
     for shape in range(400):
-        number = int(random.integers(FEWEST, 60))
+        number = int(random.integers(FEWEST_UNITS, 60))
         a, b = random.uniform(0.05, 20, 2)
         values = least + (end - least) * random.beta(a, b, number)
         values[: shape % 4] = (least, end, values[-1])[shape % 3]  # none to three outliers or ties
@@ -105,7 +105,7 @@ def test_the_interval_of_many_normal_values_equals_the_t_interval() -> None:
 def test_constant_values_have_intervals_without_width_and_few_values_have_none() -> None:
     assert mean_interval(np.full(30, 0.7)) == pytest.approx((0.7, 0.7)), "no spread, no width"
     assert mean_interval(np.ones(12), 0, 1) == (1, 1) and mean_interval(np.zeros(12), 0, np.inf) == (0, 0)
-    for few in (0, 1, FEWEST - 1):
+    for few in (0, 1, FEWEST_UNITS - 1):
         assert np.isnan([*mean_interval(np.arange(float(few))), *median_interval(np.arange(float(few)))]).all()
 
 

@@ -204,7 +204,7 @@ def test_converting_accepts_the_rounding_of_a_registration(
         assert convert(load_release("brats2015"), release_2015, 15).training
     else:
         with pytest.raises(
-            InputError, match="origin of T2 is .*resample it to the voxels of T1c, or correct its header"
+            InputError, match="origin is .* in T2 and .*resample it to the voxels of T1c, or correct its header"
         ):
             convert(load_release("brats2015"), release_2015, 15)
 

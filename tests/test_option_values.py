@@ -36,12 +36,12 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        (FOLDER, "/data/raw\r", r"nnUNet_raw is '/data/raw\\r', with white space at an end: .*dos2unix"),
-        ("nnUNet_results", " /data/results", "nnUNet_results is ' /data/results', with white space at an end"),
+        (FOLDER, "/data/raw\r", r"nnUNet_raw is '/data/raw\\r', with white space at its start or end: .*dos2unix"),
+        ("nnUNet_results", " /data/results", "nnUNet_results is ' /data/results', with white space at its start"),
         (FOLDER, "~/raw", "nnUNet_raw is ~/raw, in which the shell did not replace ~"),
         ("nnUNet_preprocessed", "$HOME/pre", "nnUNet_preprocessed is .HOME/pre, in which the shell did not replace"),
-        (FOLDER, '"/data/raw"', "the quotes are a part of it: set it without them"),
-        (FOLDER, "\u201c/data/raw\u201d", "the quotes are a part of it"),
+        (FOLDER, '"/data/raw"', "the quotes are part of the value: set it without quotes"),
+        (FOLDER, "\u201c/data/raw\u201d", "the quotes are part of the value"),
         (FOLDER, "/data/raw/Dataset137_BraTS", "the folder of one dataset, .* the folder above: /data/raw$"),
         (FOLDER, __file__, "which is not a folder; set it to a folder"),
         ("nnUNet_extTrainer", "/mine:/theirs\r", "nnUNet_extTrainer is '/theirs.r', with white space"),
@@ -101,7 +101,7 @@ def test_the_python_functions_apply_the_same_checks(monkeypatch: pytest.MonkeyPa
         default_processes(None)
     assert default_processes(5) == 5
     monkeypatch.setenv(FOLDER, "'/raw'")
-    with pytest.raises(InputError, match="the quotes are a part of it"):
+    with pytest.raises(InputError, match="the quotes are part of the value"):
         existing_datasets(1)
 
 
@@ -137,7 +137,7 @@ def test_the_folds_option_takes_distinct_numbers() -> None:
     assert numbered_folds(["0", "2", "0", "00"]) == [0, 2]
     assert folds_or_all(["all"]) == ["all"] and folds_or_all(["1", "1"]) == [1] and folds_or_all(None) is None
     for odd in ("-1", "0,1", "²", "1.0"):
-        with pytest.raises(InputError, match="the list of folds takes numbers, not"):
+        with pytest.raises(InputError, match="a fold is a number, or `all` in export, not"):
             folds_or_all([odd])
 
 
@@ -174,5 +174,5 @@ def test_two_variables_with_the_same_folder_are_refused(nnunet_folders: Path, mo
     check_variables()
     (nnunet_folders / "link").symlink_to(nnunet_folders / "nnUNet_raw")
     monkeypatch.setenv("nnUNet_results", str(nnunet_folders / "link"))
-    with pytest.raises(InputError, match="nnUNet_raw and nnUNet_results are both .*link.*Set them to two folders"):
+    with pytest.raises(InputError, match="nnUNet_raw and nnUNet_results are both .*link.*Set the two variables to"):
         check_variables()

@@ -147,7 +147,7 @@ def test_diverged_trainings_invalidate_a_comparison() -> None:
 
 def test_gains_are_positive_in_the_claimed_direction_and_exclude_undefined_regions() -> None:
     rows = scores_of({"SegAN": {"Dice": 0.1, "HD95_mm": 3.0}, "Softmax": {}}, spread=0.0)
-    pair = analysis.Component("", "SegAN", "Softmax")
+    pair = analysis.Condition("", "SegAN", "Softmax")
     assert analysis.difference(rows, pair).gain == pytest.approx(0.1)
     assert analysis.difference(rows, pair._replace(score="HD95_mm")).gain == pytest.approx(-3)
     # whole tumour of one case: 0.4 more than the 0.1 of the others, but undefined for one seed of the other arm

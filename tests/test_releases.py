@@ -209,7 +209,7 @@ class TestSubmission:
 
     def test_a_submission_refuses_an_unknown_case(self, predictions: Path, tmp_path: Path) -> None:
         (predictions / "BraTS2021_00003.nii.gz").rename(predictions / "other.nii.gz")
-        self.refused(predictions, tmp_path, "other.nii.gz belongs to no case of the dataset")
+        self.refused(predictions, tmp_path, "1 predictions belong to no case of the dataset .*other.nii.gz")
 
     def test_a_submission_refuses_a_prediction_of_another_size(self, predictions: Path, tmp_path: Path) -> None:
         path = predictions / "BraTS2021_00003.nii.gz"

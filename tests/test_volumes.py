@@ -85,7 +85,7 @@ def test_each_cause_of_a_read_error_has_its_own_sentence(tmp_path: Path) -> None
     with pytest.raises(InputError, match="does not exist"):
         read_volume(path)
     path.symlink_to(tmp_path / "gone.nii.gz")
-    with pytest.raises(InputError, match="is a link to .*gone.nii.gz, which does not exist; bring it back"):
+    with pytest.raises(InputError, match="is a link to .*gone.nii.gz, which does not exist; restore it"):
         read_volume(path)
     path.unlink()
     for content, message in (

@@ -132,7 +132,11 @@ def benchmark(
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Do not time loaders and inference.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", help="Check the device with trainings instead, and write the results into this folder."),
+        typer.Option(
+            "-o",
+            help="Folder for a check of the device: measurements at fixed sizes, and trainings on a simulated cohort. "
+            "Of the other options only -device counts.",
+        ),
     ] = None,
 ) -> None:
     """Time training steps of the authors' loop, of this package, of the softmax baseline and of nnU-Net.

@@ -52,7 +52,7 @@ def convert(
         release = tables.load_release(arguments[0])
     options = conversion.Options(tuple(channels or ()), copy, labels, geometry_from == "image", skip_bad)
     dataset = conversion.convert(release, source, dataset_id, options)
-    training, test, without = dataset.training, dataset.test, dataset.without_cases
+    training, test, folders_without_cases = dataset.training, dataset.test, dataset.without_cases
     print(f"{dataset.folder}: {len(training)} training cases, images {'copied' if dataset.copied else 'linked'}")
     if test:
         print(f"{len(test)} cases have no truth and went to imagesTs, the first {test[0]}")
@@ -65,10 +65,11 @@ def convert(
         print_label_doubts(dataset, release)
     for doubt in dataset.doubts:
         print(f"WARNING: {doubt}")
-    if without:
-        print(f"{len(without)} folders beside those of the cases hold no case, the first {without[0]}")
+    if folders_without_cases:
+        number, first = len(folders_without_cases), folders_without_cases[0]
+        print(f"{number} folders next to the case folders contain no case. The first is {first}")
     if unmatched := dataset.unmatched_files:
-        print(f"{len(unmatched)} images have no name of {release.title}, the first {unmatched[0]}")
+        print(f"{len(unmatched)} images match no file name of {release.title}. The first is {unmatched[0]}")
     if training:
         print(f"Next: segan_nnunet plan -d {dataset_id}")
     else:
@@ -82,9 +83,11 @@ def print_label_doubts(dataset: "conversion.Conversion", release: "Release") -> 
         fits = f" Its values fit better to {', '.join(dataset.better)}." if dataset.better else ""
         print(f"WARNING: {', '.join(never)} never occurs. Is it {release.title}?{fits}")
     if dataset.lost:
+        lost = ", ".join(dataset.lost)
         print(
-            f"Predictions will not hold {', '.join(dataset.lost)}: it always lies inside a region with another label, "
-            "and predictions hold that label. The scores of regions do not need it. --labels keeps it."
+            f"Predictions of this dataset cannot contain {lost}: nnU-Net writes one label per region, and another one "
+            f"for the regions around {lost}. The scores of regions do not change. To predict {lost}, convert with "
+            "--labels."
         )
 
 

@@ -11,7 +11,10 @@ LONG_DASHES = ("\u2013", "\u2014", "\u2212")
 LARGEST_SEED = 2**32 - 1  # NumPy's limit
 DatasetId = Annotated[int, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
 OptionalDatasetId = Annotated[int | None, typer.Option("-d", min=0, help="Dataset id, as in DatasetXXX_Name.")]
-Processes = Annotated[int | None, typer.Option("-np", min=1, help="Processes. [default: nnUNet_def_n_proc, or 8]")]
+Processes = Annotated[
+    int | None,
+    typer.Option("-np", min=1, help="Processes. [default: nnUNet_def_n_proc, or the usable cores up to 8]"),
+]
 
 
 def expand_values(arguments: list[str], verbs: Any) -> list[str]:
@@ -50,7 +53,7 @@ def check_value(argument: str, option: str) -> None:
     """Check an argument for the marks of mistakes in a script: an empty value, a Windows line end, a long dash.
 
     Raises:
-        InputError: the argument has one.
+        InputError: the argument has such a mark.
     """
     if argument.endswith("\r"):
         raise InputError(
@@ -79,7 +82,7 @@ def folds_or_all(folds: list[str] | None) -> list[int | str] | None:
         InputError: a fold is neither `all` nor a number.
     """
     if wrong := [fold for fold in folds or () if fold != "all" and not fold.isdecimal()]:
-        raise InputError(f"the list of folds takes numbers, not {', '.join(wrong)}; give them as in 0 1 2")
+        raise InputError(f"a fold is a number, or `all` in export, not {', '.join(wrong)}; give folds as in 0 1 2")
     return once([fold if fold == "all" else int(fold) for fold in folds]) if folds else None
 
 

@@ -31,7 +31,8 @@ def power(
         list[float] | None, typer.Option("--margin", help="Margins of equivalence. [default: .02]")
     ] = None,
     seeds: Annotated[
-        list[int] | None, typer.Option("--seeds", help="Numbers of seeds. [default: 3 5 10; 1 without --seed-sd]")
+        list[int] | None,
+        typer.Option("--seeds", help="Numbers of seeds. [default: 3 5 10, or 1 if the scatter of seeds is unknown]"),
     ] = None,
     folds: Annotated[int, typer.Option("-k", help="Number of folds.")] = 5,
     hours: Annotated[float | None, typer.Option("--hours-per-training", help="GPU hours of one training.")] = None,

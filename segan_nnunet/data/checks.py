@@ -20,7 +20,7 @@ from segan_nnunet.errors import InputError, first_lines
 
 TRUTH = "truth"
 MOST_PROBLEMS_SHOWN = 50
-FEWEST_CASES_PER_PROCESS = 50  # starting a process takes as long as checking some dozen cases
+CASES_PER_PROCESS = 50  # starting a process takes as long as checking some dozen cases
 
 
 @dataclass
@@ -69,14 +69,14 @@ def check_cases(
         InputError: cases have problems; with all problems of all cases.
     """
     arguments = (channels, release, geometry_from_image)
-    checked = map_cases("checking", check_case, cases, *arguments, fewest=FEWEST_CASES_PER_PROCESS)
+    checked = map_cases("checking", check_case, cases, *arguments, cases_per_process=CASES_PER_PROCESS)
     reports = dict(zip((case.case_id for case in cases), checked, strict=True))
     first_with: dict[tuple[Checksums, ...], str] = {}
     for case_id, report in reports.items():
         content = tuple(report.digests.values())
         if content and (first := first_with.setdefault(content, case_id)) != case_id:
             report.problems.append(
-                f"is the same as {first}, voxel by voxel; leave one out, or it may train and validate"
+                f"is the same as {first}, voxel by voxel; leave one out: the same images may train and validate"
             )
     lines = [f"{case_id}: {problem}" for case_id, report in reports.items() for problem in report.problems]
     if lines and not skip_bad:
@@ -150,7 +150,10 @@ def check_case(case: CaseFiles, channels: Sequence[str], release: Release, geome
 
 
 def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geometry_from_image: bool) -> list[str]:
-    """List where a truth or a channel does not lie on the first channel's voxels, with its axes in any order."""
+    """List the attributes of the grid in which a truth or a channel differs from the first channel.
+
+    Another order of the axes is no difference. With `geometry_from_image` a truth only needs the same size.
+    """
     differences = volume.grid.differences(grid)
     has_same_size, is_truth = volume.grid.size == grid.size, name == TRUTH
     if not differences or volume.on(grid) is not None or (geometry_from_image and has_same_size and is_truth):
@@ -159,8 +162,9 @@ def grid_problems(volume: Volume, name: str, first: str, grid: VoxelGrid, geomet
     if is_truth and has_same_size:
         hint = "; if only its header is wrong, --geometry-from image takes the image's header"
     return [
-        f"{what} of {name} is {getattr(volume.grid, what)}, of {first} {getattr(grid, what)}: {volume.path}{hint}"
-        for what in differences
+        f"{attribute} is {getattr(volume.grid, attribute)} in {name} and {getattr(grid, attribute)} in {first}: "
+        f"{volume.path}{hint}"
+        for attribute in differences
     ]
 
 

@@ -14,7 +14,7 @@ from nnunetv2.dataset_conversion.generate_dataset_json import generate_dataset_j
 
 from segan_nnunet.data.case_table import write_case_table
 from segan_nnunet.data.checks import (
-    FEWEST_CASES_PER_PROCESS,
+    CASES_PER_PROCESS,
     TRUTH,
     CaseReport,
     check_cases,
@@ -45,7 +45,7 @@ class Conversion:
         copied: whether images were copied: on request, because the file system has no links, because several channels
             lie in one file, or because nnU-Net would refuse a file's ending or header.
         unmatched_files: images that match no template, and stay where they are.
-        without_cases: folders beside those of the cases that hold no case.
+        without_cases: folders next to the case folders that contain no case.
         label_counts: number of training cases with each label, by name.
         better: releases with all label values of the truths, and fewer labels that never occur.
         lost: labels that predictions of regions cannot hold, because they always lie in a region with another label.
@@ -172,8 +172,8 @@ def nnunet_labels(
 ) -> tuple[dict[str, int | tuple[int, ...]], tuple[int, ...] | None]:
     """Return nnU-Net's `labels` and `regions_class_order` of a release.
 
-    nnU-Net writes a region's value in regions_class_order where no later region holds. It is the smallest of the
-    region's labels that is in no later region.
+    nnU-Net writes a region's value in regions_class_order into the voxels of the region that lie in no later region.
+    The value is the smallest of the region's labels that is in no later region.
 
     Args:
         release: with the labels.
@@ -223,7 +223,7 @@ def write_dataset(
         (folder / "imagesTs").mkdir()
     constants = (folder, channels, ending, release, options)
     copied = any(map_cases("writing", write_case, [(case, reports[case.case_id]) for case in cases], *constants,
-                           fewest=FEWEST_CASES_PER_PROCESS))  # fmt: skip
+                           cases_per_process=CASES_PER_PROCESS))  # fmt: skip
     labels, regions_class_order = nnunet_labels(release, options.plain_labels)
     generate_dataset_json(
         str(folder),

@@ -31,8 +31,8 @@ def check_variables() -> None:
             first = variable_of.setdefault(path.resolve(), variable)
             if first != variable:
                 raise InputError(
-                    f"{first} and {variable} are both {path}, and nnU-Net would mix a dataset with what it makes of "
-                    "it. Set them to two folders"
+                    f"{first} and {variable} are both {path}, and nnU-Net would mix a dataset with the files that it "
+                    "makes from it. Set the two variables to two folders"
                 )
     for folder in os.environ.get(TRAINER_FOLDERS, "").split(os.pathsep):
         check_path_text(TRAINER_FOLDERS, folder)
@@ -70,11 +70,11 @@ def check_path_text(variable: str, value: str) -> None:
     check_name(value)
     if value != value.strip():
         raise InputError(
-            f"{variable} is {value!r}, with white space at an end: set it without it; a script that was saved with "
-            "Windows line ends needs `dos2unix SCRIPT`"
+            f"{variable} is {value!r}, with white space at its start or end: set it without the white space. If a "
+            "script with Windows line ends sets it, run `dos2unix SCRIPT`"
         )
     if value[:1] and (value[0] in QUOTES or value[-1] in QUOTES):
-        raise InputError(f"{variable} is {value}, and the quotes are a part of it: set it without them")
+        raise InputError(f"{variable} is {value}, and the quotes are part of the value: set it without quotes")
     if value != os.path.expandvars(os.path.expanduser(value)):
         raise InputError(
             f"{variable} is {value}, in which the shell did not replace ~ or $NAME because of quotes: set it again, as "

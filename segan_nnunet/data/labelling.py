@@ -186,6 +186,6 @@ def planning_problems(dataset: dict[str, Any]) -> list[str]:
     ):
         problems.append(
             f"`labels` has regions, so `regions_class_order` should be a list of {len(regions)} label values, one for "
-            f"each of {', '.join(regions)}: the value to write where the region is the last that holds"
+            f"each of {', '.join(regions)}: the value of voxels that lie in this region and in no later one"
         )
     return problems

@@ -29,7 +29,7 @@ def map_cases(
     cases: Sequence[Item],
     *constants: object,
     processes: int | None = None,
-    fewest: int = 1,
+    cases_per_process: int = 1,
 ) -> list[Result]:
     """Return `function(case, *constants)` of each case, in the order of the cases.
 
@@ -38,13 +38,13 @@ def map_cases(
         function: defined at the top of a module, so that another process finds it.
         cases: the cases.
         constants: further arguments, the same for all cases.
-        processes: number of parallel processes; by default nnUNet_def_n_proc, or one per processor up to 8.
-        fewest: number of cases per process from which a further process is worth its start.
+        processes: number of parallel processes; by default nnUNet_def_n_proc, or the usable cores up to 8.
+        cases_per_process: number of cases that makes one more process worth its start.
 
     Raises:
-        InputError: a process ended abruptly, or as the function.
+        InputError: a process ended abruptly. Errors of the function pass through.
     """
-    processes = min(default_processes(processes), 1 + len(cases) // fewest)
+    processes = min(default_processes(processes), 1 + len(cases) // cases_per_process)
     results: list[Result] = []
     with progress_bar(label, len(cases)) as advance:
         if processes == 1:

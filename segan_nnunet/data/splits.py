@@ -131,8 +131,8 @@ def training_cases(dataset: Path) -> pd.DataFrame:
     table = table.assign(case=[name_of.get(composed(case), case) for case in table["case"]])
     if differing := sorted(set(existing) ^ set(table["case"])):
         raise InputError(
-            f"{len(differing)} cases are only in one of cases.csv and labelsTr of {dataset}, such as {differing[0]}; "
-            "every training case has a row"
+            f"{len(differing)} cases of {dataset} are only in cases.csv, or only among the training cases, such as "
+            f"{differing[0]}. Every training case needs a row in cases.csv. Correct cases.csv"
         )
     return table
 
@@ -161,8 +161,8 @@ def check_replaced(path: Path, splits: Splits, overwrite: bool) -> None:
         kept = path.with_name(REPLACED)
         shutil.copyfile(path, kept)
         print(
-            f"WARNING: trained on other cases than their fold has now: {names}. crossval and compare will refuse them. "
-            f"Remove these folders to train them anew, or bring the splits back, which are kept in {kept}"
+            f"WARNING: the split now has other cases than these trained folds: {names}. crossval and compare will "
+            f"refuse them. Remove these folders to retrain them, or restore the earlier split from {kept}"
         )
 
 

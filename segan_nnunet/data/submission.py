@@ -98,8 +98,8 @@ def write_files(
         raise InputError(f"there is no prediction, a file ending in {ending}, in {predictions}")
     if unknown := sorted(set(files) - set(cases.index)):
         raise InputError(
-            f"{files[unknown[0]]} belongs to no case of the dataset (cases.csv), as {len(unknown) - 1} others; move "
-            "them away"
+            f"{len(unknown)} predictions belong to no case of the dataset (cases.csv), the first is "
+            f"{files[unknown[0]]}; move them away"
         )
     test_cases = set(cases.index[cases["truth"] == ""])
     if (missing := sorted(test_cases - set(files))) and len(missing) < len(test_cases):
@@ -145,7 +145,8 @@ def submission_name(case_id: str, case: pd.Series, release: Release, ending: str
         matches = (pattern.search(path) for name, pattern in release.patterns if name == channel)
         if (match := next(filter(None, matches), None)) is None:
             raise InputError(
-                f"{case_id} has no {channel} image in cases.csv, whose number names its submission; convert again"
+                f"cases.csv has no {channel} image of {case_id}, and the number in that image's name is part of the "
+                "name of its submission; convert again"
             )
         values |= match.groupdict()
     return release.submission.file.format_map(values)

@@ -110,7 +110,8 @@ def score_by_case(table: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
     cases["patient"] = cases["patient"].where(cases["patient"] != "", cases["case"])
     if (twice := cases.duplicated(KEYS)).any():
         raise InputError(
-            f"{path} has the case {cases.loc[twice, 'case'].iloc[0]} twice for one method and region. Leave one line"
+            f"{path} has the case {cases.loc[twice, 'case'].iloc[0]} twice for one method and region. Delete one of "
+            "the lines"
         )
     return cases[[*KEYS, "patient"]].assign(**{column: parse_numbers(cases, column, "case", path)})
 

@@ -65,7 +65,10 @@ def paper_grid(
     try:
         print(write_splits(dataset_id, folds or 1, scheme="kfold" if folds else "holdout").to_string(index=False))
     except InputError as error:
-        raise InputError(f"{error} Here the option is --folds 5. Splits of an earlier call do not change.") from error
+        raise InputError(
+            f"{error} In `reproduce` give --folds 5 instead of --scheme kfold. `reproduce` never replaces the split of "
+            "an earlier call"
+        ) from error
     width, batch_size = (SHORT_WIDTH, SHORT_BATCH_SIZE) if short else (PAPER_WIDTH, None)
     print(plan(dataset_id, [CONFIGURATION], width, batch_size))
     grid = make_grid(dataset_id, trainers, [SEGAN_PLANS], None, CONFIGURATION, device, num_gpus)

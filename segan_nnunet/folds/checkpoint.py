@@ -99,7 +99,10 @@ def check_checkpoint(path: Path) -> None:
         InputError: the file is missing, unreadable, of another kind, or cut off.
     """
     if not path.exists() and not path.is_symlink():
-        raise InputError(f"there is no checkpoint {path}; train without --c first")
+        raise InputError(
+            f"there is no checkpoint {path}. Without --c, nnUNetv2_train begins this fold. For -pretrained_weights, "
+            "correct the path"
+        )
     start = check_kind(path, "a checkpoint", TRAIN_AGAIN)
     if start.startswith(OLD_PYTORCH):
         raise InputError(

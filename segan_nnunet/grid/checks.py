@@ -9,7 +9,12 @@ from segan_nnunet.catalogues import folder_problems
 from segan_nnunet.data.case_table import CASE_TABLE
 from segan_nnunet.data.environment import DEVICES, dataset_name, dataset_number, folder_variable, nnunet_folder
 from segan_nnunet.data.planned.plans import read_plans
-from segan_nnunet.data.planned.split_file import SPLITS_FILE, check_validated_once, read_splits, shared_patients
+from segan_nnunet.data.planned.split_file import (
+    SPLITS_FILE,
+    check_validated_once,
+    describe_shared_patients,
+    read_splits,
+)
 from segan_nnunet.errors import InputError
 from segan_nnunet.file_kinds import is_hidden
 from segan_nnunet.folds.record import resolved
@@ -18,7 +23,7 @@ from segan_nnunet.grid.jobs import Grid
 from segan_nnunet.models.configurations import SEGMENTOR
 from segan_nnunet.text_files import optional_object
 from segan_nnunet.trainer_names import unseeded
-from segan_nnunet.trainer_search import declared_twice, find_trainer
+from segan_nnunet.trainer_search import describe_duplicates, find_trainer
 
 NNUNET_FOLDS = 5  # of nnU-Net's own split
 CHANGING = {"__init__", "initialize", "build_network_architecture"}  # methods that may switch deep supervision off
@@ -46,7 +51,7 @@ def make_grid(
         seeds: seeds of each training; by default one training with a random seed.
 
     Raises:
-        InputError: a value does not exist, with the existing ones; or plans or the split break a rule.
+        InputError: a value does not exist (the message lists the existing ones), or plans or the split break a rule.
     """
     if device not in DEVICES:
         raise InputError(f"there is no device '{device}'; nnU-Net knows {', '.join(DEVICES)}")
@@ -66,7 +71,7 @@ def make_grid(
             f"{len(existing_folds) - 1} ({preprocessed / SPLITS_FILE}), and nnU-Net would train on a random split. "
             "Leave them out of --folds, or make another split with segan_nnunet split -k"
         )
-    if shared := shared_patients(preprocessed, splits):
+    if shared := describe_shared_patients(preprocessed, splits):
         print(f"WARNING: {shared}", file=sys.stderr)
     check_validated_once(splits, folds or existing_folds, preprocessed / SPLITS_FILE)
     if seeds and (seeded := [name for name in trainers if unseeded(name)[1] is not None]):
@@ -89,7 +94,8 @@ def check_plans(preprocessed: Path, plans: Sequence[str], configuration: str) ->
     """Check that plans exist, belong to this dataset, and have the configuration.
 
     Raises:
-        InputError: they do not, with the existing ones; or their file cannot be read.
+        InputError: plans or the configuration do not exist (the message lists the existing ones), the plans belong to
+            another dataset, or their file cannot be read.
     """
     for name in plans:
         if (preprocessed / f"{name}.json").is_file():
@@ -123,7 +129,7 @@ def check_trainers(trainers: Sequence[str]) -> dict[str, int | None]:
         InputError: nnU-Net does not find a trainer; with those in the user's folders, and similar ones of nnU-Net's.
     """
     declared = {name: getattr(find_trainer(name), "num_epochs", None) for name in dict.fromkeys(trainers)}
-    for problem in dict.fromkeys([*folder_problems(), *filter(None, map(declared_twice, declared))]):
+    for problem in dict.fromkeys([*folder_problems(), *filter(None, map(describe_duplicates, declared))]):
         print(f"WARNING: {problem}", file=sys.stderr)
     return {name: epochs if isinstance(epochs, int) else None for name, epochs in declared.items()}
 

@@ -126,9 +126,9 @@ def finish(grid: Grid) -> Outcome:
 
 
 def comparable(grid: Grid, table: Mapping[Job, JobState]) -> list[str]:
-    """Return the trainers that have finished all folds of a pair with plans, and some folds of no other pair.
+    """Return the trainers to compare: all folds are finished under some plans, and under no plans only some.
 
-    A pair without any finished fold does not count: trainer and plans may not fit each other.
+    Plans without any finished fold do not count, because the trainer may not fit them.
     """
     trainers = []
     for trainer in grid.trainers:

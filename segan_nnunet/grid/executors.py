@@ -19,18 +19,18 @@ class Executor(Protocol):
         """Check that this machine can start jobs, before hours are spent. A dry run needs no such machine.
 
         Raises:
-            InputError: it cannot.
+            InputError: this machine cannot start jobs.
         """
 
-    def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
-        """Run the unfinished jobs, and call `then` when all have ended, also after failures.
+    def run(self, grid: Grid, compare_methods: Callable[[], Outcome]) -> Outcome:
+        """Run the unfinished jobs, and call `compare_methods` when all have ended, also after failures.
 
         Args:
             grid: a checked and preprocessed grid.
-            then: compares the methods. SLURM's executor pickles it.
+            compare_methods: compares the methods. SLURM's executor pickles it.
 
         Returns:
-            The outcome of `then`, or of the submission.
+            The outcome of `compare_methods`, or of the submission.
         """
 
 

@@ -27,7 +27,7 @@ def check_folds(jobs: Sequence[Job]) -> None:
     """Check that started folds may be continued, and that finished folds may be counted.
 
     Raises:
-        InputError: some may not; with the reason for each.
+        InputError: a fold may not be continued or counted; with the reason for each such fold.
     """
     records = {job: read_record(job.folder) for job in jobs if newest_checkpoint(job.folder)}
     labels = label_digests(jobs[0]) if any(record.labels for record in records.values()) else {}

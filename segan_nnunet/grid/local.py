@@ -36,10 +36,10 @@ class LocalExecutor:
     def check(self) -> None:
         """Check nothing: `run` counts the GPUs."""
 
-    def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
-        """Run the unfinished jobs, and call `then`."""
+    def run(self, grid: Grid, compare_methods: Callable[[], Outcome]) -> Outcome:
+        """Run the unfinished jobs, and call `compare_methods`."""
         run_locally(grid.open_jobs(), self.at_once)
-        return then()
+        return compare_methods()
 
 
 def run_locally(jobs: Sequence[Job], at_once: int | None = None) -> None:

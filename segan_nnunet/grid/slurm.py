@@ -46,8 +46,8 @@ class SlurmExecutor:
         """
         check_slurm(self.options)
 
-    def run(self, grid: Grid, then: Callable[[], Outcome]) -> Outcome:
-        """Submit the missing jobs as one array, and a job that calls `then` when all unfinished jobs have ended.
+    def run(self, grid: Grid, compare_methods: Callable[[], Outcome]) -> Outcome:
+        """Submit the missing jobs as one array, and a job that calls `compare_methods` when all of them have ended.
 
         Raises:
             InputError: SLURM refuses a job; with its message.
@@ -72,7 +72,7 @@ class SlurmExecutor:
         options = {key: value for key, value in self.options.items() if key != "gpus_per_node"}
         options["dependency"] = f"afterany:{':'.join(awaited)}"
         try:
-            last = submitter(logs, "segan_nnunet_compare", options).submit(report, then)
+            last = submitter(logs, "segan_nnunet_compare", options).submit(report, compare_methods)
         except REFUSALS as error:
             raise InputError(
                 f"the {len(new)} trainings are submitted, but SLURM refused the comparison ({error}). Compare by hand "
@@ -117,9 +117,9 @@ class TrainJob:
         return DelayedSubmission(self)
 
 
-def report(then: Callable[[], Outcome]) -> None:
-    """Print the outcome of `then` in a job of its own, which fails unless all went well."""
-    outcome = then()
+def report(compare_methods: Callable[[], Outcome]) -> None:
+    """Print the outcome of `compare_methods` in a job of its own, which fails unless all went well."""
+    outcome = compare_methods()
     print(outcome.text, flush=True)
     if not outcome.ok:
         raise FailedJobError("not all jobs are finished")

@@ -11,7 +11,7 @@ from segan_nnunet.data.environment import folder_variable
 from segan_nnunet.data.labelling import read_labelling
 from segan_nnunet.evaluation.scores.empty_masks import EmptyPolicy
 from segan_nnunet.evaluation.scores.scores import COUNTS, TABLE_1, add_scores
-from segan_nnunet.evaluation.statistics.intervals import FEWEST
+from segan_nnunet.evaluation.statistics.intervals import FEWEST_UNITS
 from segan_nnunet.evaluation.statistics.summary import summarise
 from segan_nnunet.folds.state import FINAL, SUMMARY, validated_metrics
 from segan_nnunet.trainer_names import model_parts
@@ -41,7 +41,7 @@ def model_card(model_folder: Path, folds: Sequence[int | str], dataset: Mapping[
     channels = ", ".join(str(channel) for channel in (dataset.get("channel_names") or {}).values())
     regions = ", ".join(region for region in dataset["labels"] if region not in ("background", "ignore"))
     description = known(dataset, "description")
-    few = f" It has seen few cases: none of the {number} may be like yours." if 0 < number < FEW_CASES else ""
+    few = f" It has seen only {number} cases. Possibly none of them resembles yours." if 0 < number < FEW_CASES else ""
     return f"""# {model}
 
 A model for nnU-Net v2, exported with segan-nnunet.
@@ -96,8 +96,8 @@ def scores_text(model_folder: Path, folds: Sequence[int | str], checkpoint: str)
     units = f"{patients} patients ({cases} scans)" if patients < cases else f"{cases} case{'s' * (cases != 1)}"
     lines = [
         f"Means over {units}, each measured by the fold that was not trained on it, with 95 % intervals",
-        f"of means over at least {FEWEST} (Student's, inside the score's range). A missed region scores 0. A case is",
-        "left out for a region that neither the reference nor the prediction has.",
+        f"of means over at least {FEWEST_UNITS} (Student's, inside the score's range). A missed region scores 0. A",
+        "case is left out for a region that neither the reference nor the prediction has.",
         "",
         "| region | " + " | ".join(score.title for score in TABLE_1) + " |",
         "| --- |" + " --- |" * len(TABLE_1),

@@ -19,10 +19,10 @@ from segan_nnunet.models.configurations import NETWORKS, derived_plans
 from segan_nnunet.models.preprocessing import (
     check_links,
     check_readable,
+    describe_wrong_number,
     nnunet_refusals,
     preprocess_with_nnunet,
     sources,
-    wrong_number,
 )
 from segan_nnunet.text_files import read_object, write_json
 from segan_nnunet.trainer_names import model_parts
@@ -56,7 +56,7 @@ def plan(
         batch_size, patch_size: see `segan_configuration`.
         plans_name: name of the plans to write; by default SegANPlans with the suffix of the voxel size, and for
             nnU-Net's network nnUNetPlans_width16.
-        num_processes: processes that preprocess; by default nnUNet_def_n_proc, or one per processor.
+        num_processes: processes that preprocess; by default nnUNet_def_n_proc, or the usable cores up to 8.
         spacing_mm: voxel size to resample to, along the axes z y x as nnU-Net reads them; by default nnU-Net's choice,
             the median of the cases. A 2-D configuration keeps its slices and uses the last two.
         network: segan, Figure 1's segmentor; or nnunet, nnU-Net's own, at another width, patch or batch.
@@ -112,7 +112,7 @@ def check_untrained(dataset: str, name: str, earlier: dict[str, Any], planned: d
     """Check that no model was trained under an earlier configuration of plans that is about to change.
 
     Raises:
-        InputError: a model was; its folds would have different networks.
+        InputError: a model was trained under such a configuration. Its folds would have different networks.
     """
     results = folder_variable("nnUNet_results")
     for configuration, settings in planned.items():
@@ -159,7 +159,7 @@ def plan_with_nnunet(
     raw = nnunet_folder("nnUNet_raw") / preprocessed.name
     dataset = read_dataset(raw / "dataset.json", PLANNING)
     check_links(raw)
-    problem = raw_problem(raw, dataset) or wrong_number(raw / "dataset.json", raw_cases(raw, dataset))
+    problem = raw_problem(raw, dataset) or describe_wrong_number(raw / "dataset.json", raw_cases(raw, dataset))
     if problem:
         raise InputError(f"{problem}. Correct that, and plan again")
     check_readable(sources(raw)[:1])  # nnU-Net tries its readers on it, and prints a traceback of each

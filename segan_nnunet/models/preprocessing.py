@@ -43,7 +43,7 @@ def preprocess_with_nnunet(preprocessed: Path, plans: dict[str, Any], configurat
     done = preprocessed_cases(folder)
     record = Record(settings=preprocessing_settings(plans, configuration), plans=plans["plans_name"])
     cases = raw_cases(raw, optional_object(preprocessed / "dataset.json"))
-    if problem := wrong_number(preprocessed / "dataset.json", cases or known_cases(preprocessed)):
+    if problem := describe_wrong_number(preprocessed / "dataset.json", cases or known_cases(preprocessed)):
         print(f"WARNING: {problem}. Correct it")
     missing = sorted(cases - done.keys())
     if done and not missing:
@@ -95,7 +95,7 @@ def check_readable(paths: Iterable[Path]) -> None:
             read_volume(path, dimensions=(2, 3))
 
 
-def wrong_number(dataset_json: Path, cases: set[str]) -> str:
+def describe_wrong_number(dataset_json: Path, cases: set[str]) -> str:
     """Say that a dataset.json states a wrong number of training cases; empty if it is right or no case is known."""
     number = optional_object(dataset_json).get("numTraining")
     if not cases or number is None or str(number) == str(len(cases)):
@@ -118,9 +118,9 @@ def check_unused(preprocessed: Path, folder: Path, missing: list[str]) -> None:
             data = folder.name
         if data == folder.name and is_locked(fold / FOLD_LOCK):
             raise InputError(
-                f"{folder} lacks {len(missing)} training cases, the first {missing[0]}, and {fold} is being trained on "
-                "the others. nnU-Net removes them before it preprocesses all cases. Give the command again when that "
-                "training has ended"
+                f"{folder} lacks {len(missing)} training cases, the first {missing[0]}. nnU-Net would remove the "
+                f"existing data and preprocess all cases, but {fold} is being trained on the existing data. Give the "
+                "command again when that training has ended"
             )
 
 

@@ -38,12 +38,16 @@ TUNED = {
     "SegAN": (*DIALS, *ADDED), "Softmax": (*RATES, "lr8e3"), "DiceCE": (*RATES, "lr8e3"), "AsPublished": ("letter",),
 }  # fmt: skip
 DICE_TOLERANCE = 0.005  # of the choice and of the dial's default
-LEARNT = 0.3  # mean Dice from which the paper's own rate has learnt something
-DIVERGED, MOST_DIVERGED = 0.1, 1  # mean Dice of a training below it; trainings of an arm
-FALL, CHANGE = 0.03, 0.02  # most of pseudo Dice from the best to the last epoch, and of the loss in the last epoch
+LEARNT = 0.3  # smallest mean Dice at which the paper's own rate has learnt something
+DIVERGED = 0.1  # a training with a lower mean Dice has diverged
+MOST_DIVERGED = 1  # diverged trainings that an arm may have
+MOST_FALL = 0.03  # largest accepted fall of the pseudo Dice from the best to the last epoch
+MOST_CHANGE = 0.02  # largest accepted change of the loss in the last epoch
 
-SHOWN, EQUIVALENT, AGREES = "difference", "equivalence", "direction"  # what a component asks
-YES, REVERSED, EXCLUDED, OPEN = "yes", "reversed", "advantage excluded", "open"  # what the data answer
+# kinds of conditions: a significant gain, equivalence within the margin, a gain above 0
+SHOWN, EQUIVALENT, AGREES = "difference", "equivalence", "direction"
+# answers: met, the opposite is shown, a gain of the margin or more is excluded, undecided
+YES, REVERSED, EXCLUDED, OPEN = "yes", "reversed", "advantage excluded", "open"
 SUPPORTED, CONTRADICTED, NOT_SUPPORTED = "supported", "contradicted", "not supported"
 UNDECIDED = "not decided by these data"
 
@@ -69,7 +73,7 @@ MEAN, WHOLE, CORE, ENHANCING = (1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1)  # wei
 INNER = (-1, 0.5, 0.5)  # core and enhancing tumour against the whole
 
 
-class Component(NamedTuple):
+class Condition(NamedTuple):
     """One condition of a claim: the arm that the claim favours, another arm, and what is asked of their difference."""
 
     claim: str
@@ -100,23 +104,23 @@ CLAIMS = {
     "C5": "SegAN's maps are smoother, with less noise (Section 3.2, Figure 3)",
     "C6": "Without class weights and balanced sampling SegAN segments enhancing tumour better than softmax (Section 1)",
 }
-COMPONENTS = [
+CONDITIONS = [
     *(
-        Component(claim, arm, "Softmax", kind, regions=regions)
+        Condition(claim, arm, "Softmax", kind, regions=regions)
         for claim, arm in (("C1", "SegAN"), ("C1, as published", "AsPublished"), ("C1, released code", "SegANDice"))
         for kind, regions in ((SHOWN, MEAN), (AGREES, WHOLE), (AGREES, CORE), (AGREES, ENHANCING))
     ),
     *(
-        Component("C2", "SegAN", other, kind, regions=regions)
+        Condition("C2", "SegAN", other, kind, regions=regions)
         for other in ("s0", "s3")
         for kind, regions in ((SHOWN, MEAN), (AGREES, INNER))
     ),
-    Component("C3", "SegAN", "S1_1C", EQUIVALENT),
-    Component("C3", "SegAN", "S3_1C"),
-    Component("C5", "SegAN", "Softmax", score="FalseComponents"),
-    Component("C5", "SegAN", "Softmax", score="SurfacePerVolume"),
-    Component("C5", "SegAN", "Softmax", AGREES, "HD95_mm"),
-    Component("C6", "SegAN_PaperDA", "Softmax_PaperDA", regions=ENHANCING),
+    Condition("C3", "SegAN", "S1_1C", EQUIVALENT),
+    Condition("C3", "SegAN", "S3_1C"),
+    Condition("C5", "SegAN", "Softmax", score="FalseComponents"),
+    Condition("C5", "SegAN", "Softmax", score="SurfacePerVolume"),
+    Condition("C5", "SegAN", "Softmax", AGREES, "HD95_mm"),
+    Condition("C6", "SegAN_PaperDA", "Softmax_PaperDA", regions=ENHANCING),
 ]
 FURTHER_PAIRS = (
     ("SegAN", "Softmax"), ("AsPublished", "Softmax"), ("SegANDice", "Softmax"), ("SegAN", "DiceCE"),
@@ -174,8 +178,8 @@ def confirmation(scores: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFram
     return rows
 
 
-def found_and_planned(rows: pd.DataFrame, arms: Sequence[str]) -> tuple[int, int]:
-    """Return how many of the arms' planned trainings have scores, and how many there are."""
+def count_scored_and_planned(rows: pd.DataFrame, arms: Sequence[str]) -> tuple[int, int]:
+    """Return the number of the arms' planned trainings with scores, and of all their planned trainings."""
     wanted = [training for arm in dict.fromkeys(arms) for training in planned(arm)]
     present = set(rows[["arm", "seed", "fold"]].drop_duplicates().itertuples(index=False, name=None))
     return len(present & set(wanted)), len(wanted)
@@ -190,8 +194,8 @@ def diverged(rows: pd.DataFrame) -> pd.Series:
 # --- Differences
 
 
-class Found(NamedTuple):
-    """The gain of a component's arm over the other, positive where the claim is right."""
+class Gain(NamedTuple):
+    """The gain of a condition's arm over the other, positive if the claim is right."""
 
     patients: int
     gain: float
@@ -201,8 +205,8 @@ class Found(NamedTuple):
     high90: float
     patients_low: float  # 95 % over patients alone, their seeds averaged
     patients_high: float
-    p: float  # Wilcoxon's; of an equivalence that of two one-sided tests
-    unchosen: float  # gain on the folds on which nothing is chosen
+    p: float  # of Wilcoxon's test, or of two one-sided tests for an equivalence
+    gain_on_unchosen_folds: float  # folds 2 to 4, on which no setting was chosen
 
 
 def by_patient(rows: pd.DataFrame, arms: Sequence[str], score: str, regions: Sequence[float]) -> list[pd.DataFrame]:
@@ -216,49 +220,50 @@ def by_patient(rows: pd.DataFrame, arms: Sequence[str], score: str, regions: Seq
     return [table[defined].mul(weight, axis=0).groupby("case").sum().div(total, axis=0) for table in tables]
 
 
-def difference(rows: pd.DataFrame, component: Component) -> Found:
-    """Return the gain of a component's arm; of each patient the seeds are a level of their own (`estimate`)."""
-    endpoint = ENDPOINTS[component.score]
-    ours, theirs = by_patient(rows, [component.arm, component.other], component.score, component.regions)
+def difference(rows: pd.DataFrame, condition: Condition) -> Gain:
+    """Return the gain of a condition's arm. Its interval is over patients and seeds, as two levels (`estimate`)."""
+    endpoint = ENDPOINTS[condition.score]
+    ours, theirs = by_patient(rows, [condition.arm, condition.other], condition.score, condition.regions)
     if endpoint.good < 0:
         ours, theirs = theirs, ours
     gains = ours.mean(axis=1) - theirs.mean(axis=1)
-    found = estimate(ours.to_numpy().T, theirs.to_numpy().T)
-    ends = (endpoint.low - endpoint.high, endpoint.high - endpoint.low) if sum(component.regions) else (-np.inf, np.inf)
-    if component.kind == EQUIVALENT:
-        p = float(equivalence_p(found.mean, found.error, found.freedom, endpoint.margin))
+    of_seeds = estimate(ours.to_numpy().T, theirs.to_numpy().T)
+    ends = (endpoint.low - endpoint.high, endpoint.high - endpoint.low) if sum(condition.regions) else (-np.inf, np.inf)
+    if condition.kind == EQUIVALENT:
+        p = float(equivalence_p(of_seeds.mean, of_seeds.error, of_seeds.freedom, endpoint.margin))
     else:
         p = wilcoxon(gains.to_numpy())[0]
     folds = rows.drop_duplicates("case").set_index("case")["fold"]
     unchosen = float(gains[gains.index.map(folds).isin(UNCHOSEN)].mean())
     alone = mean_interval(gains.to_numpy(), *ends)
-    ends90 = found.interval(*ends, CONFIDENCE)
-    return Found(len(gains), found.mean, *found.interval(*ends), *ends90, *alone, p, unchosen)
+    ends90 = of_seeds.interval(*ends, CONFIDENCE)
+    return Gain(len(gains), of_seeds.mean, *of_seeds.interval(*ends), *ends90, *alone, p, unchosen)
 
 
 # --- The rules
 
 
-def answer(component: Component, found: Found, p_holm: float) -> str:
-    """Return what the data answer to one condition (protocol.md, Verdicts)."""
-    margin = ENDPOINTS[component.score].margin
-    if component.kind == AGREES:
-        return YES if found.gain > 0 else EXCLUDED if found.high < margin else OPEN
-    if component.kind == EQUIVALENT:
-        if -margin < found.low90 and found.high90 < margin and p_holm < ALPHA and abs(found.unchosen) < margin:
+def answer(condition: Condition, gain: Gain, p_holm: float) -> str:
+    """Return the answer of the data to one condition (protocol.md, Verdicts)."""
+    margin = ENDPOINTS[condition.score].margin
+    if condition.kind == AGREES:
+        return YES if gain.gain > 0 else EXCLUDED if gain.high < margin else OPEN
+    if condition.kind == EQUIVALENT:
+        is_within = -margin < gain.low90 and gain.high90 < margin and abs(gain.gain_on_unchosen_folds) < margin
+        if is_within and p_holm < ALPHA:
             return YES
-        return REVERSED if found.low > margin or found.high < -margin else OPEN
-    if found.low > 0 and p_holm < ALPHA and found.unchosen > 0:
+        return REVERSED if gain.low > margin or gain.high < -margin else OPEN
+    if gain.low > 0 and p_holm < ALPHA and gain.gain_on_unchosen_folds > 0:
         return YES
-    if found.high < 0 and p_holm < ALPHA and found.unchosen < 0:
+    if gain.high < 0 and p_holm < ALPHA and gain.gain_on_unchosen_folds < 0:
         return REVERSED
-    return EXCLUDED if found.low <= 0 and found.high < margin else OPEN
+    return EXCLUDED if gain.low <= 0 and gain.high < margin else OPEN
 
 
-def verdict(components: Sequence[Component], answers: Sequence[str]) -> str:
+def verdict(conditions: Sequence[Condition], answers: Sequence[str]) -> str:
     """Return the verdict of a claim from the answers to its conditions."""
-    tested = [given for part, given in zip(components, answers, strict=True) if part.kind != AGREES]
-    if all(given == YES for given in answers):
+    tested = [answered for part, answered in zip(conditions, answers, strict=True) if part.kind != AGREES]
+    if all(answered == YES for answered in answers):
         return SUPPORTED
     if REVERSED in tested and YES not in tested:
         return CONTRADICTED
@@ -277,40 +282,43 @@ def stability(rows: pd.DataFrame) -> tuple[str, str]:
     )
     if not highest <= 1 or failed > MOST_DIVERGED:
         return CONTRADICTED, result
-    return (SUPPORTED if falls.max() <= FALL and change <= CHANGE and not failed else NOT_SUPPORTED), result
+    return (SUPPORTED if falls.max() <= MOST_FALL and change <= MOST_CHANGE and not failed else NOT_SUPPORTED), result
 
 
 class Claim(NamedTuple):
-    """A claim after the test: its verdict, the result in words, and what was found of its conditions."""
+    """A claim after the test: its verdict, its result in words, and each condition's gain, corrected p and answer."""
 
     name: str
     verdict: str
     result: str = ""
-    conditions: Sequence[tuple[Component, Found, float, str]] = ()
+    conditions: Sequence[tuple[Condition, Gain, float, str]] = ()
 
 
 def judge_claims(rows: pd.DataFrame) -> list[Claim]:
     """Test every claim whose trainings are all there; Holm's correction counts the missing tests as p = 1."""
-    complete = {arm for arm in ARMS if np.equal(*found_and_planned(rows, [arm]))}
-    found = {part: difference(rows, part) for part in COMPONENTS if {part.arm, part.other} <= complete}
-    family = [part for part in COMPONENTS if part.kind != AGREES]
-    p_holm = dict(zip(family, holm([found[part].p if part in found else 1.0 for part in family]), strict=True))
+    complete = {arm for arm in ARMS if np.equal(*count_scored_and_planned(rows, [arm]))}
+    gains = {part: difference(rows, part) for part in CONDITIONS if {part.arm, part.other} <= complete}
+    family = [part for part in CONDITIONS if part.kind != AGREES]
+    p_holm = dict(zip(family, holm([gains[part].p if part in gains else 1.0 for part in family]), strict=True))
     failures = diverged(rows)
     claims = []
     for name in CLAIMS:
-        parts = [part for part in COMPONENTS if part.claim == name]
+        parts = [part for part in CONDITIONS if part.claim == name]
         arms = {arm: None for part in parts for arm in (part.arm, part.other)} or {"SegAN": None}
         if not set(arms) <= complete:
-            number, wanted = found_and_planned(rows, list(arms))
+            number, wanted = count_scored_and_planned(rows, list(arms))
             claims.append(Claim(name, f"not yet tested: {number} of {wanted} trainings"))
         elif not parts:
             claims.append(Claim(name, *stability(rows)))
         elif invalid := [arm for arm in arms if failures[arm] > MOST_DIVERGED]:
             claims.append(Claim(name, f"invalid: trainings of {', '.join(invalid)} diverged"))
         else:
-            answers = [answer(part, found[part], p_holm.get(part, np.nan)) for part in parts]
-            conditions = [(p, found[p], p_holm.get(p, np.nan), a) for p, a in zip(parts, answers, strict=True)]
-            result = "; ".join(f"{p}: {signed(f)}" for p, f, _, _ in conditions if p.kind != AGREES)
+            answers = [answer(part, gains[part], p_holm.get(part, np.nan)) for part in parts]
+            conditions = [
+                (part, gains[part], p_holm.get(part, np.nan), answered)
+                for part, answered in zip(parts, answers, strict=True)
+            ]
+            result = "; ".join(f"{part}: {signed(gain)}" for part, gain, _, _ in conditions if part.kind != AGREES)
             claims.append(Claim(name, verdict(parts, answers), result, conditions))
     return claims
 
@@ -318,9 +326,9 @@ def judge_claims(rows: pd.DataFrame) -> list[Claim]:
 # --- The page's tables
 
 
-def signed(found: Found) -> str:
+def signed(gain: Gain) -> str:
     """Return a gain with its 95 % interval over patients and seeds."""
-    return f"{found.gain:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{gain.gain:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
 
 
 def table_of(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -335,10 +343,10 @@ def conditions_table(claims: Sequence[Claim]) -> str:
     heads = ["claim", "condition", "asks for", "patients", "gain, 95 % over patients and seeds", "90 %"]
     heads += ["95 % over patients alone", "p", "Holm", "gain on folds 2-4", "answer"]
     return table_of(heads, [
-        (claim.name, part, part.kind, found.patients, signed(found), f"[{found.low90:+.3f}, {found.high90:+.3f}]",
-         f"[{found.patients_low:+.3f}, {found.patients_high:+.3f}]", found.p,
-         "" if np.isnan(p) else float(p), f"{found.unchosen:+.3f}", given)
-        for claim in claims for part, found, p, given in claim.conditions
+        (claim.name, part, part.kind, gain.patients, signed(gain), f"[{gain.low90:+.3f}, {gain.high90:+.3f}]",
+         f"[{gain.patients_low:+.3f}, {gain.patients_high:+.3f}]", gain.p,
+         "" if np.isnan(p) else float(p), f"{gain.gain_on_unchosen_folds:+.3f}", answered)
+        for claim in claims for part, gain, p, answered in claim.conditions
     ])  # fmt: skip
 
 
@@ -352,7 +360,7 @@ def pairs_table(rows: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> str:
         cells = []
         for score, regions in columns:  # a gain in a score that is to be low is a negative difference
             pair = (arm, other) if ENDPOINTS[score].good > 0 else (other, arm)
-            cells.append(signed(difference(rows, Component("", *pair, AGREES, score, regions))))
+            cells.append(signed(difference(rows, Condition("", *pair, AGREES, score, regions))))
         lines.append((f"{arm} − {other}", *cells))
     return table_of(heads, lines)
 
@@ -387,7 +395,7 @@ def paper_form(rows: pd.DataFrame, arms: Sequence[str], output: Path) -> str:
 
 
 def dial_default(scores: pd.DataFrame, chosen: Mapping[str, str]) -> str:
-    """Say whether the chosen dial becomes the default, on the folds on which it was not chosen."""
+    """Say whether the chosen dial becomes the default. Use only the folds that had no part in the choice."""
     dial = chosen["SegAN"]
     if dial not in DIALS[1:]:
         return f"The tuning chose {dial}, which has the default's dial: nothing to decide."
@@ -398,7 +406,7 @@ def dial_default(scores: pd.DataFrame, chosen: Mapping[str, str]) -> str:
         return f"not yet tested: {found} of {wanted} trainings"
     rows = rows.assign(arm=rows["setting"])
     scores_of = ("Dice", "FalseComponents", "HD95_mm")
-    dice, false, distance = (difference(rows, Component("", dial, DIALS[0], score=score)) for score in scores_of)
+    dice, false, distance = (difference(rows, Condition("", dial, DIALS[0], score=score)) for score in scores_of)
     helps = dice.gain >= -DICE_TOLERANCE and (false.low > 0 or distance.low > 0)
     return (
         f"{dial} against {DIALS[0]} on folds 2 to 4, gains: Dice {signed(dice)}, false components {signed(false)}, "
@@ -411,10 +419,10 @@ def report(scores: pd.DataFrame, output: Path) -> str:
     chosen = choose(scores)
     rows = confirmation(scores, chosen)
     claims = judge_claims(rows)
-    complete = [arm for arm in ARMS if np.equal(*found_and_planned(rows, [arm]))]
+    complete = [arm for arm in ARMS if np.equal(*count_scored_and_planned(rows, [arm]))]
     tuning = scores[scores["seed"] == TUNING_SEED]
     verdicts = [(claim.name, CLAIMS[claim.name], claim.result, claim.verdict) for claim in claims]
-    number, wanted = found_and_planned(rows, list(ARMS))
+    number, wanted = count_scored_and_planned(rows, list(ARMS))
     steps = f", {rows['steps'].iloc[0]} steps each" if number else ""
     parts = [
         f"# Results\n\nConfirmation: {number} of {wanted} trainings{steps}.",

@@ -1,6 +1,7 @@
-"""The trainings of protocol.md, from the folder of patients to scores.csv. Given again, it goes on.
+"""Run the trainings of protocol.md, from the folder of patients to scores.csv.
 
-To go on elsewhere, copy scores.csv into a new OUTPUT: what it has is not trained again.
+After an interruption, the same command continues. To continue with another OUTPUT, copy scores.csv into it: trainings
+in scores.csv are not repeated.
 
 usage: python studies/paper/run.py PATIENTS OUTPUT [--steps 1000] [--hours 8] [--arms ARM ...]
 """
@@ -34,7 +35,7 @@ from segan_nnunet.grid.local import run_locally
 
 DATASET, PLANS = 18, "SegANPlans_2mm"
 PLAN = ("--spacing", "2", "2", "2", "--patch-size", "96", "80", "--width", "16", "--batch-size", "8")
-AT_ONCE, FEWER_STEPS, OVERHEAD = 2, 600, 1.3  # OVERHEAD: start and validation, in parts of the epochs' time
+AT_ONCE, FEWER_STEPS, OVERHEAD = 2, 600, 1.3  # OVERHEAD: time with start and validation, divided by the epochs' time
 GROUPS = (  # what decides most comes first; within a group all arms of a seed before the next seed
     ("SegAN", "Softmax"), ("SegAN_PaperDA", "Softmax_PaperDA", "DiceCE_PaperDA"),
     ("AsPublished", "SegANDice", "DiceCE"), ("s0", "s3"), ("S1_1C", "S3_1C"), ("frozen",),
@@ -52,24 +53,25 @@ def main() -> None:
     parser.add_argument("patients", type=Path, help="MICCAI_BraTS_2018_Data_Training of the twenty patients")
     parser.add_argument("output", type=Path, help="nnU-Net's three folders, and scores.csv")
     parser.add_argument("--steps", type=int, default=1000, help="of a training")
-    parser.add_argument("--hours", type=float, default=8.0, help=f"more than that: {FEWER_STEPS} steps in confirmation")
+    longer = f"if the confirmation would take longer, its trainings have {FEWER_STEPS} steps"
+    parser.add_argument("--hours", type=float, default=8.0, help=longer)
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=ARMS, help="confirm only these")
-    given = parser.parse_args()
-    out = given.output.resolve()
+    arguments = parser.parse_args()
+    out = arguments.output.resolve()
     set_environment(out)
-    prepare(given.patients)
+    prepare(arguments.patients)
     tuning = [
-        (arm, setting, given.steps, TUNING_SEED, fold)
+        (arm, setting, arguments.steps, TUNING_SEED, fold)
         for fold in TUNING_FOLDS for arm, settings in TUNED.items() for setting in settings
     ]  # fmt: skip
     scores = train(tuning, out)
-    chosen, steps = choose(scores), confirmation_steps(scores, given.steps, given.hours)
+    chosen, steps = choose(scores), confirmation_steps(scores, arguments.steps, arguments.hours)
     if missing := [arm for arm in ARMS if arm not in chosen]:
         sys.exit(f"the tuning of {', '.join(missing)} is not complete; see the failed trainings above, and start again")
     print(f"chosen: {chosen}; {steps} steps", flush=True)
     for group in GROUPS:
         for seed in SEEDS:
-            arms = [arm for arm in group if arm in given.arms]
+            arms = [arm for arm in group if arm in arguments.arms]
             wanted = [(arm, chosen[arm], steps, s, fold) for arm in arms for _, s, fold in planned(arm) if s == seed]
             if "SegAN" in arms and chosen["SegAN"] in DIALS[1:]:
                 wanted += [("SegAN", DIALS[0], steps, seed, fold) for fold in UNCHOSEN]
@@ -181,7 +183,7 @@ def log_of(folder: Path) -> dict[str, object]:
 
 
 def confirmation_steps(scores: pd.DataFrame, steps: int, hours: float) -> int:
-    """Return the number of steps of the confirmation: fewer, rather than fewer seeds, where it would take too long."""
+    """Return the number of steps of the confirmation: at most FEWER_STEPS if it would take more than `hours`."""
     tuning = scores[(scores["seed"] == TUNING_SEED) & (scores["steps"] == steps)]
     seconds = tuning.drop_duplicates(["arm", "setting", "fold"])["seconds"].median()
     number = sum(len(planned(arm)) for arm in ARMS)

@@ -53,14 +53,16 @@ def read_plans_file(path: Path) -> dict[str, Any]:
     plans = read_object(path)
     configurations = plans.get("configurations")
     if not isinstance(configurations, dict) or not all(isinstance(one, dict) for one in configurations.values()):
-        raise InputError(f"{path} holds no plans of nnU-Net, which have `configurations`. Bring it back, or plan anew")
+        raise InputError(
+            f"{path} has no `configurations`, so it holds no plans of nnU-Net. Restore the file, or plan again"
+        )
     for name in configurations:
         try:
             resolved(configurations, name)
         except KeyError as error:
             raise InputError(
-                f"{path}: the configuration {name} inherits from one that is not there, or from itself. Correct its "
-                "`inherits_from`, or plan anew"
+                f"{path}: the configuration {name} inherits from a missing one, or from itself. Correct its "
+                "`inherits_from`, or plan again"
             ) from error
     return plans
 
@@ -76,5 +78,5 @@ def data_identifier(plans: dict[str, Any], configuration: str) -> str:
     except KeyError as error:
         raise InputError(
             f"the configuration {configuration} of {plans.get('plans_name')} has no {error}, by which nnU-Net finds "
-            "its preprocessed data. Bring that part of the plans back, or plan anew"
+            "its preprocessed data. Restore that part of the plans, or plan again"
         ) from error

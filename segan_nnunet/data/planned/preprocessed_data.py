@@ -100,7 +100,7 @@ def check_preprocessed_under(preprocessed: Path, plans: Mapping[str, Any], confi
     elif not (problem := size_difference(folder, plans, configuration)) and (
         others := other_plans_of_folder(preprocessed, folder, settings)
     ):
-        problem = f"nothing records whether {name} or {others[0]} were used, which preprocess differently"
+        problem = f"no record says whether {name} or {others[0]} preprocessed it, and these two preprocess differently"
     if problem:
         raise InputError(
             f"{folder} does not belong to {name}: {problem}. Plans that preprocess differently need folders of their "

@@ -26,8 +26,8 @@ def read_splits(preprocessed: Path, cases: Collection[str] | None = None, to_tra
         preprocessed: the dataset's folder in nnUNet_preprocessed.
         cases: the names that the split may hold; by default all known cases of the dataset. If none is known, the split
             may hold any.
-        to_train: nnU-Net finds a case by the bytes of its name. A comparison also accepts letters in the other form,
-            composed or decomposed.
+        to_train: whether nnU-Net will train on the split. Then each name must match byte for byte, because nnU-Net
+            finds a case by the bytes of its name. If False, composed and decomposed letters both match.
 
     Raises:
         InputError: the split breaks a rule; with the rule and the first case that breaks it. Or it lies where nnU-Net
@@ -67,7 +67,7 @@ def check_not_elsewhere(path: Path) -> None:
         )
 
 
-def shared_patients(preprocessed: Path, splits: Splits) -> str:
+def describe_shared_patients(preprocessed: Path, splits: Splits) -> str:
     """Describe the first fold that trains and validates on scans of one patient.
 
     The text is empty if no fold does, or if patients are not known.
@@ -135,7 +135,7 @@ def check_validated_once(splits: Splits, folds: Iterable[int], path: Path) -> No
     """Check that no case validates in two of the folds: a method has one prediction of each case.
 
     Raises:
-        InputError: a case does.
+        InputError: a case validates in two of the folds.
     """
     fold_of: dict[str, int] = {}
     for fold in sorted({*folds}):

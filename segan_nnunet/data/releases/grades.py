@@ -59,10 +59,10 @@ def check_grades(training: Mapping[str, str], grades: Mapping[str, str], path: P
     if not without:
         return
     first = without[0]
-    ids = f"the ids {next(iter(grades))} ..., without {first}"
-    entry = f"'{grades[first]}' for {first}" if first in grades else ids
+    ids = f"its ids, such as {next(iter(grades))}, do not include {first}"
+    entry = f"the grade of {first} is '{grades[first]}'" if first in grades else ids
     known = " or ".join(sorted({*GRADES.values()}))
-    problem = f"{path} gives {len(without)} of {len(training)} training cases no grade, {known}: it has {entry}"
+    problem = f"{path} has no grade ({known}) for {len(without)} of {len(training)} training cases: {entry}"
     if len(without) == len(training):
         raise InputError(f"{problem}. Correct the table, or move it away to convert without grades")
     print(f"WARNING: {problem}")

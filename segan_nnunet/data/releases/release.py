@@ -63,9 +63,9 @@ class Submission:
     """The file names that the online evaluation expects.
 
     Attributes:
-        file: template of a path in the upload, over {case}, {ending}, {description}, and the fields of one channel's
-            path.
-        fields_of: that channel, or empty.
+        file: template of a path in the upload. It may contain {case}, {ending}, {description}, and the fields of one
+            channel's path.
+        fields_of: name of that channel; empty if there is none.
     """
 
     file: str = "{case}{ending}"
@@ -88,12 +88,13 @@ class Release:
         regions: names of the labels of each region, the outermost region first.
         case_id: template over the fields of the paths.
         grade_file: the release's table of grades, if it has one.
-        fields: regular expression of each narrowed field. `patient`, `grade` and `timepoint` have the meaning of
-            their names, in a template as {grade} or in another field's expression as (?P<patient>...).
+        fields: the regular expression of each field whose text is restricted. The fields `patient`, `grade` and
+            `timepoint` define these properties of a case. A template contains them as {grade}, and the expression of
+            another field as (?P<patient>...).
         quirks: peculiarities of the release, for people.
         submission: how results are uploaded.
-        example: a value of each field, over {index}, {grade} and {serial}, for the simulator, which writes into
-            `folder`.
+        example: for the simulator: the text of each field, with {index}, {grade} and {serial} to fill in. Its entry
+            `folder` names the folder that the simulator writes.
     """
 
     key: str
@@ -208,7 +209,7 @@ def assign_unmatched_files(unmatched_files: Iterable[Path], cases: Sequence[Case
 
 
 def folders_without_cases(cases: Iterable[CaseFiles], source: Path) -> list[Path]:
-    """Return the folders beside those of the cases that hold no case, because they are empty or named otherwise."""
+    """Return the folders next to the case folders that contain no case: they are empty, or have other names."""
     roots = {case.folder for case in cases} - {source}
     shared = {parent for root in roots for parent in root.parents}  # folders of grades, for instance
     siblings = {folder for root in roots for folder in root.parent.iterdir() if folder.is_dir()}
@@ -228,8 +229,8 @@ def list_files(source: Path, title: str) -> list[Path]:
 
     def refuse(error: OSError) -> None:
         raise InputError(
-            f"the folder {error.filename} cannot be read: {error.strerror}; ask its owner for the right to, or move it "
-            "away"
+            f"the folder {error.filename} cannot be read: {error.strerror}; ask its owner for permission to read it, "
+            "or move it away"
         ) from error
 
     for name, subfolders, names in os.walk(source, onerror=refuse, followlinks=True):

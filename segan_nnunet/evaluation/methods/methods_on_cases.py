@@ -150,8 +150,9 @@ class MethodsOnCases:
                     row = ours.get((each.name, case, region))
                     if row and any(row[count] != theirs[count] for count in COUNTS if count in theirs):
                         raise InputError(
-                            f"{fold.summary} counts other voxels of {case}, {region}, than its files have now: "
-                            "predictions or references were changed since. Validate again: nnUNetv2_train ... --val"
+                            f"{fold.summary} has other voxel counts of {case}, {region}, than the present files: "
+                            "predictions or references were changed after the validation. Validate again: "
+                            "nnUNetv2_train ... --val"
                         )
 
 
@@ -173,11 +174,14 @@ def compared_folders(dataset_id: int | None, folders: Folders, intersection: boo
     for folder in (*folders.predictions.values(), reference, *filter(None, [folders.images])):
         require_folder(folder)
     raw = None if dataset_id is None else nnunet_folder("nnUNet_raw") / dataset_name(dataset_id)
-    described = [folder / "dataset.json" for folder in (*folders.predictions.values(), reference, reference.parent)]
-    described = [raw / "dataset.json", *described] if raw else described
-    existing = [path for path in described if path.is_file()]
+    dataset_jsons = [folder / "dataset.json" for folder in (*folders.predictions.values(), reference, reference.parent)]
+    dataset_jsons = [raw / "dataset.json", *dataset_jsons] if raw else dataset_jsons
+    existing = [path for path in dataset_jsons if path.is_file()]
     if not (folders.dataset_json or existing):
-        raise InputError("what the label values mean is not known: give the dataset, -d ID, or --dataset-json FILE")
+        raise InputError(
+            "no dataset.json defines the label values: give the dataset with -d ID, or the file with "
+            "--dataset-json FILE"
+        )
     labelling = read_labelling(folders.dataset_json or existing[0])
     references = segmentations(reference, labelling.file_ending)
     predictions = folder_predictions(folders.predictions, labelling.file_ending)

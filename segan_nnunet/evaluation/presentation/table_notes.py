@@ -167,7 +167,7 @@ def score_notes(
         if (counts := fewer_cases(summary[(summary["score"] == score.column) & (summary["region"] == region)], most))
     ]
     if fewer:
-        notes.append("Cases that counted, where not all did: " + "; ".join(fewer) + ".")
+        notes.append("Some scores are not defined in all cases. Their numbers of cases: " + "; ".join(fewer) + ".")
     return notes
 
 

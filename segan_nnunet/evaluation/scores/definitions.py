@@ -81,14 +81,14 @@ class LesionRule:
             numbered as lesions. A predicted component finds each grown lesion that it touches.
         smallest_mm3: lesions of the reference of this volume or less are left out.
         one_to_one: each predicted component finds at most one lesion. The matching has the greatest sum of Dice.
-        failures_count: missed and false lesions enter the means. If False, they do so only if no lesion is found.
+        averages_failures: missed and false lesions enter the means. If False, they do so only if no lesion is found.
         nothing_is_perfect: without lesions in reference and prediction, Dice and NSD are 1 and HD95 is 0. If False,
             the case is left out.
         nsd_by_mask: as in `Measures`.
         predictions_alike: the prediction grows too before its components are numbered, and components of
             `smallest_mm3` or less are dropped.
         smallest_in_voxels: compare the number of voxels of a predicted component, not its volume, with `smallest_mm3`.
-        false_count: false lesions enter the means.
+        averages_false_lesions: false lesions enter the means.
         united_by: lesions that touch the same component of such a region, over faces and edges, are one lesion. If a
             lesion touches several components, the first one counts. This holds for reference and prediction, and for
             one region after the other.
@@ -101,12 +101,12 @@ class LesionRule:
     dilation: int = 0
     smallest_mm3: float = 0
     one_to_one: bool = False
-    failures_count: bool = True
+    averages_failures: bool = True
     nothing_is_perfect: bool = True
     nsd_by_mask: bool = False
     predictions_alike: bool = False
     smallest_in_voxels: bool = False
-    false_count: bool = True
+    averages_false_lesions: bool = True
     united_by: tuple[Region, ...] = ()
     regions: Mapping[Region, RegionRule] = field(default_factory=dict)
 
@@ -156,12 +156,12 @@ class LesionRule:
                 if self.predictions_alike
                 else ""
             )
-            + f". A missed {'or false ' if self.false_count else ''}lesion has Dice and NSD 0 and HD95 "
+            + f". A missed {'or false ' if self.averages_false_lesions else ''}lesion has Dice and NSD 0 and HD95 "
             + ("the diagonal of the volume in voxels" if self.penalty_mm is None else f"{self.penalty_mm:g} mm")
-            + ("" if self.failures_count else ", and counts in the means only where no lesion is found")
-            + ("" if self.false_count else ". False lesions are counted, but do not enter the means")
+            + ("" if self.averages_failures else ", and counts in the means only where no lesion is found")
+            + ("" if self.averages_false_lesions else ". False lesions are counted, but do not enter the means")
             + ". Without any lesion "
-            + ("in the reference " if not self.false_count else "")
+            + ("in the reference " if not self.averages_false_lesions else "")
             + ("Dice and NSD are 1 and HD95 is 0." if self.nothing_is_perfect else "the case is left out.")
             + f" HD95 of a lesion ({self.hd95}): {self.hd95.describe()}. {NSD_DEFINITIONS[self.nsd_by_mask]}"
         )
@@ -241,7 +241,7 @@ LESION_RULES = {
         smallest_mm3=50,
         nsd_by_mask=True,
         predictions_alike=True,
-        false_count=False,
+        averages_false_lesions=False,
     ),
     Lesions.BRATS_2024_MET: of_2024("BraTS 2024 MET", 374, METASTASES_2024),
     Lesions.BRATS_2024_SSA: of_2024(
@@ -263,7 +263,7 @@ LESION_RULES = {
         Hd95.POOLED,
         373,
         one_to_one=True,
-        failures_count=False,
+        averages_failures=False,
         nothing_is_perfect=False,
         nsd_by_mask=True,
     ),

@@ -74,7 +74,7 @@ def lesion_scores(
     )
     missed = len(large - set(matches))
     false = pair.shared.shape[1] - 1 - len({member for members in matches.values() for member in members})
-    failures = missed + false * rule.false_count if rule.failures_count or not scores else 0
+    failures = missed + false * rule.averages_false_lesions if rule.averages_failures or not scores else 0
     penalty_mm = rule.penalty_of(shape)
     means = {}
     for column in ("LesionDice", "LesionHD95_mm", *(f"Lesion{nsd_column(tolerance)}" for tolerance in nsd_mm)):

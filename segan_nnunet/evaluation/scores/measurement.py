@@ -22,7 +22,7 @@ from segan_nnunet.evaluation.scores.scores import confusion_matrix, region_count
 from segan_nnunet.evaluation.scores.surface_scores import MaskPair, surface_scores
 from segan_nnunet.evaluation.scores.surfaces import foreground_box
 
-FEWEST_CASES_PER_PROCESS = 4  # starting a process takes as long as measuring some cases
+CASES_PER_PROCESS = 4  # starting a process takes as long as measuring some cases
 MOST_PROBLEMS_SHOWN = 20
 
 
@@ -138,7 +138,7 @@ def measure(
     Args:
         cases: the cases to measure.
         labelling: defines the regions.
-        processes: number of parallel processes; by default nnUNet_def_n_proc, or one per processor.
+        processes: number of parallel processes; by default nnUNet_def_n_proc, or the usable cores up to 8.
         measures: the measures besides voxel counts.
 
     Returns:
@@ -150,7 +150,7 @@ def measure(
         InputError: files are missing, damaged, of another geometry, or have unknown labels. The message names all.
     """
     results = map_cases(
-        "measuring", measure_case, cases, labelling, measures, processes=processes, fewest=FEWEST_CASES_PER_PROCESS
+        "measuring", measure_case, cases, labelling, measures, processes=processes, cases_per_process=CASES_PER_PROCESS
     )
     if problems := [problem for result in results for problem in result.problems]:
         listed = first_lines(problems, MOST_PROBLEMS_SHOWN)

@@ -15,7 +15,7 @@ from scipy import special, stats
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 SEED = 0
-FEWEST = 10  # units of an interval
+FEWEST_UNITS = 10  # for an interval
 MOST_DRAWN = 4_000_000  # random numbers at a time, to bound the memory
 MOST_DOMINATING = 2  # units
 SHARE_OF_SPREAD = 0.5  # units dominate a mean if the others have a standard deviation below this share
@@ -29,10 +29,10 @@ def mean_interval(values: NDArray, low: float = -np.inf, high: float = np.inf) -
         low, high: the range of the score.
 
     Returns:
-        Lower and upper end; NaN for fewer than `FEWEST` units.
+        Lower and upper end; NaN for fewer than `FEWEST_UNITS` units.
     """
     number = len(values)
-    if number < FEWEST:
+    if number < FEWEST_UNITS:
         return np.nan, np.nan
     error = 0.0 if is_constant(values) else values.std(ddof=1) / np.sqrt(number)
     return bounded_interval(float(values.mean()), t_quantile(number - 1) * float(error), low, high)
@@ -92,10 +92,10 @@ def median_interval(values: NDArray) -> tuple[float, float]:
 
     Returns:
         Lower and upper end, which cover the median with at least 95 % for any distribution; NaN for fewer than
-        `FEWEST` units.
+        `FEWEST_UNITS` units.
     """
     number = len(values)
-    if number < FEWEST:
+    if number < FEWEST_UNITS:
         return np.nan, np.nan
     rank = int(stats.binom.ppf((1 - CONFIDENCE) / 2, number, 0.5))  # P(fewer values below the median) <= 2.5 %
     ordered = np.sort(values)
@@ -122,7 +122,7 @@ def dominating_units(values: pd.Series) -> Dominating | None:
     """
     rest = values
     for _ in range(MOST_DOMINATING):
-        if len(rest) < FEWEST or is_constant(rest.to_numpy()):
+        if len(rest) < FEWEST_UNITS or is_constant(rest.to_numpy()):
             return None
         rest = rest.drop((rest - rest.mean()).abs().idxmax())
         if rest.std() < SHARE_OF_SPREAD * values.std():

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from segan_nnunet.evaluation.statistics.equivalence import equivalence_p
-from segan_nnunet.evaluation.statistics.intervals import FEWEST
+from segan_nnunet.evaluation.statistics.intervals import FEWEST_UNITS
 from segan_nnunet.evaluation.statistics.seed_level import join_errors
 
 REPETITIONS = 4000  # simulated studies; the standard error of a power of .8 is .006
 MOST_PATIENTS = 1000
-PATIENTS = tuple(int(number) for number in np.geomspace(FEWEST, MOST_PATIENTS, 24).round())
+PATIENTS = tuple(int(number) for number in np.geomspace(FEWEST_UNITS, MOST_PATIENTS, 24).round())
 MOST_EXACT = 50  # pairs; SciPy computes p of more pairs by the normal approximation
 DIFFERENCE, EQUIVALENCE = "difference", "equivalence"  # kinds of goals
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from segan_nnunet.evaluation.scores.seeds import with_seeds
-from segan_nnunet.evaluation.statistics.intervals import CONFIDENCE, FEWEST, bounded_interval, t_quantile
+from segan_nnunet.evaluation.statistics.intervals import CONFIDENCE, FEWEST_UNITS, bounded_interval, t_quantile
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Estimate:
     def interval(
         self, low: float = -np.inf, high: float = np.inf, confidence: float = CONFIDENCE
     ) -> tuple[float, float]:
-        """Return the ends of Student's interval within the range of the score; NaN for fewer than `FEWEST` units."""
-        if self.units < FEWEST:
+        """Return the ends of Student's interval within the range of the score; NaN for too few units."""
+        if self.units < FEWEST_UNITS:
             return np.nan, np.nan
         return bounded_interval(self.mean, t_quantile(self.freedom, confidence) * self.error, low, high)
 

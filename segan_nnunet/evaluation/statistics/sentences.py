@@ -7,7 +7,7 @@ import pandas as pd
 
 from segan_nnunet.evaluation.scores.scores import Score
 from segan_nnunet.evaluation.statistics.equivalence import AS_GOOD, NOT_SHOWN, NOT_WORSE
-from segan_nnunet.evaluation.statistics.intervals import FEWEST
+from segan_nnunet.evaluation.statistics.intervals import FEWEST_UNITS
 from segan_nnunet.evaluation.statistics.paired import ALPHA, BETTER, DISAGREE, PRIMARY, WORSE, significant
 from segan_nnunet.evaluation.wording import amount, join_names
 
@@ -62,7 +62,7 @@ def equivalence_clauses(tests: pd.DataFrame, scores: Sequence[Score], intervals:
 def interval90(row: pd.Series, score: Score) -> str:
     """Return the 90 % interval of a difference as a phrase."""
     if np.isnan(row["difference_low90"]):
-        return f"fewer than {FEWEST} units have no 90 % interval"
+        return f"fewer than {FEWEST_UNITS} units have no 90 % interval"
     low, high = (signed(row[end], score.decimals) for end in ("difference_low90", "difference_high90"))
     return f"90 % interval {low} to {high}"
 
@@ -197,7 +197,7 @@ def few_units(number: int, comparisons: int, unit: str = "case", endpoint: str =
     """
     if number >= FEW_UNITS:
         return ""
-    intervals = "the intervals are rough" if number >= FEWEST else "there are no intervals"
+    intervals = "the intervals are rough" if number >= FEWEST_UNITS else "there are no intervals"
     few = f"{amount(number, unit)} {'is' if number == 1 else 'are'} few: {intervals}"
     if comparisons and smallest_p(number) * comparisons >= ALPHA:
         return (

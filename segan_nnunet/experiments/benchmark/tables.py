@@ -12,8 +12,9 @@ from segan_nnunet.experiments.benchmark.workload import Workload
 def step_table(workload: Workload, rows: Sequence[Measured]) -> str:
     """Return the table of steps: times, operations, floors, memory, and the ratio of each row to the first."""
     with_process = all(row.process_mib is not None for row in rows)
-    heads = ["s, median", "fastest–slowest", "times faster than the first", "Gflop", "floor, s", "of the floor's rate"]
-    heads += ["memory of tensors, MiB", *["of the process"] * with_process]
+    heads = ["s, median", "fastest–slowest", "speed relative to the first row", "Gflop", "floor, s"]
+    heads += ["share of the attainable rate"]
+    heads += ["memory of tensors, MiB", *["memory of the process, MiB"] * with_process]
     lines = [str(workload), "", "| step | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(heads)]
     for row in rows:
         cells = [

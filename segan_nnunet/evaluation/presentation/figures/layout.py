@@ -107,7 +107,14 @@ def add_notes(figure: Figure, notes: Sequence[str]) -> None:
 def choose_first(
     names: Sequence[str], most: int, kind: str, where: str = FILES_WITH_ALL
 ) -> tuple[list[str], list[str]]:
-    """Return the first names that fit into a picture, and a note on the rest: their `kind`, and `where` all are."""
+    """Return the first names that fit into a picture, and a note if names are left out.
+
+    Args:
+        names: all names.
+        most: the largest number of names that fits.
+        kind: the noun for the names, such as "methods".
+        where: the files that list all names, with a verb, as in "tests.csv has".
+    """
     most = max(most, 1)
     left_out = [f"The first {most} of {len(names)} {kind} are drawn; {where} all."] if len(names) > most else []
     return list(names[:most]), left_out
