@@ -13,7 +13,8 @@ from tests.hand_made import REGIONS, write_balls
 pytestmark = pytest.mark.end_to_end
 
 KILLS = 12
-TRAIN = ("nnUNetv2_train", "1", "2d", "0", "-p", "SegANPlans", "-device", "cpu", "-tr")
+SETTINGS = ("0", "-p", "SegANPlans", "-device", "cpu", "-tr")
+TRAIN = ("nnUNetv2_train", "1", "2d", *SETTINGS)
 TRAINERS = """
 import os
 import shutil
@@ -62,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     commands.environment["nnUNet_extTrainer"] = str(folder / "trainers")
     commands.environment["nnUNet_n_proc_DA"] = "0"
     commands.environment["nnUNet_def_n_proc"] = "1"
-    plan = ("segan_nnunet", "plan", "-d", "1", "--width", "2", "--batch-size", "2")
+    plan = ("segan_nnunet", "plan", "-d", "1", "-c", "2d", "3d_fullres", "--width", "2", "--batch-size", "2")
     (planned,) = commands.forked(plan)
     assert planned[0] == 0, planned
     splits = folder / "nnUNet_preprocessed" / "Dataset001_Balls" / "splits_final.json"
@@ -70,8 +71,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     return commands
 
 
-def fold(run: Commands, trainer: str) -> Path:
-    return run.folder / "nnUNet_results" / "Dataset001_Balls" / f"{trainer}__SegANPlans__2d" / "fold_0"
+def fold(run: Commands, trainer: str, configuration: str = "2d") -> Path:
+    return run.folder / "nnUNet_results" / "Dataset001_Balls" / f"{trainer}__SegANPlans__{configuration}" / "fold_0"
 
 
 def test_a_training_killed_at_random_moments_loses_no_saved_epoch(run: Commands) -> None:
@@ -112,14 +113,16 @@ def test_a_training_killed_at_random_moments_loses_no_saved_epoch(run: Commands)
     assert steps == {2 * (saved + 1)}, "every epoch is logged once in the end"
 
 
-def test_an_interrupted_training_ends_bit_identical_to_an_uninterrupted_one(run: Commands) -> None:
-    folder = fold(run, "Steady")
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+def test_an_interrupted_training_ends_bit_identical_to_an_uninterrupted_one(run: Commands, configuration: str) -> None:
+    folder = fold(run, "Steady", configuration)
+    train = ("nnUNetv2_train", "1", configuration, *SETTINGS, "Steady")
     commands = [
-        (*TRAIN, "Steady"),
+        train,
         ("mv", str(folder), str(folder.with_name("uninterrupted"))),
         ("mkdir", str(folder)),
         ("cp", str(folder.with_name("after_one_epoch.pth")), str(folder / "checkpoint_latest.pth")),
-        (*TRAIN, "Steady", "--c"),
+        (*train, "--c"),
     ]
     done = run.forked(*commands, jobs=1)
     assert [status for status, _ in done] == [0] * len(commands), done
