@@ -24,16 +24,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
+import torch
 from nnunetv2.dataset_conversion import Dataset137_BraTS21
 from scipy import ndimage
 
 from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.checks import check_case
 from segan_nnunet.data.conversion import rewrite_labels
+from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.processes import keep_freed_memory
 from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.data.volumes.whole_files import whole_content
+from segan_nnunet.grid.fold_records import record_start
+from segan_nnunet.grid.jobs import Grid
+from segan_nnunet.text_files import read_object
+from segan_nnunet.trainer_search import find_trainer
 
 CASES, PROCESSES, METHODS = 1251, "2", ("larger", "smaller", "shifted")
 CHANNELS = {"t1": "flair", "t1ce": "t1ce", "t2": "t2", "flair": "flair"}  # the shared patients have no T1
@@ -53,26 +59,28 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cases", type=int, default=CASES)
     parser.add_argument("--parts", nargs="*", default=["parts", "convert", "compare", "grid"])
-    given = parser.parse_args()
-    folder = given.folder.resolve()
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (folder / name).mkdir(parents=True, exist_ok=True)
         os.environ[name] = str(folder / name)
     os.environ["nnUNet_def_n_proc"] = PROCESSES
     os.environ["nnUNet_extTrainer"] = str(catalogue_folder("trainers"))
-    print(f"{os.cpu_count()} cores, {given.cases} cases\n\n| task | time, s | ms per case | memory, MiB |")
+    print(f"{os.cpu_count()} cores, {arguments.cases} cases\n\n| task | time, s | ms per case | memory, MiB |")
     print("| --- | ---: | ---: | ---: |", flush=True)
     release = folder / "BraTS2021_Training_Data"
     if not release.is_dir():
-        link_release(given.patients.resolve(), release, given.cases)
-    if "parts" in given.parts:
+        link_release(arguments.patients.resolve(), release, arguments.cases)
+    if "parts" in arguments.parts:
         measure_parts(release)
-    if "convert" in given.parts:
-        measure_convert(release, folder, given.cases)
-    if "compare" in given.parts:
-        measure_compare(folder, given.cases)
-    if "grid" in given.parts:
-        measure_grid(folder, given.cases)
+    if "convert" in arguments.parts:
+        measure_convert(release, folder, arguments.cases)
+    if "compare" in arguments.parts:
+        measure_compare(folder, arguments.cases)
+    if "grid" in arguments.parts:
+        measure_grid(folder, arguments.cases)
+    if "start" in arguments.parts:
+        start_all()
 
 
 def link_release(patients: Path, release: Path, cases: int) -> None:
@@ -139,8 +147,8 @@ def measure_compare(folder: Path, cases: int) -> None:
     """Print the time of `compare` and of nnU-Net's evaluation, on three methods that differ from the truth."""
     labels = folder / "nnUNet_raw" / "Dataset021_BraTS2021" / "labelsTr"
     references = sorted(labels.glob("*.nii.gz"))[:cases]
-    made = folder / "predictions"
-    made.mkdir()
+    prediction_files = folder / "predictions"
+    prediction_files.mkdir()
     random = np.random.default_rng(0)
     number = min(20, cases)  # the truths of the patients; the others are the same
     for reference in references[:number]:
@@ -149,12 +157,12 @@ def measure_compare(folder: Path, cases: int) -> None:
         for method in METHODS:
             predicted = sitk.GetImageFromArray(predict(voxels, method, random))
             predicted.CopyInformation(image)
-            sitk.WriteImage(predicted, str(made / f"{method}_{reference.name}"), True)
+            sitk.WriteImage(predicted, str(prediction_files / f"{method}_{reference.name}"), True)
     for method in METHODS:
         for index, reference in enumerate(references):
             target = folder / method / reference.name
             target.parent.mkdir(exist_ok=True)
-            target.symlink_to(made / f"{method}_{references[index % number].name}")
+            target.symlink_to(prediction_files / f"{method}_{references[index % number].name}")
     plans = {"plans_name": "nnUNetPlans", "dataset_name": "Dataset021_BraTS2021", "configurations": {}}
     (folder / "plans.json").write_text(json.dumps({**plans, "label_manager": "LabelManager"}))
     dataset_json = labels.parent / "dataset.json"
@@ -163,10 +171,11 @@ def measure_compare(folder: Path, cases: int) -> None:
         subset.mkdir()
         for reference in references[:part]:
             (subset / reference.name).symlink_to(reference)
-        given = [f"{method}={folder / method}" for method in METHODS]
+        folders_by_method = [f"{method}={folder / method}" for method in METHODS]
         run(f"segan_nnunet compare, {len(METHODS)} methods, lesions of 2023, report; {part} cases", part, [
-            *SEGAN, "compare", "--predictions", *given, "--reference", str(subset), "--dataset-json", str(dataset_json),
-            "--protocol", "brats2023-gli", "-np", PROCESSES, "-o", str(folder / f"comparison_{part}"), "--intersection",
+            *SEGAN, "compare", "--predictions", *folders_by_method, "--reference", str(subset),
+            "--dataset-json", str(dataset_json), "--protocol", "brats2023-gli", "-np", PROCESSES,
+            "-o", str(folder / f"comparison_{part}"), "--intersection",
         ])  # fmt: skip
     report_page = folder / f"comparison_{cases}" / "report.html"
     print(f"\nreport.html: {report_page.stat().st_size / 1e6:.1f} MB\n", flush=True)
@@ -214,8 +223,28 @@ def measure_grid(folder: Path, cases: int) -> None:
     run("plan, with all cases preprocessed", cases, plan)
     run("split", cases, [*SEGAN, "split", "-d", "22"])
     crossval = [*SEGAN, "crossval", "-d", "22", "-tr", *TRAINERS, "--seeds", "1", "2", "3", "-device", "cpu"]
-    for option in ("--dry-run", "--status"):
-        run(f"crossval {option}, {len(TRAINERS)} trainers x 5 folds x 3 seeds", cases, [*crossval, option])
+    for state in ("none started", "all started"):
+        for option in ("--dry-run", "--status"):
+            run(f"crossval {option}, {len(TRAINERS)} trainers x 5 folds x 3 seeds, {state}", cases, [*crossval, option])
+        if state == "none started":
+            start = [sys.executable, __file__, "PATIENTS", str(folder), "--parts", "start"]
+            subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
+
+
+def start_all() -> None:
+    """Write the files of a started training for each of the 150 jobs: record, checkpoint and a log of 500 epochs."""
+    grid = Grid("Dataset022_BraTS2021", TRAINERS, ("SegANPlans",), folds=tuple(range(5)), device="cpu", seeds=(1, 2, 3))
+    log = "".join(f"2026-01-01: Epoch {epoch} \n2026-01-01: Epoch time: 100.0 s\n" for epoch in range(500))
+    for job in grid.jobs():
+        job.folder.mkdir(parents=True)
+        record_start(job)
+        plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
+        dataset = read_object(job.preprocessed / "dataset.json")
+        trainer = find_trainer(job.trainer)(plans, job.configuration, job.fold, dataset, torch.device("cpu"))
+        trainer.initialize()
+        trainer.current_epoch = 500
+        trainer.save_checkpoint(str(job.folder / "checkpoint_latest.pth"))
+        (job.folder / "training_log_2026_1_1.txt").write_text(log)
 
 
 def timed(work: Callable[[], object], repetitions: int = 3) -> float:

@@ -26,7 +26,7 @@ segan_nnunet split -d 19 -k 5
 done_after "converted, planned, preprocessed"
 
 # kill the first training, and resume it
-timeout --signal KILL 150 nnUNetv2_train 19 3d_fullres 0 -tr SegANTrainer_short -p SegANPlans_2mm -device cpu || true
+timeout --signal KILL 120 nnUNetv2_train 19 3d_fullres 0 -tr SegANTrainer_short -p SegANPlans_2mm -device cpu || true
 train 3d_fullres SegANTrainer_short SegANPlans_2mm --c
 for trainer in UNetSoftmaxTrainer_short UNetDiceCETrainer_short; do
     train 3d_fullres $trainer SegANPlans_2mm
