@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class FoldRecord:
 
     def __post_init__(self) -> None:
         """Convert all values to the form in which JSON returns them."""
-        for name, value in asdict(self).items():
+        for name, value in self.content().items():
             cases = name in ("train", "val") and value is not None
             plain = sorted(map(str, value)) if cases else json.loads(json.dumps(value, default=str))
             object.__setattr__(self, name, plain)
@@ -65,7 +65,7 @@ class FoldRecord:
 
     def content(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies every label's digest
 
     def moved_cases(self, now: "FoldRecord") -> list[str]:
         """Return the cases whose side of the split has changed; if training cases validate now, only these."""
