@@ -1,3 +1,3 @@
 """SegAN (Xue et al., 2018) as a plug-in for nnU-Net v2: adversarial segmentation with a multi-scale L1 loss."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
