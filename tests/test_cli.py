@@ -43,7 +43,7 @@ def test_an_error_explains_fold_all() -> None:
     assert numbered_folds(["0", "2"]) == [0, 2] and numbered_folds(None) is None
     with pytest.raises(InputError, match="fold all trains on every case.*export -f all"):
         numbered_folds(["all"])
-    with pytest.raises(InputError, match="takes numbers, not x"):
+    with pytest.raises(InputError, match="a fold is a number, or `all` in export, not x"):
         numbered_folds(["x"])
 
 

@@ -158,7 +158,7 @@ def test_unrelated_files_stop_nothing(nnunet_folders: Path) -> None:
     check_plans(folder, ["Good"], "2d")
     for name, message in (
         ("Broken", "Broken.json, line 1: there is a comma"),
-        ("Odd", "Odd.json holds no plans of nnU-Net"),
+        ("Odd", "Odd.json has no `configurations`"),
     ):
         with pytest.raises(InputError, match=message):
             check_plans(folder, [name], "2d")
@@ -186,7 +186,7 @@ def test_grade_tables_of_common_programs_are_read(tmp_path: Path, encoding: str,
 def test_bad_grade_tables_are_named(tmp_path: Path) -> None:
     path = tmp_path / "cases.csv"
     for content, message in (
-        (b"PK\x03\x04\x14\x00", "is a workbook .*save it as CSV"),
+        (b"PK\x03\x04\x14\x00", "is a spreadsheet workbook .*save it as CSV"),
         (POINTER, "is a pointer of Git LFS"),
         (b"\r\n \r\n", "has no line of text"),
         (b"case,patient\na,1,2\n", "the row of a has 3 values, and the header 2"),
@@ -212,9 +212,11 @@ def test_an_unknown_grade_gives_a_warning(tmp_path: Path, capsys: pytest.Capture
     assert (
         "WARNING: " in (output := capsys.readouterr().out)
         and "1 of 2 training cases" in output
-        and "'III' for b" in output
+        and "the grade of b is 'III'" in output
     )
-    with pytest.raises(InputError, match=r"name_mapping.csv gives 1 of 1 .*the ids a_1 \.\.\., without a\. Correct"):
+    with pytest.raises(
+        InputError, match=r"name_mapping.csv has no grade .* for 1 of 1 .*such as a_1, do not include a\. "
+    ):
         check_grades({"a": ""}, {"a_1": "HGG"}, path)
     (tmp_path / "cases.csv").write_text("case,patient,grade\na,1,lgg\nb,2,II\n")
     assert read_case_table(tmp_path)["grade"].tolist() == ["LGG", "II"]

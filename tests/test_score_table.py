@@ -73,7 +73,7 @@ def test_a_note_lists_excluded_cases_by_column_and_method() -> None:
     some = (scores["method"] == "B") & (scores["region"] == "whole tumor") & (scores["case"] != "c0")
     scores.loc[some, "Precision"] = np.nan
     text = markdown(build_table("T", summarise(scores), paired_tests(scores, "A"), TABLE_1, REGIONS))
-    assert text.endswith("where not all did: Dice tumor core: 2; Precision whole tumor: 1 (B).\n")
+    assert text.endswith("Their numbers of cases: Dice tumor core: 2; Precision whole tumor: 1 (B).\n")
 
 
 def test_published_rows_are_separate_and_unchanged() -> None:
