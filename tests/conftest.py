@@ -22,7 +22,7 @@ from segan_nnunet.data.releases import simulation
 from segan_nnunet.data.releases.simulation import simulate_release
 from segan_nnunet.experiments.demo import nnunet_environment
 from segan_nnunet.grid import local
-from tests.hand_made import write_2015_case
+from tests.hand_made import REGIONS, write_2015_case, write_balls
 
 ENTRY_POINTS = ("segan_nnunet", "nnUNetv2_train", "nnUNetv2_predict")  # known to forked_commands.py
 PATIENTS_VARIABLE = "SEGAN_SIX_PATIENTS"
@@ -239,6 +239,17 @@ class Commands:
         """Start a command in its own process group, so that a test can kill it with its workers."""
         with (self.folder / "started.log").open("wb") as log:
             return subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def commands_on_balls(folder: Path, trainers: str) -> Commands:
+    """Prepare commands with three cases of nested balls (dataset 1), a trainer file, and few processes."""
+    write_balls(folder, 1, REGIONS)
+    (folder / "trainers").mkdir()
+    (folder / "trainers" / "test_trainers.py").write_text(trainers)
+    commands = Commands(folder)
+    commands.environment["nnUNet_extTrainer"] = str(folder / "trainers")
+    commands.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}
+    return commands
 
 
 def epochs_begun(folder: Path) -> list[int]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import Commands
-from tests.hand_made import REGIONS, write_balls
+from tests.conftest import Commands, commands_on_balls
 
 pytestmark = pytest.mark.end_to_end
 
@@ -56,13 +55,7 @@ if "SLOW_DISK" in os.environ:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     folder = tmp_path_factory.mktemp("kills")
-    write_balls(folder, 1, REGIONS)
-    (folder / "trainers").mkdir()
-    (folder / "trainers" / "kill_trainers.py").write_text(TRAINERS)
-    commands = Commands(folder)
-    commands.environment["nnUNet_extTrainer"] = str(folder / "trainers")
-    commands.environment["nnUNet_n_proc_DA"] = "0"
-    commands.environment["nnUNet_def_n_proc"] = "1"
+    commands = commands_on_balls(folder, TRAINERS)
     plan = ("segan_nnunet", "plan", "-d", "1", "-c", "2d", "3d_fullres", "--width", "2", "--batch-size", "2")
     (planned,) = commands.forked(plan)
     assert planned[0] == 0, planned

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from tests.conftest import Commands
-from tests.hand_made import REGIONS, write_balls
+from tests.conftest import commands_on_balls
 
 pytestmark = pytest.mark.end_to_end
 
@@ -34,15 +33,10 @@ def add_lowres(plans_file: Path) -> None:
 
 
 def test_the_low_resolution_of_3d_is_preprocessed_trained_predicted_and_exported(tmp_path: Path) -> None:
-    images = write_balls(tmp_path, 1, REGIONS) / "imagesTr"
-    (tmp_path / "trainers").mkdir()
-    (tmp_path / "trainers" / "lowres_trainers.py").write_text(TRAINERS)
+    run = commands_on_balls(tmp_path, TRAINERS)
     (tmp_path / "images").mkdir()
-    for path in images.glob("case_0_*"):
+    for path in (tmp_path / "nnUNet_raw" / "Dataset001_Balls" / "imagesTr").glob("case_0_*"):
         (tmp_path / "images" / path.name).symlink_to(path)
-    run = Commands(tmp_path)
-    run.environment["nnUNet_extTrainer"] = str(tmp_path / "trainers")
-    run.environment |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1"}
 
     plan = ("segan_nnunet", "plan", "-d", "1", "--width", "2", "--batch-size", "2", "-c")
     run(*plan, "3d_fullres")

@@ -38,18 +38,23 @@ def current_objectives(jobs: Collection[Job]) -> dict[Job, dict[str, Any] | None
 
 def objective_of(job: Job) -> dict[str, Any] | None:
     """Make the trainer of a job and return its objective; None if it has none or cannot be made."""
-    import torch  # seconds to import
-
     try:
-        plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
-        dataset = read_object(job.preprocessed / "dataset.json")
-        trainer = find_trainer(job.trainer)(plans, job.configuration, job.fold, dataset, torch.device("cpu"))
+        trainer = make_trainer(job)
         if not hasattr(trainer, "objective"):
             return None
         trainer.initialize()
         return FoldRecord(objective=trainer.objective()).content()["objective"]
     except (Exception, SystemExit):  # a user's trainer may raise anything, also about plans
         return None
+
+
+def make_trainer(job: Job) -> Any:
+    """Return an instance of a job's trainer on the CPU, not initialised yet."""
+    import torch  # seconds to import
+
+    plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
+    dataset = read_object(job.preprocessed / "dataset.json")
+    return find_trainer(job.trainer)(plans, job.configuration, job.fold, dataset, torch.device("cpu"))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from segan_nnunet.catalogues import catalogue_folder
+from segan_nnunet.experiments.demo import nnunet_environment
 
 DATASET, NAME, TRAINER, PLANS = "23", "Dataset023_BraTS2018", "SegANTrainer_short_1epoch", "SegANPlans_2mm"
 CONFIGURATIONS = {  # as in studies/paper, and as in three_dimensions.sh
@@ -52,11 +52,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        os.environ[name] = str(folder / name)
-    os.environ |= {"nnUNet_def_n_proc": "2", "nnUNet_n_proc_DA": "2"}
-    os.environ["nnUNet_extTrainer"] = str(catalogue_folder("trainers"))
+    os.environ |= nnunet_environment(folder)
     train(arguments.patients, folder / "log.txt")
     images = folder / "nnUNet_raw" / NAME / "imagesTr"
     cases = sorted({path.name.rpartition("_")[0] for path in images.iterdir()})
@@ -64,7 +60,7 @@ def main() -> None:
         model = folder / "nnUNet_results" / NAME / f"{TRAINER}__{PLANS}__{configuration}"
         resampled_by_torch = copy_with(model, TORCH_RESAMPLING)
         print_parts(configuration, model, resampled_by_torch, images, cases)
-        print_commands(configuration, model, resampled_by_torch, images, folder / f"predicted_{configuration}")
+        print_commands(configuration, model, resampled_by_torch, images, cases, folder / f"predicted_{configuration}")
 
 
 def train(patients: Path, log: Path) -> None:
@@ -96,68 +92,57 @@ def print_parts(name: str, model: Path, resampled_by_torch: Path, images: Path, 
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     torch.set_num_threads(1)
-    predictors = []
-    for folder in (model, resampled_by_torch):
-        predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
-        predictor.initialize_from_trained_model_folder(str(folder), (0,), "checkpoint_final.pth")
-        predictors.append(predictor)
-    predictor, by_torch = predictors
+    predictor, by_torch = (nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False) for _ in range(2))
+    predictor.initialize_from_trained_model_folder(str(model), (0,), "checkpoint_final.pth")
+    by_torch.initialize_from_trained_model_folder(str(resampled_by_torch), (0,), "checkpoint_final.pth")
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     preprocessor = configuration.preprocessor_class(verbose=False)
     reader = plans.image_reader_writer_class()
     times: dict[str, list[float]] = defaultdict(list)
 
-    def timed(part: str, work: Callable[[], Any]) -> Any:
+    def timed(part: str, work: Callable[..., Any], *values: Any) -> Any:
         started = time.perf_counter()
-        result = work()
+        result = work(*values)
         times[part].append(time.perf_counter() - started)
         return result
 
     for case in cases[:10]:
         files = [str(path) for path in sorted(images.glob(f"{case}_*"))]
-        raw, properties = timed("reading the images", lambda f=files: reader.read_images(f))
+        raw, properties = timed("reading the images", reader.read_images, files)
         data, _, properties = timed(
-            "cropping, normalising and resampling them",
-            lambda r=raw, p=properties: preprocessor.run_case_npy(
-                r, None, p, plans, configuration, predictor.dataset_json
-            ),
-        )
-        for part, tta in (("the network, with mirroring", True), ("the network, without", False)):
-            predictor.use_mirroring = tta
-            logits = timed(part, lambda d=data: predictor.predict_logits_from_preprocessed_data(torch.from_numpy(d)))
-        for part, one in (
-            ("resampling the output, scikit-image", predictor),
-            ("resampling the output, torch", by_torch),
-        ):
+            "cropping, normalising and resampling them", preprocessor.run_case_npy,
+            raw, None, properties, plans, configuration, predictor.dataset_json,
+        )  # fmt: skip
+        for part, mirrored in (("the network, with mirroring", True), ("the network, without", False)):
+            predictor.use_mirroring = mirrored
+            logits = timed(part, predictor.predict_logits_from_preprocessed_data, torch.from_numpy(data))
+        for function, one in (("scikit-image", predictor), ("torch", by_torch)):
             segmentation = timed(
-                part,
-                lambda one=one, y=logits, p=properties: convert_predicted_logits_to_segmentation_with_correct_shape(
-                    y.numpy(), plans, one.configuration_manager, one.label_manager, p, num_threads_torch=1
-                ),
-            )
+                f"resampling the output, {function}", convert_predicted_logits_to_segmentation_with_correct_shape,
+                logits.numpy(), plans, one.configuration_manager, one.label_manager, properties, False, 1,
+            )  # fmt: skip
         target = str(images.parents[2] / "segmentation.nii.gz")
-        timed("writing the segmentation", lambda s=segmentation, t=target, p=properties: reader.write_seg(s, t, p))
+        timed("writing the segmentation", reader.write_seg, segmentation, target, properties)
     print(f"\n{name}: parts of one case, one core\n\n| part | ms per case |\n| --- | ---: |")
     for part, seconds in times.items():
         print(f"| {part} | {1000 * statistics.median(seconds):.0f} |")
     sys.stdout.flush()
 
 
-def print_commands(name: str, model: Path, resampled_by_torch: Path, images: Path, output: Path) -> None:
+def print_commands(
+    name: str, model: Path, resampled_by_torch: Path, images: Path, cases: list[str], output: Path
+) -> None:
     """Print the time of nnUNetv2_predict for all cases with each variant, and how far its labels are the same."""
-    number = len({path.name.rpartition("_")[0] for path in images.iterdir()})
-    print(f"\n{name}: nnUNetv2_predict_from_modelfolder, {number} cases\n")
+    print(f"\n{name}: nnUNetv2_predict_from_modelfolder, {len(cases)} cases\n")
     print("| variant | time, s | s per case | voxels of tumour with the same label |\n| --- | ---: | ---: | ---: |")
-    first = None
     for index, (variant, (by_torch, options)) in enumerate(VARIANTS.items()):
         folder = output / str(index)
         seconds = predict(resampled_by_torch if by_torch else model, images, folder, options)
-        first = first or folder
-        print(f"| {variant} | {seconds:.0f} | {seconds / number:.1f} | {same(first, folder):.2%} |", flush=True)
+        equal = same(output / "0", folder)
+        print(f"| {variant} | {seconds:.0f} | {seconds / len(cases):.1f} | {equal:.2%} |", flush=True)
     one_case = output / "images"
     one_case.mkdir()
-    case = min(images.iterdir()).name.rpartition("_")[0]
-    for path in images.glob(f"{case}_*"):
+    for path in images.glob(f"{cases[0]}_*"):
         (one_case / path.name).symlink_to(path.resolve())
     seconds = predict(model, one_case, output / "one", ())
     print(f"| the command as it is, one case | {seconds:.0f} | {seconds:.1f} | |", flush=True)

@@ -11,6 +11,7 @@ usage: python studies/performance/real_size.py PATIENTS FOLDER [--cases 1251] [-
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -24,22 +25,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-import torch
 from nnunetv2.dataset_conversion import Dataset137_BraTS21
 from scipy import ndimage
 
-from segan_nnunet.catalogues import catalogue_folder
 from segan_nnunet.data.checks import check_case
 from segan_nnunet.data.conversion import rewrite_labels
-from segan_nnunet.data.planned.plans import read_plans
 from segan_nnunet.data.processes import keep_freed_memory
 from segan_nnunet.data.releases.tables import load_release
 from segan_nnunet.data.volumes import read_volume
 from segan_nnunet.data.volumes.whole_files import whole_content
+from segan_nnunet.experiments.demo import nnunet_environment
 from segan_nnunet.grid.fold_records import record_start
 from segan_nnunet.grid.jobs import Grid
-from segan_nnunet.text_files import read_object
-from segan_nnunet.trainer_search import find_trainer
+from segan_nnunet.grid.objectives import make_trainer
 
 CASES, PROCESSES, METHODS = 1251, "2", ("larger", "smaller", "shifted")
 CHANNELS = {"t1": "flair", "t1ce": "t1ce", "t2": "t2", "flair": "flair"}  # the shared patients have no T1
@@ -61,11 +59,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["parts", "convert", "compare", "grid"])
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
-    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        os.environ[name] = str(folder / name)
-    os.environ["nnUNet_def_n_proc"] = PROCESSES
-    os.environ["nnUNet_extTrainer"] = str(catalogue_folder("trainers"))
+    os.environ |= nnunet_environment(folder) | {"nnUNet_def_n_proc": PROCESSES}
     print(f"{os.cpu_count()} cores, {arguments.cases} cases\n\n| task | time, s | ms per case | memory, MiB |")
     print("| --- | ---: | ---: | ---: |", flush=True)
     release = folder / "BraTS2021_Training_Data"
@@ -79,8 +73,6 @@ def main() -> None:
         measure_compare(folder, arguments.cases)
     if "grid" in arguments.parts:
         measure_grid(folder, arguments.cases)
-    if "start" in arguments.parts:
-        start_all()
 
 
 def link_release(patients: Path, release: Path, cases: int) -> None:
@@ -222,13 +214,21 @@ def measure_grid(folder: Path, cases: int) -> None:
         path.write_text(json.dumps({**json.loads(path.read_text()), "numTraining": cases}))
     run("plan, with all cases preprocessed", cases, plan)
     run("split", cases, [*SEGAN, "split", "-d", "22"])
+    measure_crossval("none started", cases)
+    # a new process, because nnU-Net reads the variables of its folders when it is imported
+    start = multiprocessing.get_context("spawn").Process(target=start_all)
+    start.start()
+    start.join()
+    if start.exitcode:
+        sys.exit("the files of the started trainings could not be written; see the message above")
+    measure_crossval("all started", cases)
+
+
+def measure_crossval(state: str, cases: int) -> None:
+    """Print the time of `crossval --dry-run` and `--status` for 150 jobs."""
     crossval = [*SEGAN, "crossval", "-d", "22", "-tr", *TRAINERS, "--seeds", "1", "2", "3", "-device", "cpu"]
-    for state in ("none started", "all started"):
-        for option in ("--dry-run", "--status"):
-            run(f"crossval {option}, {len(TRAINERS)} trainers x 5 folds x 3 seeds, {state}", cases, [*crossval, option])
-        if state == "none started":
-            start = [sys.executable, __file__, "PATIENTS", str(folder), "--parts", "start"]
-            subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
+    for option in ("--dry-run", "--status"):
+        run(f"crossval {option}, {len(TRAINERS)} trainers x 5 folds x 3 seeds, {state}", cases, [*crossval, option])
 
 
 def start_all() -> None:
@@ -238,9 +238,7 @@ def start_all() -> None:
     for job in grid.jobs():
         job.folder.mkdir(parents=True)
         record_start(job)
-        plans = read_plans(job.preprocessed, job.plans) | {"continue_training": False}
-        dataset = read_object(job.preprocessed / "dataset.json")
-        trainer = find_trainer(job.trainer)(plans, job.configuration, job.fold, dataset, torch.device("cpu"))
+        trainer = make_trainer(job)
         trainer.initialize()
         trainer.current_epoch = 500
         trainer.save_checkpoint(str(job.folder / "checkpoint_latest.pth"))
